@@ -32,6 +32,7 @@ from hitl.arbiter import GatingSettings
 from hitl.games.registry import spelt_out
 from hitl.home import Home, default_home
 from hitl.pads import PADS
+from hitl.pads.keyboard import KeySettings
 from hitl.settings_desk.files import Unsaved, dumps, overlay_path, pads_path, read, settings_path
 from hitl.task.driving_task import TaskSettings
 from hitl.task.observation import ObservationSettings
@@ -162,6 +163,7 @@ class Settings:
     """The settings of a home, checked."""
 
     pad: PadChoice = field(default_factory=PadChoice)
+    keys: KeySettings = field(default_factory=KeySettings)
     takeover: GatingSettings = field(default_factory=GatingSettings)
     help: HelpSettings = field(default_factory=HelpSettings)
     coach: CoachSettings = field(default_factory=CoachSettings)
@@ -193,6 +195,7 @@ class Settings:
 
 TABLES: dict[str, type] = {
     "pad": PadChoice,
+    "keys": KeySettings,
     "takeover": GatingSettings,
     "help": HelpSettings,
     "coach": CoachSettings,
@@ -245,6 +248,13 @@ def load(
         origin |= {f"{name}.{key}": source for key, source in where.items()}
         notes += said
     return Settings(**values, origin=origin, notes=tuple(notes))
+
+
+def language_of(home: Home) -> str:
+    """Return the player's language, English where the settings of the overlay cannot be read: what is shown is worth more."""
+    with contextlib.suppress(InputFileError):
+        return load(home, "overlay").overlay.language
+    return OverlaySettings.language
 
 
 def plays_elsewhere() -> bool:

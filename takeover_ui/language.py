@@ -24,17 +24,24 @@ class Words(dict[str, str]):
         plural: Callable[[int], int] = lambda count: int(count != 1),
         decimal: str = ".",
         thousands: str = ",",
+        code: str = "en",
     ) -> None:
-        """``plural`` returns which of a text's forms goes with a count; ``decimal``, ``thousands``: the signs within numbers."""
+        """``code``: of the language. ``plural`` returns which form of a text goes with a count; ``decimal``, ``thousands``: the
+        signs within numbers.
+        """
         super().__init__({name: text if isinstance(text, str) else text[-1] for name, text in texts.items()})
         self.forms = {name: text for name, text in texts.items() if isinstance(text, tuple)}
-        self.plural = plural
+        self.plural, self.code = plural, code
         self._numbers = _Numbers(decimal, thousands)
 
     @classmethod
     def of(cls, module: ModuleType) -> Words:
         """Return what a module of ``takeover_ui.languages`` says."""
-        return cls(module.TEXTS, module.plural, module.DECIMAL, module.THOUSANDS)
+        return cls(module.TEXTS, module.plural, module.DECIMAL, module.THOUSANDS, module.__name__.rpartition(".")[2])
+
+    def written(self, text: str) -> str:
+        """Return a text that holds numbers, such as "0.25 s", with the language's own signs in them."""
+        return text.translate(self._numbers.signs)
 
     def say(self, name: str, /, **values: Any) -> str:
         """Return a text with its values filled in; where it has several forms, ``n`` (how many) chooses one."""
@@ -47,12 +54,12 @@ class _Numbers(Formatter):
     """Fills numbers into a text as a language writes them."""
 
     def __init__(self, decimal: str, thousands: str) -> None:
-        self._signs = str.maketrans({".": decimal, ",": thousands})
+        self.signs = str.maketrans({".": decimal, ",": thousands})
 
     def format_field(self, value: Any, format_spec: str) -> str:
         """Return a value as text."""
         text = str(super().format_field(value, format_spec))
-        return text.translate(self._signs) if isinstance(value, int | float) else text
+        return text.translate(self.signs) if isinstance(value, int | float) else text
 
 
 LANGUAGES: Mapping[str, Words] = {code: Words.of(import_module(f"takeover_ui.languages.{code}")) for code in CODES}
@@ -60,10 +67,11 @@ ENGLISH = LANGUAGES["en"]
 """What is printed in the terminal, too."""
 
 
-def with_words_of(package: ModuleType) -> Mapping[str, Words]:
-    """Return all languages with the texts of a package's modules beside their own."""
+def with_words_of(*packages: ModuleType) -> Mapping[str, Words]:
+    """Return all languages with the texts of some packages' modules beside their own."""
     found = {}
     for code in CODES:
-        base, more = (import_module(f"{name}.{code}") for name in (languages.__name__, package.__name__))
-        found[code] = Words({**base.TEXTS, **more.TEXTS}, base.plural, base.DECIMAL, base.THOUSANDS)
+        base, *more = (import_module(f"{package.__name__}.{code}") for package in (languages, *packages))
+        texts = {name: text for module in (base, *more) for name, text in module.TEXTS.items()}
+        found[code] = Words(texts, base.plural, base.DECIMAL, base.THOUSANDS, code)
     return found

@@ -6,6 +6,7 @@ Agent and human are blue and orange, a pair that the common colour blindnesses k
 from __future__ import annotations
 
 import math
+import re
 from bisect import bisect_right
 from dataclasses import dataclass
 from functools import lru_cache
@@ -44,6 +45,7 @@ everything is drawn with more pixels, so it is as large. A pixel of the design i
 READABLE = math.ceil(DISTANCE_MM * math.tan(math.radians(10 / 60)) / SCREEN_MM * SCREEN_LINES / CAPITAL)
 """Least size of letters, in pixels of the design, whose capitals are 10 arc minutes high there."""
 _SMALLEST = 12  # pixels that text may be shrunk to
+_GLUE = "\u00a0"  # a space at which no line ends
 LEVEL = {"info": AGENT, "good": GOOD, "warning": WARNING, "error": ERROR}
 
 
@@ -129,13 +131,33 @@ def fit(text: str, size: int, width: int) -> tuple[str, int, bool]:
 def wrap(text: str, size: int, width: int, most: int) -> list[str]:
     """Return the text as at most ``most`` lines of about ``width`` pixels, broken at spaces; the last one takes the rest."""
     lines: list[str] = []
-    for word in text.split():
+    for word in filter(None, re.split(r"[ \t\n]+", text)):
         longer = f"{lines[-1]} {word}" if lines else word
         if lines and (measure(longer, size)[0] <= width or len(lines) == most):
             lines[-1] = longer
         else:
             lines.append(word)
-    return lines
+    return [line.replace(_GLUE, " ") for line in lines]
+
+
+def paragraph(text: str, size: int, width: int, most: int) -> tuple[list[str], int]:
+    """Return a text as at most ``most`` lines of one size, and that size: ``size`` pixels, or less where that is too large.
+
+    It is not set smaller than :func:`fit` sets a line; what is still too long then is for the last line to shorten. Wide gaps, as
+    between the parts of a hint, become dots, and lines end at these where they can.
+    """
+    parts = [part.strip() for part in text.split("    ") if part.strip()]
+    least = max(min(size, _SMALLEST), size * 3 // 4)
+
+    def lines_of(pixels: int) -> list[str]:
+        whole = [part.replace(" ", _GLUE) if measure(part + " ·", pixels)[0] <= width else part for part in parts]
+        return wrap(f"{_GLUE}· ".join(whole if len(parts) > 1 else parts), pixels, width, most)
+
+    for smaller in range(size, least, -1):
+        lines = lines_of(smaller)
+        if all(measure(line, smaller)[0] <= width for line in lines):
+            return lines, smaller
+    return lines_of(least), least
 
 
 class Pen:
@@ -157,6 +179,10 @@ class Pen:
     def box(self, rect: pygame.Rect, colour: Colour, radius: float = 6) -> None:
         """Fill a rounded box."""
         pygame.draw.rect(self.surface, colour, rect, border_radius=min(self.px(radius), rect.h // 2))
+
+    def design(self, pixels: int) -> float:
+        """Return pixels of this surface as a length of the design, so that :meth:`px` gives them back."""
+        return pixels / self.scale
 
     def text(
         self,

@@ -142,7 +142,9 @@ class View:
     """The agent's own estimate of trouble ahead, 0 to 1."""
     episode_return: float = 0.0
     best_return: float | None = None
+    """The best return on this track, ever: of the agent alone, in the player's laps of theirs."""
     ceiling: float | None = None
+    """What is usual for the agent alone."""
     takeovers: int = 0
     human_seconds: float = 0.0
     trainer: TrainerState | None = None

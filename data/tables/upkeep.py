@@ -28,7 +28,11 @@ class Info:
     """Of these, space left by deleted rows."""
     sessions: int
     episodes: int
+    driven: int
+    """Steps driven, pruned ones and those of evaluations that came without them included; those of open episodes not."""
+    driven_seconds: float
     steps: int
+    """Steps that are stored."""
     seconds: float
     human_seconds: float
     takeovers: int
@@ -66,7 +70,7 @@ class Glance:
     sessions: int
     episodes: int
     steps: int
-    """Steps driven, pruned ones included."""
+    """Steps driven, as :attr:`Info.driven`."""
     takeovers: int
     laps: int
     takeover_seconds: float
@@ -91,6 +95,10 @@ class Upkeep:
             "SELECT count(*), coalesce(sum(1.0 / s.hz), 0), coalesce(sum((p.driver = 1) / s.hz), 0) FROM steps p "
             "JOIN episodes e ON e.id = p.episode_id JOIN sessions s ON s.id = e.session_id"
         )
+        driven, driven_seconds = one(
+            "SELECT coalesce(sum(length), 0), coalesce(sum(length / s.hz), 0) "
+            "FROM episodes e JOIN sessions s ON s.id = e.session_id"
+        )
         first, last = one("SELECT min(started), max(coalesce(ended, started)) FROM sessions")
         days = one(
             "SELECT count(DISTINCT date(started)), coalesce(sum(length), 0) FROM episodes WHERE started >= (SELECT "
@@ -100,7 +108,7 @@ class Upkeep:
         return Info(
             version=version_of(self.conn), bytes=size, free_bytes=page * free,
             sessions=one("SELECT count(*) FROM sessions")[0], episodes=one("SELECT count(*) FROM episodes")[0],
-            steps=steps, seconds=seconds, human_seconds=human,
+            driven=driven, driven_seconds=driven_seconds, steps=steps, seconds=seconds, human_seconds=human,
             takeovers=one("SELECT count(*) FROM segments WHERE kind = 'takeover'")[0],
             laps=one("SELECT count(*) FROM segments WHERE kind = 'lap'")[0],
             checkpoints=one("SELECT count(*) FROM checkpoints")[0], first=first, last=last,

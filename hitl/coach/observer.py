@@ -9,12 +9,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from data.records import CUT_OFF, DRIVING_FAULTS, HUMAN, Corner
+from data.records import DRIVING_FAULTS, HUMAN, Corner
 from hitl.coach.rules import Coach, Ended, Said, Say
 from hitl.coach.speeds import Speeds
 from hitl.protocols import EpisodeResult, Tick
-
-APPROACH_M = 30.0  # m before a corner from which a human's driving is help at it
+from hitl.road.attempts import Following
 
 
 @dataclass
@@ -47,15 +46,16 @@ class Coaching:
                 self.before[corner.name] = known.passes, known.of
         self._driven_s = 0.0
         self._offer = ""
-        self._begin_m, self._helped = 0.0, set[str]()
+        self._following = Following(self.corners)
         self._newest: tuple[float, float] | None = None  # progress and speed at the newest tick
         self._weights: int | None = None
         self._failed: Ended | None = None
 
     def begin_episode(self, progress: float, weights: int | None) -> None:
         """An episode begins at that metre; the agent drives it with those weights."""
-        self._begin_m, self._weights, self._offer = progress, weights, ""
-        self._helped, self._newest, self._failed = set(), None, None
+        self._weights, self._offer = weights, ""
+        self._newest, self._failed = None, None
+        self._following.begin(progress)
         self.speeds.begin()
 
     def tick(self, tick: Tick, offered: str) -> bool:
@@ -70,8 +70,7 @@ class Coaching:
         self._newest = progress, speed
         self.speeds.step(progress, speed)
         human = tick.decision.driver == HUMAN
-        if human:
-            self._helped |= {c.name for c in self.corners if c.from_m - APPROACH_M <= progress < c.to_m}
+        self._following.step(progress, human=human)
         new = tick.offer and tick.offer != self._offer and not human
         said = self.coach.offered(offered, tick.offer, tick.risk, self._driven_s) if new else []
         self._tell(said)
@@ -89,18 +88,13 @@ class Coaching:
         """The episode is over: what it says of the corners that the agent drove alone, and of a takeover that failed in it."""
         if self._failed is not None and self._newest is not None and result.reason in DRIVING_FAULTS:
             self._tell(self.speeds.advice(*self._newest))
-        passed = [c for c in self.corners if self._begin_m <= c.from_m and result.progress >= c.to_m]
-        for corner in passed:
-            self.speeds.passed(corner)
-        if result.purpose == "lap" or result.reason in CUT_OFF:
-            counted = passed if result.purpose != "lap" else []
-        else:
-            counted = [c for c in self.corners if self._begin_m <= c.from_m <= result.progress]
-        for corner in counted:
-            through = corner in passed
-            if corner.name not in self._helped and (through or result.reason in DRIVING_FAULTS):
-                self._tell(self.coach.alone(corner.name, through, self._weights, self._driven_s))
-        if counted and not self._helped:
+        came = list(self._following.end(result.progress, result.reason))
+        for corner, passed, alone in came:
+            if passed:
+                self.speeds.passed(corner)
+            if alone and result.purpose != "lap":
+                self._tell(self.coach.alone(corner.name, passed, self._weights, self._driven_s))
+        if came and all(alone for *_, alone in came) and result.purpose != "lap":
             self._tell(self.coach.drove(result.reason in DRIVING_FAULTS))
 
     def _tell(self, sentences: Sequence[Said]) -> None:

@@ -14,11 +14,16 @@ from hitl.home import add_home, home_path
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from data.reading.attempts import By
     from data.store import Store
     from hitl.road.corner_mining import FailurePlace
     from hitl.road.corner_stats import CornerStats
     from hitl.road.line import ReferenceLine
     from hitl.road.time_lost import TimeLost
+
+_NAMES: dict[By, str] = {"you": "you", "scripted": "the scripted driver", "imported": "imported laps"}
+_WITH: dict[By, str] = {"you": "with\nyou", "scripted": "scripted\ndriver", "imported": "imported\nlaps"}
+"""Who is compared with the agent."""
 
 
 def main(argv: list[str]) -> int:
@@ -41,9 +46,10 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--json", action="store_true", help="as JSON")
     args = parser.parse_args(argv)
 
+    from data.reading.attempts import stored_attempts
     from data.store import Store
     from hitl.road.corner_mining import ends, mine
-    from hitl.road.corner_stats import corner_stats
+    from hitl.road.corner_stats import corner_stats, whose
     from hitl.road.known_tracks import chosen
     from hitl.road.time_lost import stored_time_lost
 
@@ -58,7 +64,9 @@ def main(argv: list[str]) -> int:
         if args.rename:
             rename(store, track, *args.rename)
         if args.add:
-            _add(store, track, *args.add)
+            swapped = _add(store, track, *args.add)
+            if swapped and not args.json:
+                print(swapped)
         corners = store.corners(track)
         driven = list(store.placed(track, args.since))
         failures, deceleration = ends(driven)
@@ -69,11 +77,12 @@ def main(argv: list[str]) -> int:
             corners = store.corners(track)
         times = stored_time_lost(store, track, corners, args.reference, args.since)
         rank = {one.corner: k for k, one in enumerate(times)}
-        stats = sorted(corner_stats(driven, corners), key=lambda s: rank[s.corner.name])
+        attempts = stored_attempts(store.conn, store.episodes(track, since=args.since), corners)
+        stats = sorted(corner_stats(driven, corners, attempts), key=lambda s: rank[s.corner.name])
     if args.json:
         print(json.dumps(_table(track, stats, times, places, added=args.mine), indent=2))
     else:
-        _print(track, stats, times, places, added=args.mine)
+        _print(track, stats, times, places, whose(attempts), added=args.mine)
     return 0
 
 
@@ -88,17 +97,22 @@ def rename(store: Store, track: str, old: str, new: str) -> None:
     store.rename_corner(track, old, new)
 
 
-def _add(store: Store, track: str, name: str, start: str, stop: str) -> None:
+def _add(store: Store, track: str, name: str, start: str, stop: str) -> str:
+    """Add or move a corner; returns what the player must be told, "" for nothing."""
     try:
-        from_m, to_m = sorted((float(start), float(stop)))
+        given = float(start), float(stop)
     except ValueError:
         raise UsageError(f"--add needs a name and two numbers of metres, not '{start}' and '{stop}'.") from None
+    from_m, to_m = sorted(given)
     if not name.strip() or not 0.0 <= from_m < to_m < float("inf"):
         raise UsageError("--add needs a name and two different places in metres along the line.")
     line = _line(store, track)
     if line is not None and to_m > line.length + 1.0:
         raise UsageError(f"The line of '{track}' ends at metre {line.length:.0f}, so no corner can end at {to_m:.0f}.")
     store.upsert_corner(track, name, from_m, to_m, "player")
+    if given == (from_m, to_m):
+        return ""
+    return f"'{name}' was added from metre {from_m:g} to metre {to_m:g}: a corner begins where the car enters it."
 
 
 def _line(store: Store, track: str) -> ReferenceLine | None:
@@ -114,6 +128,8 @@ def _line(store: Store, track: str) -> ReferenceLine | None:
 def _table(
     track: str, stats: list[CornerStats], times: list[TimeLost], places: list[FailurePlace], *, added: bool
 ) -> dict[str, Any]:
+    from hitl.road.corner_stats import Rate
+
     lost = {one.corner: one for one in times}
 
     def rate(of: Any) -> dict[str, Any]:
@@ -127,7 +143,8 @@ def _table(
                 "visits": s.visits,
                 "time": _time_table(lost[s.corner.name]),
                 "agent": rate(s.agent),
-                "human": rate(s.human),
+                "human": rate(Rate(sum(r.k for r in s.by.values()), sum(r.n for r in s.by.values()))),
+                "by": {who: rate(of) for who, of in s.by.items()},
                 "takeovers": {"count": s.takeovers.k, "visits": s.takeovers.n, "share": s.takeovers.share},
                 "trend": s.trend,
                 "entry_speed_ms": {"agent": s.agent_entry, "human": s.human_entry},
@@ -145,12 +162,13 @@ def _time_table(one: TimeLost) -> dict[str, Any]:
 
 
 def _print(
-    track: str, stats: list[CornerStats], times: list[TimeLost], places: list[FailurePlace], *, added: bool
+    track: str, stats: list[CornerStats], times: list[TimeLost], places: list[FailurePlace], human: By, *, added: bool
 ) -> None:
+    from data.reading.attempts import RULE
     from hitl.console import console, table
 
     out, seconds = console(), {one.corner: one.lost for one in times}
-    heads = "metres", "lost\ns", "agent\nalone", "95 %", "trend", "with\nyou", "taken\nover", "entry\nkm/h", "brakes\nm before"
+    heads = "metres", "lost\ns", "agent\nalone", "95 %", "trend", _WITH[human], "taken\nover", "entry\nkm/h", "brakes\nm before"
     shown = table("corner", *heads, right=heads, title=f"Corners of {track_words(track)}", padding=(0, 1, 0, 0))
     for column in shown.columns:
         column.no_wrap = column.header in heads  # the name gives way where the terminal is narrow
@@ -164,14 +182,15 @@ def _print(
             f"{s.agent.k}/{s.agent.n}",
             f"{low:.0%}–{high:.0%}" if s.agent.n else "–",
             "–" if s.trend is None else f"{s.trend:+.0%}" if s.trend else "0%",
-            f"{s.human.k}/{s.human.n}" if s.human.n else "–",
+            f"{s.by[human].k}/{s.by[human].n}" if human in s.by else "–",
             "–" if s.takeovers.share is None else f"{s.takeovers.share:.0%}",
             _pair(s.agent_entry, s.human_entry, 3.6),
             _pair(s.agent_braking, s.human_braking, 1.0),
         )
     if stats:
         out.print(shown)
-        out.print("Pairs are agent / you, medians.", style="dim")
+        out.print(f"Agent alone: {RULE}.", style="dim")
+        out.print(f"Pairs are agent / {_NAMES[human]}, medians.{_others(stats, human)}", style="dim")
         _print_lost(out, times)
     else:
         out.print(f"No corners of {track_words(track)} are known yet.")
@@ -189,6 +208,13 @@ def _print(
             out.print(f"{failures} ended at {where}, outside every known corner. `hitl corners --mine` adds one there.")
 
 
+def _others(stats: list[CornerStats], human: By) -> str:
+    """Say who else drove here and is not in the column of a person; "" for no one."""
+    counts = {who: max((s.by[who].n for s in stats if who in s.by), default=0) for who in _NAMES if who != human}
+    said = [f"{number_of(count, 'passage')} of {_NAMES[who]}" for who, count in counts.items() if count]
+    return f" Not among them: {' and '.join(said)}." if said else ""
+
+
 def _print_lost(out: Console, times: list[TimeLost]) -> None:
     """Say where time is lost, and against which lap."""
     from hitl.road.laps import CRASH_S
@@ -199,7 +225,10 @@ def _print_lost(out: Console, times: list[TimeLost]) -> None:
             f"{CRASH_S:.0f} s.",
             style="dim",
         )
-    names = {"best": "its own best lap", "human": "your lap", "reference": "the reference lap"}
+    names = {
+        "best": "its own best lap", "human": "your lap", "scripted": "the scripted driver's lap",
+        "reference": "the reference lap",
+    }  # fmt: skip
     for one in times[:3]:
         compared = [f"{s:+.2f} s against {names[lap]}" for lap in one.laps if (s := one.against(lap)) is not None]
         if compared:

@@ -137,11 +137,14 @@ def _run(home: Home, args: argparse.Namespace, corner: Corner, window: Window | 
 def _report(home: Home, track: str, result: DemoResult) -> Report:
     from data.store import Store
     from hitl.screens.stored_report import stored_report
+    from hitl.settings import language_of
     from takeover_ui.overlay.texts import duration
+    from takeover_ui.report.texts import LANGUAGES
 
-    figures = [("wall time", duration(result.wall_seconds, 0)), ("seed", str(result.seed))]
+    figures = [("figure_wall", duration(result.wall_seconds, 0)), ("figure_seed", str(result.seed))]
+    words = LANGUAGES[language_of(home)]
     with Store(home.store_path, read_only=True) as store:
-        return stored_report(store, track=track, corner=result.corner.name, figures=figures)
+        return stored_report(store, track=track, corner=result.corner.name, figures=figures, words=words)
 
 
 def _stay(window: Window, outcome: Card, report: Path) -> None:
@@ -201,7 +204,7 @@ def _print(result: DemoResult, report: Report, saved: str) -> None:
     from hitl.console import console, table
     from hitl.demo.cards import compared, helped, next_steps, unfinished
     from hitl.demo.demo import EPISODES
-    from takeover_ui.language import ENGLISH
+    from takeover_ui.report.texts import ENGLISH
 
     heads, *rows = compared(result, report)
     shown = table(*heads, right=heads[1:])
@@ -213,8 +216,8 @@ def _print(result: DemoResult, report: Report, saved: str) -> None:
     if rows[0][2] == "–":
         out.print(ENGLISH["outcome_left"])
     else:
-        rules = {"Before": report.before, "After": report.after}
-        out.print(" ".join(f"{which}: {score.rule}." for which, score in rules.items() if score is not None))
+        rules = {"side_before": report.before, "side_after": report.after}
+        out.print(" ".join(ENGLISH.say(side, rule=ENGLISH[score.rule]) for side, score in rules.items() if score is not None))
     took = f"{number_of(result.agent_steps, 'agent step')}, {result.wall_seconds:.0f} s in all."
     said = [helped(result), unfinished(report), took, saved]
     out.print(" ".join(text for text in said if text), soft_wrap=True)

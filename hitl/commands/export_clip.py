@@ -53,7 +53,7 @@ def main(argv: list[str]) -> int:
     from hitl.screens.stored_scene import stored_scene
     from hitl.settings import load
     from takeover_ui.clips.files import write
-    from takeover_ui.language import LANGUAGES
+    from takeover_ui.review.texts import LANGUAGES
 
     two = args.before_after or args.beside is not None
     with open_store(args) as store:

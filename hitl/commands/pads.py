@@ -6,7 +6,6 @@ import argparse
 import json
 import math
 import time
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from data.errors import DeviceError, UsageError
@@ -61,13 +60,13 @@ def main(argv: list[str]) -> int:
     home = home_path(args)
     if args.game_curve:
         return _game_curve(home)
-    settings = stored.load(home, "pad")
+    settings = stored.load(home, "pad", "keys")
     kind = args.pad or settings.pad.use
     if args.choose or args.calibrate or args.find or args.set or args.reset:
         if kind not in ("auto", "sdl"):
             raise UsageError(f"A pad of the kind {kind!r} has nothing to choose, calibrate or set; use --pad sdl.")
         _change(home, settings, args)
-        settings = stored.load(home, "pad")
+        settings = stored.load(home, "pad", "keys")
         if not (args.once or args.json):
             return 0
     from hitl.pads.open import open_pad
@@ -222,23 +221,21 @@ def _find(pad: SdlPad, seconds: float) -> PadMap:
 
 
 def _calibrate(pad: SdlPad, seconds: float) -> PadMap:
-    from hitl.pads.mapping import calibrated
-    from hitl.pads.measure import averages, sweep
-    from hitl.pads.rest import is_plain, unspoken
+    from hitl.pads.measure import Calibration
 
-    buttons = {s for sources in pad.map.buttons.values() for s in sources if is_plain(s)}
-    sources = sorted({axis.source for axis in (pad.map.steer, pad.map.gas, pad.map.brake) if axis.source} | buttons)
-    print("Hands off ...", flush=True)
-    readers = {source: partial(pad.raw, source) for source in sources}
-    rest = averages(pad, readers)
-    print(f"Now move stick or wheel and both pedals to their ends, for {seconds:g} s ...", flush=True)
-    seen = sweep(pad, readers, rest, seconds).ranges
-    silent = [s for s in sources if s != pad.map.steer.source and abs(rest[s] - unspoken(s)) < 1e-3]
-    if silent:  # perhaps they had sent nothing yet when their rest was measured
-        print("Hands off once more ...", flush=True)
-        time.sleep(0.5)
-        rest |= averages(pad, {source: readers[source] for source in silent})
-    return calibrated(pad.map, rest, seen)
+    said = {
+        "hands_off": "Hands off ...",
+        "move": f"Now move stick or wheel and both pedals to their ends, for {seconds:g} s ...",
+        "hands_off_again": "Hands off once more ...",
+    }
+    made, told = Calibration(pad, seconds), ""
+    while made.phase != "done":
+        if told != made.phase:
+            told = made.phase
+            print(said[told], flush=True)
+        made.look(time.perf_counter())
+        time.sleep(0.005 if made.phase == "move" else 0.01)
+    return made.result()
 
 
 def _reading(pad: Pad) -> dict[str, Any]:

@@ -31,10 +31,18 @@ def main(argv: list[str]) -> int:
     args = parser.parse_args(argv)
 
     from hitl.screens.stored_report import stored_report
+    from hitl.settings import language_of
+    from takeover_ui.report.texts import LANGUAGES
 
     with open_store(args) as store:
         report = stored_report(
-            store, track=args.track, corner=args.corner, session=args.session, since=args.since, until=args.until
+            store,
+            track=args.track,
+            corner=args.corner,
+            session=args.session,
+            since=args.since,
+            until=args.until,
+            words=LANGUAGES[language_of(home_path(args))],
         )
     print(save(args.output or home_path(args).root / "report.html", report))
     return 0

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from hitl.arguments import Parser
 from hitl.commands.selection import add_dates, open_store
 from hitl.home import add_home, home_path
+
+if TYPE_CHECKING:
+    from data.records import Segment
+    from takeover_ui.view import Scene
 
 
 def main(argv: list[str]) -> int:
@@ -36,23 +42,27 @@ def main(argv: list[str]) -> int:
     from data.reading.segment_review import StoreReview
     from hitl.screens.stored_clips import ClipMaker
     from hitl.screens.stored_scene import stored_scene
-    from hitl.settings import load
+    from hitl.settings import language_of
     from takeover_ui.geometry import ribbon
-    from takeover_ui.language import LANGUAGES
     from takeover_ui.review.app import ReviewApp
     from takeover_ui.review.model import ReviewModel
     from takeover_ui.review.quality import Quality
+    from takeover_ui.review.texts import LANGUAGES
     from takeover_ui.window.window import display_available
 
     with open_store(args) as store:
         scene = stored_scene(store, args.track)
         data = StoreReview(store, scene.track, args.since, args.until)
+        if args.corner is not None:
+            _must_have(args.corner, scene, data.segments())
         home = home_path(args)
-        clips = ClipMaker(data, scene, LANGUAGES[load(home, "overlay").overlay.language])
+        words = LANGUAGES[language_of(home)]
+        film = partial(ClipMaker(data, scene, words).film, home.root / "clips")
         road = ribbon(scene.points, scene.half_width, max(1.0, scene.length / 5000))
         quality = Quality(data.driven, road, scene.half_width)
-        film = partial(clips.film, home.root / "clips")
-        model = ReviewModel(data, corner=args.corner, verdict=args.verdict, sort=args.sort, film=film, quality=quality)
+        model = ReviewModel(
+            data, corner=args.corner, verdict=args.verdict, sort=args.sort, words=words, film=film, quality=quality
+        )
         if not model.list.all:
             raise UsageError(
                 f"No takeover or lap on '{scene.track}' is recorded there. Take over in `hitl play` first."
@@ -68,3 +78,17 @@ def main(argv: list[str]) -> int:
         with contextlib.closing(app):
             app.run()
     return 0
+
+
+def _must_have(corner: str, scene: Scene, segments: Sequence[Segment]) -> None:
+    """Raise UsageError where nothing could be shown of a corner: there is none of that name, or nothing was driven there."""
+    from data.errors import UsageError
+    from hitl.road.corners import corner_called
+
+    held = list(dict.fromkeys(s.corner for s in segments if s.corner))
+    if corner in held:
+        return
+    corner_called(corner, scene.corners, scene.track)
+    listed = ", ".join(f"'{name}'" for name in held)
+    there = f"There are some at {listed}" if held else "`hitl review` without --corner shows all that there is"
+    raise UsageError(f"No takeover at '{corner}' is recorded there. {there}.")

@@ -17,8 +17,8 @@ def main(argv: list[str]) -> int:
         "corner. They are kept in settings.toml, pads.toml and overlay.toml of the home; comments in settings.toml stay.",
     )
     add_home(parser)
-    parser.add_argument("--page", choices=("language", "pad", "buttons", "takeover", "overlay", "gauges", "track"),
-                        default="language", help="the page to begin with (default: language)")  # fmt: skip
+    pages = "language", "pad", "buttons", "keys", "takeover", "coach", "overlay", "gauges", "track"
+    parser.add_argument("--page", choices=pages, default="language", help="the page to begin with (default: language)")
     parser.add_argument("--in-session", action="store_true", help=argparse.SUPPRESS)  # started by a session that is paused
     parser.add_argument("--over", action="append", default=[], help=argparse.SUPPRESS)  # what that was started with
     args = parser.parse_args(argv)

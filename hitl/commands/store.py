@@ -51,12 +51,14 @@ def _info(store: Store, args: argparse.Namespace) -> int:
         else ""
     )
     takeovers = number_of(found.takeovers, "takeover")
-    driving = f"{number_of(found.steps, 'step')}, {time_text(found.seconds)} of driving"
+    driving = f"{number_of(found.driven, 'step')}, {time_text(found.driven_seconds)} of driving"
     rows = [
         ("store", f"{store.path.name}, version {found.version}, {size_text(found.bytes)}{free}"),
         ("drives", f"{found.episodes:,} in {number_of(found.sessions, 'session')}, {driving}"),
         ("human", f"{time_text(found.human_seconds)} at the wheel: {takeovers}, {number_of(found.laps, 'lap')}"),
     ]
+    if found.steps < found.driven:
+        rows.append(("kept", f"{number_of(found.steps, 'step')} of these: the others were pruned, or never came here"))
     if found.first:
         rows.append(("time", f"{local_time(found.first)} to {local_time(found.last)}"))
     if found.steps >= 5_000:  # below, an empty file's size is most of it

@@ -14,7 +14,6 @@ from trainer.daemon import control
 from trainer.daemon.heartbeat import Heartbeat, read_heartbeat
 
 if TYPE_CHECKING:
-    from data.reading.drives import EpisodeSummary
     from data.records import SessionRecord
     from data.store import Store
 
@@ -79,28 +78,25 @@ def _look(home: Home, store: Store) -> tuple[list[tuple[str, str]], str]:
     return rows, f"Next: {_next(store, session, beat, works, failing, glance.laps, glance.unreviewed)}"
 
 
-def _alone(store: Store, session: SessionRecord, *purposes: str) -> list[EpisodeSummary]:
-    """Return the newest drives without help on the track of a session, oldest first."""
-    episodes = store.episodes(session.track, purpose=purposes, newest=NEWEST)
-    return [e for e in episodes if not e.human_steps and not e.cut_off]
-
-
 def _laps(store: Store, session: SessionRecord) -> str:
     """Return how the newest laps without help went; "" where none of them was finished."""
     from hitl.screens.lap_words import recorded_laps
 
-    laps = recorded_laps(_alone(store, session, "drive", "evaluation")[-LAPS:], ())
+    drives = store.episodes(session.track, purpose=("drive", "evaluation"), newest=NEWEST)
+    laps = recorded_laps([e for e in drives if not e.human_steps and not e.cut_off][-LAPS:], ())
     return f"{laps.said()} (the last {laps.finish.n})" if laps.finish.k else ""
 
 
 def _failing(store: Store, session: SessionRecord) -> Iterator[tuple[str, int, int]]:
     """Yield (corner, failures, tries) of the corners at which the agent alone fails, by its newest tries on the last track."""
-    drives = _alone(store, session, "drive", "practice", "evaluation")
-    for corner in store.corners(session.track):
-        tries = [e for e in drives if e.farthest >= corner.to_m or (e.failed and e.farthest >= corner.from_m - 5.0)][-TRIES:]
-        failed = sum(e.farthest < corner.to_m for e in tries)
+    from data.reading.attempts import stored_attempts
+
+    drives = store.episodes(session.track, purpose=("drive", "practice", "evaluation"), newest=NEWEST)
+    for corner, attempts in stored_attempts(store.conn, drives, store.corners(session.track)).items():
+        tries = [a.passed for a in attempts if a.by == "agent"][-TRIES:]
+        failed = tries.count(False)
         if tries and failed / len(tries) >= FAILS:
-            yield corner.name, failed, len(tries)
+            yield corner, failed, len(tries)
 
 
 def _trainer(beat: Heartbeat | None, works: bool) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from statistics import median
 
+from data.reading.attempts import APPROACH_M
 from data.records import HUMAN, Corner
 from data.store import Store
 from hitl.road.corner_stats import visit
@@ -21,7 +22,7 @@ def braking_advice(store: Store, track: str, corner: Corner, session: int, words
     own = {s.episode_id for s in segments if s.trigger != "scripted"}
     passed, failed = [], []
     for drive in store.placed(track):
-        seen = visit(drive, corner)
+        seen = visit(drive, corner, corner.from_m - APPROACH_M)
         if seen is None or seen.braking_m is None or seen.braking_driver != HUMAN:
             continue
         at = corner.from_m - seen.braking_m

@@ -23,11 +23,11 @@ def intro_card(corner: str, failed: int, words: Words = ENGLISH) -> Card:
     return Card(title, (words["intro_line"], words["loading"]), keys=words["key_leave"], closes=True)
 
 
-def turn_card(corner: str, before: Measurement, *, stand_in: bool, words: Words = ENGLISH) -> Card:
-    """Return the card that gives the wheel to the player."""
+def turn_card(corner: str, before: Measurement, drive: str, *, stand_in: bool, words: Words = ENGLISH) -> Card:
+    """Return the card that gives the wheel to the player. ``drive``: the keys that they drive with."""
     lines = (
         words.say("turn_passed", corner=corner, passes=before.passes, n=len(before.results)),
-        words.say("turn_take", corner=corner),
+        words.say("turn_take", corner=corner, drive=drive),
         words["turn_bar"],
         words["turn_learns"],
         words["turn_watch"] if stand_in else "",

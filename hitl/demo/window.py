@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from data.records import HUMAN, Corner
+from data.records import CUT_OFF, HUMAN, Corner
 from data.store import Store
 from hitl import arbiter
 from hitl.coach.rules import Said, Say
@@ -13,6 +13,7 @@ from hitl.demo.cards import practice_card, turn_card
 from hitl.demo.demo import EPISODES, Measurement, Phase, Progress
 from hitl.drivers.human import HumanOrScripted
 from hitl.protocols import EpisodeResult, Tick
+from hitl.screens.key_hints import driving_keys
 from hitl.screens.session_screen import SessionScreen
 from hitl.screens.trainer_state import HeartbeatReader
 from hitl.session.practice import TRIES
@@ -54,7 +55,7 @@ class DemoWindow(SessionScreen, Progress):
     def begin_demo(self, rig: SessionSetup, trainer: TrainerProcess, heartbeats: HeartbeatReader) -> None:
         """The session is ready."""
         self.begin(rig, heartbeats)
-        self.hint, self._process = self.words["demo_hint"], trainer
+        self._process = trainer
         self._window.card(None)
 
     def __call__(self, tick: Tick) -> None:
@@ -97,7 +98,8 @@ class DemoWindow(SessionScreen, Progress):
             self.message = self.words.say("demo_leaving", n=EPISODES)
 
     def _say_keys(self) -> None:
-        self.hint = self.words[_LEAVES.get(self._phase, "demo_hint")]
+        name = _LEAVES.get(self._phase, "demo_hint")
+        self.hint = self.words.say(name, drive=driving_keys(self.meanings, self.words))
 
     def lap(self, number: int, of: int) -> None:
         """Say how fast the laps of an evaluation go by, and how many are left."""
@@ -108,10 +110,12 @@ class DemoWindow(SessionScreen, Progress):
     def measured(self, before: Measurement) -> None:
         """Its return is the ceiling to break, the trend begins with it; and the player is told what to do."""
         self._ceiling = before.return_mean
+        if self._alone is not None:
+            self._alone.measured([r.total for r in before.results])
         self._evaluations = ((0.0, before.passes / EPISODES),)
         wheel = self._rig.session.human
         stand_in = isinstance(wheel, HumanOrScripted)
-        card = turn_card(self._corner.name, before, stand_in=stand_in, words=self.words)
+        card = turn_card(self._corner.name, before, driving_keys(self.meanings, self.words), stand_in=stand_in, words=self.words)
         if self.asked(card) and isinstance(wheel, HumanOrScripted):
             wheel.claim()
 
@@ -124,7 +128,7 @@ class DemoWindow(SessionScreen, Progress):
     def episode_over(self, result: EpisodeResult) -> None:
         """Count where the player tried to help and the corner was not passed."""
         super().episode_over(result)
-        if self._person_drove and result.passed:
+        if self._person_drove and result.passed and result.reason not in CUT_OFF:
             passed = result.passed.get(self._corner.name, False)
             reached = result.progress >= self._corner.from_m
             self._failed = 0 if passed else self._failed + reached

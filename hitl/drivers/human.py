@@ -14,7 +14,7 @@ from hitl.drivers.person import Person, driver_of_skill, traits_of
 from hitl.drivers.scripted import HelpRule, ScriptedDriver, TakeoverRule
 from hitl.pads.base import MISSING, Pad, PadState
 from hitl.pads.hands import Hand, look, together
-from hitl.pads.keyboard import KEYS, KeyboardPad
+from hitl.pads.keyboard import KeyboardPad
 from hitl.pads.mapping import PadMap
 from hitl.road.track import Track
 
@@ -69,7 +69,7 @@ def button_names(pad: Pad | None, meaning: str) -> str:
     """Return what the buttons or keys with a meaning are called on a device: "leftshoulder or a"; else the meaning."""
     names: list[str] = []
     for part in getattr(pad, "parts", (pad,)):
-        buttons = KEYS if isinstance(part, KeyboardPad) else getattr(getattr(part, "map", None), "buttons", {})
+        buttons = part.meanings if isinstance(part, KeyboardPad) else getattr(getattr(part, "map", None), "buttons", {})
         names += buttons.get(meaning, ())
     return " or ".join(dict.fromkeys(names)) or meaning
 

@@ -42,7 +42,7 @@ def open_wheel(
         rule = None if args.lap else HelpRule(corners=frozenset(c.name for c in named or known))
         return scripted_human(track, args.skill, rule, seed=args.seed, corners=known, limit_s=args.help_seconds)
     if window is None:
-        pad = open_pad(load(home, "pad"), args.pad, args.pad_name)
+        pad = open_pad(load(home, "pad", "keys"), args.pad, args.pad_name)
     else:
         pad = player_pad(args.pad, args.pad_name, home, window)
     stack.callback(pad.close)
@@ -51,10 +51,11 @@ def open_wheel(
 
 def player_pad(use: str, name: str, home: Home, window: Window) -> Pad:
     """Return the pad that the player asked for together with the window's keys; for ``keyboard`` the keys alone."""
-    keys = KeyboardPad(keys=window.keys)
+    settings = load(home, "pad", "keys")
+    keys = KeyboardPad(keys=window.keys, meanings=settings.keys.meanings)
     if use == "keyboard":
         return keys
-    return EitherPad(open_pad(load(home, "pad"), "sdl" if use == "auto" else use, name), keys)
+    return EitherPad(open_pad(settings, "sdl" if use == "auto" else use, name), keys)
 
 
 def ways_out(wheel: HumanSide | None, window: Window | None) -> str:

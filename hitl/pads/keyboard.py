@@ -1,4 +1,4 @@
-"""The keyboard as a pad: arrow keys that turn the wheel softly, so that a car can be driven with them.
+"""The keyboard as a pad: keys that turn the wheel softly, so that a car can be driven with them.
 
 It needs a window with the focus. A key goes by SDL's name for it, all the way from the window's process to here. Keys are only
 on and off, so the wheel and the pedals travel at a speed of their own (units a second); letting go brings the wheel back faster
@@ -8,16 +8,14 @@ than it turned, and a key for the other side acts at once from the middle.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
+from data.suggest import did_you_mean
 from hitl.pads.base import BUTTONS, MISSING, PadState
+from takeover_ui.window.key_names import KEYS as KEY_NAMES
 
-KEYS = {
-    "left": ("left", "a"),
-    "right": ("right", "d"),
-    "gas": ("up", "w"),
-    "brake": ("down", "s"),
-    "takeover": ("space",),
+FIXED: Mapping[str, tuple[str, ...]] = {
     "pause": ("p",),
     "panic": ("backspace",),
     "rewind": ("b",),
@@ -28,23 +26,63 @@ KEYS = {
     "quit": ("escape",),
     "settings": ("o",),
 }
+"""The keys that are always the same, by what they do."""
+DRIVING = ("left", "right", "gas", "brake", "takeover")
+_TAKEN = {key: name for name, keys in FIXED.items() for key in keys} | {"tab": "the overlay's size", "f11": "full screen"}
+
+
+@dataclass(frozen=True, slots=True)
+class KeySettings:
+    """The keys that you drive with, by their names: letters, digits, left, up, space, left shift, [0] to [9] and so on."""
+
+    left: tuple[str, ...] = ("left", "a")  # steer left
+    right: tuple[str, ...] = ("right", "d")  # steer right
+    gas: tuple[str, ...] = ("up", "w")  # accelerate
+    brake: tuple[str, ...] = ("down", "s")  # brake
+    takeover: tuple[str, ...] = ("space",)  # take the wheel, as set under takeover.mode
+
+    def __post_init__(self) -> None:
+        seen: dict[str, str] = {}
+        for name in DRIVING:
+            keys = getattr(self, name)
+            if not keys:
+                raise ValueError(f"'{name}' needs a key")
+            for key in keys:
+                if key not in KEY_NAMES:
+                    raise ValueError(f"there is no key '{key}'{did_you_mean(key, KEY_NAMES)}")
+                if (other := seen.setdefault(key, name)) != name or key in _TAKEN:
+                    raise ValueError(f"'{key}' cannot be for '{name}', because it is for {_TAKEN.get(key, f'{other!r}')} already")
+
+    @property
+    def meanings(self) -> dict[str, tuple[str, ...]]:
+        """Return all keys by what they do, the fixed ones, too."""
+        return {**{name: getattr(self, name) for name in DRIVING}, **FIXED}
+
+
+KEYS = KeySettings().meanings
+"""The keys as they are where nothing was set."""
 TURN, RETURN = 3.5, 7.0  # wheel: full lock in 0.29 s, back in 0.14 s
 PRESS, RELEASE = 6.0, 10.0  # pedals
 LONGEST = 0.1  # s: a stalled session must not make the wheel jump
 
 
 class KeyboardPad:
-    """Arrow keys or WASD; space holds the takeover.
+    """Arrow keys or WASD, and space for the takeover, unless set otherwise.
 
-    ``keys`` returns the names of the keys that are down (None: those of this process's own window); ``clock`` is for tests.
+    ``meanings``: the keys by what they do; it may be changed at any time. ``keys`` returns the names of the keys that are down
+    (None: those of this process's own window); ``clock`` is for tests.
     """
 
     name = "keyboard"
 
     def __init__(
-        self, *, keys: Callable[[], frozenset[str]] | None = None, clock: Callable[[], float] = time.monotonic
+        self,
+        *,
+        keys: Callable[[], frozenset[str]] | None = None,
+        meanings: Mapping[str, tuple[str, ...]] = KEYS,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._keys = keys
+        self._keys, self.meanings = keys, meanings
         self._clock = clock
         self._then = clock()
         self._steer = self._gas = self._brake = 0.0
@@ -54,14 +92,14 @@ class KeyboardPad:
         """Return the newest state. Pumps no events: the window does. Without a window the keyboard is missing."""
         if self._closed:
             return MISSING
-        down = self._keys() if self._keys is not None else _down()
+        down = self._keys() if self._keys is not None else self._down()
         if down is None:
             return MISSING
         now = self._clock()
         dt, self._then = min(max(now - self._then, 0.0), LONGEST), now
 
         def held(name: str) -> bool:
-            return not down.isdisjoint(KEYS[name])
+            return not down.isdisjoint(self.meanings[name])
 
         wish = float(held("right")) - float(held("left"))
         if wish * self._steer < 0.0:
@@ -70,7 +108,7 @@ class KeyboardPad:
         gas, brake = float(held("gas")), float(held("brake"))
         self._gas = _towards(self._gas, gas, (PRESS if gas else RELEASE) * dt)
         self._brake = _towards(self._brake, brake, (PRESS if brake else RELEASE) * dt)
-        named = frozenset(filter(held, KEYS))
+        named = frozenset(filter(held, self.meanings))
         return PadState(True, self._steer, self._gas, self._brake, named & set(BUTTONS), named - set(BUTTONS))
 
     def rumble(self, strong: float, weak: float, seconds: float) -> None:
@@ -80,16 +118,15 @@ class KeyboardPad:
         """From now on it reads as missing."""
         self._closed = True
 
+    def _down(self) -> frozenset[str] | None:
+        """Return the keys that are down in this process's own window; None without a window."""
+        import pygame
 
-def _down() -> frozenset[str] | None:
-    """Return the keys that are down in this process's own window; None without a window."""
-    import pygame
-
-    try:
-        down = pygame.key.get_pressed()
-        return frozenset(name for names in KEYS.values() for name in names if down[pygame.key.key_code(name)])
-    except pygame.error:
-        return None
+        try:
+            down = pygame.key.get_pressed()
+            return frozenset(name for names in self.meanings.values() for name in names if down[pygame.key.key_code(name)])
+        except pygame.error:
+            return None
 
 
 def _towards(value: float, wish: float, step: float) -> float:

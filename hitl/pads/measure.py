@@ -1,14 +1,21 @@
-"""Measures a pad: where its controls rest, how far they go, how often they change."""
+"""Measures a pad: where its controls rest, how far they go, how often they change; and calibrates it by that."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from statistics import fmean
+from typing import TYPE_CHECKING, Literal
 
 from data.errors import DeviceError
 from hitl.pads.base import Pad, PadState
+from hitl.pads.mapping import PadMap, calibrated
+from hitl.pads.rest import is_plain, unspoken
+
+if TYPE_CHECKING:
+    from hitl.pads.sdl import SdlPad
 
 Read = Callable[[], float]
 LOOKS = 50
@@ -55,3 +62,66 @@ def sweep(pad: Pad, controls: Mapping[str, Read], rest: Mapping[str, float], sec
         ranges = {name: (min(low, now[name]), max(high, now[name])) for name, (low, high) in ranges.items()}
         time.sleep(pause_s)
     return Sweep(ranges, tuple(states), tuple(changed), looks, seconds)
+
+
+Phase = Literal["hands_off", "move", "hands_off_again", "done"]
+REST_S = 0.5  # s over which a rest is measured
+
+
+class Calibration:
+    """Measures the rest and the ends of a pad's axes, look by look, so that a window can go on drawing meanwhile.
+
+    First hands off, then all axes to their ends, then, for axes that had sent nothing yet, hands off once more. ``settle_s``: how
+    long the hands have to let go, ``seconds``: how long to move.
+    """
+
+    def __init__(self, pad: SdlPad, seconds: float = 6.0, settle_s: float = 0.0) -> None:
+        self._pad, self._seconds, self._settle_s = pad, seconds, settle_s
+        made = pad.map
+        buttons = {s for sources in made.buttons.values() for s in sources if is_plain(s)}
+        self._sources = sorted({axis.source for axis in (made.steer, made.gas, made.brake) if axis.source} | buttons)
+        self._readers = {source: partial(pad.raw, source) for source in self._sources}
+        self._rest: dict[str, float] = {}
+        self._ranges: dict[str, tuple[float, float]] = {}
+        self._values: dict[str, list[float]] = {source: [] for source in self._sources}
+        self._until = 0.0  # s: when the phase ends
+        self.phase: Phase = "hands_off"
+
+    def look(self, now: float) -> float:
+        """Read the pad once and go on; returns how many seconds the phase still takes. ``now``: seconds.
+
+        Raises DeviceError when the pad is unplugged in the middle.
+        """
+        if not self._pad.read().connected:
+            raise DeviceError(f"{self._pad.name} was unplugged in the middle, so nothing was measured.")
+        self._until = self._until or now + self._settle_s + REST_S
+        values = {source: read() for source, read in self._readers.items()}
+        if self.phase == "move":
+            self._ranges = {s: (min(low, values[s]), max(high, values[s])) for s, (low, high) in self._ranges.items()}
+        elif now >= self._until - REST_S:
+            for source, value in values.items():
+                self._values[source].append(value)
+        if now >= self._until:
+            self._next(now)
+        return max(0.0, self._until - now)
+
+    def result(self) -> PadMap:
+        """Return the pad's mapping as measured. Raises InputFileError for an axis that hardly moved."""
+        return calibrated(self._pad.map, self._rest, self._ranges)
+
+    def _next(self, now: float) -> None:
+        made = self._pad.map
+        if self.phase == "hands_off":
+            self._rest = {source: fmean(seen) for source, seen in self._values.items()}
+            self._ranges = {source: (value, value) for source, value in self._rest.items()}
+            self.phase, self._until = "move", now + self._seconds
+            return
+        # Perhaps they had sent nothing yet when their rest was measured.
+        silent = [s for s in self._sources if s != made.steer.source and abs(self._rest[s] - unspoken(s)) < 1e-3]
+        if self.phase == "move" and silent:
+            self._values = {source: [] for source in self._sources}
+            self.phase, self._until = "hands_off_again", now + max(self._settle_s, REST_S) + REST_S
+            return
+        if self.phase == "hands_off_again":
+            self._rest |= {source: fmean(self._values[source]) for source in silent}
+        self.phase = "done"

@@ -60,4 +60,4 @@ def keyboard_pad(settings: Settings, name: str, identity: str) -> KeyboardPad:
     """Open the keyboard."""
     from hitl.pads.keyboard import KeyboardPad
 
-    return KeyboardPad()
+    return KeyboardPad(meanings=settings.keys.meanings)

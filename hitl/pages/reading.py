@@ -13,12 +13,14 @@ from data.reading.news import page_mark
 from data.reading.segment_review import StoreReview
 from data.records import Segment
 from data.store import Store
-from data.words import number_of
 from hitl.commands.selection import local_time
+from hitl.home import Home
 from hitl.screens.stored_report import stored_report
 from hitl.screens.stored_scene import stored_scene
 from hitl.screens.trainer_state import SILENT_S
+from hitl.settings import language_of
 from takeover_ui.geometry import Ribbon, ribbon
+from takeover_ui.language import Words
 from takeover_ui.pages.clip import clip
 from takeover_ui.pages.contents import (
     HomePage,
@@ -29,9 +31,11 @@ from takeover_ui.pages.contents import (
     TakeoversPage,
     Trainer,
 )
+from takeover_ui.pages.texts import ENGLISH, LANGUAGES
 from takeover_ui.report import charts
 from takeover_ui.report.contents import Report
 from takeover_ui.review.compare import figures, in_words
+from takeover_ui.review.texts import why_not
 from takeover_ui.view import Scene
 from trainer.daemon import control
 from trainer.daemon.heartbeat import read_heartbeat
@@ -43,26 +47,31 @@ DRIVES = 500  # in the chart of returns
 _ROAD_M = 1.0  # between the points of the road that a clip shows
 
 
-def trainer_of(store_path: Path) -> Trainer:
+def words_of(store_path: Path) -> Words:
+    """Return the texts in the language of a home's player."""
+    return LANGUAGES[language_of(Home(store_path.parent))]
+
+
+def trainer_of(store_path: Path, words: Words = ENGLISH) -> Trainer:
     """Return how the trainer of a home is doing."""
     beat = read_heartbeat(store_path.parent)
     if not control.running(store_path):
         if beat is not None and beat.state == "failed":
-            return Trainer("failed", "`hitl train` goes on from its last checkpoint.", warnings=(beat.problem,))
-        return Trainer("quiet", "`hitl train` starts a trainer, which learns from all that is recorded here.")
+            return Trainer("failed", words["trainer_goes_on"], warnings=(beat.problem,))
+        return Trainer("quiet", words["trainer_start"])
     if beat is None:
-        return Trainer("working", "It is starting.")
+        return Trainer("working", words["trainer_starting"])
     age = beat.checkpoint_age_s
     silent = beat.age_s >= SILENT_S
     return Trainer(
         "working",
-        f"It was last heard of {beat.age_s:.0f} s ago." if silent else f"It is {beat.doing}.",
+        words.say("trainer_silent", seconds=beat.age_s) if silent else words.say("trainer_doing", doing=beat.doing),
         (
-            ("updates", f"{beat.updates:,}"),
-            ("updates a second", f"{beat.updates_per_second:.0f}"),
-            ("steps behind", f"{beat.steps_behind:,}"),
-            ("takeovers learned from", f"{beat.takeover_seconds:.0f} s"),
-            ("newest checkpoint", "none yet" if age is None else f"{_ago(age)} ago"),
+            (words["beat_updates"], words.written(f"{beat.updates:,}")),
+            (words["beat_speed"], f"{beat.updates_per_second:.0f}"),
+            (words["beat_behind"], words.say("beat_steps", n=beat.steps_behind)),
+            (words["beat_takeovers"], f"{beat.takeover_seconds:.0f} s"),
+            (words["beat_checkpoint"], words["beat_none"] if age is None else words.say("beat_ago", age=_ago(age))),
         ),
         [said for said in (beat.finding, beat.held_back, beat.problem) if said],
     )
@@ -72,40 +81,40 @@ def _ago(seconds: float) -> str:
     return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.0f} h"
 
 
-def head_of(store: Store, track: str | None) -> PageHead:
+def head_of(store: Store, track: str | None, words: Words = ENGLISH) -> PageHead:
     """Return where a page about a track is; None is the one driven last. Raises UsageError for one that is not in the store."""
     tracks = store.tracks()
     if track is not None and track not in tracks:
         raise UsageError("Nothing was driven on that track.")
     chosen = track if track is not None else tracks[0] if tracks else ""
-    return PageHead(chosen, tracks, page_mark(store.conn), trainer_of(store.path))
+    return PageHead(chosen, tracks, page_mark(store.conn), trainer_of(store.path, words))
 
 
-def home_page(store: Store, track: str | None = None) -> HomePage:
+def home_page(store: Store, track: str | None = None, words: Words = ENGLISH) -> HomePage:
     """Return the first page."""
-    head = head_of(store, track)
+    head = head_of(store, track, words)
     if not head.track:
-        return HomePage(head, "Nothing is recorded here yet: `hitl play` begins, and this page shows it as it comes.")
+        return HomePage(head, words["nothing_yet"])
     sessions, more = _sessions(store)
-    report = _report(store, head.track)
+    report = _report(store, head.track, words)
     takeovers = _takeovers(store, head.track)
     seconds = sum(s.seconds for s in takeovers)
     episodes = store.episodes(head.track)
     return HomePage(
         head,
-        lead=_lead(report, takeovers, seconds),
-        tiles=_tiles(report, len(episodes), takeovers, seconds),
+        lead=_lead(report, takeovers, seconds, words),
+        tiles=_tiles(report, len(episodes), takeovers, seconds, words),
         charts=[] if report is None else _curves(report),
         corners=() if report is None else report.corners,
-        takeovers=_cards(store, head.track, takeovers[: -NEWEST - 1 : -1]),
+        takeovers=_cards(store, head.track, takeovers[: -NEWEST - 1 : -1], words),
         sessions=sessions,
         more_sessions=more,
     )
 
 
-def takeovers_page(store: Store, asked: Mapping[str, str]) -> TakeoversPage:
+def takeovers_page(store: Store, asked: Mapping[str, str], words: Words = ENGLISH) -> TakeoversPage:
     """Return a page of the list of takeovers; ``asked`` may hold ``track``, ``corner``, ``session`` and ``page``."""
-    head = head_of(store, asked.get("track"))
+    head = head_of(store, asked.get("track"), words)
     session = number(asked["session"]) if "session" in asked else None
     found = _takeovers(store, head.track, corner=asked.get("corner"), session=session)
     pages = max(1, math.ceil(len(found) / A_PAGE))
@@ -113,7 +122,7 @@ def takeovers_page(store: Store, asked: Mapping[str, str]) -> TakeoversPage:
     newest = found[::-1][(shown - 1) * A_PAGE : shown * A_PAGE]
     return TakeoversPage(
         head,
-        _cards(store, head.track, newest),
+        _cards(store, head.track, newest, words),
         total=len(found),
         number=shown,
         pages=pages,
@@ -122,7 +131,7 @@ def takeovers_page(store: Store, asked: Mapping[str, str]) -> TakeoversPage:
     )
 
 
-def takeover_page(store: Store, segment_id: int) -> TakeoverPage:
+def takeover_page(store: Store, segment_id: int, words: Words = ENGLISH) -> TakeoverPage:
     """Return the page of one takeover. Raises UsageError where there is none of that number."""
     segment = next((s for s in store.segments(ids=[segment_id], kind="takeover") if s.closed), None)
     if segment is None:
@@ -131,21 +140,21 @@ def takeover_page(store: Store, segment_id: int) -> TakeoverPage:
     at = ids.index(segment.id)
     rule = store.rule()
     return TakeoverPage(
-        head_of(store, segment.track),
-        _cards(store, segment.track, [segment])[0],
+        head_of(store, segment.track, words),
+        _cards(store, segment.track, [segment], words)[0],
         facts=[
-            ("began", local_time(segment.started)),
-            ("length", f"{segment.seconds:.2f} s"),
-            *([("from", f"{segment.from_m:.0f} m")] if segment.from_m is not None else ()),
-            *([("to", f"{segment.to_m:.0f} m")] if segment.to_m is not None else ()),
-            ("begun by", segment.trigger or "–"),
-            ("outcome", segment.outcome),
-            ("your verdict", segment.verdict),
-            ("priority", f"{segment.priority:g}"),
-            ("learned from", "yes" if rule.judge(segment).counts else "no"),
-            ("session", str(segment.session_id)),
+            (words["fact_began"], local_time(segment.started)),
+            (words["fact_length"], words.written(f"{segment.seconds:.2f} s")),
+            *([(words["fact_from"], f"{segment.from_m:.0f} m")] if segment.from_m is not None else ()),
+            *([(words["fact_to"], f"{segment.to_m:.0f} m")] if segment.to_m is not None else ()),
+            (words["fact_by"], segment.trigger or "–"),
+            (words["fact_outcome"], words.get(f"outcome_{segment.outcome}", segment.outcome)),
+            (words["fact_verdict"], words.get(f"verdict_{segment.verdict}", segment.verdict)),
+            (words["fact_priority"], words.written(f"{segment.priority:g}")),
+            (words["fact_learned"], words["yes" if rule.judge(segment).counts else "no"]),
+            (words["fact_session"], str(segment.session_id)),
         ],
-        words=_against_the_agent(store, segment),
+        words=_against_the_agent(store, segment, words),
         before=ids[at - 1] if at else None,
         after=ids[at + 1] if at + 1 < len(ids) else None,
     )
@@ -179,35 +188,35 @@ def _road(scene: Scene) -> Ribbon | None:
         return None
 
 
-def _report(store: Store, track: str) -> Report | None:
+def _report(store: Store, track: str, words: Words) -> Report | None:
     try:
-        return stored_report(store, track=track)
+        return stored_report(store, track=track, words=words)
     except HitlError:
         return None
 
 
-def _cards(store: Store, track: str, segments: Sequence[Segment]) -> list[TakeoverCard]:
+def _cards(store: Store, track: str, segments: Sequence[Segment], words: Words) -> list[TakeoverCard]:
     scene, review = _scene(store, track), StoreReview(store, track)
     road = None if scene is None else _road(scene)
     return [
         TakeoverCard(
             s,
             local_time(s.started, short=True),
-            None if scene is None or road is None else clip(review.detail(s), scene, road),
-            review.why_not(s),
+            None if scene is None or road is None else clip(review.detail(s), scene, road, words),
+            why_not(words, review.why_not(s)),
         )
         for s in segments
     ]
 
 
-def _against_the_agent(store: Store, segment: Segment) -> list[str]:
+def _against_the_agent(store: Store, segment: Segment, words: Words) -> list[str]:
     scene = _scene(store, segment.track)
     corner = None if scene is None else scene.corner(segment.corner)
     detail = StoreReview(store, segment.track).detail(segment)
     if scene is None or corner is None or detail.same is None:
         return []
     yours, its = (figures(drive, scene, corner, segment.hz) for drive in (detail.drive, detail.same))
-    return in_words(yours, its, corner.to_m)
+    return in_words(yours, its, corner.to_m, words)
 
 
 def _curves(report: Report) -> list[charts.Chart]:
@@ -215,27 +224,32 @@ def _curves(report: Report) -> list[charts.Chart]:
     lately = replace(report, episodes=report.episodes[-DRIVES:])
     returns = charts.returns(lately)
     if returns is not None and len(report.episodes) > DRIVES:
-        returns = replace(returns, note=f"The newest {DRIVES} drives of {len(report.episodes):,}.")
+        returns = replace(returns, note=report.words.say("return_newest", shown=DRIVES, n=len(report.episodes)))
     return [chart for chart in (charts.passes(report), returns) if chart is not None]
 
 
-def _lead(report: Report | None, takeovers: Sequence[Segment], seconds: float) -> str:
-    help_given = f"{number_of(len(takeovers), 'takeover')}, {seconds:.0f} s of help"
+def _lead(report: Report | None, takeovers: Sequence[Segment], seconds: float, words: Words) -> str:
+    helped = words.say("lead_helped", n=len(takeovers), seconds=seconds)
     if report is not None and report.corner and report.before and report.after:
-        return f"{report.corner.name}: {report.before.passed_text} passes before, {report.after.passed_text} now. {help_given}."
-    return f"{help_given} so far."
+        shares = {"before": report.before.said(words), "after": report.after.said(words)}
+        return f"{words.say('lead_share', corner=report.corner.name, **shares)} {helped}."
+    return words.say("lead_so_far", helped=helped)
 
 
-def _tiles(report: Report | None, episodes: int, takeovers: Sequence[Segment], seconds: float) -> list[tuple[str, str]]:
+def _tiles(
+    report: Report | None, episodes: int, takeovers: Sequence[Segment], seconds: float, words: Words
+) -> list[tuple[str, str]]:
     verdicts = Counter(s.verdict for s in takeovers)
-    return [
-        *([("corner passed now", report.after.passed_text)] if report is not None and report.after else []),
-        *([("best lap alone", f"{report.after.best_lap:.1f} s")] if report and report.after and report.after.best_lap else []),
-        ("takeovers", f"{len(takeovers):,}"),
-        ("help", f"{seconds:.1f} s"),
-        ("without a verdict", f"{verdicts['unreviewed']:,}"),
-        ("episodes", f"{episodes:,}"),
+    after = report.after if report is not None else None
+    tiles = [
+        *([("tile_passed", after.said(words))] if after else []),
+        *([("tile_best", words.written(f"{after.best_lap:.1f} s"))] if after and after.best_lap else []),
+        ("figure_takeovers", words.written(f"{len(takeovers):,}")),
+        ("help", words.written(f"{seconds:.1f} s")),
+        ("tile_unreviewed", words.written(f"{verdicts['unreviewed']:,}")),
+        ("tile_episodes", words.written(f"{episodes:,}")),
     ]
+    return [(words[name], value) for name, value in tiles]
 
 
 def _sessions(store: Store) -> tuple[list[SessionRow], int]:

@@ -15,49 +15,47 @@ from data.reading.news import page_mark
 from data.store import Store
 from hitl.pages import reading
 from hitl.pages.access import Gatekeeper
+from takeover_ui.language import Words
 from takeover_ui.pages.contents import Message, PageHead, Refusal
 from takeover_ui.pages.page import ASSETS, POLICY, Page, asset, render
 
 BUSY_S = 1.0
 """How long a page waits for a store that another program holds."""
-_HELD = Message(
-    "The store is in use", "Another program holds the store at this moment. This page looks again by itself, every two seconds."
-)
-_EMPTY = Message(
-    "Nothing is recorded here yet",
-    "This home has no store: `hitl play` or `hitl demo` makes one. This page shows it as soon as it is there.",
-)
-
 
 def site(store_path: Path, hosts: set[str], token: str | None) -> Gatekeeper:
     """Return the ASGI application with all pages of a store, and the raw tables. Raises UsageError without Datasette."""
     served = application(store_path, _routes(store_path))
-    return Gatekeeper(served, hosts, token, lambda text: render(Refusal(text)).encode())
+    return Gatekeeper(served, hosts, token, lambda text: render(Refusal(text), reading.words_of(store_path)).encode())
 
 
 def _routes(path: Path) -> list[Route]:
-    def page(of: Callable[[Store, dict[str, str]], Page]) -> Callable[..., Awaitable[Any]]:
+    def page(of: Callable[[Store, dict[str, str], Words], Page]) -> Callable[..., Awaitable[Any]]:
         async def answer(request: Any) -> Any:
             asked = {name: request.args[name] for name in request.args} | request.url_vars
             return _html(*await asyncio.to_thread(read, path, functools.partial(_rendered, of, asked)))
 
         return answer
 
-    def report(store: Store, asked: dict[str, str]) -> str:
+    def takeover(store: Store, asked: dict[str, str], words: Words) -> Page:
+        return reading.takeover_page(store, int(asked["id"]), words)
+
+    def report(store: Store, asked: dict[str, str], words: Words) -> str:
         from takeover_ui.report.page import render as render_report
 
         session = reading.number(asked["session"]) if "session" in asked else None
-        found = reading.stored_report(store, track=asked.get("track"), corner=asked.get("corner"), session=session)
+        chosen = {"track": asked.get("track"), "corner": asked.get("corner"), "session": session}
+        found = reading.stored_report(store, **chosen, words=words)
         return render_report(found, home="/")
 
     async def report_page(request: Any) -> Any:
         asked = {name: request.args[name] for name in request.args}
-        status, text = await asyncio.to_thread(read, path, lambda store: report(store, asked))
+        status, text = await asyncio.to_thread(read, path, lambda store, words: report(store, asked, words))
         return _html(status, text, None if status == 200 else POLICY)
 
     async def live(request: Any) -> Any:
-        status, mark = await asyncio.to_thread(read, path, lambda store: page_mark(store.conn))
-        box = render(await asyncio.to_thread(reading.trainer_of, path))
+        status, mark = await asyncio.to_thread(read, path, lambda store, words: page_mark(store.conn))
+        words = reading.words_of(path)
+        box = render(await asyncio.to_thread(reading.trainer_of, path, words), words)
         return _html(200, box, headers={"x-mark": mark if status == 200 else ""})
 
     async def file(request: Any) -> Any:
@@ -69,31 +67,33 @@ def _routes(path: Path) -> list[Route]:
         return Response(asset(name), content_type=f"{ASSETS[name][1]}; charset=utf-8")
 
     return [
-        (r"/$", page(lambda store, asked: reading.home_page(store, asked.get("track")))),
+        (r"/$", page(lambda store, asked, words: reading.home_page(store, asked.get("track"), words))),
         (r"/takeovers$", page(reading.takeovers_page)),
-        (r"/takeovers/(?P<id>\d{1,15})$", page(lambda store, asked: reading.takeover_page(store, int(asked["id"])))),
+        (r"/takeovers/(?P<id>\d{1,15})$", page(takeover)),
         (r"/report$", report_page),
         (r"/live$", live),
         (r"/files/(?P<name>[a-z.]+)$", file),
     ]
 
 
-def _rendered(of: Callable[[Store, dict[str, str]], Page], asked: dict[str, str], store: Store) -> str:
-    return render(of(store, asked))
+def _rendered(of: Callable[[Store, dict[str, str], Words], Page], asked: dict[str, str], store: Store, words: Words) -> str:
+    return render(of(store, asked, words), words)
 
 
-def read(path: Path, make: Callable[[Store], str]) -> tuple[int, str]:
+def read(path: Path, make: Callable[[Store, Words], str]) -> tuple[int, str]:
     """Return the status and the text that ``make`` makes of the store; a page that says why where it cannot be read now."""
+    words = reading.words_of(path)
     try:
         with Store(path, read_only=True, busy_timeout_s=BUSY_S) as store:
-            return 200, make(store)
+            return 200, make(store, words)
     except NoStoreError:  # whose text tells a path
-        return 503, render(_EMPTY)
+        return 503, render(Message(words["empty_title_page"], words["empty_text"]), words)
     except UsageError as error:
-        return 404, render(Message("There is no such page", str(error), PageHead()))
+        return 404, render(Message(words["no_page"], str(error), PageHead()), words)
     except HitlError as error:
-        held = isinstance(error.__cause__, sqlite3.OperationalError)
-        return 503, render(_HELD if held else Message("The store cannot be shown", str(error)))
+        if isinstance(error.__cause__, sqlite3.OperationalError):
+            return 503, render(Message(words["held_title"], words["held_text"]), words)
+        return 503, render(Message(words["not_shown"], str(error)), words)
 
 
 def _html(status: int, text: str, policy: str | None = POLICY, headers: dict[str, str] | None = None) -> Any:

@@ -15,14 +15,13 @@ from data.exchange.checks import EpisodeRefusedError, need
 from data.exchange.portable import Portable
 from data.exchange.relayout import add_pending
 from data.exchange.trackmaniarl.reading import Demonstration, find_files, read_demonstration, read_replay
+from data.reading.attempts import APPROACH_M, REPLAY
 from data.reading.episodes import EpisodeData, SegmentData, takeovers
 from data.records import AGENT, HUMAN, SessionInfo
 from hitl.games.base import VehicleState
 from hitl.games.trackmania.details import car_details
 from hitl.player_runs.rebuild import ACTIONS, COLUMNS
-from hitl.road.time_lost import REPLAY
 from hitl.road.track import Track
-from hitl.session.offers import APPROACH_M
 from hitl.task.driving_task import DrivingTask, TaskSettings
 
 SAME_PACE = 1.25  # times that frames may come more often than steps, and are steps all the same

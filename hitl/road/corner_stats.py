@@ -1,18 +1,19 @@
-"""How a corner goes: attempts, passes, takeovers, entry speed and braking point, from recorded drives. No I/O."""
+"""How a corner goes: attempts, passes, takeovers, entry speed and braking point. No I/O."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from data.reading.attempts import Attempt, By, approaches, outcome
 from data.reading.drives import Drive
 from data.records import AGENT, HUMAN, Corner
 from data.statistics import wilson
 
-APPROACH_M = 30.0  # m before a corner within which a takeover is meant for it, and its braking begins
 BRAKING = 0.1  # brake above this is braking
 RECENT = 20  # attempts in each half of the trend
 
@@ -22,9 +23,7 @@ class Visit:
     """One arrival at a corner in one episode."""
 
     episode_id: int
-    purpose: str
     passed: bool
-    helped: bool  # a human drove somewhere between the approach and the end
     entry_driver: int
     entry_speed: float  # m/s
     braking_m: float | None  # m before the corner where its main braking began; None: none
@@ -60,8 +59,8 @@ class CornerStats:
 
     corner: Corner
     visits: int
-    agent: Rate  # the agent without help
-    human: Rate  # laps and takeovers
+    agent: Rate  # the agent alone
+    by: Mapping[By, Rate]  # laps and takeovers, by who drove them
     takeovers: Rate  # of the visits in which a human could help
     trend: float | None  # the agent's pass rate of the newest attempts less that of those before; None: too few
     agent_entry: float | None
@@ -70,33 +69,25 @@ class CornerStats:
     human_braking: float | None
 
 
-def visit(drive: Drive, corner: Corner, previous_end: float = 0.0) -> Visit | None:
-    """Return what happened at a corner in a drive; None if it never came there, began after it, or did not decide.
+def visit(drive: Drive, corner: Corner, approach_m: float) -> Visit | None:
+    """Return what happened at a corner in a drive; None where that is no attempt (:func:`data.reading.attempts.outcome`).
 
-    Undecided is what ended inside for a reason other than the driving: stopped, panic, time limit, a killed session.
-    ``previous_end``: end (m) of the corner before, whose braking is not this one's.
+    ``approach_m``: where it begins: braking before that is for the corner before.
     """
     progress = drive.progress
-    if progress[0] >= corner.to_m or drive.farthest < corner.from_m:
-        return None
-    passed = drive.farthest >= corner.to_m
-    if not passed and not drive.episode.failed:
+    passed = outcome(corner, float(progress[0]), drive.farthest, drive.episode.reason)
+    if passed is None:
         return None
     inside = np.flatnonzero(progress >= corner.from_m)
     entry = int(inside[0]) if len(inside) else len(progress) - 1
-    if entry == 0 and progress[0] > corner.from_m + 2.0:
-        return None  # began in the middle of it: neither an entry nor a whole passage
     left = np.flatnonzero(progress >= corner.to_m)
     leave = int(left[0]) if len(left) else len(progress)
-    start = max(corner.from_m - APPROACH_M, min(previous_end, corner.from_m))
-    first = int(np.flatnonzero(progress >= start)[0]) if (progress >= start).any() else entry
+    first = int(np.flatnonzero(progress >= approach_m)[0]) if (progress >= approach_m).any() else entry
     stretch = slice(first, max(leave, first + 1))
     onset = braking_onset(drive.speed[stretch], drive.brake[stretch])
     return Visit(
         drive.episode.id,
-        drive.episode.purpose,
         passed,
-        bool((drive.driver[stretch] == HUMAN).any()),
         int(drive.driver[entry]),
         float(drive.speed[entry]),
         None if onset is None else corner.from_m - float(progress[first + onset]),
@@ -115,32 +106,47 @@ def braking_onset(speed: NDArray[np.float64], brake: NDArray[np.float64]) -> int
     return int(begins[best]) if lost[best] > 0.5 else None
 
 
-def corner_stats(drives: Iterable[Drive], corners: Sequence[Corner]) -> list[CornerStats]:
-    """Return the statistics of each corner, in the order given. Goes through the drives once."""
-    ordered = sorted(corners, key=lambda c: c.from_m)
-    ends = {c.name: max((o.to_m for o in ordered if o.to_m <= c.from_m), default=0.0) for c in ordered}
+def whose(attempts: Mapping[str, Sequence[Attempt]]) -> By:
+    """Return who is compared with the agent: the player, or where they never drove here, who did most of it for them."""
+    drove = Counter(a.by for each in attempts.values() for a in each if a.by != "agent")
+    return "you" if drove["you"] or not drove else drove.most_common(1)[0][0]
+
+
+def corner_stats(
+    drives: Iterable[Drive], corners: Sequence[Corner], attempts: Mapping[str, Sequence[Attempt]]
+) -> list[CornerStats]:
+    """Return the statistics of each corner, in the order given. Goes through the drives once.
+
+    ``attempts``: all of each corner (:func:`data.reading.attempts.stored_attempts`), also those whose steps are no longer stored.
+    """
+    begins, human = approaches(corners), whose(attempts)
     visits: dict[str, list[Visit]] = {c.name: [] for c in corners}
     for drive in drives:
         for corner in corners:
-            seen = visit(drive, corner, ends[corner.name])
+            seen = visit(drive, corner, begins[corner.name])
             if seen is not None:
                 visits[corner.name].append(seen)
-    return [_summary(corner, visits[corner.name]) for corner in corners]
+    return [_summary(corner, visits[corner.name], attempts[corner.name], human) for corner in corners]
 
 
-def _summary(corner: Corner, visits: Sequence[Visit]) -> CornerStats:
-    alone = [v.passed for v in visits if not v.helped]
+def _summary(corner: Corner, visits: Sequence[Visit], attempts: Sequence[Attempt], human: By) -> CornerStats:
+    by = {a.episode_id: a.by for a in attempts}
+    outcomes: dict[By, list[bool]] = {}
+    for attempt in attempts:
+        outcomes.setdefault(attempt.by, []).append(attempt.passed)
+    alone = outcomes.pop("agent", [])
+    theirs = [v for v in visits if by.get(v.episode_id) == human]
     return CornerStats(
         corner,
-        len(visits),
+        len(attempts),
         Rate.of(alone),
-        Rate.of([v.passed for v in visits if v.helped]),
-        Rate.of([v.helped for v in visits if v.purpose not in ("lap", "evaluation")]),
+        {who: Rate.of(passed) for who, passed in outcomes.items()},
+        Rate.of([a.by != "agent" for a in attempts if a.purpose not in ("lap", "evaluation")]),
         trend(alone),
         _median([v.entry_speed for v in visits if v.entry_driver == AGENT]),
-        _median([v.entry_speed for v in visits if v.entry_driver == HUMAN]),
+        _median([v.entry_speed for v in theirs if v.entry_driver == HUMAN]),
         _median([v.braking_m for v in visits if v.braking_m is not None and v.braking_driver == AGENT]),
-        _median([v.braking_m for v in visits if v.braking_m is not None and v.braking_driver == HUMAN]),
+        _median([v.braking_m for v in theirs if v.braking_m is not None and v.braking_driver == HUMAN]),
     )
 
 

@@ -9,10 +9,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from data.reading.attempts import approaches
 from data.reading.drives import Drive
 from data.records import DRIVING_FAULTS, Corner
 from data.statistics import bootstrap
-from hitl.road.corner_stats import APPROACH_M, Rate
+from hitl.road.corner_stats import Rate
 
 NEAR_M = 10.0  # m before a corner from which a crash belongs to it
 ELSEWHERE = "elsewhere"
@@ -31,10 +32,7 @@ class Stretch(NamedTuple):
 def stretches(corners: Iterable[Corner]) -> list[Stretch]:
     """Return each corner's stretch: a slow exit costs time on the straight behind the corner, so that is the corner's."""
     ordered = sorted(corners, key=lambda corner: corner.from_m)
-    begins, end = [], 0.0
-    for corner in ordered:
-        begins.append(max(min(end, corner.from_m), corner.from_m - APPROACH_M))
-        end = corner.to_m
+    begins = list(approaches(ordered).values())
     return [Stretch(c.name, begin, after) for c, begin, after in zip(ordered, begins, [*begins[1:], None], strict=False)]
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from statistics import fmean
 
 from data.errors import UsageError
+from data.reading.attempts import REPLAY
 from data.reading.drives import Drive, EpisodeSummary
 from data.records import HUMAN, Corner
 from data.store import Store
@@ -14,7 +15,6 @@ from hitl.road.corner_stats import RECENT
 from hitl.road.laps import CRASH_S, Stretch, corner_times, stretches, time_at
 
 COLUMNS = ("t", "driver", "progress")
-REPLAY = "replay"  # the driver of a session whose laps are of replays: of anyone, so not the player's best
 NEWEST = 100  # episodes that are looked at
 
 
@@ -28,7 +28,8 @@ class TimeLost:
     agent: float | None
     """Mean over the tries that came through."""
     laps: Mapping[str, float] = field(default_factory=dict)
-    """What each lap needs that it is compared with: the agent's ``best``, the ``human``'s, the ``reference``."""
+    """What each lap needs that it is compared with: the agent's ``best``, the ``human``'s (without one the
+    ``scripted`` driver's), the ``reference``."""
 
     def against(self, lap: str) -> float | None:
         """Return what the agent's tries lose there against a lap."""
@@ -71,7 +72,8 @@ def stored_time_lost(
     Raises UsageError where the reference is no such lap.
     """
     spans, fastest = stretches(corners), fastest_laps(store, track)
-    compared = {"best": fastest.get("agent"), "human": fastest.get("human") or fastest.get("scripted")}
+    other = "human" if "human" in fastest else "scripted"
+    compared = {"best": fastest.get("agent"), other: fastest.get(other)}
     if reference is not None:
         compared["reference"] = _reference(store, track, reference)
     laps = {

@@ -14,7 +14,7 @@ EPISODES = 20  # newest ones of an evaluation that are shown
 BROKEN_OFF = ("stopped", "killed")  # why a lap ends with which its evaluation ends early
 
 Side = tuple[list[EpisodeSummary], str]
-"""The laps of one evaluation, oldest first, and which one it is, in words."""
+"""The laps of one evaluation, oldest first, and which one it is: the name of a text of the report."""
 
 
 def evaluation_laps(episodes: Iterable[EpisodeSummary]) -> list[EpisodeSummary]:
@@ -55,17 +55,17 @@ def before_and_after(
     What was not measured since then is not there. Where nothing was measured before it, or there was no help, they are the first
     checkpoint that was evaluated and the most recent.
     """
-    moment = "takeover" if first_help is not None else "drive of the demo"
+    moment = "takeover" if first_help is not None else "demo"
     began = first_help if first_help is not None else first_drive
     earlier, later = [e for e in laps if e.id < began], [e for e in laps if e.id > began]
-    recent = "the most recent evaluation"
+    recent = "rule_recent"
     if earlier:
         after = _newest(later) if later else []
-        return (_newest(earlier), f"the last evaluation before the first {moment}"), (after, recent)
+        return (_newest(earlier), f"rule_last_{moment}"), (after, recent)
     after = _newest(laps)
     first = [e for e in laps if e.checkpoint_id == laps[0].checkpoint_id]
     before = first[-EPISODES:] if after and first[0].checkpoint_id != after[0].checkpoint_id else []
-    return (before, "the first evaluation"), (after, recent)
+    return (before, "rule_first"), (after, recent)
 
 
 def _newest(laps: list[EpisodeSummary]) -> list[EpisodeSummary]:

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from hitl.session.setup import SessionSetup
     from takeover_ui.window.window import Window
 
-def speaker(window: Window | None, sounds: Sounds, also_printed: bool = False) -> Say:
+
+def speaker(window: Window | None, sounds: Sounds | None = None, also_printed: bool = False) -> Say:
     """Return what says a sentence: in the window and by a sound; printed where there is no window, or another game covers it."""
 
     def say(said: Said) -> None:
@@ -34,7 +35,8 @@ def speaker(window: Window | None, sounds: Sounds, also_printed: bool = False) -
             print(said.text(ENGLISH), flush=True)
         if window is not None:
             window.toast(said.text(window.options.words), cast("Level", said.level))
-        sounds.play(said.sound)
+        if sounds is not None:
+            sounds.play(said.sound)
 
     return say
 

@@ -12,24 +12,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.errors import StoreError
-from data.records import AGENT, CUT_OFF, DRIVING_FAULTS, HUMAN
+from data.records import AGENT, DRIVING_FAULTS, HUMAN
 from data.store import Store
 from hitl.agents.beside import BesidePolicy
 from hitl.agents.policy import ForeignPolicy
 from hitl.arbiter import Decision
 from hitl.coach.way_ahead import Ahead, way_ahead
-from hitl.drivers.human import HumanSide, ScriptedHuman, button_names, pad_map, persons_pad
+from hitl.drivers.human import HumanSide, ScriptedHuman, pad_map, persons_pad
 from hitl.games.base import VehicleState
-from hitl.pads.base import BUTTONS, Pad
+from hitl.pads.keyboard import KEYS, KeyboardPad
 from hitl.protocols import EpisodeResult, Tick
+from hitl.screens.key_hints import LAP, held_names, key_hint, pad_hint
 from hitl.screens.lap_times import LapTimes, best_laps
 from hitl.screens.session_window import options_of
 from hitl.screens.trainer_state import HeartbeatReader
-from hitl.screens.without_help import Try, WithoutHelp, recorded_tries
+from hitl.screens.without_help import Past, WithoutHelp, recorded_past
 from hitl.session.offers import next_corner
 from hitl.session.setup import SessionSetup
 from hitl.settings_desk.pause import PauseSettings
-from takeover_ui.language import ENGLISH, Words
 from takeover_ui.view import Card, LearnedView, RecorderState, Scene, TrainerState, View
 from takeover_ui.window.window import Window
 
@@ -37,42 +37,11 @@ FULL_LOCK = 0.4  # rad of the drawn front wheels
 SHOWN_LINES = 6  # of each driver
 READ_S = 10.0  # a card with a question waits so long, and then goes on
 STILL_DRIVES_S = 1.5  # in which what a hand does still belongs to the drive before the card
-LAP = "lap"
-
-
-def key_hint(mode: str, words: Words = ENGLISH) -> str:
-    """Return what the keys do; ``mode``: of gating, or ``LAP``, in which the wheel is the player's all the time."""
-    return f"{words[f'hint_{mode}']}    {words['hint_keys']}"
-
-
-def pad_hint(buttons: Mapping[str, tuple[str, ...]], mode: str, words: Words = ENGLISH) -> str:
-    """Return what the buttons of a pad do, by its mapping; ``mode`` as in :func:`key_hint`."""
-    either = f" {words['or']} "
-    takes = either.join(buttons.get("takeover", ())) or words["no_button"]
-    rest = [
-        f"{either.join(buttons[name])}: {words[f'pad_{name}']}"
-        for name in ("rewind", "pause", "panic", "star", "discard", "keep", "restart", "quit")
-        if buttons.get(name)
-    ]
-    return "    ".join([words.say(f"pad_{mode}", button=takes), *rest])
-
-
-def held_names(decision: Decision, pad: Pad | None) -> tuple[str, ...]:
-    """Return what the player must let go of: axes and pedals by what they do, buttons and keys by their own names."""
-    pads, held_by = getattr(pad, "parts", (pad,)), decision.held_by
-    if len(pads) != len(held_by):
-        return tuple(sorted(decision.held))
-    names = set()
-    for part, held in zip(pads, held_by, strict=True):
-        names |= {button_names(part, name) if name in BUTTONS else name for name in held}
-    return tuple(sorted(names))
-
-
 class SessionScreen:
     """Turns a session's ticks into views for its window, which takes the newest and drops the rest.
 
     It is made before the session's setup, which needs it, and learns of the setup by ``begin``. It keeps what outlives a tick:
-    lines driven, the best return, failures. ``message``, ``hint`` and ``fast`` are one line each.
+    lines driven, attempts, failures. ``message``, ``hint`` and ``fast`` are one line each.
     """
 
     def __init__(self, window: Window) -> None:
@@ -85,7 +54,6 @@ class SessionScreen:
         self._times: LapTimes | None = None
         self._alone: WithoutHelp | None = None
         self._evaluations: tuple[tuple[float, float], ...] = ()  # (agent steps, share of corner passes)
-        self._best_return: float | None = None
         self._takeovers = self._human_steps = self._late = 0
         self._failures: deque[float] = deque(maxlen=200)
         self._driving = AGENT
@@ -101,9 +69,16 @@ class SessionScreen:
         line = track.line
         self._ahead = way_ahead(rig)
         self._scene = Scene(track.name, line.points, track.half_width, line.length, rig.corners, rig.action_names)
-        self.hint = key_hint(self._mode, self.words)
+        self._say_keys()
         if rig.world.picture is not None:
             self._window.show_picture(rig.world.picture)
+
+    @property
+    def meanings(self) -> Mapping[str, tuple[str, ...]]:
+        """The keys of the player, by what they do."""
+        pad = persons_pad(self._rig.session.human)
+        keys = next((part for part in getattr(pad, "parts", (pad,)) if isinstance(part, KeyboardPad)), None)
+        return KEYS if keys is None else keys.meanings
 
     @property
     def _agent_name(self) -> str:
@@ -122,11 +97,11 @@ class SessionScreen:
         if not rig.world.has_line:
             return
         corners, hz, name = rig.corners, rig.task.settings.hz, rig.track.name
-        best, tries = {}, []
+        best, past = {}, Past()
         with contextlib.suppress(StoreError), Store(rig.home.store_path, read_only=True) as store:  # else the recorder says so
-            best, tries = best_laps(store, name, corners), recorded_tries(store, name)
+            best, past = best_laps(store, name, corners), recorded_past(store, name, corners)
         self._times = LapTimes(corners, hz, best)
-        self._alone = WithoutHelp(corners, tries, self.words)
+        self._alone = WithoutHelp(corners, past, self.words)
         self._ceiling = self._alone.ceiling
 
     def hint_by(self, wheel: HumanSide) -> None:
@@ -151,6 +126,8 @@ class SessionScreen:
             who = "agent" if not human else "scripted" if scripted else "human"
             self._times.step(tick.steps, progress, who, str(tick.info.get("reason") or ""), tick.info.get("lap_s"))
         way = self._ahead.tick(tick) if self._ahead is not None and not self.fast and tick.purpose != "lap" else None
+        if self._alone is not None and not decision.paused:
+            self._alone.step(tick.steps, progress, human=human)
         name, seconds = next_corner(self._scene.corners, progress, state.speed)
         self._window.send(
             View(
@@ -177,8 +154,8 @@ class SessionScreen:
                 held=held_names(decision, persons_pad(wheel)),
                 risk=tick.risk,
                 episode_return=tick.episode_return,
-                best_return=self._best_return,
-                ceiling=self._ceiling,
+                best_return=None if self._alone is None else self._alone.best_lap if lap else self._alone.best,
+                ceiling=None if lap else self._ceiling,
                 takeovers=self._takeovers,
                 human_seconds=self._human_steps / self._rig.task.settings.hz,
                 trainer=self._trainer_state(),
@@ -220,19 +197,16 @@ class SessionScreen:
 
     def _say_keys(self) -> None:
         """Say what the keys and buttons do, after something was set."""
-        if self._window.options.game_view:
-            self.hint = key_hint(self._mode, self.words)
-        else:
+        self.hint = key_hint(self._mode, self.words, self.meanings)
+        if not self._window.options.game_view:
             self.hint_by(self._rig.session.human)
 
     def episode_over(self, result: EpisodeResult) -> None:
         """Keep what the next episodes show of this one."""
         if result.reason in DRIVING_FAULTS:
             self._failures.append(result.progress)
-        if self._alone is not None and result.purpose == "drive" and not result.human_steps and result.reason not in CUT_OFF:
-            self._alone.add(Try(result.progress, result.total, result.reason == "finish"))
-        if result.purpose != "practice" and result.human_steps == 0:  # a try at one corner has no return to compare with
-            self._best_return = max(result.total, self._best_return if self._best_return is not None else result.total)
+        if self._alone is not None:
+            self._alone.end(result, own=not isinstance(self._rig.session.human, ScriptedHuman))
         self._end_line()
 
     def asked(self, card: Card) -> bool:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from data.errors import HitlError
 from hitl.home import Home
 from hitl.settings import OverlaySettings
-from hitl.settings_desk.files import save_overlay
+from hitl.settings_desk.changes import Changes
 from takeover_ui.overlay.arrangement import Arrangement
 from takeover_ui.window.options import WindowOptions
 from takeover_ui.window.window import Window
@@ -34,9 +35,9 @@ def open_window(home: Home, look: OverlaySettings, *, title: str = "hitl", game_
 
     def remember(arrangement: Arrangement) -> None:
         try:
-            save_overlay(home, arrangement.table())
-        except OSError as error:
-            window.toast(f"Your gauges could not be saved ({error.strerror}). They stay so until you leave.", "warning")
+            Changes(home).arrange(arrangement.table())
+        except HitlError as error:
+            window.toast(f"Your gauges stay so only until you leave. {error}", "warning")
 
     window.remember = remember
     return window

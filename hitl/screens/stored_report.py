@@ -11,17 +11,19 @@ from statistics import fmean
 from typing import Literal
 
 from data.errors import UsageError
+from data.reading.attempts import Attempt, stored_attempts
 from data.reading.drives import EpisodeSummary
 from data.records import AGENT, HUMAN, VERDICTS, Corner, Segment
 from data.store import Store
 from data.tables.checkpoints import CheckpointRecord
-from data.words import track_words
 from hitl import __version__
 from hitl.road.corners import corner_called
 from hitl.screens.before_after import before_and_after, evaluation_laps, score
 from hitl.screens.lap_words import recorded_laps
 from hitl.screens.stored_scene import stored_scene
+from takeover_ui.language import Words
 from takeover_ui.report.contents import CornerRow, DrivenLine, EpisodePoint, EvaluationPoint, Report, Score
+from takeover_ui.report.texts import ENGLISH, share, track_named
 from takeover_ui.view import Scene
 
 AROUND_M = 35.0  # m of road shown before and after the corner
@@ -39,12 +41,13 @@ def stored_report(
     since: str | None = None,
     until: str | None = None,
     figures: Sequence[tuple[str, str]] = (),
+    words: Words = ENGLISH,
 ) -> Report:
     """Return the report of a part of a store, of all of it by default.
 
     ``corner``: the one that the report is about; by default the one with most takeovers, else with most failures.
-    ``figures``: more figures, as (name, value). Raises HitlError when the track, corner or session is not in the store, or
-    nothing was driven in that time.
+    ``figures``: more figures, as (name of a text, value). ``words``: of the language that it is written in. Raises HitlError
+    when the track, corner or session is not in the store, or nothing was driven in that time.
     """
     scene = stored_scene(store, track)
     episodes = store.episodes(scene.track, session=session, since=since, until=until)
@@ -68,9 +71,11 @@ def stored_report(
     unhelped = [e for e in alone if first_help is None or e.id < first_help]
     laps, counts = sum(s.kind == "lap" for s in segments), sum(rule.judge(s).counts for s in segments)
     verdicts = Counter(s.verdict for s in segments)
+    attempts = stored_attempts(store.conn, episodes, scene.corners)
     return Report(
-        title=_title(scene, shown, session, *scores),
+        title=_title(scene, shown, session, *scores, words=words),
         scene=scene,
+        words=words,
         corner=shown,
         before=scores[0],
         after=scores[1],
@@ -86,27 +91,32 @@ def stored_report(
         failures_before=None if helped is None else sum(e.failed for e in unhelped),
         alone=(len(unhelped), len(alone) - len(unhelped)),
         hz=episodes[-1].hz,
-        corners=[_corner_row(c, episodes, takeovers) for c in scene.corners],
+        corners=[_corner_row(c, attempts[c.name], takeovers) for c in scene.corners],
         verdicts={v: verdicts[v] for v in VERDICTS} if segments else {},
         figures=(
-            ("episodes", f"{len(episodes):,}"),
-            ("laps driven by the human", str(laps) if segments else ""),
-            ("takeovers of the scripted driver", _scripted(takeovers)),
-            ("takeovers and laps learned from", f"{counts:,} of {len(segments):,}" if segments else ""),
-            ("laps alone, before", _laps_said(before, scene)),
-            ("laps alone, now", _laps_said(after, scene)),
-            ("first drive", episodes[0].started[:10]),
-            ("last drive", episodes[-1].started[:10]),
+            ("figure_episodes", words.written(f"{len(episodes):,}")),
+            ("figure_laps", str(laps) if segments else ""),
+            ("figure_scripted", words.written(_scripted(takeovers))),
+            ("figure_counts", share(words, counts, len(segments)) if segments else ""),
+            ("figure_laps_before", _laps_said(before, scene, words)),
+            ("figure_laps_now", _laps_said(after, scene, words)),
+            ("figure_first", episodes[0].started[:10]),
+            ("figure_last", episodes[-1].started[:10]),
             *figures,
         ),
         versions=_versions(),
     )
 
 
-def _laps_said(laps: list[EpisodeSummary], scene: Scene) -> str:
+def _laps_said(laps: list[EpisodeSummary], scene: Scene, words: Words) -> str:
     """Return how many laps of an evaluation were finished and how fast; "" where none was."""
     found = recorded_laps(laps, scene.corners)
-    return found.said() if found.finish.k else ""
+    if not found.finish.k:
+        return ""
+    counted = {"finished": found.finish.k, "n": found.finish.n}
+    if found.median is None or found.p95 is None:
+        return words.say("laps_said", **counted)
+    return words.say("laps_said_times", **counted, median=found.median.value, p95=found.p95.value, best=found.best)
 
 
 def takeovers_that_show(store: Store, segments: Sequence[Segment]) -> list[Segment]:
@@ -132,11 +142,13 @@ def _corner(scene: Scene, wanted: str | None, takeovers: list[Segment], failures
     return max(scene.corners, key=weight, default=None)
 
 
-def _title(scene: Scene, corner: Corner | None, session: int | None, before: Score | None, after: Score | None) -> str:
+def _title(
+    scene: Scene, corner: Corner | None, session: int | None, before: Score | None, after: Score | None, *, words: Words
+) -> str:
     if corner and before and after:
-        return f"{corner.name}: from {before.passed_text} to {after.passed_text}"
-    what = f"Session {session}" if session is not None else "Takeovers and learning"
-    return f"{what} on {track_words(scene.track)}"
+        return words.say("title_from", corner=corner.name, before=before.said(words), after=after.said(words))
+    track = track_named(words, scene.track)
+    return words.say("title_all", track=track) if session is None else words.say("title_session", number=session, track=track)
 
 
 def _agent_steps(episode: EpisodeSummary) -> int:
@@ -206,13 +218,13 @@ def _lines(
     return lines
 
 
-def _corner_row(corner: Corner, episodes: list[EpisodeSummary], takeovers: list[Segment]) -> CornerRow:
-    alone = [e for e in episodes if e.purpose != "lap" and e.human_steps == 0]
+def _corner_row(corner: Corner, attempts: Sequence[Attempt], takeovers: list[Segment]) -> CornerRow:
+    alone = [a.passed for a in attempts if a.by == "agent"]
     here = [s for s in takeovers if s.corner == corner.name]
     return CornerRow(
         *corner,
-        reached=sum(e.farthest >= corner.from_m for e in alone),
-        passed=sum(e.farthest >= corner.to_m for e in alone),
+        attempts=len(alone),
+        passed=sum(alone),
         takeovers=len(here),
         human_seconds=sum(s.seconds for s in here),
         cleared=sum(s.outcome == "cleared" for s in here),

@@ -95,13 +95,14 @@ def _pad(word: str, window: Window | None) -> Pad:
     from hitl.pads.keyboard import KeyboardPad
     from hitl.settings import load
 
-    keys = KeyboardPad(keys=window.keys) if window is not None else KeyboardPad()
+    settings = load(Home(default_home()), "pad", "keys")
+    keys = KeyboardPad(keys=None if window is None else window.keys, meanings=settings.keys.meanings)
     if word in ("keys", "keyboard"):
         return keys
     from hitl.pads.combined import EitherPad
     from hitl.pads.open import open_pad
 
-    return EitherPad(open_pad(load(Home(default_home()), "pad"), "sdl" if word == "auto" else word), keys)
+    return EitherPad(open_pad(settings, "sdl" if word == "auto" else word), keys)
 
 
 def gating_for(human: Human) -> GatingSettings:

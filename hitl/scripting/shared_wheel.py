@@ -26,7 +26,7 @@ from data.tables.lap_times import noted
 from hitl import arbiter
 from hitl.drivers.human import NoHuman, button_names, persons_pad
 from hitl.protocols import Clock, EpisodeResult
-from hitl.screens.session_screen import key_hint
+from hitl.screens.key_hints import key_hint
 from hitl.scripting.answers import ours_of, reason_of
 from hitl.scripting.hands import FunctionHuman, Human, gating_for, hands_of
 from hitl.scripting.overlay import Counted, Overlay

@@ -9,9 +9,10 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from data.records import DRIVING_FAULTS, Corner
+from data.reading.attempts import APPROACH_M
+from data.records import Corner
+from hitl.road.attempts import Following
 
-APPROACH_M = 30.0  # m before a corner within which a takeover is meant for it
 ANNOUNCE_S = 4.0  # s before a corner from which it is counted down
 ONLY_BEFORE_M = 40.0  # m before the only corner that may be driven, from which it may be taken
 SLOW_S = 0.3  # s lost in a corner, from which help there is about time
@@ -44,8 +45,9 @@ class CornerOffers:
     lead_s: float = 2.0
     lost: Mapping[str, float] = field(default_factory=dict)
     _alone: dict[str, deque[bool]] = field(default_factory=dict)
-    _began_m: float = 0.0
-    _helped: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self._following = Following(self.corners)
 
     def at(self, progress: float, speed: float) -> str:
         """Return the corner for which the wheel is offered at this place (m) and speed (m/s), "" for none."""
@@ -80,19 +82,16 @@ class CornerOffers:
 
     def begin_episode(self, progress: float) -> None:
         """An episode begins at this place (m)."""
-        self._began_m, self._helped = progress, set()
+        self._following.begin(progress)
 
     def helped(self, progress: float) -> None:
         """The human drove at this place (m)."""
-        self._helped |= {c.name for c in self.near(progress)}
+        self._following.step(progress, human=True)
 
     def end_episode(self, farthest: float, reason: str) -> None:
         """The episode is over, that far along (m): note how the agent did at the corners that it drove without help."""
-        for corner in self.corners:
-            if corner.name in self._helped or self._began_m > corner.from_m or farthest < corner.from_m:
-                continue
-            passed = farthest >= corner.to_m
-            if passed or reason in DRIVING_FAULTS:
+        for corner, passed, alone in self._following.end(farthest, reason):
+            if alone:
                 self.tried(corner.name, passed)
 
     def tried(self, name: str, passed: bool) -> None:

@@ -61,7 +61,10 @@ class Changes:
         self._write(f"{section}.{name}" if stepped else "", section, texts)
 
     def arrange(self, table: Mapping[str, Any]) -> None:
-        """Change how the gauges are arranged; what the player's own file says of it is changed there."""
+        """Change how the gauges are arranged; what the player's own file says of it is changed there.
+
+        So what the mouse did last is what the next session shows, whichever file says it.
+        """
         mine, _, arranged = self.paths()
         said = {k: table[k] for k in self._mine("overlay") if k in table}
         texts = {arranged: dumps({**read(arranged), **{k: v for k, v in table.items() if k not in said}})}

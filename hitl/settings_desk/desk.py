@@ -16,10 +16,10 @@ from hitl.settings import TABLES, Settings, load
 from hitl.settings_desk.changes import Changes, stamp
 from hitl.settings_desk.pad_desk import AUTO, KEYBOARD, PadDesk
 from takeover_ui.overlay.arrangement import Arrangement
-from takeover_ui.settings.rows import PadNow
+from takeover_ui.settings.rows import CalibrationNow, PadNow
 from takeover_ui.view import Driver, Scene
 
-SECTIONS = ("overlay", "pad", "takeover", "help", "coach", "play")
+SECTIONS = ("overlay", "pad", "keys", "takeover", "help", "coach", "play")
 Over = Mapping[str, Mapping[str, Any]]
 
 
@@ -105,6 +105,18 @@ class SettingsDesk:
         self._changes.save_pad(*self._pads.bound(self._in_force, meaning, control))
         self._read()
 
+    def begin_calibration(self) -> None:
+        """Begin to measure the pad at hand."""
+        self._pads.begin_calibration()
+
+    def calibrate(self) -> CalibrationNow | None:
+        """Look at it once more; None once all is measured and saved."""
+        now = self._pads.calibrate()
+        if now is None:
+            self._changes.save_pad(*self._pads.calibrated(self._in_force))
+            self._read()
+        return now
+
     def undo(self) -> bool:
         """Take the last change back."""
         done = self._changes.undo()
@@ -120,6 +132,10 @@ class SettingsDesk:
     def pad(self) -> PadNow:
         """Return the pad as it is now."""
         return self._pads.now()
+
+    def keyboard(self) -> PadNow:
+        """Return the keyboard as it is now, whichever pad is set."""
+        return self._pads.keyboard()
 
     def pressed(self) -> frozenset[str]:
         """Return the buttons that are down on any pad."""

@@ -98,13 +98,6 @@ def write(path: Path, text: str) -> None:
     held.write_whole(path, text.encode().replace(b"\n", ends))
 
 
-def save_overlay(home: Home, table: Mapping[str, Any]) -> None:
-    """Store how the player has arranged the gauges. Raises OSError where the home cannot be written."""
-    path = overlay_path(home)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    held.write_whole(path, dumps(table))
-
-
 def dumps(table: Mapping[str, Any]) -> str:
     r"""Return nested tables as TOML for our reader, which takes the backslash of a ``\n`` for one of a path."""
     import tomli_w

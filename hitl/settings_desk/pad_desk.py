@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -13,14 +14,16 @@ from hitl.pads.base import MISSING, PadState, neutral_action
 from hitl.pads.combined import EitherPad
 from hitl.pads.hands import Hand, look, together
 from hitl.pads.identity import own_table
-from hitl.pads.keyboard import KEYS, KeyboardPad
+from hitl.pads.keyboard import KeyboardPad
 from hitl.pads.mapping import to_table
+from hitl.pads.measure import Calibration
 from hitl.pads.rest import END, is_plain
 from takeover_ui.settings.pad_names import PadKind
-from takeover_ui.settings.rows import PadNow
+from takeover_ui.settings.rows import CalibrationNow, PadNow
 from takeover_ui.view import Driver
 
 if TYPE_CHECKING:
+    from hitl.pads.device import Device
     from hitl.pads.devices import Devices
     from hitl.pads.sdl import SdlPad
     from hitl.settings import Settings
@@ -32,7 +35,11 @@ _NAMES: dict[str, PadKind] = {
     r"nintendo|switch|joy-?con": "switch",
 }
 AUTO, KEYBOARD = ("auto", "", ""), ("keyboard", "", "")
+SETTLE_S = 2.0  # s in which the hands let go of a pad that is to be calibrated
 _DOWN = 0.5
+
+Stored = tuple[str, dict[str, Any], str]
+"""The key under which a pad's table is stored, the table, and the key of before; "" where that stays."""
 
 
 def pad_kind(model: str, *, controller: bool = True) -> PadKind:
@@ -48,10 +55,10 @@ def pad_kind(model: str, *, controller: bool = True) -> PadKind:
 
 
 class PadDesk:
-    """Follows the pad that is set. ``hub`` None: there are no pads here, only keys."""
+    """Follows the pad that is set. ``hub`` None: there are no pads here, only keys. ``clock`` is for tests."""
 
-    def __init__(self, hub: Devices | None) -> None:
-        self.hub = hub
+    def __init__(self, hub: Devices | None, clock: Callable[[], float] = time.monotonic) -> None:
+        self.hub, self._clock = hub, clock
         self._pad: SdlPad | None = None
         self._keys: frozenset[str] = frozenset()
         self._keyboard = KeyboardPad(keys=lambda: self._keys)
@@ -64,6 +71,7 @@ class PadDesk:
         from hitl.pads.sdl import SdlPad
 
         self._gating = settings.takeover
+        self._keyboard.meanings = settings.keys.meanings
         self._pad, self._either = None, self._keyboard
         if self.hub is not None and settings.pad.use != "keyboard":
             self._pad = SdlPad(settings.pad.name, chosen=settings.pad.id, tables=settings.devices, hub=self.hub)
@@ -83,19 +91,23 @@ class PadDesk:
         state = pad.read() if pad is not None else MISSING
         if pad is None or pad.device is None:
             name, problem = ("", "") if pad is None or not pad.problem else (pad.name, pad.problem)
-            keys = self._keyboard.read()
-            axes = {name: " ".join(KEYS[name]) for name in ("left", "right", "gas", "brake")}
-            return PadNow(name, "keyboard", pad is None, keys.steer, keys.gas, keys.brake, self._keys, (), KEYS, axes,
-                          problem=problem)  # fmt: skip
+            return replace(self.keyboard(), name=name, connected=pad is None, problem=problem)
         device = pad.device
         hand = self._hands
-        self._hands, seen = look(hand, state, time.monotonic(), self._gating.release_at, False)
+        self._hands, seen = look(hand, state, self._clock(), self._gating.release_at, False)
         axes = {name: getattr(pad.map, name).source for name in ("steer", "gas", "brake")}
         down = device.pressed() | {s for s in device.sources() if s.startswith("trigger") and device.reader(s)() > _DOWN}
         kind = pad_kind(device.key, controller=device.controller is not None)
         off = tuple(sorted(together(seen).lying))
         return PadNow(device.name, kind, state.connected, state.steer, state.gas, state.brake, down, tuple(device.sources()),
                       pad.map.buttons, axes, off, pad.problem)  # fmt: skip
+
+    def keyboard(self) -> PadNow:
+        """Return the keyboard as it is now."""
+        now = self._keyboard.read()
+        meanings = self._keyboard.meanings
+        axes = {name: " ".join(meanings[name]) for name in ("left", "right", "gas", "brake")}
+        return PadNow("", "keyboard", True, now.steer, now.gas, now.brake, self._keys, (), meanings, axes)
 
     def pressed(self) -> frozenset[str]:
         """Return the buttons that are down on any pad."""
@@ -112,7 +124,7 @@ class PadDesk:
         if isinstance(self._either, EitherPad) and not state.connected:
             state = self._keyboard.read()  # without a pad the keys count
         still = neutral_action(("steer",))
-        now = arbiter.Inputs(time.monotonic(), still, still, still, still, state)
+        now = arbiter.Inputs(self._clock(), still, still, still, still, state)
         self._state, decision = arbiter.step(self._state, now, self._gating)
         return "paused" if decision.paused else "human" if decision.driver == arbiter.HUMAN else "agent"
 
@@ -121,24 +133,47 @@ class PadDesk:
         self._keys = keys
         self._state = arbiter.new_episode(arbiter.State())
 
-    def bound(self, settings: Settings, meaning: str, control: str) -> tuple[str, dict[str, Any], str]:
-        """Return (key, table, key of before) to store for the pad at hand, whose ``control`` now has that meaning.
+    def begin_calibration(self) -> None:
+        """Begin to measure the pad at hand. Raises DeviceError without one."""
+        self._calibration = Calibration(self._at_hand()[0], settle_s=SETTLE_S)
+
+    def calibrate(self) -> CalibrationNow | None:
+        """Look at it once more; None once all is measured. Raises DeviceError when the pad is unplugged."""
+        left_s = self._calibration.look(self._clock())
+        phase = self._calibration.phase
+        return None if phase == "done" else CalibrationNow(phase, left_s)
+
+    def calibrated(self, settings: Settings) -> Stored:
+        """Return what is to be stored of it. Raises InputFileError for an axis that hardly moved."""
+        return self._to_store(settings, to_table(self._calibration.result()))
+
+    def bound(self, settings: Settings, meaning: str, control: str) -> Stored:
+        """Return what is to be stored for the pad at hand, whose ``control`` now has that meaning.
 
         Raises DeviceError without a pad, HitlError for a control that it lacks.
         """
+        pad, device = self._at_hand()
+        device.reader(control)  # raises
+        buttons = {m: tuple(s for s in sources if s != control) for m, sources in pad.map.buttons.items()} | {meaning: (control,)}
+        rests = dict(pad.map.rests)
+        if is_plain(control) and control.startswith("axis") and abs(at := device.reader(control)()) > END:
+            rests[control] = round(at, 4)
+        table = {"buttons": to_table(replace(pad.map, buttons=buttons))["buttons"]} | ({"rests": rests} if rests else {})
+        return self._to_store(settings, table)
+
+    def _at_hand(self) -> tuple[SdlPad, Device]:
         pad = self._pad
         if pad is None or pad.device is None or pad.identity is None:
             raise DeviceError("No pad is plugged in; plug it in and start again.")
-        pad.device.reader(control)  # raises
-        buttons = {m: tuple(s for s in sources if s != control) for m, sources in pad.map.buttons.items()} | {meaning: (control,)}
-        rests = dict(pad.map.rests)
-        if is_plain(control) and control.startswith("axis") and abs(at := pad.device.reader(control)()) > END:
-            rests[control] = round(at, 4)
-        known = list(pad.hub.identities().values())
-        was = own_table(settings.devices, pad.identity, known)
+        return pad, pad.device
+
+    def _to_store(self, settings: Settings, table: Mapping[str, Any]) -> Stored:
+        """Return a table for the pad at hand, over what is stored of it."""
+        pad, _ = self._at_hand()
+        assert pad.identity is not None
+        was = own_table(settings.devices, pad.identity, list(pad.hub.identities().values()))
         stored = dict(settings.devices.get(was, {}))
-        table = stored | {"buttons": to_table(replace(pad.map, buttons=buttons))["buttons"]} | ({"rests": rests} if rests else {})
-        return str(pad.identity), table, was if was != pad.identity.model else ""
+        return str(pad.identity), stored | dict(table), was if was != pad.identity.model else ""
 
 
 def open_hub() -> Devices | None:

@@ -12,7 +12,7 @@ from data.errors import HitlError
 from hitl.drivers.human import HumanSide, pad_map, persons_pad
 from hitl.home import Home
 from hitl.pads.combined import EitherPad
-from hitl.pads.keyboard import KEYS
+from hitl.pads.keyboard import FIXED, KeyboardPad
 from hitl.pads.sdl import SdlPad
 from hitl.processes import command, environment
 from hitl.settings import Settings, load
@@ -73,7 +73,7 @@ class PauseSettings:
 
     def keys(self, wheel: HumanSide | None) -> str:
         """Return what opens the window, by the names that the player's devices have for it."""
-        names = [key.upper() for key in KEYS["settings"]]
+        names = [key.upper() for key in FIXED["settings"]]
         pads = [part for part in getattr(persons_pad(wheel), "parts", ()) if isinstance(part, SdlPad) and part.device is not None]
         if (made := pad_map(wheel)) is not None and pads and (device := pads[0].device) is not None:
             kind = pad_kind(device.key, controller=device.controller is not None)
@@ -96,13 +96,16 @@ class PauseSettings:
             return None
         self._seen = now
         try:
-            settings = load(self.home, "overlay", "pad", "takeover", "help", over=self.over)
+            settings = load(self.home, "overlay", "pad", "keys", "takeover", "help", over=self.over)
         except HitlError as error:
             self.window.toast(str(error), "warning")
             return None
-        for part in getattr(persons_pad(wheel), "parts", ()):
+        pad = persons_pad(wheel)
+        for part in getattr(pad, "parts", (pad,)):
             if isinstance(part, SdlPad):
                 part.use_tables(settings.devices)
+            elif isinstance(part, KeyboardPad):
+                part.meanings = settings.keys.meanings
         return settings
 
     def _stamp(self) -> object:

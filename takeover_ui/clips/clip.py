@@ -92,7 +92,7 @@ class Clip:
         plan = pygame.Rect(area.left, title.bottom, area.w, pen.px(_PLAN))
         inner = Pen(pen.surface.subsurface(plan), pen.scale)
         others = [other.detail.drive for other in self.panes if other is not pane]
-        self._plans[number].draw(inner, inner.surface.get_rect(), detail, (0, 0), position, beside=others)
+        self._plans[number].draw(inner, inner.surface.get_rect(), detail, (0, 0), position, self._words, beside=others)
         view = self._view(pane, int(position))
         top = plan.bottom + pen.px(6)
         for name, height in _BELOW:

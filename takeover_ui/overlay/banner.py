@@ -61,7 +61,7 @@ def draw(
         top = box.bottom + pen.px(8)
     if view.hint:
         width, corner = area.w - 2 * pen.px(30) - bottom_inset, (area.right - pen.px(16), area.bottom - pen.px(18))
-        _on_glass(pen, "hint", view.hint, 20, theme.MUTED, width, (pen.px(20), pen.px(10)), 8, lines=2, bottomright=corner)
+        _on_glass(pen, "hint", view.hint, 20, theme.MUTED, width, (pen.px(20), pen.px(10)), 8, lines=3, bottomright=corner)
     return pen.marks
 
 
@@ -104,10 +104,9 @@ def _on_glass(
 
     A text that is too long for one line is broken into as many as ``lines``.
     """
-    pixels = pen.px(size)
-    parts = [text]
-    if theme.fit(text, pixels, width)[2]:
-        parts = theme.wrap(" · ".join(text.split("    ")), max(12, round(pixels * 0.8)), width, lines)
+    parts, pixels = [text], pen.px(size)
+    if lines > 1 and theme.measure(text, pixels)[0] > width:
+        parts, pixels = theme.paragraph(text, pixels, width, lines)
     sizes = [theme.measure(*theme.fit(part, pixels, width)[:2]) for part in parts]
     step = max(h for _, h in sizes)
     box = pygame.Rect(0, 0, max(w for w, _ in sizes) + padding[0], step * len(parts) + padding[1])
@@ -116,7 +115,7 @@ def _on_glass(
     pen.surface.blit(_glass(box.size, pen.px(radius)), box)
     for number, part in enumerate(parts):
         middle = box.centery + round((number - (len(parts) - 1) / 2) * step)
-        pen.text(name, part, (box.centerx, middle), size, colour, width=width, anchor="center")
+        pen.text(name, part, (box.centerx, middle), pen.design(pixels), colour, width=width, anchor="center")
     return box
 
 

@@ -49,24 +49,24 @@ def _line(pen: Pen, size: float) -> int:
     return theme.measure("Ag", pen.px(size))[1]
 
 
-def _lines(pen: Pen, text: str, size: float, most: int) -> list[str]:
-    parts = " · ".join(part.strip() for part in text.split("    ") if part.strip())  # the wide gaps of a hint
-    return theme.wrap(parts, pen.px(size), pen.surface.get_width() - 2 * pen.px(_PAD), max(1, most)) or [""]
+def _lines(pen: Pen, text: str, size: float, most: int) -> tuple[list[str], int]:
+    """Return the lines of a text, and the pixels of its letters."""
+    return theme.paragraph(text, pen.px(size), pen.surface.get_width() - 2 * pen.px(_PAD), max(1, most))
 
 
 def _height(pen: Pen, text: str, size: float, most: int) -> int:
-    return len(_lines(pen, text, size, most)) * _line(pen, size) + pen.px(_GAP)
+    return len(_lines(pen, text, size, most)[0]) * _line(pen, size) + pen.px(_GAP)
 
 
 def _text(
     pen: Pen, name: str, text: str, top: int, bottom: int, size: float, colour: theme.Colour, most: int
 ) -> int:
     """Write a text on up to ``most`` lines from ``top`` on; returns where the next one may begin."""
-    lines = _lines(pen, text, size, most)
+    lines, pixels = _lines(pen, text, size, most)
     width, height = pen.surface.get_width() - 2 * pen.px(_PAD), _line(pen, size)
     by_line = Pen(pen.surface, pen.scale)  # the marks are of whole texts, not of their lines
     for number, line in enumerate(lines):
-        by_line.text(name, line, (pen.px(_PAD), top + number * height), size, colour, width=width)
+        by_line.text(name, line, (pen.px(_PAD), top + number * height), pen.design(pixels), colour, width=width)
     if not by_line.marks:
         return top
     box = by_line.marks[0].rect.unionall([m.rect for m in by_line.marks])

@@ -136,7 +136,7 @@ def _legend(pen: Pen, rect: pygame.Rect, view: View, words: Mapping[str, str]) -
 
 
 def _points(pen: Pen, rect: pygame.Rect, view: View, words: Mapping[str, str]) -> None:
-    """This episode's return, the best one, and the agent's usual one, each with the sign that marks it on the bar."""
+    """This episode's return, the driver's best here, and the agent's usual one, each with the sign that marks it on the bar."""
     third, sign = rect.w // 3, pen.px(18)
     values = {"return": view.episode_return, "best": view.best_return, "ceiling": view.ceiling}
     colours = theme.TEXT, theme.GOOD, theme.MUTED
@@ -216,9 +216,9 @@ def _trainer(pen: Pen, rect: pygame.Rect, view: View, words: Mapping[str, str]) 
     title = pygame.Rect(inner.left + pen.px(20), inner.top, inner.w - pen.px(20), inner.h)
     said = pen.put("trainer", words[key], title, 22, theme.TEXT)
     signs.lamp(pen.surface, (inner.left + pen.px(6), said.centery), lamp, pen.px(5))
-    told = theme.wrap(view.finding, pen.px(19), inner.w, 2)
+    told, pixels = theme.paragraph(view.finding, pen.px(19), inner.w, 2)
     for number, text in enumerate(told, 1):
-        pen.put(f"finding_{number - 1}", text, inner.move(0, number * line), 19, theme.WARNING)
+        pen.put(f"finding_{number - 1}", text, inner.move(0, number * line), pen.design(pixels), theme.WARNING)
     top = inner.top + (len(told) + 1) * line + pen.px(4)
     spark = pygame.Rect(inner.left, top, inner.w, inner.bottom - top)
     gauges.sparkline(pen, spark, view.evaluations, view.without_help or words["evaluations"])
@@ -244,13 +244,13 @@ def _recording(pen: Pen, rect: pygame.Rect, view: View, words: Mapping[str, str]
 
 
 def _compact_line(pen: Pen, rect: pygame.Rect, view: View, words: Mapping[str, str]) -> None:
-    half = rect.w // 2
+    left = round(rect.w * 0.54)
     best = "" if view.best_return is None else f" · {words['best']} {texts.short(view.best_return, 1)}"
     total = f"{words['return']} {texts.short(view.episode_return, 1)}{best}"
-    pen.put("return", total, rect, 20, theme.TEXT, width=half + pen.px(4))
+    pen.put("return", total, rect, 20, theme.TEXT, width=left)
     if not view.lap:
         helped = f"{words['takeovers']}: {texts.short(view.takeovers)} · {texts.duration(view.human_seconds, 0)}"
-        pen.put("help_given", helped, rect, 20, theme.HUMAN, "topright", half - pen.px(10))
+        pen.put("help_given", helped, rect, 20, theme.HUMAN, "topright", rect.w - left - pen.px(8))
     if view.finding:
         at = rect.left + pen.px(6), rect.top + pen.px(29)
         signs.lamp(pen.surface, at, "warning", pen.px(5))

@@ -16,6 +16,8 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 
 from takeover_ui.geometry import Ribbon
+from takeover_ui.language import Words
+from takeover_ui.pages.texts import ENGLISH
 from takeover_ui.report.svg import Ground, element
 from takeover_ui.view import Scene
 
@@ -29,11 +31,10 @@ _ROW = 24  # units of height for each control
 _LEFT, _RIGHT = 92, WIDTH - 14  # of a control's bar
 _BAR = 12
 _AT_ITS_END_M = 5.0  # a drive that comes this near to its episode's farthest place ended there
-_NAMES = {"gas_brake": "gas / brake", "steer": "steering"}
 _Values = NDArray[np.float64]
 
 
-def clip(detail: Detail, scene: Scene, road: Ribbon) -> Markup | None:
+def clip(detail: Detail, scene: Scene, road: Ribbon, words: Words = ENGLISH) -> Markup | None:
     """Return the moving picture of a segment; None where fewer than two positions are known."""
     drive = detail.drive
     known = np.isfinite(drive.x) & np.isfinite(drive.y)
@@ -41,7 +42,7 @@ def clip(detail: Detail, scene: Scene, road: Ribbon) -> Markup | None:
         return None
     drive = drive[known]
     moving = _Moving(drive)
-    ground = _ground(drive, detail.same, scene)
+    ground = _ground(drive, detail.same, scene, words["clip_label"])
     corner = scene.corner(detail.segment.corner)
     ground.path(np.vstack([road.left, road.right[::-1]]), "road", closed=True)
     if corner is not None:
@@ -58,7 +59,8 @@ def clip(detail: Detail, scene: Scene, road: Ribbon) -> Markup | None:
     _car(ground, drive, moving, scripted=detail.segment.trigger == "scripted")
     ground.height += 14 + _ROW * (1 + drive.executed.shape[1])
     ground.add("rect", "panel", y=HEIGHT, width=WIDTH, height=ground.height - HEIGHT)  # the road ends where they begin
-    _controls(ground, drive, moving, detail.drive.episode.action_names)
+    named = [(name, words.get(name, name)) for name in detail.drive.episode.action_names]
+    _controls(ground, drive, moving, words["row_speed"], named)
     return ground.render().replace(Markup("<svg "), Markup('<svg class="clip" data-seconds="%.2f" ') % moving.seconds, 1)
 
 
@@ -98,13 +100,12 @@ class _Moving:
         return element(name, "", "", **attributes, values=values, dur=f"{self.seconds:.2f}s", repeatCount="indefinite")
 
 
-def _ground(drive: Drive, same: Drive | None, scene: Scene) -> Ground:
+def _ground(drive: Drive, same: Drive | None, scene: Scene, label: str) -> Ground:
     """Return a picture of the same size for every clip, with all that was driven in it."""
     points = drive.points if same is None else np.vstack([drive.points, same.points])
     points = points[np.isfinite(points).all(axis=1)]
     margin = scene.half_width + 3.0
     low, high = points.min(axis=0) - margin, points.max(axis=0) + margin
-    label = "the line driven in the takeover, from above, with the controls"
     return Ground(low, high, label=label, width=WIDTH, max_height=HEIGHT, min_height=HEIGHT)
 
 
@@ -148,17 +149,17 @@ def _car(ground: Ground, drive: Drive, moving: _Moving, *, scripted: bool) -> No
         ground.add("text", f"who {who}", said, x=WIDTH - 10, y=HEIGHT - 10, text_anchor="end")
 
 
-def _controls(ground: Ground, drive: Drive, moving: _Moving, names: Sequence[str]) -> None:
+def _controls(ground: Ground, drive: Drive, moving: _Moving, speed: str, names: Sequence[tuple[str, str]]) -> None:
     """Draw the speed and each action below the road: the bar is what was done, the mark what the agent would have done."""
     y = HEIGHT + 10
     top = max(10.0, float(np.nanmax(drive.speed)) if np.isfinite(drive.speed).any() else 10.0)
-    _bar(ground, moving, y, "speed", moving.sampled(drive.speed) / top, None, both_ways=False)
+    _bar(ground, moving, y, speed, moving.sampled(drive.speed) / top, None, both_ways=False)
     ground.add("text", "control over", f"{top * 3.6:.0f} km/h", x=_RIGHT - 4, y=y + 10.5, text_anchor="end")
-    for k, name in enumerate(names[: drive.executed.shape[1]]):
+    for k, (name, said) in enumerate(names[: drive.executed.shape[1]]):
         y += _ROW
         done = moving.sampled(drive.executed[:, k])
         would = moving.sampled(drive.proposed[:, k])
-        _bar(ground, moving, y, _NAMES.get(name, name), done, would, both_ways=name not in ("gas", "brake"))
+        _bar(ground, moving, y, said, done, would, both_ways=name not in ("gas", "brake"))
 
 
 def _bar(

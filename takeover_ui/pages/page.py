@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import functools
-import re
 from importlib import resources
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup, escape
 
+from takeover_ui.language import Words
 from takeover_ui.pages.contents import HomePage, Message, Refusal, TakeoverPage, TakeoversPage, Trainer
+from takeover_ui.pages.texts import ENGLISH
+from takeover_ui.report.page import commands
+from takeover_ui.report.texts import share
 
 POLICY = (
     "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; base-uri 'none'; "
@@ -26,9 +28,11 @@ _TEMPLATES: dict[type, str] = {
 Page = HomePage | TakeoversPage | TakeoverPage | Message | Trainer | Refusal
 
 
-def render(page: Page) -> str:
+def render(page: Page, words: Words = ENGLISH) -> str:
     """Return a page, or the trainer's box alone, as HTML."""
-    return _environment().get_template(_TEMPLATES[type(page)]).render(page=page)
+    return _environment().get_template(_TEMPLATES[type(page)]).render(
+        page=page, words=words, say=words.say, share=functools.partial(share, words)
+    )
 
 
 def asset(name: str) -> str:
@@ -45,10 +49,5 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    found.filters["commands"] = _commands
+    found.filters["commands"] = commands
     return found
-
-
-def _commands(text: str) -> Markup:
-    """Return a sentence in which what is to be typed, between backticks, stands out."""
-    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))

@@ -2,6 +2,7 @@
 "use strict";
 
 const LOOK_EVERY_MS = 2000;
+const text = (name) => document.querySelector("main").dataset[name]; // in the language of the page
 
 function addControls(clip) {
   if (clip.dataset.ready) return;
@@ -13,10 +14,10 @@ function addControls(clip) {
   bar.className = "play";
   Object.assign(button, { type: "button" });
   Object.assign(place, { type: "range", min: 0, max: seconds, step: 0.05 });
-  place.setAttribute("aria-label", "moment of the clip");
+  place.setAttribute("aria-label", text("moment"));
   bar.append(button, place);
   clip.after(bar);
-  const say = () => (button.textContent = clip.animationsPaused() ? "▶ Play" : "❚❚ Pause");
+  const say = () => (button.textContent = text(clip.animationsPaused() ? "play" : "pause"));
   const follow = () => {
     if (!clip.isConnected) return;
     place.value = clip.getCurrentTime() % seconds;
@@ -75,8 +76,8 @@ async function look() {
   try {
     const answer = await fetch("/live", { cache: "no-store" });
     const mark = answer.headers.get("x-mark") ?? "";
-    const text = await answer.text();
-    if (box && answer.ok && text !== said) box.innerHTML = said = text;
+    const now = await answer.text();
+    if (box && answer.ok && now !== said) box.innerHTML = said = now;
     if (answer.ok && mark !== seen && Date.now() > restUntil) {
       const begun = Date.now();
       const page = await fetch(location.href, { cache: "no-store" });
@@ -89,7 +90,7 @@ async function look() {
     const section = box?.querySelector("section");
     if (section) {
       section.classList.add("gone");
-      section.querySelector("span").textContent = "This page is as it was last seen: `hitl browse` has ended, or is out of reach.";
+      section.querySelector("span").textContent = text("ended");
     }
   } finally {
     looking = false;

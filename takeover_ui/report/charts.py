@@ -10,13 +10,12 @@ import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
-from data.words import number_of
 from takeover_ui.geometry import Ribbon, ribbon
 from takeover_ui.report.contents import DrivenLine, Report
 from takeover_ui.report.svg import Ground, Plot
 
 _MARGIN_M = 22.0  # m of road shown before and after the corner
-_KINDS = {"before": "agent, before", "human": "takeovers", "after": "agent, after"}
+_KINDS = ("before", "human", "after")
 _MOST = {"before": 2, "human": 6, "after": 6}  # lines; dashes of drives that are all but the same would fill up
 _JUMP_M = 6.0  # m between two steps that no car drives
 _TREND_FROM = 8  # episodes that a running mean needs
@@ -42,12 +41,12 @@ def corner_from_above(report: Report) -> Chart | None:
     """The corner with the lines that the agent and the human drove through it."""
     if report.corner is None or not report.lines:
         return None
-    name, from_m, to_m = report.corner
+    (name, from_m, to_m), words = report.corner, report.words
     road = ribbon(report.scene.points, report.scene.half_width, 0.5)
     part = road.between(from_m - _MARGIN_M, to_m + _MARGIN_M)
     inner = road.between(from_m, to_m)
     shown = np.vstack([road.left[part], road.right[part]])
-    ground = Ground(shown.min(axis=0) - 4, shown.max(axis=0) + 4, min_height=260, label=f"{name} from above")
+    ground = Ground(shown.min(axis=0) - 4, shown.max(axis=0) + 4, min_height=260, label=words.say("from_above", corner=name))
     ground.path(_area(road), "road", closed=True)
     ground.path(_area(road, inner), "road corner", closed=True)
     ground.path(road.left, "edge")
@@ -57,73 +56,74 @@ def corner_from_above(report: Report) -> Chart | None:
     for line in _shown(report):
         near = (line.progress > from_m - 2 * _MARGIN_M) & (line.progress < to_m + 2 * _MARGIN_M)
         for stretch in _stretches(line, near):
-            ground.path(line.points[stretch], f"line {line.kind}", title=_KINDS[line.kind])
+            ground.path(line.points[stretch], f"line {line.kind}", title=words[f"line_{line.kind}"])
         if line.failed and near.any() and near[-1]:
             ground.cross(line.points[-1], f"cross {line.kind}")
     crossed = any(line.failed for line in report.lines)
-    note = "A cross marks where a lap ended off the road or at a standstill." if crossed else ""
-    return Chart("The corner from above", ground.render(), _line_legend(report), note)
+    note = words["chart_above_note"] if crossed else ""
+    return Chart(words["chart_above"], ground.render(), _line_legend(report), note)
 
 
 def speed_along(report: Report) -> Chart | None:
     """Speed over progress through the corner, for the same lines."""
     if report.corner is None or not report.lines:
         return None
-    name, from_m, to_m = report.corner
+    (name, from_m, to_m), words = report.corner, report.words
     low, high = max(0.0, from_m - 1.5 * _MARGIN_M), min(report.scene.length, to_m + _MARGIN_M)
     near = [(line, (line.progress >= low) & (line.progress <= high)) for line in report.lines]
     top = max([1.0, *(float(np.nanmax(line.speed[mask])) * 3.6 for line, mask in near if mask.any())])
-    plot = Plot((low, high), (0.0, top * 1.08), "km/h", height=420, label=f"speed along {name}")
+    plot = Plot((low, high), (0.0, top * 1.08), "km/h", height=420, label=words.say("speed_along", corner=name))
     plot.band(from_m, to_m, name)
-    plot.axes("metres from the start")
+    plot.axes(words["axis_metres"])
     for line in _shown(report):
         for stretch in _stretches(line, (line.progress >= low) & (line.progress <= high)):
             plot.line(line.progress[stretch], line.speed[stretch] * 3.6, f"line {line.kind}")
-    return Chart("Speed through the corner", plot.render(), _line_legend(report))
+    return Chart(words["chart_speed"], plot.render(), _line_legend(report))
 
 
 def returns(report: Report) -> Chart | None:
     """Return of each live episode, with the ones that were helped and the ceiling."""
-    points = report.episodes
+    points, words = report.episodes, report.words
     if not points:
         return None
     xs, ys = [p.agent_steps for p in points], [p.total for p in points]
     low, high = min(0.0, min(ys)), max([*ys, report.ceiling or 0.0])
-    plot = Plot((min(xs), max(xs)), (low, high * 1.08 + 1e-6), "return", label="return over time")
-    plot.axes("agent steps")
-    legend = [("disc agent", "agent alone")]
+    plot = Plot((min(xs), max(xs)), (low, high * 1.08 + 1e-6), words["axis_return"], label=words["chart_return"])
+    plot.axes(words["axis_steps"])
+    legend = [("disc agent", words["agent_alone"])]
     if any(p.human_seconds > 0 for p in points):
-        legend.append(("disc human", "with a takeover"))
+        legend.append(("disc human", words["with_takeover"]))
     if len(points) >= _TREND_FROM:
         width = max(3, len(points) // 12)
         smooth = [float(np.mean(ys[max(0, i - width) : i + width + 1])) for i in range(len(ys))]
         plot.line(xs, smooth, "trend")
-        legend.append(("trend", "running mean"))
+        legend.append(("trend", words["running_mean"]))
     if report.ceiling is not None:
         plot.level(report.ceiling, "ceiling")
-        legend.append(("ceiling", f"before the help, {report.ceiling:.1f}"))
+        legend.append(("ceiling", words.say("before_help", value=report.ceiling)))
     for css, radius, helped in (("dot agent", 2.6, False), ("dot human", 3.6, True)):
         some = [p for p in points if (p.human_seconds > 0) == helped]
-        said = [f"return {p.total:.1f}" + (f", {p.human_seconds:.1f} s of help" if helped else "") for p in some]
+        said = [words.say("dot_help" if helped else "dot_return", value=p.total, seconds=p.human_seconds) for p in some]
         plot.dots([p.agent_steps for p in some], [p.total for p in some], css, radius, said, diamonds=helped)
-    note = f"Each dot is a drive; 1,000 agent steps take {1000 / report.hz:.0f} seconds."
-    return Chart("Return over time", plot.render(), legend, note)
+    note = words.say("chart_return_note", seconds=1000 / report.hz)
+    return Chart(words["chart_return"], plot.render(), legend, note)
 
 
 def passes(report: Report) -> Chart | None:
     """Share of corner passes in each evaluation."""
-    points = [e for e in report.evaluations if e.episodes > 0]
+    points, words = [e for e in report.evaluations if e.episodes > 0], report.words
     if not points:
         return None
     xs, ys = [e.agent_steps for e in points], [e.passes / e.episodes for e in points]
-    plot = Plot((min(xs), max(xs)), (0.0, 1.0), label="corner passes in evaluations")
-    plot.axes("agent steps", percent=True)
+    plot = Plot((min(xs), max(xs)), (0.0, 1.0), label=words["chart_passes"])
+    plot.axes(words["axis_steps"], percent=True)
     plot.line(xs, ys, "line after")
-    plot.dots(xs, ys, "dot agent", 4, [f"{e.passes} of {e.episodes}, return {e.return_mean:.1f}" for e in points])
+    said = [words.say("dot_passes", passes=e.passes, of=e.episodes, value=e.return_mean) for e in points]
+    plot.dots(xs, ys, "dot agent", 4, said)
     fewest, most = min(e.episodes for e in points), max(e.episodes for e in points)
-    laps = number_of(most, "lap") if fewest == most else f"{fewest} to {most} laps"
-    note = f"At each dot the agent drove {laps} alone, and this share of them came through the corner."
-    return Chart("Corner passes in evaluations", plot.render(), [], note)
+    same = fewest == most
+    note = words.say("passes_note", n=most) if same else words.say("passes_note_range", fewest=fewest, most=most)
+    return Chart(words["chart_passes"], plot.render(), [], note)
 
 
 def failures(report: Report) -> list[Chart]:
@@ -132,10 +132,10 @@ def failures(report: Report) -> list[Chart]:
         return []
     cut, (before, after) = report.failures_before, report.alone
     if cut is None:
-        return [_failed(report, "Where the agent failed", report.failures, before + after)]
+        return [_failed(report, report.words["chart_failed"], report.failures, before + after)]
     parts = ("before", report.failures[:cut], before), ("after", report.failures[cut:], after)
     return [
-        _failed(report, f"Failures {which} the first takeover", places, drives)
+        _failed(report, report.words[f"chart_failed_{which}"], places, drives)
         for which, places, drives in parts
         if drives
     ]
@@ -155,8 +155,9 @@ def _failed(report: Report, title: str, places: Sequence[float], drives: int) ->
     for name, from_m, to_m in report.scene.corners[:12]:
         near, beyond = (report.scene.half_width + gap / ground.plan.scale for gap in (0.0, 12.0))
         ground.text(road.beside_apex(from_m, to_m, beyond), road.beside_apex(from_m, to_m, near), name)
-    failed = f"{len(places):,}" if places else "None"
-    note = f"{failed} of {number_of(max(drives, len(places)), 'drive')} alone ended off the road or at a standstill."
+    words = report.words
+    failed = words.written(f"{len(places):,}") if places else words["failed_none"]
+    note = words.say("failed_note", failed=failed, n=max(drives, len(places)))
     return Chart(title, ground.render(), [], note)
 
 
@@ -184,4 +185,4 @@ def _stretches(line: DrivenLine, mask: NDArray[np.bool_]) -> list[slice]:
 
 def _line_legend(report: Report) -> list[tuple[str, str]]:
     present = {line.kind for line in report.lines}
-    return [(kind, text) for kind, text in _KINDS.items() if kind in present]
+    return [(kind, report.words[f"line_{kind}"]) for kind in _KINDS if kind in present]

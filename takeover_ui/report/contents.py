@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.records import Corner
+from takeover_ui.language import Words
+from takeover_ui.report.texts import ENGLISH, share
 from takeover_ui.view import Scene
 
 
@@ -25,14 +27,13 @@ class Score:
     updates: int | None
     """Updates that made the checkpoint; None where its row is gone."""
     rule: str
-    """Which evaluation this is, in words."""
+    """Which evaluation this is: the name of a text."""
     best_lap: float | None = None
     """Seconds of the fastest lap that reached the finish."""
 
-    @property
-    def passed_text(self) -> str:
-        """Passes of episodes in words."""
-        return f"{sum(self.passed)} of {len(self.passed)}"
+    def said(self, words: Words = ENGLISH) -> str:
+        """Return in words how many episodes passed."""
+        return share(words, sum(self.passed), len(self.passed))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,12 +68,12 @@ class EvaluationPoint:
 
 @dataclass(frozen=True, slots=True)
 class CornerRow:
-    """One corner: episodes of the agent alone that reached it and that left its end on the road, and the help given there."""
+    """One corner: the attempts of the agent alone, those that passed, and the help given there."""
 
     name: str
     from_m: float
     to_m: float
-    reached: int
+    attempts: int
     passed: int
     takeovers: int
     human_seconds: float
@@ -85,6 +86,8 @@ class Report:
 
     title: str
     scene: Scene
+    words: Words = field(default_factory=lambda: ENGLISH)
+    """The texts of the language that it is written in."""
     corner: Corner | None = None
     """The corner that the report is about."""
     before: Score | None = None

@@ -9,17 +9,19 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
+import re
+from functools import partial
 from importlib import resources
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from data.files import held
-from data.words import number_of, track_words
 from takeover_ui.overlay.texts import duration
 from takeover_ui.report import charts
 from takeover_ui.report.contents import Report
+from takeover_ui.report.texts import share, track_named
 
 
 def write_report(path: str | os.PathLike[str], report: Report) -> None:
@@ -41,9 +43,13 @@ def render(report: Report, home: str = "") -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
+    templates.filters["commands"] = commands
     style = resources.files("takeover_ui.report").joinpath("report.css").read_text(encoding="utf-8")
     return templates.get_template("report.html").render(
         report=report,
+        words=report.words,
+        say=report.words.say,
+        share=partial(share, report.words),
         home=home,
         charts=charts.drawn(report),
         lead=_lead(report),
@@ -57,38 +63,44 @@ def render(report: Report, home: str = "") -> str:
 
 def _lead(report: Report) -> str:
     """Return the sentence below the title: what came of it, and what it took."""
-    place = track_words(report.scene.track)
+    words = report.words
+    place = track_named(words, report.scene.track)
     if report.corner is not None:
-        place = f"“{report.corner[0]}” on {place}"
-    helped = number_of(round(report.takeover_seconds), "second") + " of help"
-    taken = number_of(report.takeovers, "takeover")
+        place = words.say("place_at", corner=report.corner[0], track=place)
+    helped = words.say("seconds", n=round(report.takeover_seconds))
     if report.before and report.after:
-        after = f"after {taken}, {helped} in all" if report.takeovers else "without any help"
-        laps = number_of(len(report.before.passed), "lap")
-        return (
-            f"Alone, the agent came through {place} in {sum(report.before.passed)} of {laps} before, and in "
-            f"{report.after.passed_text} {after}."
-        )
-    return f"{taken} at {place}: {helped}." if report.takeovers else f"The agent at {place}."
+        after = words.say("after_help", n=report.takeovers, seconds=helped) if report.takeovers else words["after_nothing"]
+        laps = len(report.before.passed)
+        shares = {"before": sum(report.before.passed), "after": report.after.said(words)}
+        return words.say("lead_before_after", place=place, n=laps, helped=after, **shares)
+    if report.takeovers:
+        return words.say("lead_help", n=report.takeovers, place=place, seconds=helped)
+    return words.say("lead_agent", place=place)
 
 
 def _unjudged(report: Report) -> str:
     """Return what is said in place of verdicts where none was given."""
-    count = sum(report.verdicts.values())
-    if not count:
-        return "There is nothing to judge yet: no one has taken over or driven a lap"
-    return f"{number_of(count, 'takeover or lap', 'takeovers and laps')} without a verdict so far"
+    count, words = sum(report.verdicts.values()), report.words
+    return f"{words.say('unjudged', n=count)}: {words['unjudged_review']}." if count else f"{words['unjudged_none']}."
 
 
 def _figures(report: Report) -> list[tuple[str, str]]:
     """Return names and values, empty where there is nothing to tell."""
-    since = " since the first takeover" if report.takeovers else ""
-    return [
-        ("takeovers", f"{report.takeovers:,}" if report.takeovers else ""),
+    since, words = "_since" if report.takeovers else "", report.words
+    named = [
+        ("figure_takeovers", f"{report.takeovers:,}" if report.takeovers else ""),
         ("help", duration(report.takeover_seconds) if report.takeovers else ""),
-        (f"agent steps{since}", f"{report.agent_steps:,}" if report.agent_steps else ""),
-        (f"updates{since}", f"{report.updates:,}" if report.updates else ""),
-        ("track", report.scene.track),
-        ("its length", f"{report.scene.length:.0f} m"),
-        *report.figures,
+        (f"figure_steps{since}", f"{report.agent_steps:,}" if report.agent_steps else ""),
+        (f"figure_updates{since}", f"{report.updates:,}" if report.updates else ""),
     ]
+    return [
+        *((words[name], words.written(value)) for name, value in named),
+        (words["figure_track"], report.scene.track),
+        (words["figure_length"], f"{report.scene.length:.0f} m"),
+        *((words.get(name, name), value) for name, value in report.figures),
+    ]
+
+
+def commands(text: str) -> Markup:
+    """Return a sentence in which what is to be typed, between backticks, stands out."""
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))

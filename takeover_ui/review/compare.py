@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from takeover_ui.language import Words
+from takeover_ui.review.texts import ENGLISH
+
 if TYPE_CHECKING:
     from data.reading.drives import Drive
     from data.records import Corner
@@ -85,29 +88,26 @@ def _off_line(points: NDArray[np.float64], scene: Scene, from_m: float, to_m: fl
     return float(gaps.min(axis=1).mean())
 
 
-def in_words(human: Figures, agent: Figures, to_m: float) -> list[str]:
+def in_words(human: Figures, agent: Figures, to_m: float, words: Words = ENGLISH) -> list[str]:
     """Return what the player does differently from the agent, the most telling first. What is not known (NaN) is not said."""
     said: list[str] = []
     if agent.farthest_m < to_m <= human.farthest_m:
-        said.append(f"the agent ends {to_m - agent.farthest_m:.0f} m before the corner’s end")
+        said.append(words.say("than_agent_ends", m=to_m - agent.farthest_m))
     gap = agent.braking_m - human.braking_m
     if abs(gap) >= _SAME_M:
-        said.append(f"you brake {abs(gap):.0f} m {'earlier' if gap > 0 else 'later'}")
+        said.append(words.say("than_brake_earlier" if gap > 0 else "than_brake_later", m=abs(gap)))
     elif math.isfinite(human.braking_m) and not math.isfinite(agent.braking_m):
-        said.append("you brake, the agent does not")
+        said.append(words["than_brake_alone"])
     slowest = agent.apex if agent.farthest_m >= to_m else math.nan  # else that is where it came to rest
-    for verb, mine, its, where in (
-        ("enter", human.entry, agent.entry, ""),
-        ("are", human.apex, slowest, " at the slowest point"),
-        ("leave", human.exit, agent.exit, ""),
-    ):
+    places = ("enter", human.entry, agent.entry), ("slowest", human.apex, slowest), ("leave", human.exit, agent.exit)
+    for place, mine, its in places:
         change = (mine - its) * 3.6
         if abs(change) >= _SAME_KMH:
-            said.append(f"you {verb} {abs(change):.0f} km/h {'faster' if change > 0 else 'slower'}{where}")
+            said.append(words.say(f"than_{place}_{'faster' if change > 0 else 'slower'}", kmh=abs(change)))
     gain = agent.seconds - human.seconds
     if abs(gain) >= _SAME_S:
-        said.append(f"you {'gain' if gain > 0 else 'lose'} {abs(gain):.1f} s in the corner")
+        said.append(words.say("than_gain" if gain > 0 else "than_lose", s=abs(gain)))
     off = human.off_line - agent.off_line
     if abs(off) >= 0.5:
-        said.append(f"you stay {abs(off):.1f} m {'farther from' if off > 0 else 'closer to'} the line")
-    return said or ["no notable difference"]
+        said.append(words.say("than_farther" if off > 0 else "than_closer", m=abs(off)))
+    return said or [words["than_same"]]

@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 
 from takeover_ui import signs, theme
 from takeover_ui.geometry import Plan, Ribbon, ribbon
-from takeover_ui.language import ENGLISH
 from takeover_ui.theme import Pen
 
 if TYPE_CHECKING:
     from data.reading.drives import Drive
     from data.reading.segment_review import Detail
+    from takeover_ui.language import Words
     from takeover_ui.view import Scene
 
 _FINE = 2  # drawn so many times larger and scaled down: smooth edges
@@ -44,6 +44,7 @@ class CornerPlan:
         detail: Detail,
         trim: tuple[int, int],
         position: float,
+        words: Words,
         *,
         beside: Sequence[Drive] = (),
         others: Sequence[Drive] = (),
@@ -67,7 +68,7 @@ class CornerPlan:
             y = drive.y[low] + (drive.y[high] - drive.y[low]) * share
             if math.isfinite(x) and math.isfinite(y):
                 self._car(pen, rect, np.array([x, y]), float(np.nan_to_num(drive.heading[low])), bool(drive.human[low]))
-        self._legend(pen, rect, detail, len(others))
+        self._legend(pen, rect, detail, words, len(others))
 
     def _frame(self, rect: pygame.Rect, detail: Detail, beside: Sequence[Drive]) -> Plan:
         """Choose what is shown: everything driven, the corner, and a little more."""
@@ -148,18 +149,18 @@ class CornerPlan:
         pygame.draw.polygon(pen.surface, theme.HUMAN if human else theme.AGENT, pixels)
         pygame.draw.aalines(pen.surface, theme.TEXT, True, pixels)
 
-    def _legend(self, pen: Pen, rect: pygame.Rect, detail: Detail, others: int) -> None:
+    def _legend(self, pen: Pen, rect: pygame.Rect, detail: Detail, words: Words, others: int) -> None:
         entries: list[tuple[str, theme.Colour, Pattern]] = []
         if detail.drive.human.any():
-            entries.append(("you", theme.HUMAN, "solid"))
+            entries.append((words["line_you"], theme.HUMAN, "solid"))
         else:
-            entries.append(("agent", theme.AGENT, "solid"))
+            entries.append((words["line_agent"], theme.AGENT, "solid"))
         if detail.same is not None:
-            entries.append(("agent, as it was then", theme.AGENT, "dashed"))
+            entries.append((words["line_then"], theme.AGENT, "dashed"))
         if detail.latest is not None:
-            entries.append(("agent, newest", _LATEST, "dotted"))
+            entries.append((words["line_newest"], _LATEST, "dotted"))
         if others:
-            entries.append((ENGLISH.say("quality_others", n=others), _OTHER, "solid"))
+            entries.append((words.say("quality_others", n=others), _OTHER, "solid"))
         x, y = rect.left + pen.px(14), rect.bottom - pen.px(16)
         for text, colour, pattern in entries:
             step, length = {"solid": (24, 24), "dashed": (15, 9), "dotted": (10, 0)}[pattern]

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from data.errors import HitlError
 from data.records import Segment
-from data.words import number_of
+from takeover_ui.language import Words
 from takeover_ui.review.menu import ACTIONS, NOTES, TAGS, Menu
 from takeover_ui.review.segment_list import SegmentList
+from takeover_ui.review.texts import ENGLISH
 
 if TYPE_CHECKING:
     from data.reading.drives import Drive
@@ -36,11 +37,12 @@ class ReviewModel:
         corner: str | None = None,
         verdict: str | None = None,
         sort: str = "priority",
+        words: Words = ENGLISH,
         film: Callable[[Segment], Iterator[str]] | None = None,
         quality: Quality | None = None,
     ) -> None:
         """``film``: writes a segment's clip while it is iterated over, and says how far it is; ``quality``: has hints."""
-        self.data = data
+        self.data, self.words = data, words
         self._film = film
         self._filming: Iterator[str] = iter(())
         self.list = SegmentList(
@@ -198,9 +200,9 @@ class ReviewModel:
             case "good" | "bad" | "star" | "unreviewed":
                 self._judge({"verdict": command}, advance=command != "unreviewed")
             case "wrecked_bad":
-                self._all_bad(listed.wrecked, "wrecked start")
+                self._all_bad(listed.wrecked, "wrecked")
             case "listed_bad":
-                self._all_bad([s for s in listed.shown if s.verdict == "unreviewed"], "open segment")
+                self._all_bad([s for s in listed.shown if s.verdict == "unreviewed"], "listed")
             case "undo":
                 self._undo()
             case "play":
@@ -242,21 +244,21 @@ class ReviewModel:
 
     def _all_bad(self, segments: list[Segment], name: str) -> None:
         if not segments:
-            self.message = f"There is no {name} in this list."
+            self.message = self.words[f"said_no_{name}"]
             return
         self._keep_trim()
         ids = [s.id for s in segments]
         self.data.label(ids, {"verdict": "bad"})
         self.list.update(self.data.again(ids))
         self._load()
-        self.message = f"{number_of(len(ids), name)} judged bad. Z takes that back."
+        self.message = self.words.say(f"said_{name}", n=len(ids))
 
     def _next_open(self) -> None:
         index = self.list.next_open
         if index is not None:
             self.select(index)
         elif self.segment is None or self.segment.verdict != "unreviewed":
-            self.message = "Everything in the list is judged."
+            self.message = self.words["said_all_judged"]
 
     def _undo(self) -> None:
         if self._pending() and self.segment:
@@ -264,12 +266,12 @@ class ReviewModel:
             return
         ids = self.data.undo()
         if not ids:
-            self.message = "There is nothing to undo."
+            self.message = self.words["said_no_undo"]
             return
         self.list.update(self.data.again(ids))
         undone = self.list.all.get(ids[-1])
         if undone is None:
-            self.message = "A verdict on another track was taken back."
+            self.message = self.words["said_other_track"]
             return
         if not self.list.lists(undone):
             self.list.corner = self.list.verdict = None

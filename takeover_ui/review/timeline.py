@@ -9,15 +9,12 @@ import pygame
 from numpy.typing import NDArray
 
 from takeover_ui import theme
-from takeover_ui.overlay import texts
 from takeover_ui.theme import Pen
 
 if TYPE_CHECKING:
     from data.reading.segment_review import Detail
+    from takeover_ui.language import Words
     from takeover_ui.view import Scene
-
-_WORDS = texts.LANGUAGES["en"]  # the review speaks English only
-
 
 class Timeline:
     """Draws one detail; the curves are kept until the detail, the trim or the size changes."""
@@ -29,7 +26,14 @@ class Timeline:
         self.count = 1
 
     def draw(
-        self, pen: Pen, rect: pygame.Rect, detail: Detail, scene: Scene, trim: tuple[int, int], position: float
+        self,
+        pen: Pen,
+        rect: pygame.Rect,
+        detail: Detail,
+        scene: Scene,
+        trim: tuple[int, int],
+        position: float,
+        words: Words,
     ) -> None:
         """Draw into ``rect``; :meth:`step_at` and :meth:`handles` then refer to this place."""
         label = pen.px(104)
@@ -38,7 +42,7 @@ class Timeline:
         key = (detail.segment.id, detail.segment.trim_start, trim, rect.size, id(detail))
         if key != self._key:
             self._key = key
-            self._sheet = self._curves(pen, rect, detail, scene, trim)
+            self._sheet = self._curves(pen, rect, detail, scene, trim, words)
         pen.surface.blit(self._sheet, rect)
         pen.mark("timeline", rect)
         x = self._x(position)
@@ -65,7 +69,7 @@ class Timeline:
         return first, last
 
     def _curves(
-        self, pen: Pen, rect: pygame.Rect, detail: Detail, scene: Scene, trim: tuple[int, int]
+        self, pen: Pen, rect: pygame.Rect, detail: Detail, scene: Scene, trim: tuple[int, int], words: Words
     ) -> pygame.Surface:
         sheet = pygame.Surface(rect.size)
         sheet.fill(theme.PANEL)
@@ -78,11 +82,11 @@ class Timeline:
             if both_ways:
                 sign = -0.5 if name == "steer" else 0.5  # left is up
                 executed, proposed = 0.5 + sign * executed, 0.5 + sign * proposed
-            rows.append((_WORDS.get(name, name), executed, proposed, both_ways))
+            rows.append((words.get(name, name), executed, proposed, both_ways))
         fastest, unknown = float(np.nanmax(drive.speed, initial=0.0)), np.full(len(drive), np.nan)
-        rows.append(("speed", drive.speed / max(20.0, fastest * 1.08), unknown, False))
+        rows.append((words["row_speed"], drive.speed / max(20.0, fastest * 1.08), unknown, False))
         if np.isfinite(drive.risk).any():
-            rows.append(("risk", drive.risk, unknown, False))
+            rows.append((words["row_risk"], drive.risk, unknown, False))
         gap = pen.px(6)
         height = (rect.h - gap * (len(rows) - 1)) // len(rows)
         start, stop = _inside(detail, trim)
@@ -97,11 +101,11 @@ class Timeline:
             inner.put(f"row_{number}", label, beside, anchor="midleft")
             _curve(inner, area, proposed, [theme.AGENT] * len(drive), 1, dashed=True)
             colours = [theme.HUMAN if h else theme.AGENT for h in drive.human.tolist()]
-            if label in ("speed", "risk"):
+            if label in (words["row_speed"], words["row_risk"]):
                 colours = [theme.mix(c, theme.TEXT, 0.35) for c in colours]
             colours = [c if start <= k < stop else theme.mix(c, theme.CARD, 0.45) for k, c in enumerate(colours)]
             _curve(inner, area, executed, colours, max(2, pen.px(2)))
-            if label == "speed":
+            if label == words["row_speed"]:
                 text = f"{fastest * 3.6:.0f} km/h"
                 at = (area.right - pen.px(6), area.top + pen.px(2))
                 inner.text("top_speed", text, at, 18, theme.MUTED, anchor="topright")

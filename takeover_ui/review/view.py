@@ -9,10 +9,8 @@ from typing import TYPE_CHECKING
 import pygame
 
 from data.demos import wrecked_start
-from data.words import number_of
 from takeover_ui import theme
-from takeover_ui.language import ENGLISH
-from takeover_ui.review import widgets
+from takeover_ui.review import texts, widgets
 from takeover_ui.review.compare import figures, in_words
 from takeover_ui.review.corner_plan import CornerPlan
 from takeover_ui.review.timeline import Timeline
@@ -21,6 +19,7 @@ from takeover_ui.theme import Mark, Pen
 if TYPE_CHECKING:
     from data.reading.segment_review import Detail
     from data.records import Segment
+    from takeover_ui.language import Words
     from takeover_ui.review.model import ReviewModel
     from takeover_ui.view import Scene
 
@@ -59,38 +58,38 @@ class ReviewView:
         right = pygame.Rect(middle.right, 0, side, area.h)
         detail, segment = model.detail, model.segment
         if detail is None or segment is None:
-            text = "Nothing to judge here. Loosen the filters (C, V), or take over in a session."
+            text = model.words["review_empty"]
             pen.text("empty", text, middle.center, 26, theme.MUTED, width=middle.w - pen.px(40), anchor="center")
             below = pygame.Rect(right.left, pen.px(300), right.w, area.h - pen.px(312))
-            self._keys(pen, below.inflate(-2 * pen.px(16), 0))
+            self._keys(pen, below.inflate(-2 * pen.px(16), 0), model.words)
         else:
             split = round(middle.h * 0.62)
             above = pygame.Rect(middle.left, 0, middle.w, split)
-            self.plan.draw(pen, above, detail, model.trim, model.position, others=model.others)
+            self.plan.draw(pen, above, detail, model.trim, model.position, model.words, others=model.others)
             left, top = middle.left + pen.px(12), split + pen.px(40)
             line = pygame.Rect(left, top, middle.right - left, middle.h - pen.px(12) - top)
             self._transport(pen, pygame.Rect(left, split, line.w, pen.px(40)), model, detail)
-            self.timeline.draw(pen, line, detail, self.scene, model.trim, model.position)
+            self.timeline.draw(pen, line, detail, self.scene, model.trim, model.position, model.words)
             self._facts(pen, right, model, detail, segment)
         if model.message:
             box = pygame.Rect(middle.left + pen.px(20), pen.px(14), middle.w - pen.px(40), pen.px(36))
             pen.box(box, theme.INK, 8)
             pen.text("message", model.message, box.center, 24, theme.WARNING, width=box.w - pen.px(24), anchor="center")
         if model.menu is not None:
-            options = widgets.menu(pen, middle, model.menu)
+            options = widgets.menu(pen, middle, model.menu, model.words)
             self.hits += [Hit(place, command="choose", row=number) for place, number in options]
         return pen.marks
 
     def _list(self, pen: Pen, rect: pygame.Rect, model: ReviewModel) -> None:
-        pad, listed = pen.px(14), model.list
-        head, opened = number_of(len(listed.shown), "segment"), f"{listed.open:,} open"
+        pad, listed, words = pen.px(14), model.list, model.words
+        head, opened = words.say("review_segments", n=len(listed.shown)), words.say("review_open", n=listed.open)
         pen.text("list_head", head, (pad, pen.px(12)), 28, theme.TEXT, width=rect.w // 2)
         at = (rect.right - pad, pen.px(14))
         pen.text("list_left", opened, at, 24, theme.HUMAN, width=rect.w // 3, anchor="topright")
         chips = {
-            "corner": listed.corner or "all corners",
-            "verdict": listed.verdict or "all verdicts",
-            "sort": listed.sort,
+            "corner": listed.corner or words["review_all_corners"],
+            "verdict": words[f"verdict_{listed.verdict}" if listed.verdict else "review_all_verdicts"],
+            "sort": words[f"sort_{listed.sort}"],
             "menu": "…",
         }
         width, last = (rect.w - 2 * pad - 3 * pen.px(6)) * 3 // 10, pen.px(26)
@@ -110,21 +109,23 @@ class ReviewView:
             if chosen:
                 pygame.draw.rect(pen.surface, theme.TRACK, row)
                 pygame.draw.rect(pen.surface, theme.HUMAN, (0, row.top, pen.px(5), row.h))
-            self._row(pen, row, segment, model.data.why_not(segment), listed.hints(segment))
+            self._row(pen, row, segment, model.data.why_not(segment), listed.hints(segment), words)
             self.hits.append(Hit(row, row=first + number))
 
-    def _row(self, pen: Pen, row: pygame.Rect, segment: Segment, why_not: str, hints: Sequence[str]) -> None:
+    def _row(
+        self, pen: Pen, row: pygame.Rect, segment: Segment, why_not: str, hints: Sequence[str], words: Words
+    ) -> None:
         widgets.verdict_sign(pen, (row.left + pen.px(26), row.centery), segment.verdict)
         left, width = row.left + pen.px(46), row.w - pen.px(60)
-        name = segment.corner or ("wrecked start" if wrecked_start(segment) else segment.kind)
+        name = segment.corner or words["wrecked_start" if wrecked_start(segment) else f"kind_{segment.kind}"]
         at = (row.right - pen.px(14), row.top + pen.px(5))
-        time = pen.text("row_time", f"{segment.seconds:.1f} s", at, 21, theme.TEXT, anchor="topright")
+        time = pen.text("row_time", words.written(f"{segment.seconds:.1f} s"), at, 21, theme.TEXT, anchor="topright")
         pen.text("row_name", name, (left, row.top + pen.px(5)), 22, theme.TEXT, width=time.left - left - pen.px(8))
-        more = [widgets.when(segment.started), "interrupted" if segment.interrupted else segment.outcome]
+        more = [widgets.when(segment.started), words["interrupted" if segment.interrupted else f"outcome_{segment.outcome}"]]
         if why_not and segment.verdict == "unreviewed" and segment.outcome != "failed":  # these two are seen already
-            more[1] = "not learned from"
-        more += [f"priority {segment.priority:g}"] if segment.priority != 1 else []
-        more += [ENGLISH[f"quality_{hint}"] for hint in hints]
+            more[1] = words["not_learned"]
+        more += [words.say("priority", value=segment.priority)] if segment.priority != 1 else []
+        more += [words[f"quality_{hint}"] for hint in hints]
         pen.text("row_more", " · ".join(more), (left, row.top + pen.px(25)), 18, theme.MUTED, width=width)
 
     def _transport(self, pen: Pen, rect: pygame.Rect, model: ReviewModel, detail: Detail) -> None:
@@ -143,10 +144,10 @@ class ReviewView:
         segment, steps = detail.segment, detail.drive.t
         now = (steps[min(int(model.position), len(steps) - 1)] - segment.start) / segment.hz if len(steps) else 0.0
         at = (speed.right + pen.px(20), rect.centery)
-        pen.text("position", f"{now:+.2f} s", at, 24, theme.MUTED, anchor="midleft")
+        pen.text("position", model.words.written(f"{now:+.2f} s"), at, 24, theme.MUTED, anchor="midleft")
         first, last = (n / segment.hz for n in model.trim)
-        text = f"{(segment.stop - segment.start) / segment.hz - first - last:.2f} s kept"
-        text += f", trimmed by {first:.2f} s and {last:.2f} s" if any(model.trim) else ""
+        kept = (segment.stop - segment.start) / segment.hz - first - last
+        text = model.words.say("kept_trimmed" if any(model.trim) else "kept_s", kept=kept, first=first, last=last)
         at = (rect.right - pen.px(12), rect.centery)
         pen.text("length", text, at, 22, theme.MUTED, width=rect.w // 2, anchor="midright")
 
@@ -158,22 +159,25 @@ class ReviewView:
             chosen = segment.verdict == verdict
             pen.box(box, widgets.VERDICT_COLOUR[verdict] if chosen else theme.CARD, 10)
             colour = theme.INK if chosen else widgets.VERDICT_COLOUR[verdict]
-            pen.text(f"button_{verdict}", verdict, box.center, 26, colour, width=box.w - pen.px(10), anchor="center")
+            text = model.words[f"verdict_{verdict}"]
+            pen.text(f"button_{verdict}", text, box.center, 26, colour, width=box.w - pen.px(10), anchor="center")
             self.hits.append(Hit(box, command=verdict))
         top += pen.px(52)
-        said = [f"priority {segment.priority:g}", *(f"#{tag}" for tag in segment.tags)]
+        said = [model.words.say("priority", value=segment.priority), *(f"#{tag}" for tag in segment.tags)]
         top = pen.text("said", "  ".join(said), (left, top), 22, theme.TEXT, width=width).bottom + pen.px(4)
-        if why_not := model.data.why_not(segment):
-            top = widgets.paragraph(pen, "why_not", f"Not learned from: {why_not}.", left, top, width, theme.WARNING)
+        if why := model.data.why_not(segment):
+            text = model.words.say("not_learned_why", why=texts.why_not(model.words, why))
+            top = widgets.paragraph(pen, "why_not", text, left, top, width, theme.WARNING)
         if hints := model.list.hints(segment):
-            said_of_it = ", ".join(ENGLISH[f"quality_{hint}"] for hint in hints)
-            top = widgets.paragraph(pen, "hints", f"Look at it: {said_of_it}.", left, top, width, theme.WARNING)
+            said_of_it = ", ".join(model.words[f"quality_{hint}"] for hint in hints)
+            text = model.words.say("look_at_it", hints=said_of_it)
+            top = widgets.paragraph(pen, "hints", text, left, top, width, theme.WARNING)
         if segment.note:
             top = widgets.paragraph(pen, "note", f"“{segment.note}”", left, top, width, theme.MUTED)
         top += pen.px(10)
-        words, table = self._compared(detail)
+        words, table = self._compared(detail, model.words)
         if words:
-            pen.text("compare_head", "you against the agent", (left, top), 20, theme.MUTED, width=width)
+            pen.text("compare_head", model.words["compare_head"], (left, top), 20, theme.MUTED, width=width)
             top += pen.px(22)
             for sentence in words[:5]:
                 top = widgets.paragraph(pen, "word", sentence, left, top, width, theme.TEXT)
@@ -186,29 +190,29 @@ class ReviewView:
                 row.w = round(width * 0.70)
                 pen.put("figure_human", mine, row, 19, theme.HUMAN, "topright", most)
             top += pen.px(22) * len(table)
-        self._keys(pen, pygame.Rect(left, top + pen.px(12), width, rect.bottom - top - pen.px(24)))
+        self._keys(pen, pygame.Rect(left, top + pen.px(12), width, rect.bottom - top - pen.px(24)), model.words)
 
-    def _keys(self, pen: Pen, rect: pygame.Rect) -> None:
-        self.hits += [Hit(place, command=command) for place, command in widgets.keys(pen, self.pad, rect)]
+    def _keys(self, pen: Pen, rect: pygame.Rect, words: Words) -> None:
+        self.hits += [Hit(place, command=command) for place, command in widgets.keys(pen, self.pad, rect, words)]
 
-    def _compared(self, detail: Detail) -> tuple[list[str], list[tuple[str, str, str]]]:
+    def _compared(self, detail: Detail, words: Words) -> tuple[list[str], list[tuple[str, str, str]]]:
         """Return sentences and a table, kept while the same segment is looked at."""
         if detail is self._words[0]:
             return self._words[1], self._words[2]
-        words: list[str] = []
+        said: list[str] = []
         table: list[tuple[str, str, str]] = []
         segment, agent = detail.segment, detail.same or detail.latest
         corner = self.scene.corner(segment.corner)
         if agent is not None and corner is not None:
             mine, its = (figures(d, self.scene, corner, segment.hz) for d in (detail.drive, agent))
-            words = in_words(mine, its, corner.to_m)
+            said = in_words(mine, its, corner.to_m, words)
             for name, key, factor, unit in (
-                ("braking at", "braking_m", 1.0, "m"), ("entry", "entry", 3.6, "km/h"), ("slowest", "apex", 3.6, "km/h"),
-                ("exit", "exit", 3.6, "km/h"), ("off the line", "off_line", 1.0, "m"), ("corner", "seconds", 1.0, "s"),
+                ("braking", "braking_m", 1.0, "m"), ("entry", "entry", 3.6, "km/h"), ("slowest", "apex", 3.6, "km/h"),
+                ("exit", "exit", 3.6, "km/h"), ("off_line", "off_line", 1.0, "m"), ("corner", "seconds", 1.0, "s"),
             ):  # fmt: skip
                 digits = 1 if key in ("seconds", "off_line") else 0
                 pair = [getattr(f, key) * factor for f in (mine, its)]
-                mine_text, its_text = (f"{v:.{digits}f} {unit}" if v == v else "–" for v in pair)
-                table.append((name, mine_text, its_text))
-        self._words = (detail, words, table)
-        return words, table
+                mine_text, its_text = (words.written(f"{v:.{digits}f} {unit}") if v == v else "–" for v in pair)
+                table.append((words[f"figure_{name}"], mine_text, its_text))
+        self._words = (detail, said, table)
+        return said, table

@@ -11,72 +11,54 @@ from takeover_ui import theme
 from takeover_ui.theme import Pen
 
 if TYPE_CHECKING:
+    from takeover_ui.language import Words
     from takeover_ui.review.menu import Menu
 
 VERDICT_COLOUR = {"unreviewed": theme.FAINT, "good": theme.GOOD, "bad": theme.ERROR, "star": theme.HUMAN}
 Hint = tuple[tuple[tuple[str, str], ...], str]
-"""Keys or buttons with their commands, and what they do in words. Without a command they cannot be clicked on."""
+"""Keys or buttons with their commands, and the name of what they do. Without a command they cannot be clicked on."""
 KEYBOARD_HINTS: tuple[Hint, ...] = (
-    ((("G", "good"), ("B", "bad"), ("S", "star")), "good, bad, star"),
-    ((("X", "unreviewed"), ("Z", "undo")), "no verdict, undo"),
-    ((("Up", "previous"), ("Down", "next")), "choose"),
-    ((("N", "next_open"),), "next open"),
-    ((("A", "wrecked_bad"),), "wrecked starts: bad"),
-    ((("Space", "play"),), "play, pause"),
-    ((("Left", "step_back"), ("Right", "step_on")), "step by step"),
+    ((("G", "good"), ("B", "bad"), ("S", "star")), "verdicts"),
+    ((("X", "unreviewed"), ("Z", "undo")), "unreviewed"),
+    ((("Up", "previous"), ("Down", "next")), "choose_row"),
+    ((("N", "next_open"),), "next_open"),
+    ((("A", "wrecked_bad"),), "wrecked"),
+    ((("Space", "play"),), "play"),
+    ((("Left", "step_back"), ("Right", "step_on")), "steps"),
     ((("-", "slower"), ("+", "faster")), "speed"),
-    ((("[", "start_out"), ("]", "start_in")), "trim the start"),
-    (((",", "stop_in"), (".", "stop_out")), "trim the end"),
+    ((("[", "start_out"), ("]", "start_in")), "trim_start"),
+    (((",", "stop_in"), (".", "stop_out")), "trim_end"),
     ((("PgUp", "more"), ("PgDn", "less")), "priority"),
-    ((("T", "tag"), ("M", "note"), ("E", "clip")), "tag, note, clip"),
-    ((("C", "corner"), ("V", "verdict"), ("O", "sort")), "corner, verdict, order"),
-    ((("W", "together"),), "all of its corner"),
-    ((("Tab", "menu"), ("Esc", "quit")), "all there is, end"),
+    ((("T", "tag"), ("M", "note"), ("E", "clip")), "tag"),
+    ((("C", "corner"), ("V", "verdict"), ("O", "sort")), "filters"),
+    ((("W", "together"),), "together"),
+    ((("Tab", "menu"), ("Esc", "quit")), "all"),
 )
 PAD_HINTS: tuple[Hint, ...] = tuple(
     (((buttons, ""),), text)
     for buttons, text in (
-        ("A  B  Y", "good, bad, star"),
-        ("D-pad up down", "choose"),
-        ("X", "next open"),
-        ("Start", "play, pause"),
-        ("D-pad left right", "step by step"),
+        ("A  B  Y", "verdicts"),
+        ("D-pad ↑ ↓", "choose_row"),
+        ("X", "next_open"),
+        ("Start", "play"),
+        ("D-pad ← →", "steps"),
         ("LB RB", "speed"),
-        ("LT + D-pad", "trim the start"),
-        ("RT + D-pad", "trim the end"),
-        ("Back", "undo"),
-        ("left stick", "all there is"),
+        ("LT + D-pad", "trim_start"),
+        ("RT + D-pad", "trim_end"),
+        ("Back", "undone"),
+        ("LS", "menu"),
     )
 )
-MENU_NAMES = {
-    "star": "star",
-    "tag": "tag …",
-    "note": "note …",
-    "more": "higher priority",
-    "less": "lower priority",
-    "unreviewed": "remove the verdict",
-    "together": "all takeovers of its corner",
-    "clip": "a clip of it",
-    "corner": "next corner",
-    "verdict": "next verdict",
-    "sort": "next order",
-    "wrecked_bad": "wrecked starts: bad",
-    "listed_bad": "all open ones listed: bad",
-    "undo": "undo",
-    "quit": "end the review",
-    "": "no note",
-}
-
-
 def paragraph(pen: Pen, name: str, text: str, left: int, top: int, width: int, colour: theme.Colour) -> int:
     """Write ``text`` over as many lines as it takes, four at most; returns where the next thing may begin."""
-    for part in theme.wrap(text, pen.px(21), width, 4):
-        pen.text(name, part, (left, top), 21, colour, width=width)
+    parts, pixels = theme.paragraph(text, pen.px(21), width, 4)
+    for part in parts:
+        pen.text(name, part, (left, top), pen.design(pixels), colour, width=width)
         top += pen.px(20)
     return top + pen.px(3)
 
 
-def keys(pen: Pen, pad: bool, rect: pygame.Rect) -> list[tuple[pygame.Rect, str]]:
+def keys(pen: Pen, pad: bool, rect: pygame.Rect, words: Words) -> list[tuple[pygame.Rect, str]]:
     """Show which keys or buttons do what, from the bottom of ``rect`` up, and nothing where there is no room.
 
     Returns (place, command) of each key that can be clicked on.
@@ -100,11 +82,12 @@ def keys(pen: Pen, pad: bool, rect: pygame.Rect) -> list[tuple[pygame.Rect, str]
                 left = cap.right + gap
             else:
                 pen.text("key", key, (left, middle), size, theme.TEXT, width=split - gap, anchor="midleft")
-        pen.text("key_does", text, (rect.left + split, middle), size, theme.MUTED, width=rect.w - split, anchor="midleft")
+        does, at = words[f"key_{text}"], (rect.left + split, middle)
+        pen.text("key_does", does, at, size, theme.MUTED, width=rect.w - split, anchor="midleft")
     return places
 
 
-def menu(pen: Pen, area: pygame.Rect, menu: Menu) -> list[tuple[pygame.Rect, int]]:
+def menu(pen: Pen, area: pygame.Rect, menu: Menu, words: Words) -> list[tuple[pygame.Rect, int]]:
     """Draw a menu in the middle of ``area``; returns (place, index) of its options, -1 being the text that is typed."""
     lines = []
     typing = menu.kind != "menu"
@@ -113,14 +96,13 @@ def menu(pen: Pen, area: pygame.Rect, menu: Menu) -> list[tuple[pygame.Rect, int
     box.center = area.center
     pen.box(box, theme.INK, 12)
     pygame.draw.rect(pen.surface, theme.FAINT, box, width=1, border_radius=pen.px(12))
-    title = {"menu": "What now?", "tag": "A tag, on or off", "note": "A note"}[menu.kind]
     at = (box.centerx, box.top + pen.px(14))
-    pen.text("menu_title", title, at, 24, theme.MUTED, anchor="midtop", width=box.w - pen.px(24))
+    pen.text("menu_title", words[f"menu_{menu.kind}"], at, 24, theme.MUTED, anchor="midtop", width=box.w - pen.px(24))
     top = box.top + pen.px(44)
     if typing:
         field_rect = pygame.Rect(box.left + pen.px(14), top, box.w - pen.px(28), row - pen.px(4))
         pen.box(field_rect, theme.CARD if menu.index >= 0 else theme.TRACK, 6)
-        shown = menu.text + ("|" if menu.index < 0 else "") or "type, or choose"
+        shown = menu.text + ("|" if menu.index < 0 else "") or words["menu_type"]
         lines.append((field_rect, -1))
         pen.put("menu_text", shown, field_rect.inflate(-2 * pen.px(8), 0), 22, theme.TEXT, "midleft")
         top += row
@@ -129,7 +111,7 @@ def menu(pen: Pen, area: pygame.Rect, menu: Menu) -> list[tuple[pygame.Rect, int
         if number == menu.index:
             pen.box(line, theme.HUMAN, 6)
         colour = theme.INK if number == menu.index else theme.TEXT
-        text = MENU_NAMES.get(option, option) if menu.kind != "tag" else option
+        text = words.get(f"do_{option or 'none'}", option) if menu.kind != "tag" else option
         pen.put("menu_option", text, line.inflate(-2 * pen.px(10), 0), 23, colour, "midleft")
         lines.append((line, number))
     return lines

@@ -76,7 +76,9 @@ class SettingsApp:
         self._pads(now)
         if self.model.mode == "try":
             self._driver = self.model.desk.driver(frozenset(self._keys))
-        if self.model.mode != "bind":
+        if self.model.mode == "calibrate":
+            self.model.measure()
+        if self.model.mode not in ("bind", "key"):
             self._bind_until = 0.0
         elif not self._bind_until:
             self._bind_until = now + _BIND_S
@@ -110,6 +112,10 @@ class SettingsApp:
                 command = "previous_page"
             if self.model.mode == "try" and event.key != pygame.K_ESCAPE:
                 return  # the keys drive
+            if self.model.mode == "key" and event.key != pygame.K_ESCAPE:
+                if not again:
+                    self.model.pressed(pygame.key.name(event.key))
+                return
             if command and (not again or command in (*_REPEATING, "larger", "smaller")):
                 self.do(command)
         elif event.type == pygame.KEYUP:
@@ -141,8 +147,8 @@ class SettingsApp:
                 self.model.pressed(new[0])
             return
         for button in sorted(pressed):
-            if self.model.mode == "try" and BUTTONS.get(button) != "back":
-                continue  # the pad drives
+            if self.model.mode in ("try", "calibrate") and BUTTONS.get(button) != "back":
+                continue  # the pad drives, or is measured
             if button in BUTTONS:
                 self.do(BUTTONS[button])
 
@@ -178,7 +184,7 @@ class SettingsApp:
             model.go_to(str(hit.value))
         elif what == "row":
             model.index = int(hit.value)
-            if model.row.kind in ("act", "button", "gauge"):
+            if model.row.kind in ("act", "button", "key", "gauge"):
                 model.do("right" if model.row.kind == "gauge" else "choose")
         elif what == "step":
             model.index = abs(int(hit.value)) - 1

@@ -12,8 +12,8 @@ from takeover_ui.settings import words as own_words
 from takeover_ui.settings.pad_names import label
 from takeover_ui.settings.rows import PAGES, Desk, Row
 
-Mode = Literal["", "bind", "try", "move"]
-"""What keys and buttons are for now: going about, naming a button, trying the gating, moving a gauge."""
+Mode = Literal["", "bind", "key", "try", "move", "calibrate"]
+"""What the controls are for now: going about, naming a button or a key, trying the gating, moving a gauge, being measured."""
 LANGUAGES = with_words_of(own_words)
 _NUDGE = 0.02  # of the window
 _GROW = 1.08
@@ -28,6 +28,8 @@ class SettingsModel:
         self.page, self.index = self.names.index(page), 0
         self.mode: Mode = ""
         self.said: tuple[str, str] = ("info", "")
+        self.doing = ""
+        """What the player is to do while the pad is measured."""
         self.over = False
         self.game = "own"
         """Whose window the overlay is shown in: ``own``, or ``other`` for over another game."""
@@ -59,7 +61,8 @@ class SettingsModel:
             if self.mode == "move":
                 self._move(command)
             elif self.mode:
-                self.mode = "" if command in ("back", "choose") else self.mode
+                leaves = ("back",) if self.mode == "calibrate" else ("back", "choose")
+                self.mode = "" if command in leaves else self.mode
             else:
                 getattr(self, f"_do_{command}")()
         except HitlError as error:
@@ -86,14 +89,18 @@ class SettingsModel:
     def _do_choose(self) -> None:
         row = self.row
         if row.kind == "button":
-            kind = self.desk.pad().kind
-            if kind == "keyboard":
-                self.said = ("info", self.words["keys_fixed"])
+            if self.desk.pad().kind == "keyboard":
+                self.said = ("info", self.words["keys_page"])
             else:
                 self.mode = "bind"
+        elif row.kind == "key":
+            self.mode = "key"
         elif row.name == "try":
             self.mode = "try"
             self.desk.begin_try()
+        elif row.name == "calibrate":
+            self.desk.begin_calibration()
+            self.mode = "calibrate"
         elif row.name == "gauges_reset":
             self.desk.arrange(Arrangement())
         elif row.kind == "gauge" and self.desk.value(row.name) and self._is_movable(row):
@@ -151,15 +158,29 @@ class SettingsModel:
             self.said = ("error", str(error))
 
     def pressed(self, control: str) -> None:
-        """A button of the pad went down while one is to be named."""
-        pad, self.mode = self.desk.pad(), ""
-        meaning = self.row.name.partition(".")[2]
+        """A button of the pad, or a key, went down while one is to be named."""
+        self.mode, row = "", self.row
         try:
-            self.desk.bind(meaning, control)
-            what = self.words[f"row_{self.row.name}"]
-            self.said = ("good", self.words.say("bound", button=label(pad.kind, control), what=what))
+            if row.kind == "key":
+                self.desk.set(row.name, (control,))
+                name = control.upper() if len(control) == 1 else control
+            else:
+                name = label(self.desk.pad().kind, control)
+                self.desk.bind(row.name.partition(".")[2], control)
+            self.said = ("good", self.words.say("bound", button=name, what=self.words[f"row_{row.name}"]))
         except HitlError as error:
             self.said = ("error", str(error))
+
+    def measure(self) -> None:
+        """Look at the pad that is calibrated once more, and say what the player is to do."""
+        try:
+            now = self.desk.calibrate()
+            if now is None:
+                self.mode, self.said = "", ("good", self.words["calibrated"])
+            else:
+                self.doing = self.words.say(f"calibrate_{now.phase}", seconds=now.left_s)
+        except HitlError as error:
+            self.mode, self.said = "", ("error", str(error))
 
     def _is_movable(self, row: Row) -> bool:
         return self.desk.value("overlay.show") == "full" or row.name == "gauge.map"

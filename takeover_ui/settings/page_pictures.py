@@ -10,7 +10,7 @@ from takeover_ui import theme
 from takeover_ui.settings import pad_picture, track_picture
 from takeover_ui.settings.look_picture import LookPicture
 from takeover_ui.settings.model import SettingsModel
-from takeover_ui.settings.rows import MEANINGS, PadNow
+from takeover_ui.settings.rows import DRIVING, MEANINGS, PadNow
 from takeover_ui.theme import Pen
 from takeover_ui.view import Driver
 from takeover_ui.window.options import WindowOptions
@@ -45,7 +45,7 @@ class PagePictures:
             self._look(pen, rect, model)
         elif page == "takeover":
             self._try(pen, rect, model, driver)
-        elif page in ("pad", "buttons", "coach"):  # the coach's: what is pressed to go back and to keep
+        elif page in ("pad", "buttons", "keys", "coach"):  # the coach's: what is pressed to go back and to keep
             self._pad(pen, rect, model, with_axes=page == "pad")
         else:
             self._languages(pen, rect, model)
@@ -62,7 +62,7 @@ class PagePictures:
             self.hits.append(Spot(box, "give overlay.language", code))
 
     def _pad(self, pen: Pen, rect: pygame.Rect, model: SettingsModel, *, with_axes: bool) -> None:
-        pad, words = self.pad, model.words
+        pad, words = self.shown_pad(model), model.words
         title = pad.name or words["val_keyboard"]
         head = pen.put("pad_name", title, rect, 26, theme.TEXT, width=rect.w)
         below = pen.px(170) if with_axes else pen.px(40)
@@ -71,8 +71,7 @@ class PagePictures:
         chosen = (pad.buttons or {}).get(row, ()) if not with_axes else ()
         places = pad_picture.draw(pen, box, pad, chosen)
         if not with_axes:
-            for meaning in MEANINGS:
-                index = MEANINGS.index(meaning)
+            for index, meaning in enumerate(DRIVING if model.names[model.page] == "keys" else MEANINGS):
                 self.hits += [Spot(places[c], "row", index) for c in (pad.buttons or {}).get(meaning, ()) if c in places]
         top = box.bottom + pen.px(10)
         if with_axes:
@@ -80,6 +79,10 @@ class PagePictures:
                 self._axis(pen, pygame.Rect(rect.left, top, rect.w, pen.px(26)), words[name], value, both=name == "steer")
                 top += pen.px(34)
         self._pad_hint(pen, pygame.Rect(rect.left, top, rect.w, rect.bottom - top), model, with_axes=with_axes)
+
+    def shown_pad(self, model: SettingsModel) -> PadNow:
+        """Return the pad of which the page tells: the keyboard on its own page."""
+        return model.desk.keyboard() if model.names[model.page] == "keys" else self.pad
 
     def _axis(self, pen: Pen, rect: pygame.Rect, text: str, value: float, *, both: bool) -> None:
         pen.put("axis", text, rect, 22, theme.MUTED, "midleft", round(rect.w * 0.2))
@@ -93,20 +96,24 @@ class PagePictures:
         pen.put("axis_value", f"{value * 100:.0f} %", rect, 22, theme.TEXT, "midright", round(rect.w * 0.13))
 
     def _pad_hint(self, pen: Pen, rect: pygame.Rect, model: SettingsModel, *, with_axes: bool) -> None:
-        pad, words = self.pad, model.words
+        pad, words = self.shown_pad(model), model.words
         colour = theme.WARNING
-        if pad.problem:
+        if model.names[model.page] == "keys":
+            text, colour = words["keys_rest"], theme.MUTED
+        elif pad.problem:
             text = pad.problem
         elif pad.kind == "keyboard":
-            text, colour = words["no_pad" if with_axes else "keys_fixed"], theme.MUTED
+            text, colour = words["no_pad" if with_axes else "keys_page"], theme.MUTED
         elif not pad.connected:
             text = words["pad_missing"]
         elif pad.off_rest:
             text = words.say("off_rest", what=", ".join(words["steer" if a == "stick" else a] for a in pad.off_rest))
         else:
             text, colour = (words["calibrate"], theme.MUTED) if with_axes else ("", theme.MUTED)
-        for number, line in enumerate(theme.wrap(text, pen.px(20), rect.w, 3)):
-            pen.text("pad_hint", line, (rect.left, rect.top + number * pen.px(22)), 20, colour, width=rect.w)
+        lines, pixels = theme.paragraph(text, pen.px(20), rect.w, 3)
+        for number, line in enumerate(lines):
+            at = rect.left, rect.top + number * pen.px(22)
+            pen.text("pad_hint", line, at, pen.design(pixels), colour, width=rect.w)
 
     def _try(self, pen: Pen, rect: pygame.Rect, model: SettingsModel, driver: Driver) -> None:
         words, tries = model.words, model.mode == "try"

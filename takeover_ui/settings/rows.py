@@ -11,10 +11,12 @@ from takeover_ui.overlay.arrangement import LEAST, MOST, Arrangement
 from takeover_ui.settings.pad_names import PadKind
 from takeover_ui.view import Driver, Scene
 
-Kind = Literal["choice", "number", "button", "gauge", "local", "act"]
-"""One of some words; a number; a button of the pad; a gauge, off or on; a choice that is not saved; something to do."""
+Kind = Literal["choice", "number", "button", "key", "gauge", "local", "act"]
+"""One of some words; a number; a button of the pad; a key; a gauge, off or on; a choice that is not saved; something to do."""
 MEANINGS = ("takeover", "rewind", "pause", "settings", "star", "discard", "keep", "restart", "panic", "quit")
 """What a button may do, the most used first."""
+DRIVING = ("left", "right", "gas", "brake", "takeover")
+"""What the keys do that can be set."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +40,9 @@ def _seconds(name: str, high: float, *modes: str, later: bool = False) -> Row:
 
 PAGES: Mapping[str, tuple[Row, ...]] = {
     "language": (Row("overlay.language"),),
-    "pad": (Row("pad", later=True),),
+    "pad": (Row("pad", later=True), Row("calibrate", "act")),
     "buttons": tuple(Row(f"button.{meaning}", "button") for meaning in MEANINGS),
+    "keys": tuple(Row(f"keys.{name}", "key") for name in DRIVING),
     "takeover": (
         Row("takeover.mode"),
         Row("try", "act"),
@@ -98,6 +101,14 @@ class PadNow:
     problem: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class CalibrationNow:
+    """What the player is to do while the pad is measured, and for how many seconds yet."""
+
+    phase: Literal["hands_off", "move", "hands_off_again"]
+    left_s: float
+
+
 class Desk(Protocol):
     """What stands behind the window. A name is that of a row; methods that change something raise HitlError."""
 
@@ -142,6 +153,14 @@ class Desk(Protocol):
         """Give a button of the pad a meaning, and take it from the meaning that it had."""
         ...
 
+    def begin_calibration(self) -> None:
+        """Begin to measure where the pad's axes rest and how far they go."""
+        ...
+
+    def calibrate(self) -> CalibrationNow | None:
+        """Look at the pad once more; None once all is measured and saved. It is to be called many times a second."""
+        ...
+
     def undo(self) -> bool:
         """Take the last change back; False where there is none."""
         ...
@@ -152,6 +171,10 @@ class Desk(Protocol):
 
     def pad(self) -> PadNow:
         """Return the pad as it is now."""
+        ...
+
+    def keyboard(self) -> PadNow:
+        """Return the keyboard as it is now, whichever pad is set."""
         ...
 
     def pressed(self) -> frozenset[str]:

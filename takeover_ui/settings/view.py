@@ -116,8 +116,8 @@ class SettingsView(PagePictures):
             pen.put("row", text, inner, 24, theme.WARNING, "midleft")
             return
         pen.put("row", text, inner, 24, colour, "midleft", round(inner.w * 0.52))
-        if row.kind == "button":
-            self._buttons(pen, inner, model, name, bind=chosen and model.mode == "bind")
+        if row.kind in ("button", "key"):
+            self._buttons(pen, inner, model, name, bind=chosen and model.mode in ("bind", "key"))
             return
         arrow = pen.px(26)
         value = model.desk.value(row.name) if row.kind != "local" else model.game
@@ -138,12 +138,13 @@ class SettingsView(PagePictures):
         if bind:
             pen.text("value", "...", (right, inner.centery), 28, theme.HUMAN, anchor="midright")
             return
-        given = (self.pad.buttons or {}).get(meaning, ())
+        pad = self.shown_pad(model)
+        given = (pad.buttons or {}).get(meaning, ())
         if not given:
             pen.text("value", model.words["no_button"], (right, inner.centery), 22, theme.FAINT, anchor="midright")
         for control in reversed(given):
-            width = pad_picture.glyph_width(pen, self.pad.kind, control, size)
-            box = pad_picture.glyph(pen, (right - width // 2, inner.centery), self.pad.kind, control, size)
+            width = pad_picture.glyph_width(pen, pad.kind, control, size)
+            box = pad_picture.glyph(pen, (right - width // 2, inner.centery), pad.kind, control, size)
             right = box.left - pen.px(8)
 
     def _help(self, pen: Pen, rect: pygame.Rect, model: SettingsModel) -> None:
@@ -156,27 +157,34 @@ class SettingsView(PagePictures):
         text = words["help_gauge"] if row.kind == "gauge" else words[f"help_{row.name}"]
         if model.mode == "bind":
             text = words.say("press_button", what=words[f"row_{row.name}"])
+        elif model.mode == "calibrate":
+            text = f"{model.doing} {words['calibrate_leave']}"
+        elif model.mode == "key":
+            text = words.say("press_key", what=words[f"row_{row.name}"])
         elif model.mode == "move":
             text = words["moving"]
         elif model.mode == "try":
             text = words["try_leave"]
         colour = theme.HUMAN if model.mode else theme.TEXT
-        for line in theme.wrap(text, pen.px(22), rect.w, 3):
-            top = pen.text("help", line, (rect.left, top), 22, colour, width=rect.w).bottom + pen.px(2)
-        for line in theme.wrap(model.origin_text(row), pen.px(20), rect.w, 2):
-            top = pen.text("origin", line, (rect.left, top + pen.px(4)), 20, theme.MUTED, width=rect.w).bottom
+        lines, pixels = theme.paragraph(text, pen.px(22), rect.w, 3)
+        for line in lines:
+            top = pen.text("help", line, (rect.left, top), pen.design(pixels), colour, width=rect.w).bottom + pen.px(2)
+        lines, pixels = theme.paragraph(model.origin_text(row), pen.px(20), rect.w, 2)
+        for line in lines:
+            at = rect.left, top + pen.px(4)
+            top = pen.text("origin", line, at, pen.design(pixels), theme.MUTED, width=rect.w).bottom
 
     def _sentence(self, pen: Pen, rect: pygame.Rect, text: str, level: str) -> int:
         """Write a sentence on a box of its own; returns where the next thing begins."""
         inside = rect.w - pen.px(60)
-        lines = theme.wrap(text, pen.px(22), inside, 4)
-        step = theme.measure("Ag", pen.px(22))[1] + pen.px(2)
+        lines, pixels = theme.paragraph(text, pen.px(22), inside, 4)
+        step = theme.measure("Ag", pixels)[1] + pen.px(2)
         box = pygame.Rect(rect.left, rect.top, rect.w, step * len(lines) + pen.px(20))
         pen.box(box, theme.CARD, 8)
         signs.lamp(pen.surface, (box.left + pen.px(22), box.centery), level, pen.px(8))  # type: ignore[arg-type]
         for number, line in enumerate(lines):
             at = box.left + pen.px(46), box.top + pen.px(10) + number * step
-            pen.text("sentence", line, at, 22, theme.TEXT, width=inside)
+            pen.text("sentence", line, at, pen.design(pixels), theme.TEXT, width=inside)
         return box.bottom + pen.px(12)
 
     def _keys(self, pen: Pen, area: pygame.Rect, model: SettingsModel) -> int:

@@ -13,21 +13,8 @@ from typing import Any
 
 import pygame
 
+from takeover_ui.window.key_names import CODES
 from takeover_ui.window.x11 import connect
-
-_CODES = {
-    "left": (0xFF51, 0x25),
-    "up": (0xFF52, 0x26),
-    "right": (0xFF53, 0x27),
-    "down": (0xFF54, 0x28),
-    "space": (0x20, 0x20),
-    "escape": (0xFF1B, 0x1B),
-    "return": (0xFF0D, 0x0D),
-    "backspace": (0xFF08, 0x08),
-    "tab": (0xFF09, 0x09),
-    "f11": (0xFFC8, 0x7A),
-}
-"""X11's and Windows' numbers of the keys that are no letters."""
 
 
 def key_watch(names: Iterable[str]) -> Callable[[], frozenset[str]]:
@@ -47,7 +34,7 @@ def key_watch(names: Iterable[str]) -> Callable[[], frozenset[str]]:
 def _windows(names: tuple[str, ...]) -> Callable[[], frozenset[str]]:
     state: Any = ctypes.WinDLL("user32").GetAsyncKeyState  # type: ignore[attr-defined,unused-ignore]
     state.argtypes, state.restype = [ctypes.c_int], ctypes.c_short
-    codes = {name: _CODES[name][1] if name in _CODES else ord(name.upper()) for name in names}
+    codes = {name: CODES[name][1] for name in names}
     return lambda: frozenset(name for name, code in codes.items() if state(code) & 0x8000)
 
 
@@ -55,8 +42,8 @@ def _x11(names: tuple[str, ...]) -> Callable[[], frozenset[str]]:
     x11, display = connect()
     if not display:
         return frozenset
-    symbols = {name: _CODES[name][0] if name in _CODES else ord(name) for name in names}
-    codes = {name: x11.XKeysymToKeycode(display, symbol) & 0xFF for name, symbol in symbols.items()}
+    numbers = {name: x11.XKeysymToKeycode(display, CODES[name][0]) & 0xFF for name in names}
+    codes = {name: code for name, code in numbers.items() if code}  # 0: this keyboard has no such key
 
     def down() -> frozenset[str]:
         keys = ctypes.create_string_buffer(32)

@@ -1,4 +1,4 @@
-"""How a window looks, and the keys that it is asked for."""
+"""How a window looks."""
 
 from __future__ import annotations
 
@@ -7,9 +7,6 @@ from typing import Literal
 
 from takeover_ui.language import LANGUAGES, Words
 from takeover_ui.overlay.arrangement import Arrangement
-
-KEYS = ("left", "right", "up", "down", "space", "escape", "return", "backspace", "tab", "f11", *"prsadwo123bnk")
-"""The keys that the session can read, by name; entry *i* of the shared counters belongs to key *i*."""
 
 
 @dataclass(frozen=True, slots=True)

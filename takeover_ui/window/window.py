@@ -21,8 +21,9 @@ from typing import Any
 from data.errors import DeviceError
 from takeover_ui.overlay.arrangement import Arrangement
 from takeover_ui.view import Card, Level, Scene, View
+from takeover_ui.window.key_names import KEYS
 from takeover_ui.window.newest_value import Slot
-from takeover_ui.window.options import KEYS, WindowOptions
+from takeover_ui.window.options import WindowOptions
 
 _READY_S = 20.0  # in which the window must have opened
 

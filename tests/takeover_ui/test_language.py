@@ -4,7 +4,12 @@ from string import Formatter
 
 import pytest
 
-from takeover_ui.language import CODES, ENGLISH, LANGUAGES, Words
+from takeover_ui.language import CODES, LANGUAGES, Words
+from takeover_ui.pages import texts as pages
+from takeover_ui.report import texts as report
+from takeover_ui.review import texts as review
+
+ALL = {"overlay": LANGUAGES, "review": review.LANGUAGES, "report": report.LANGUAGES, "pages": pages.LANGUAGES}
 
 
 def placeholders(text: str) -> set[str]:
@@ -16,17 +21,19 @@ def forms_of(words: Words, name: str) -> tuple[str, ...]:
 
 
 @pytest.mark.parametrize("code", CODES)
-def test_every_language_says_the_same_things(code: str) -> None:
-    words = LANGUAGES[code]
-    assert words.keys() == ENGLISH.keys()
-    assert words.forms.keys() == ENGLISH.forms.keys()
+@pytest.mark.parametrize("where", ALL)
+def test_every_language_says_the_same_things(where: str, code: str) -> None:
+    words, english = ALL[where][code], ALL[where]["en"]
+    assert words.code == code
+    assert words.keys() == english.keys()
+    assert words.forms.keys() == english.forms.keys()
     for name in words:
-        wanted = placeholders(ENGLISH[name])
+        wanted = placeholders(english[name])
         for number, text in enumerate(forms_of(words, name)):
             alone = name in words.forms and number == words.plural(1)
             assert wanted - ({"n"} if alone else set()) <= placeholders(text) <= wanted, (name, text)
-            assert bool(text) == bool(ENGLISH[name]), name
-            assert text.count("`") == ENGLISH[name].count("`"), name
+            assert bool(text) == bool(english[name]), name
+            assert text.count("`") == english[name].count("`"), name
 
 
 @pytest.mark.parametrize("code", CODES)
@@ -38,8 +45,10 @@ def test_every_count_has_a_form_and_every_form_a_count(code: str) -> None:
 
 
 @pytest.mark.parametrize("code", sorted(set(CODES) - {"en"}))
-def test_a_language_is_not_english(code: str) -> None:
-    said = {name for name in ENGLISH if len(ENGLISH[name].split()) > 2 and LANGUAGES[code][name] == ENGLISH[name]}
+@pytest.mark.parametrize("where", ALL)
+def test_a_language_is_not_english(where: str, code: str) -> None:
+    words, english = ALL[where][code], ALL[where]["en"]
+    said = {name for name in english if len(english[name].split()) > 2 and words[name] == english[name]}
     assert said <= {"helped"}  # names alone
 
 
@@ -58,11 +67,12 @@ def test_counted_things(code: str, count: int, said: str) -> None:
 
 
 @pytest.mark.parametrize("code", CODES)
-def test_every_text_can_be_filled_in(code: str) -> None:
-    words = LANGUAGES[code]
+@pytest.mark.parametrize("where", ALL)
+def test_every_text_can_be_filled_in(where: str, code: str) -> None:
+    words, english = ALL[where][code], ALL[where]["en"]
     for name in words:
         for count in (0, 1, 3, 5, 12):
-            values = dict.fromkeys(placeholders(ENGLISH[name]) | {"n"}, count)
+            values = dict.fromkeys(placeholders(english[name]) | {"n"}, count)
             assert "{" not in words.say(name, **values)
 
 

@@ -63,7 +63,7 @@ EVERY = tuple(
     for words in LANGUAGES.values()
     for card in (
         intro_card("hairpin", 20, words),
-        turn_card("hairpin", measured(0, 0), stand_in=True, words=words),
+        turn_card("hairpin", measured(0, 0), words["arrows"], stand_in=True, words=words),
         practice_card("hairpin", 3, words.say("brake_late", good=160, mine=172, off=12), 5, words),
         closing_card(words),
         outcome_card(outcome(), report(score(20, 0)), words),
@@ -171,9 +171,10 @@ def test_the_demo_speaks_the_language_of_its_window(code: str, monkeypatch: pyte
     screen = DemoWindow(shown, CORNER)  # type: ignore[arg-type]
     screen._rig = SimpleNamespace(session=SimpleNamespace(human=HumanDriver(Pad(PadState())), leaving=False))  # type: ignore
     screen.phase("practice")
-    assert (screen.message, screen.hint) == (words.say("demo_practice", corner=CORNER.name), words["demo_hint"])
+    assert screen.message == words.say("demo_practice", corner=CORNER.name)
+    assert screen.hint == words.say("demo_hint", drive=words["arrows"])
     screen.measured(measured(0, 0))
-    assert shown.cards[0] == turn_card(CORNER.name, measured(0, 0), stand_in=False, words=words)
+    assert shown.cards[0] == turn_card(CORNER.name, measured(0, 0), words["arrows"], stand_in=False, words=words)
 
 
 def test_practice_is_offered_after_three_failures_of_the_person_and_of_no_one_else() -> None:

@@ -177,3 +177,26 @@ def test_the_mark_changes_with_whatever_a_page_shows(tmp_path):
     record(path)
     look()
     assert len(set(marks)) == len(marks) - 1
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ("de", ("Strecke <bdi>hairpin", "2 Übernahmen, 2 s Hilfe", "Kein Trainer", "Kurven")),
+        ("pl", ("Tor <bdi>hairpin", "2 przejęcia, 2 s pomocy", "Zakręty", "Sesje")),
+    ],
+)
+def test_the_pages_speak_the_players_language(tmp_path, code, words):
+    path = tmp_path / "store.sqlite"
+    record(path)
+    (tmp_path / "settings.toml").write_text(f'[overlay]\nlanguage = "{code}"\n')
+    home, takeovers, one, report, missing = get(path, "/", "/takeovers", "/takeovers/1", "/report", "/takeovers/99")
+    for said in words:
+        assert said in home.text
+    for page in (home, takeovers, one, report, missing):
+        assert f'<html lang="{code}">' in page.text
+        for english in (">Takeovers<", "Newest", "Figures", "Look closer", "Corners", "begun by", "no verdict", "takeovers"):
+            assert english not in re.sub(r'href="[^"]*"|class="[^"]*"|data-part="[^"]*"|id="[^"]*"', "", page.text), english
+    (tmp_path / "settings.toml").write_text("[overlay\n")  # what cannot be read is no reason to show nothing
+    (home,) = get(path, "/")
+    assert '<html lang="en">' in home.text

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data.errors import StoreError, UsageError
+from data.reading.attempts import Attempt, approaches, outcome
 from data.reading.drives import Drive
 from data.recording.recorder import Recorder
 from data.records import AGENT, HUMAN, Corner, SessionInfo, StepRow
@@ -51,56 +52,63 @@ def drive(
     return Drive(summary(number, purpose, reason, farthest or stop, ("brake",)), columns)
 
 
+START = CORNER.from_m - 30.0  # of its approach
 # Visits
 
 
 def test_who_passes_who_fails_and_who_does_not_count() -> None:
-    passed = visit(drive(160.0, "finish"), CORNER)
+    passed = visit(drive(160.0, "finish"), CORNER, START)
     assert passed is not None
     assert passed.passed
-    failed = visit(drive(120.0, "off_road"), CORNER)
+    failed = visit(drive(120.0, "off_road"), CORNER, START)
     assert failed is not None
     assert not failed.passed
-    assert visit(drive(90.0, "off_road"), CORNER) is None  # never came there
-    assert visit(drive(120.0, "stopped"), CORNER) is None  # nobody's driving ended it
-    assert visit(drive(120.0, ""), CORNER) is None  # its session was killed
-    assert visit(drive(200.0, "off_road", start=150.0), CORNER) is None  # began behind it
-    assert visit(drive(200.0, "finish", start=120.0), CORNER) is None  # began in the middle
+    assert visit(drive(90.0, "off_road"), CORNER, START) is None  # never came there
+    assert visit(drive(120.0, "stopped"), CORNER, START) is None  # nobody's driving ended it
+    assert visit(drive(120.0, ""), CORNER, START) is None  # its session was killed
+    assert visit(drive(200.0, "off_road", start=150.0), CORNER, START) is None  # began behind it
+    assert visit(drive(200.0, "finish", start=120.0), CORNER, START) is None  # began in the middle
 
 
 def test_a_crash_in_the_last_step_before_the_end_line_is_no_pass_but_the_step_over_it_is() -> None:
     over = drive(140.0, "off_road", farthest=140.5)  # the steps hold the places before them
-    seen = visit(over, CORNER)
+    seen = visit(over, CORNER, START)
     assert seen is not None
     assert seen.passed
     short = drive(140.0, "off_road", farthest=139.5)
-    seen = visit(short, CORNER)
+    seen = visit(short, CORNER, START)
     assert seen is not None
     assert not seen.passed
 
 
-def test_help_counts_from_the_approach_to_the_end() -> None:
-    for human, helped in (((75.0, 90.0), True), ((135.0, 150.0), True), ((20.0, 60.0), False), ((140.0, 160.0), False)):
-        seen = visit(drive(160.0, "finish", human=human), CORNER)
-        assert seen is not None
-        assert seen.helped is helped
+def test_the_approach_does_not_reach_into_the_corner_before() -> None:
+    near, far = Corner("near", 20.0, 85.0), Corner("far", 200.0, 220.0)
+    assert approaches([far, CORNER, near]) == {"near": 0.0, "hairpin": 85.0, "far": 170.0}
+
+
+def test_what_is_cut_off_at_a_corners_end_has_passed_it_and_inside_says_nothing() -> None:
+    assert outcome(CORNER, 90.0, 138.0, "through") is True
+    assert outcome(CORNER, 90.0, 138.0, "off_road") is False
+    assert outcome(CORNER, 90.0, 150.0, "stopped") is True
+    assert outcome(CORNER, 90.0, 138.0, "stopped") is None
+    assert outcome(CORNER, 103.0, 150.0, "finish") is None
 
 
 def test_entry_speed_and_braking_point() -> None:
-    seen = visit(drive(160.0, "finish", brake=(85.0, 105.0)), CORNER)
+    seen = visit(drive(160.0, "finish", brake=(85.0, 105.0)), CORNER, START)
     assert seen is not None
     assert seen.braking_m == 15.0
     assert seen.entry_speed == 20.0 - 0.5 * 15
-    late = visit(drive(160.0, "finish", brake=(108.0, 118.0)), CORNER)
+    late = visit(drive(160.0, "finish", brake=(108.0, 118.0)), CORNER, START)
     assert late is not None
     assert late.braking_m == -8.0
-    none = visit(drive(160.0, "finish"), CORNER)
+    none = visit(drive(160.0, "finish"), CORNER, START)
     assert none is not None
     assert none.braking_m is None
 
 
 def test_braking_for_the_corner_before_is_not_this_ones() -> None:
-    seen = visit(drive(160.0, "finish", brake=(72.0, 92.0)), CORNER, previous_end=95.0)
+    seen = visit(drive(160.0, "finish", brake=(72.0, 92.0)), CORNER, 95.0)
     assert seen is not None
     assert seen.braking_m is None
 
@@ -121,10 +129,12 @@ def test_the_table_of_a_corner() -> None:
         drive(160.0, "finish", number=21, human=(0.0, 160.0), purpose="lap"),
         drive(160.0, "finish", number=22, purpose="evaluation"),
     ]
-    (stats,) = corner_stats(driven, [CORNER])
+    by = dict.fromkeys(range(20), "agent") | {20: "you", 21: "you", 22: "agent"}
+    attempts = [Attempt(d.episode.id, d.episode.purpose, by[d.episode.id], d.farthest > 140.0) for d in driven]
+    (stats,) = corner_stats(driven, [CORNER], {CORNER.name: attempts})
     assert stats.visits == 23
     assert (stats.agent.k, stats.agent.n) == (11, 21)
-    assert (stats.human.k, stats.human.n) == (2, 2)
+    assert [(who, of.k, of.n) for who, of in stats.by.items()] == [("you", 2, 2)]
     assert (stats.takeovers.k, stats.takeovers.n) == (1, 21)  # laps and evaluations could not be taken over
     assert stats.trend == pytest.approx(0.9)
     assert stats.agent_braking == 10.0

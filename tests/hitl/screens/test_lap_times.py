@@ -10,8 +10,9 @@ from data.records import Corner
 from data.store import Store
 from hitl.drivers.human import scripted_human
 from hitl.home import Home
+from hitl.protocols import EpisodeResult
 from hitl.screens.lap_times import SHOWN_S, Lap, LapTimes, best_laps
-from hitl.screens.without_help import LAST, Try, WithoutHelp, recorded_tries
+from hitl.screens.without_help import LAST, Past, Try, WithoutHelp, recorded_past
 from hitl.session.setup import SessionSetup
 from hitl.session_options import SessionOptions
 
@@ -116,7 +117,8 @@ def test_best_laps_come_from_the_store_with_the_times_at_the_corners(tmp_path: P
         assert {r.reason for r in results} == {"finish"}
         with Store(home.store_path, read_only=True) as store:
             best = best_laps(store, rig.track.name, rig.corners)
-            assert recorded_tries(store, rig.track.name) == []
+            past = recorded_past(store, rig.track.name, rig.corners)
+            assert (past.tries, past.best_lap) == ([], None), "the scripted driver's laps are neither's"
     assert set(best) == {"scripted"}, "not a lap of the player"
     times = [r.lap_s for r in results]
     assert all(0.0 <= r.steps / 20.0 - time < 0.1 for r, time in zip(results, times, strict=True)), "finer than a step"
@@ -124,19 +126,41 @@ def test_best_laps_come_from_the_store_with_the_times_at_the_corners(tmp_path: P
     assert 0.0 < best["scripted"].splits["hairpin"] < best["scripted"].seconds
 
 
+def drive(alone: WithoutHelp, progress: float, total: float, reason: str = "off_road", human_at: float | None = None) -> None:
+    for step, metre in enumerate(range(0, int(progress), 2), 1):
+        alone.step(step, float(metre), human=metre == human_at)
+    human_steps = int(human_at is not None)
+    alone.end(EpisodeResult("drive", reason, total=total, progress=progress, human_steps=human_steps), own=True)
+
+
 def test_the_agent_is_judged_by_the_corner_in_which_it_fails_most() -> None:
-    bad, good = Try(210.0, 50.0, False), Try(300.0, 100.0, True)
     assert WithoutHelp((FIRST, SECOND)).said() == ""
     assert WithoutHelp((FIRST, SECOND)).shares() == ()
-    alone = WithoutHelp((FIRST, SECOND), [bad] * 8)
+    past = Past([Try(50.0, False)] * 8, {"first": [True] * 8, "second": [False] * 8})
+    alone = WithoutHelp((FIRST, SECOND), past)
     assert alone.said() == "alone at second: 0 of 8"
-    assert alone.ceiling == 50.0
+    assert (alone.ceiling, alone.best) == (50.0, 50.0)
     for _ in range(3):
-        alone.add(good)
-    alone.add(Try(260.0, 80.0, False))  # through the corner, and off the road later
+        drive(alone, 300.0, 100.0, "finish")
+    drive(alone, 260.0, 80.0)  # through the corner, and off the road later
     assert alone.said() == f"alone at second: 4 of {LAST}"
     assert alone.shares()[-1] == (12.0, 0.4)
     assert alone.shares()[0] == (1.0, 0.0)
-    assert alone.ceiling == 50.0, "the ceiling is what was before this session"
-    assert WithoutHelp((FIRST, SECOND), [good]).said() == "alone to the finish: 1 of 1"
-    assert WithoutHelp((FIRST, SECOND), [good]).ceiling is None
+    drive(alone, 120.0, 10.0)  # never came there: no attempt of it
+    drive(alone, 300.0, 400.0, "finish", human_at=210)  # helped there
+    drive(alone, 210.0, 40.0, "stopped")  # says nothing
+    assert alone.said() == f"alone at second: 4 of {LAST}"
+    drive(alone, 300.0, 500.0, "finish", human_at=110)  # helped at the first corner, and alone at the second
+    assert alone.said() == f"alone at second: 5 of {LAST}"
+    assert (alone.ceiling, alone.best) == (50.0, 100.0), "the ceiling is what was before this session; help is no record"
+    finished = WithoutHelp((FIRST, SECOND), Past([Try(100.0, True)], {"first": [True], "second": [True]}))
+    assert finished.said() == "alone to the finish: 1 of 1"
+    assert finished.ceiling is None
+
+
+def test_the_best_of_a_lap_is_the_players_own() -> None:
+    alone = WithoutHelp((FIRST, SECOND), Past([Try(50.0, False)], best_lap=70.0))
+    alone.end(EpisodeResult("lap", "finish", total=90.0, progress=300.0), own=False)
+    assert (alone.best, alone.best_lap) == (50.0, 70.0)
+    alone.end(EpisodeResult("lap", "finish", total=80.0, progress=300.0), own=True)
+    assert (alone.best, alone.best_lap) == (50.0, 80.0)

@@ -18,7 +18,8 @@ from hitl.pads.base import PadState
 from hitl.pads.combined import EitherPad
 from hitl.pads.keyboard import KeyboardPad
 from hitl.protocols import EpisodeResult, Tick
-from hitl.screens.session_screen import LAP, SessionScreen, held_names, key_hint, pad_hint
+from hitl.screens.key_hints import LAP, held_names, key_hint, pad_hint
+from hitl.screens.session_screen import SessionScreen
 from hitl.session.setup import SessionSetup
 from hitl.session_options import SessionOptions
 from takeover_ui.language import ENGLISH
@@ -200,7 +201,7 @@ def test_the_demo_s_views(tmp_path: Path) -> None:
     assert view.trainer is trainer.newest
     assert shown.toasts == [f"{EPISODES // 2} of {EPISODES} passes without help"]
     screen.phase("learning")
-    assert (screen.message, screen.fast, screen.hint) == ("", "", ENGLISH["demo_hint"])
+    assert (screen.message, screen.fast, screen.hint) == ("", "", ENGLISH.say("demo_hint", drive="arrows"))
     process.alive = False
     screen._window.views.clear()  # type: ignore[attr-defined]
     drive(tmp_path, screen, lambda rig: screen.begin_demo(rig, process, trainer))  # type: ignore[arg-type]

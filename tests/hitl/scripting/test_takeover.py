@@ -195,7 +195,8 @@ def test_a_person_can_drive_only_one_of_several_environments() -> None:
 def test_the_overlay_shows_and_takes_the_keys(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     from hitl import open_env
     from hitl.scripting import overlay
-    from takeover_ui.window.options import KEYS, WindowOptions
+    from takeover_ui.window.key_names import KEYS
+    from takeover_ui.window.options import WindowOptions
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(overlay, "display_available", lambda: False)

@@ -14,8 +14,9 @@ from hitl.pads.base import PadState
 from hitl.pads.combined import EitherPad
 from hitl.pads.keyboard import KeyboardPad
 from hitl.settings import load, plays_elsewhere
+from hitl.settings_desk.changes import Changes
 from hitl.settings_desk.desk import SettingsDesk, typed
-from hitl.settings_desk.files import overlay_path, save_overlay, settings_path, with_values
+from hitl.settings_desk.files import overlay_path, settings_path, with_values
 from hitl.settings_desk.pad_desk import AUTO, KEYBOARD, PadDesk, pad_kind
 from takeover_ui.overlay.arrangement import Arrangement
 
@@ -166,7 +167,7 @@ def test_a_demo_s_home_follows_the_player(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setenv("HITL_HOME", str(tmp_path))
     demo = Home(demos_folder() / "20260101-120000-x")
     demo.root.mkdir(parents=True)
-    save_overlay(demo, Arrangement().toggled("risk").table())
+    Changes(demo).arrange(Arrangement().toggled("risk").table())
     assert (tmp_path / "overlay.toml").exists()
     assert list(demo.root.iterdir()) == []
     assert load(Home(tmp_path), "overlay").overlay.hidden == ("risk",)

@@ -9,7 +9,7 @@ import pygame
 import pytest
 
 from hitl.pads.mapping import CONTROLLER, JOYSTICK
-from hitl.screens.session_screen import key_hint, pad_hint
+from hitl.screens.key_hints import key_hint, pad_hint
 from hitl.screens.telling import sayer, teller
 from takeover_ui.overlay import notices, overlay, texts
 from takeover_ui.overlay.overlay import Size

@@ -10,8 +10,10 @@ import numpy as np
 import pygame
 import pytest
 
+from hitl.screens.key_hints import key_hint, pad_hint
 from takeover_ui import signs, theme
-from takeover_ui.overlay import live_delta, overlay, texts
+from takeover_ui.language import LANGUAGES
+from takeover_ui.overlay import live_delta, notices, overlay, texts
 from takeover_ui.overlay.overlay import Size
 from takeover_ui.view import LapView, TrainerState, View
 from takeover_ui.window.composer import Composer
@@ -167,3 +169,32 @@ def test_the_comparison_is_in_the_column_the_card_and_the_strip_and_only_where_t
             view = replace(base, times=times, countdown=None, trainer=None)
             marks = {mark.name for mark in overlay.draw(surface, view, size)}  # type: ignore[arg-type]
             assert marks & {"to_best", "to_you"} == (names - {"to_you"} if size == "bar" else names)
+
+
+@pytest.mark.parametrize("code", LANGUAGES)
+@pytest.mark.parametrize("mode", ["hold", "toggle", "touch", "lap"])
+@pytest.mark.parametrize("size", [(640, 480), (1024, 768), (1280, 720)])
+def test_all_lines_of_a_hint_have_letters_of_one_size(
+    size: tuple[int, int], mode: str, code: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[tuple[str, int]] = []
+    text = theme.Pen.text
+
+    def noted(self: theme.Pen, name: str, words: str, *rest: Any, **more: Any) -> pygame.Rect:
+        if name == "hint":
+            drawn.append(theme.fit(words, self.px(rest[1]), more["width"])[:2])
+        return text(self, name, words, *rest, **more)
+
+    monkeypatch.setattr(theme.Pen, "text", noted)
+    buttons = {"takeover": ("rightshoulder",), "rewind": ("dpleft",), "pause": ("start",), "star": ("y",), "quit": ("back",)}
+    width, height = overlay.DESIGN["compact"]
+    card = pygame.Surface((width * size[1] // 720, (height + notices.HEIGHT["compact"]) * size[1] // 720))
+    for over_another_game, surface in ((False, pygame.Surface(size)), (True, card)):
+        drawn.clear()
+        hint = pad_hint(buttons, mode, LANGUAGES[code]) if over_another_game else key_hint(mode, LANGUAGES[code])
+        view = replace(samples.view(), hint=hint)
+        composer = Composer(language=code, game_view=not over_another_game, size="compact")
+        marks = composer.draw(surface, view, 0.0)
+        assert len({pixels for _, pixels in drawn}) == 1, drawn
+        assert not any(line.endswith(":") for line, _ in drawn), "a key and what it does stand on one line"
+        assert size[1] < 700 or not any(m.shortened for m in marks if m.name == "hint")

@@ -42,7 +42,7 @@ def test_a_whole_store_becomes_a_report(home: Path) -> None:
     assert report.ceiling == pytest.approx(sum(e.total for e in report.episodes[:6]) / 6)
     assert len(report.failures) == 9
     row = report.corners[0]
-    assert (row.takeovers, row.cleared, row.reached, row.passed) == (4, 4, 12, 3)
+    assert (row.takeovers, row.cleared, row.attempts, row.passed) == (4, 4, 12, 3)
     assert report.verdicts == {"unreviewed": 6, "good": 0, "star": 0, "bad": 0}
 
 
@@ -76,12 +76,12 @@ def test_before_is_the_last_evaluation_without_help_and_after_the_most_recent_on
         return [s and (sum(s.passed), len(s.passed), s.updates, s.rule) for s in (report.before, report.after)]
 
     bad, good, older = ("old", False), ("new", True), ("old", True)
-    last, recent = "the last evaluation before the first takeover", "the most recent evaluation"
+    last, recent = "rule_last_takeover", "rule_recent"
     assert told("plain", bad, bad, ("help", True), good) == [(0, 2, 5, last), (1, 1, 9, recent)]
     # The best checkpoint may be an older one, evaluated once more: what was measured last counts.
     assert told("again", bad, ("help", True), good, older, older) == [(0, 1, 5, last), (2, 2, 5, recent)]
-    assert told("no help", bad, good, good) == [(0, 1, 5, "the first evaluation"), (2, 2, 9, recent)]
-    assert told("late", ("help", True), bad, good) == [(0, 1, 5, "the first evaluation"), (1, 1, 9, recent)]
+    assert told("no help", bad, good, good) == [(0, 1, 5, "rule_first"), (2, 2, 9, recent)]
+    assert told("late", ("help", True), bad, good) == [(0, 1, 5, "rule_first"), (1, 1, 9, recent)]
     assert told("one", bad, bad) == [None, (0, 2, 5, recent)]
     assert told("none", ("help", True)) == [None, None]
 
@@ -155,9 +155,9 @@ def test_a_demo_without_any_takeover_is_compared_with_the_evaluation_before_its_
     laps = [lap(1, 1, 1), lap(2, 2, 2), lap(4, 2, 3)]  # of the run that made the agent; the demo's before and after
     (before, rule), (after, _) = before_and_after(laps, None, 3)
     assert ([e.id for e in before], [e.id for e in after]) == ([2], [4])
-    assert rule == "the last evaluation before the first drive of the demo"
+    assert rule == "rule_last_demo"
     (before, rule), _ = before_and_after(laps, None, 0)
-    assert ([e.id for e in before], rule) == ([1], "the first evaluation")
+    assert ([e.id for e in before], rule) == ([1], "rule_first")
 
 
 def test_laps_of_an_evaluation_that_was_skipped_part_way_do_not_count() -> None:
@@ -178,4 +178,4 @@ def lap(number: int, session: int, checkpoint: int, *, seed: int | None = None, 
 def test_what_was_not_measured_after_the_help_is_not_there() -> None:
     (before, rule), (after, _) = before_and_after([lap(1, 1, 1), lap(2, 2, 2)], 5, 0)
     assert ([e.id for e in before], after) == ([2], [])
-    assert rule == "the last evaluation before the first takeover"
+    assert rule == "rule_last_takeover"

@@ -12,6 +12,7 @@ from data.store import Store
 from takeover_ui.review.app import KEYS, ReviewApp
 from takeover_ui.review.menu import ACTIONS
 from takeover_ui.review.model import ReviewModel
+from takeover_ui.review.texts import LANGUAGES
 from takeover_ui.review.view import ReviewView
 from takeover_ui.theme import Pen
 from tests.support import sample_screens as samples
@@ -153,9 +154,11 @@ def _pen(app: ReviewApp) -> Any:
 
 @pytest.mark.parametrize("size", [(1280, 720), (1024, 640), (1920, 1080), (2560, 1440)])
 @pytest.mark.parametrize("pad", [False, True])
+@pytest.mark.parametrize("code", LANGUAGES)
 def test_the_screen_holds_everything_without_cutting_it_off(
-    model: ReviewModel, size: tuple[int, int], pad: bool
+    model: ReviewModel, size: tuple[int, int], pad: bool, code: str
 ) -> None:
+    model.words = LANGUAGES[code]
     surface = pygame.Surface(size)
     view = ReviewView(samples.scene(), pad=pad)
     marks = view.draw(surface, model)

@@ -64,6 +64,8 @@ def test_the_store_says_what_the_review_needs(store: Store) -> None:
         (["--since", "2099-01-01"], ":0", "No takeover or lap"),
         (["--track", "chicane"], ":0", "Nothing was driven"),
         (["--since", "soon"], ":0", "is not a date"),
+        (["--corner", "nope"], ":0", "has no corner 'nope'; its corners are 'hairpin'"),
+        (["--corner", "empty"], ":0", "No takeover at 'empty' is recorded there. There are some at 'hairpin'"),
     ],
 )
 def test_a_review_that_cannot_begin_is_one_sentence(
@@ -72,6 +74,9 @@ def test_a_review_that_cannot_begin_is_one_sentence(
     monkeypatch.setattr("sys.platform", "linux")
     monkeypatch.setenv("DISPLAY", display)
     monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    if "empty" in options:
+        with Store(filled) as store:
+            store.upsert_corner("default", "empty", 20.0, 60.0, "player")
     with pytest.raises(HitlError, match=words):
         main(["--home", str(filled.parent), *options])
 

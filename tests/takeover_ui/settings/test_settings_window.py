@@ -101,7 +101,7 @@ def hand(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Hand]:
 def test_keys_alone(hand: Hand) -> None:
     hand.keys("right")
     assert load(hand.home, "overlay").overlay.language == "pl"
-    hand.keys("tab", "tab", "tab", "right", "down", "down", "down", "down", "down", "down", "right")
+    hand.keys("tab", "tab", "tab", "tab", "right", "down", "down", "down", "down", "down", "down", "right")
     takeover = load(hand.home, "takeover").takeover
     assert (takeover.mode, takeover.minimum_s) == ("toggle", 0.4)
     hand.keys("z", "delete")
@@ -262,3 +262,24 @@ def test_every_key_that_does_something_is_on_the_picture() -> None:
     from takeover_ui.settings import pad_picture
 
     assert {key for keys in KEYS.values() for key in keys} == pad_picture._KEYS.keys()
+
+
+@pytest.mark.parametrize("hand", ["keys"], indirect=True)
+def test_a_key_is_set_by_pressing_it_and_one_with_another_meaning_is_refused(hand: Hand) -> None:
+    hand.keys("return", "j")
+    assert load(hand.home, "keys").keys.left == ("j",)
+    assert hand.model.said == ("good", "J: Steer left")
+    hand.keys("down", "return", "p")
+    assert hand.model.mode == ""
+    assert hand.model.said[0] == "error"
+    assert "'p' cannot be for 'right', because it is for pause already" in hand.model.said[1]
+    hand.keys("return", "escape")
+    assert not hand.model.over
+    assert load(hand.home, "keys").keys.right == ("right", "d")
+    hand.keys("up", "delete")
+    assert load(hand.home, "keys").keys.left == ("left", "a")
+    hand.click("row", 4)
+    hand.keys("left shift")
+    assert load(hand.home, "keys").keys.takeover == ("left shift",)
+    hand.keys("z")
+    assert load(hand.home, "keys").keys.takeover == ("space",)

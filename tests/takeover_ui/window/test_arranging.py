@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pygame
 import pytest
 
 from hitl.commands.config import main as config
 from hitl.home import Home
+from hitl.screens import session_window
 from hitl.settings import load
-from hitl.settings_desk.files import overlay_path, save_overlay
+from hitl.settings_desk.changes import Changes
+from hitl.settings_desk.files import overlay_path
 from takeover_ui.overlay import texts
 from takeover_ui.overlay.arrangement import Arrangement
 from takeover_ui.window.arranging import Arranging
 from takeover_ui.window.composer import Composer
+from takeover_ui.window.options import WindowOptions
 from tests.support import sample_screens as samples
 from tests.takeover_ui.overlay.test_overlay import check
 
@@ -131,7 +135,7 @@ def test_it_is_remembered_in_the_home_and_the_players_own_file_takes_precedence(
 ) -> None:
     home = Home(tmp_path)
     made = Arrangement().moved("risk", 0.25, 0.5, 1.4).toggled("points").scaled(1.2)
-    save_overlay(home, made.table())
+    Changes(home).arrange(made.table())
     look = load(home, "overlay").overlay
     assert Arrangement(look.scale, look.hidden, look.places or {}) == made
     (tmp_path / "settings.toml").write_text("[overlay]\nscale = 0.8\n")
@@ -139,6 +143,31 @@ def test_it_is_remembered_in_the_home_and_the_players_own_file_takes_precedence(
     assert (look.scale, look.hidden) == (0.8, ("points",))
     assert config(["show", "--home", str(tmp_path)]) == 0
     assert "overlay.toml" in capsys.readouterr().out
-    save_overlay(home, Arrangement().table())
+    Changes(home).arrange(Arrangement().table())
     assert load(home, "overlay").overlay.places == {}
     assert overlay_path(home).exists()
+
+
+def test_what_the_mouse_did_outlives_the_session_where_the_players_own_file_names_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Opened:
+        def __init__(self, options: WindowOptions) -> None:
+            self.options, self.toasts = options, list[str]()
+
+        def toast(self, text: str, level: str) -> None:
+            self.toasts.append(text)
+
+    monkeypatch.setattr(session_window, "Window", Opened)
+    home, own = Home(tmp_path), tmp_path / "settings.toml"
+    own.write_text('[overlay]\nscale = 0.8  # small\nhidden = ["laps"]\nplaces = {help = [0.1, 0.1, 1.0]}\n')
+    window: Any = session_window.open_window(home, load(home, "overlay").overlay)
+    moved = window.options.arrangement.scaled(1.5).toggled("risk").moved("help", 0.5, 0.5, 1.2).moved("risk", 0.3, 0.2, 1.0)
+    window.remember(moved)
+    again: Any = session_window.open_window(home, load(home, "overlay").overlay)
+    assert again.options.arrangement == moved
+    assert "# small" in own.read_text()
+    own.write_text("[overlay\n")
+    window.remember(moved.scaled(1.1))
+    assert "settings.toml" in window.toasts[-1]
+    assert own.read_text() == "[overlay\n"

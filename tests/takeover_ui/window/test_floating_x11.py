@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from takeover_ui.window.floating import place
-from takeover_ui.window.options import KEYS, WindowOptions
+from takeover_ui.window.key_names import KEYS
+from takeover_ui.window.options import WindowOptions
 from takeover_ui.window.window import Window
 from tests.support import sample_screens as samples
 from tests.support.places import ROOT

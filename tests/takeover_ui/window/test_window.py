@@ -21,8 +21,9 @@ from takeover_ui import theme
 from takeover_ui.overlay.arrangement import Arrangement
 from takeover_ui.view import Card, View
 from takeover_ui.window import floating, process, screen
+from takeover_ui.window.key_names import KEYS
 from takeover_ui.window.newest_value import Slot
-from takeover_ui.window.options import KEYS, WindowOptions
+from takeover_ui.window.options import WindowOptions
 from takeover_ui.window.window import Window
 from tests.support import sample_screens as samples
 from tests.support.places import ROOT

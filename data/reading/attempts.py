@@ -1,0 +1,109 @@
+"""Attempts of corners: what counts as one, and how each went. Every count of passes goes by this rule, wherever it is shown."""
+
+from __future__ import annotations
+
+import json
+import math
+import sqlite3
+from collections.abc import Iterable, Sequence
+from typing import Literal, NamedTuple
+
+from data.reading.drives import EpisodeSummary
+from data.reading.schema_check import readable_rows
+from data.records import DRIVING_FAULTS, Corner
+
+RULE = "drives, practice and evaluations that came to the corner, without help between its approach and its end"
+"""Which attempts are the agent's alone, as the texts beside the figures say it."""
+APPROACH_M = 30.0  # m before a corner within which a takeover is meant for it, and its braking begins
+BEGAN_M = 2.0  # m into a corner from which a drive that begins there has not made its entry
+LAST_STEP_M = 3.0  # m that the last step may have led
+
+REPLAY = "replay"  # the driver of a session whose laps are of replays: of anyone, so not the player's best
+
+By = Literal["agent", "you", "scripted", "imported"]
+"""Who drove a corner: the agent alone, or with a human's part: the player's, the scripted driver's, or one from elsewhere."""
+
+
+class Attempt(NamedTuple):
+    """One approach of one corner in one episode."""
+
+    episode_id: int
+    purpose: str
+    by: By
+    passed: bool
+
+
+class _Span(NamedTuple):
+    """What a human drove of an episode, metres along the line."""
+
+    from_m: float
+    to_m: float
+    by: By
+
+
+def outcome(corner: Corner, began_m: float, farthest_m: float, reason: str) -> bool | None:
+    """Tell whether an episode passed a corner; None where it did not come there, began behind its entry, or did not decide.
+
+    Undecided is what ended inside for a reason other than the driving: stopped, panic, time limit, a killed session.
+    """
+    if began_m > corner.from_m + BEGAN_M:
+        return None
+    if farthest_m >= corner.to_m - (LAST_STEP_M if reason == "through" else 0.0):
+        return True  # practice that was cut off at its corner's end has its last stored step just before it
+    return False if reason in DRIVING_FAULTS and farthest_m >= corner.from_m else None
+
+
+def approaches(corners: Iterable[Corner]) -> dict[str, float]:
+    """Return by corner the metre from which a human's driving is help there: never within the corner before."""
+    ordered, begins, end = sorted(corners, key=lambda c: c.from_m), {}, 0.0
+    for corner in ordered:
+        begins[corner.name] = max(corner.from_m - APPROACH_M, min(end, corner.from_m))
+        end = max(end, corner.to_m)
+    return begins
+
+
+def driver_kind(driver: str, trigger: str | None = None) -> By:
+    """Return who drove a human's part, by the driver of its session and by what began it."""
+    if "scripted" in (driver, trigger):
+        return "scripted"
+    return "imported" if driver in ("imported", REPLAY) else "you"
+
+
+@readable_rows()
+def stored_attempts(
+    conn: sqlite3.Connection, episodes: Sequence[EpisodeSummary], corners: Sequence[Corner]
+) -> dict[str, list[Attempt]]:
+    """Return the attempts of each corner in these episodes, in their order; it needs no step of the agent's but the first."""
+    ids = json.dumps([e.id for e in episodes])
+    began: dict[int, float] = {}
+    driven_by: dict[int, By] = {}
+    for number, purpose, driver, progress in conn.execute(
+        "SELECT e.id, e.purpose, s.driver, (SELECT progress FROM steps WHERE episode_id = e.id AND t = 0) FROM episodes e "
+        "JOIN sessions s ON s.id = e.session_id WHERE e.id IN (SELECT value FROM json_each(?))",
+        (ids,),
+    ):
+        began[number] = _metre(progress, math.inf if purpose == "practice" else 0.0)  # practice begins anywhere
+        driven_by[number] = driver_kind(driver or "") if purpose == "lap" else "agent"
+    spans: dict[int, list[_Span]] = {}
+    for number, driver, trigger, first, last in conn.execute(
+        'SELECT g.episode_id, s.driver, g."trigger", '
+        "(SELECT progress FROM steps WHERE episode_id = g.episode_id AND t = g.start), "
+        "(SELECT progress FROM steps WHERE episode_id = g.episode_id AND t = g.stop - 1) FROM segments g JOIN sessions s "
+        "ON s.id = g.session_id WHERE g.kind <> 'kept' AND g.episode_id IN (SELECT value FROM json_each(?))",
+        (ids,),
+    ):
+        ends = _metre(first, -math.inf), _metre(last, math.inf)
+        spans.setdefault(number, []).append(_Span(min(ends), max(ends), driver_kind(driver or "", trigger)))
+    begins = approaches(corners)
+    found: dict[str, list[Attempt]] = {corner.name: [] for corner in corners}
+    for e in episodes:
+        for corner in corners:
+            passed = outcome(corner, began[e.id], e.farthest, e.reason)
+            if passed is not None:
+                helped = (s.by for s in spans.get(e.id, ()) if s.from_m < corner.to_m and s.to_m >= begins[corner.name])
+                found[corner.name].append(Attempt(e.id, e.purpose, next(helped, driven_by[e.id]), passed))
+    return found
+
+
+def _metre(stored: float | None, unknown: float) -> float:
+    return unknown if stored is None or not math.isfinite(stored) else float(stored)

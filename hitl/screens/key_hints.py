@@ -1,0 +1,56 @@
+"""What keys and buttons do, in one line, by the names that the player's devices have for them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from hitl.arbiter import Decision
+from hitl.drivers.human import button_names
+from hitl.pads.base import BUTTONS, Pad
+from hitl.pads.keyboard import KEYS
+from takeover_ui.language import ENGLISH, Words
+
+LAP = "lap"
+
+
+def key_hint(mode: str, words: Words = ENGLISH, meanings: Mapping[str, tuple[str, ...]] = KEYS) -> str:
+    """Return what the keys do; ``mode``: of gating, or ``LAP``, in which the wheel is the player's all the time.
+
+    ``meanings``: the keys that are set, by what they do.
+    """
+    takes = f" {words['or']} ".join(key_name(key, words) for key in meanings["takeover"])
+    return f"{words.say(f'hint_{mode}', takeover=takes, drive=driving_keys(meanings, words))}    {words['hint_keys']}"
+
+
+def key_name(key: str, words: Words = ENGLISH) -> str:
+    """Return what a key is called: by a word of the language where it has one, else by what is printed on it."""
+    return words.get(f"key_{key.replace(' ', '_')}") or (key.upper() if len(key) == 1 else key)
+
+
+def driving_keys(meanings: Mapping[str, tuple[str, ...]], words: Words = ENGLISH) -> str:
+    """Return the keys with which one steers and moves the pedals: those that each of them has first."""
+    first = [meanings[name][0] for name in ("gas", "left", "brake", "right")]
+    return words["arrows"] if first == ["up", "left", "down", "right"] else " ".join(key_name(key, words) for key in first)
+
+
+def pad_hint(buttons: Mapping[str, tuple[str, ...]], mode: str, words: Words = ENGLISH) -> str:
+    """Return what the buttons of a pad do, by its mapping; ``mode`` as in :func:`key_hint`."""
+    either = f" {words['or']} "
+    takes = either.join(buttons.get("takeover", ())) or words["no_button"]
+    rest = [
+        f"{either.join(buttons[name])}: {words[f'pad_{name}']}"
+        for name in ("rewind", "pause", "panic", "star", "discard", "keep", "restart", "quit")
+        if buttons.get(name)
+    ]
+    return "    ".join([words.say(f"pad_{mode}", button=takes), *rest])
+
+
+def held_names(decision: Decision, pad: Pad | None) -> tuple[str, ...]:
+    """Return what the player must let go of: axes and pedals by what they do, buttons and keys by their own names."""
+    pads, held_by = getattr(pad, "parts", (pad,)), decision.held_by
+    if len(pads) != len(held_by):
+        return tuple(sorted(decision.held))
+    names = set()
+    for part, held in zip(pads, held_by, strict=True):
+        names |= {button_names(part, name) if name in BUTTONS else name for name in held}
+    return tuple(sorted(names))

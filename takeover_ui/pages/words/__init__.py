@@ -1,0 +1,1 @@
+"""What the pages in a browser say, a module for each language."""
