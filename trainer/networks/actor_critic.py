@@ -5,6 +5,7 @@ Every network body maps (B, I), or (E, B, I), to (E, B, O) for E members at once
 
 from __future__ import annotations
 
+import copy
 import math
 
 import torch
@@ -60,15 +61,23 @@ class Squash:
         self.log_density = terms.sum(-1).sub_(head.shape[-1] // 2 * (_HALF_LOG_2PI + 2 * _LOG_2))
         """(B,)"""
 
-    def back(self, g_action: Tensor, g_density: Tensor | float) -> Tensor:
-        """Return dL/dhead (B, 2A) from dL/da (B, A) and dL/dlogp ((B, 1) or a number for all)."""
-        a = self.action
-        g_u = torch.addcmul(g_action, g_action * a, a, value=-1)
-        g_u.add_(a * (g_density * 2.0))
-        g_s = (g_u * self.spread).sub_(g_density)
+    def first(self, rows: int) -> Squash:
+        """Return the same of the first ``rows`` alone."""
+        part = copy.copy(self)
+        for name, value in vars(self).items():
+            setattr(part, name, value[:rows])
+        return part
+
+    def back(self, g_action: Tensor, g_density: Tensor) -> Tensor:
+        """Return dL/dhead (B, 2A) from dL/da (B, A) and dL/dlogp (0-d, the same for all)."""
+        a, size = self.action, self.action.shape[-1]
+        result = g_action.new_empty(len(a), 2 * size)
+        g_u, g_s = result[:, :size], result[:, size:]
+        torch.addcmul(g_action, g_action * a, a, value=-1, out=g_u).addcmul_(a, g_density, value=2)
+        torch.mul(g_u, self.spread, out=g_s).sub_(g_density)
         # A spread beyond its bound is not led farther out, but may come back in.
-        g_s = torch.where(self.above, g_s.clamp_min(0.0), g_s.mul_(self.inside))
-        return torch.cat((g_u, g_s), -1)
+        torch.where(self.above, g_s.clamp_min(0.0), g_s * self.inside, out=g_s)
+        return result
 
 
 class Actor(nn.Module):
