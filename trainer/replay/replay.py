@@ -286,6 +286,15 @@ class Replay:
         drives = (e for e in map(self._episodes.__getitem__, reversed(self._order)) if self._is_online(e))
         return max(self.config.recent_steps, sum(e.ready for e in islice(drives, self.config.recent_drives)))
 
+    def fresh(self, online: int) -> tuple[int, int]:
+        """Return how many of so many online rows are drawn from the newest alone, and how many these are."""
+        newest = self._newest_steps()
+        return (round(online * self.config.recent_fraction), newest) if self.online.count > newest else (0, self.online.count)
+
+    def takeover_floor(self, demos: int, batch_size: int, length: int = 1) -> int:
+        """Return how many of so many ``demos`` of a batch come from takeovers whatever else is a demo."""
+        return takeover_floor(self.config, self.demo.kinds.get("takeover", 0), demos, batch_size, length)
+
     def draw_rows(
         self, count: int, online: int, demos: int, generator: torch.Generator | None = None, length: int = 1
     ) -> torch.Tensor:
@@ -295,10 +304,9 @@ class Replay:
         """
         if online and not self.online.count:
             raise ValueError("there is nothing to draw from yet")
-        c, parts = self.config, []
+        parts = []
         if online:
-            parts.append(self.online.draw((count, online), generator, c.recent_fraction, self._newest_steps()))
+            parts.append(self.online.draw((count, online), generator, *self.fresh(online)))
         if demos:
-            floor = takeover_floor(c, self.demo.kinds.get("takeover", 0), demos, online + demos, length)
-            parts.append(self.demo.draw((count, demos), generator, floor))
+            parts.append(self.demo.draw((count, demos), generator, self.takeover_floor(demos, online + demos, length)))
         return torch.cat(parts, 1) if len(parts) > 1 else parts[0]

@@ -36,7 +36,7 @@ class NeverWait(TorchDispatchMode):
 def elsewhere(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Take the ways that are taken on a GPU, and no way to a tensor's values."""
     monkeypatch.setattr("trainer.learner.tqc.sort_rows", lambda x: x.sort(1).values)
-    monkeypatch.setattr("trainer.learner.quantile.best_method", lambda z: "prefix")
+    monkeypatch.setattr("trainer.learner.quantile.best_method", lambda z, targets: "pairs")
 
     def wait(*args: object) -> None:
         raise AssertionError("a value is waited for")
