@@ -21,26 +21,12 @@ from multiprocessing.connection import Connection
 
 import torch
 from common import parser, print_table, write_report
+from raced import ACTIONS, CONFIG, OBSERVATIONS
 from sb3_twin import Fixed, copy_weights, theirs
 
-from trainer.config import PLAIN
 from trainer.daemon.process_tuning import tune_malloc
 from trainer.learner.tqc import TQC
 from trainer.replay.batch import Batch
-
-OBSERVATIONS, ACTIONS = 24, 2
-CONFIG = PLAIN.with_values(
-    hidden=256,
-    layers=2,
-    layer_norm_actor=False,
-    layer_norm_critic=False,
-    critics=2,
-    quantiles=25,
-    n_step=1,
-    learn_alpha=True,
-    alpha=0.1,
-    metrics_every=1_000_000,
-)
 
 
 def random_batch(rows: int, device: str) -> Batch:

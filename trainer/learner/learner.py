@@ -32,6 +32,11 @@ BESIDE = 0.1
 PAID_SPAN = 10_000  # updates that the usual reward spans at most
 
 
+def random_stream(seed: int, device: torch.device) -> torch.Generator:
+    """Return a new stream of random numbers on a device."""
+    return torch.Generator(device=device).manual_seed(seed)
+
+
 class Learner(ABC):
     """Actor, critics, their targets and optimisers, a temperature, counters and a random stream.
 
@@ -70,8 +75,8 @@ class Learner(ABC):
         self.alpha_optimiser = FlatOptimiser(self.alpha_flat)  # type: ignore[arg-type]
         self.target_entropy = -action_size * c.entropy_per_action if c.target_entropy is None else c.target_entropy
         self.tau = midpoints(c.quantiles, device=self.device)
-        self.generator = torch.Generator(device=self.device).manual_seed(c.seed + 1)
-        self.exploration = torch.Generator(device=self.device).manual_seed(c.seed + 3)
+        self.generator = random_stream(c.seed + 1, self.device)
+        self.exploration = random_stream(c.seed + 3, self.device)
         """What the noise of ``act`` is drawn by: driving does not change what is learned from the same batches."""
         self.updates = 0
         self.env_steps = 0

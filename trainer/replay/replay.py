@@ -262,11 +262,16 @@ class Replay:
         """Return ``count`` batches drawn at once, each with its own share of demos (first online rows, then demos)."""
         if self.chains is not None:
             return self._sample_sequences(count, batch_size, generator)
-        demos = self.demo_count(batch_size, generator)
+        demos = self.drawn_now(count, batch_size, generator)
         online = batch_size - demos
+        return self.table.batches(self.draw_rows(count, online, demos, generator), online)
+
+    def drawn_now(self, count: int, batch_size: int, generator: torch.Generator | None = None) -> int:
+        """Note that so many batches are drawn; return how many demos are in each."""
+        demos = self.demo_count(batch_size, generator)
         self.drawn += count * batch_size
         self.drawn_demo += count * demos
-        return self.table.batches(self.draw_rows(count, online, demos, generator), online)
+        return demos
 
     def _sample_sequences(self, count: int, batch_size: int, generator: torch.Generator | None) -> list[Batch]:
         """Return ``count`` batches of ``batch_size`` / ``sequence`` sequences each, first online ones, then demos."""
