@@ -99,7 +99,8 @@ def _pairs(
         each = (c * (d - 0.5 * c) * torch.where(d > 0, 1.0 - tau[:, None], tau[:, None])).sum(-1)
         loss = (each if weight is None else each * weight[:, None]).sum() * scale
     c = d.clamp_(-1.0, 1.0)
-    gradient = torch.addcmul(c.sum(-1), torch.linalg.vector_norm(c, 1, -1), 1.0 - 2.0 * tau).mul_(0.5 * scale)
+    sizes = torch.linalg.vector_norm(c, 1, -1)
+    gradient = c.sum(-1).add_(sizes).addcmul_(sizes, tau, value=-2.0).mul_(0.5 * scale)
     if weight is not None:
         gradient.mul_(weight[:, None])
     return loss, gradient

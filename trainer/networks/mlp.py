@@ -136,8 +136,8 @@ class MlpTape(Tape):
         """See ``Tape.out``. Worked out when first asked for: the actor's step needs only its slope."""
         if self._out is None:
             p, last = self.p, self.net.layers
-            # The few outputs as rows, the batch as columns: on a CPU a product that is narrow costs up to four times as much.
             bias, weight = p[f"bias{last}"].detach(), p[f"weight{last}"].detach()
+            # The few outputs as rows, the batch as columns: on a CPU a product that is narrow costs up to four times as much.
             flipped = torch.baddbmm(bias.transpose(1, 2), weight.transpose(1, 2), self.h.transpose(1, 2))
             self._out = flipped.transpose(1, 2)
         return self._out
@@ -167,22 +167,18 @@ class MlpTape(Tape):
             weight, bias = p[f"weight{last}"].grad, p[f"bias{last}"].grad
             assert weight is not None
             assert bias is not None
-            flipped = net.take((weight.shape[0], weight.shape[2], weight.shape[1]), gradient)
-            torch.bmm(gradient.transpose(1, 2), h, out=flipped)  # as in ``out``
-            self._put(weight, flipped.transpose(1, 2), replace)
+            if replace and h.device.type != "cpu":
+                torch.bmm(h.transpose(1, 2), gradient, out=weight)
+            else:
+                flipped = net.take((weight.shape[0], weight.shape[2], weight.shape[1]), gradient)
+                torch.bmm(gradient.transpose(1, 2), h, out=flipped)  # as in ``out``
+                (weight.copy_ if replace else weight.add_)(flipped.transpose(1, 2))
+                net.give(flipped)
             self._put_rows(bias, gradient, replace)
-            net.give(flipped)
         g = net.take(tuple(h.shape), h)
         torch.bmm(gradient, p[f"weight{last}"].transpose(1, 2), out=g)
         g = _relu_backward.grad_input(g, h, 0, grad_input=g)
         return self._down(g, slice(None) if inputs else None, parameters, replace)
-
-    @staticmethod
-    def _put(grad: Tensor, value: Tensor, replace: bool) -> None:
-        if replace:
-            grad.copy_(value)
-        else:
-            grad.add_(value)
 
     @staticmethod
     def _put_rows(grad: Tensor, g: Tensor, replace: bool) -> None:
@@ -195,15 +191,20 @@ class MlpTape(Tape):
     @torch.no_grad()
     def slope(self, value: float, columns: slice) -> Tensor:
         """See ``Tape.slope``. Every row sends the same down into the last hidden layer: the sum of a unit's weights."""
-        same = self.p[f"weight{self.net.layers}"].sum(2).mul_(value).unsqueeze(1)
+        same = self.p[f"weight{self.net.layers}"].sum(2).unsqueeze(1)
         g = self.net.take(tuple(self.h.shape), self.h)
         g = _relu_backward.grad_input(same.expand_as(self.h), self.h, 0, grad_input=g)
-        result = self._down(g, columns, False, False)
+        result = self._down(g, columns, False, False, value)
         assert result is not None
         return result
 
-    def _down(self, g: Tensor, columns: slice | None, parameters: bool, replace: bool) -> Tensor | None:
-        """Go on from ``g``, dL/d(last hidden layer) before its ReLU, down to ``columns`` of the inputs (None: not wanted)."""
+    def _down(
+        self, g: Tensor, columns: slice | None, parameters: bool, replace: bool, factor: float = 1.0
+    ) -> Tensor | None:
+        """Go on from ``g``, dL/d(last hidden layer) before its ReLU, down to ``columns`` of the inputs (None: not wanted).
+
+        ``factor``: what those are multiplied by.
+        """
         net, p, rows = self.net, self.p, slice(g.shape[1])
         for i in range(net.layers - 1, -1, -1):
             h, *norm = (part[:, rows] for part in self.saved[i])
@@ -231,7 +232,8 @@ class MlpTape(Tape):
                 g = _relu_backward.grad_input(below, h, 0, grad_input=below)
         result = None
         if columns is not None:
-            result = torch.bmm(g, p["weight0"][:, columns].transpose(1, 2))
+            weight = p["weight0"][:, columns].transpose(1, 2)
+            result = g.new_empty((*g.shape[:2], weight.shape[2])).baddbmm_(g, weight, beta=0, alpha=factor)
             if self.shared:
                 result = result.sum(0)
         if not net.layer_norm:
