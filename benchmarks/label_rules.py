@@ -33,7 +33,7 @@ class Preference(TQC):
         apart = (batch.proposed - greedy).square().mean(1) - (batch.action - greedy).square().mean(1)
         loss = loss + (softplus(-self.BETA * apart) * weight).sum()
         push = -torch.sigmoid(-self.BETA * apart) * self.BETA * weight * 2 / self.action_size
-        slope[:, : self.action_size] += push[:, None] * (batch.action - batch.proposed) * (1 - greedy * greedy)
+        slope += push[:, None] * (batch.action - batch.proposed) * (1 - greedy * greedy)
         return loss, slope
 
 

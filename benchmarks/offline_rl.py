@@ -17,6 +17,7 @@ from torch.nn.functional import softplus
 
 from trainer.config import TrainConfig
 from trainer.learner.plain import PlainTQC, descend, forward, quantile_huber, sample
+from trainer.learner.schedule import UpdateStep
 from trainer.networks.actor_critic import LOG_STD_MIN, Actor
 from trainer.replay.batch import Batch, beside
 
@@ -24,17 +25,17 @@ from trainer.replay.batch import Batch, beside
 class _OtherActorLoss(PlainTQC):
     """TQC whose actor goes down another loss."""
 
-    def update(self, batch: Batch) -> None:
-        """Learn from one batch."""
+    def learn(self, batch: Batch, step: UpdateStep) -> None:
+        """Learn from one batch, in an update that has been counted."""
         c = self.config
-        batch, _ = self._begin_update(batch)
+        batch = self._prepare(batch, step)
         z, target = forward(self.critics.body, batch.pair), self.target(batch, self.alpha)
         loss = quantile_huber(z, target, self.tau).mean()
         descend(loss, self.critics, self.critic_flat, self.critic_optimiser, self.lr(c.lr_critic), c.grad_clip_critic)
         head = forward(self.actor.body, batch.observation)[0]
         loss = self.actor_loss(batch, head)
         descend(loss, self.actor, self.actor_flat, self.actor_optimiser, self.lr(c.lr_actor), c.grad_clip_actor)
-        self._follow()
+        self._follow(step)
 
     @abstractmethod
     def actor_loss(self, batch: Batch, head: Tensor) -> Tensor:
@@ -118,10 +119,10 @@ class IBRL(PlainTQC):
         self._adam.step()
 
     @torch.no_grad()
-    def target(self, batch: Batch, alpha: Tensor | float, detailed: bool = False) -> Tensor:
-        """Return the targets (B, M), bootstrapped at the better of both actions; see ``PlainTQC.target``."""
+    def _target(self, batch: Batch, noise: Tensor, alpha: Tensor, detailed: bool) -> Tensor:
+        """Return the targets (B, M), bootstrapped at the better of both actions; see ``PlainTQC``."""
         seen, c = batch.next_observation, self.config
-        own = self.actor.sample(seen, self._noise(batch))
+        own = self.actor.sample(seen, noise)
         of_own, of_copied = (self.targets(beside(seen, a)) for a in (own.action, self.imitator.act(seen, True)))
         copies = of_copied.mean((0, 2)) > of_own.mean((0, 2))
         z = torch.where(copies[None, :, None], of_copied, of_own)

@@ -90,8 +90,9 @@ class Cloning(_NewOptimisers):
         self.actor_flat.zero()
         tape = self.actor.run(batch.observation)
         everyone = replace(batch, cloned=torch.ones_like(batch.cloned))
-        _, gradient = self._cloning(everyone, tape.out[0], tape.out)
-        tape.back(gradient[None])
+        gradient = torch.zeros_like(tape.out)
+        _, gradient[0, :, : self.action_size] = self._cloning(everyone, tape.out[0], tape.out)
+        tape.back(gradient)
         self.actor_flat.clip(self.config.grad_clip_actor)
         self.actor_optimiser.step(self.lr(self.config.lr_actor))
 

@@ -23,14 +23,14 @@ class _Nothing(gymnasium.Env[np.ndarray, np.ndarray]):
         self.action_space = gymnasium.spaces.Box(-1.0, 1.0, (actions,), np.float32)
 
 
-def theirs(observations: int, actions: int, config: TrainConfig, device: str = "cpu") -> Theirs:
-    """Return sb3-contrib's learner with the settings of ``config`` (as far as it has them)."""
+def theirs(observations: int, actions: int, config: TrainConfig, device: str = "cpu", steps: int = 1) -> Theirs:
+    """Return sb3-contrib's learner with the settings of ``config`` (as far as it has them) and room for so many ``steps``."""
     arch = [config.hidden] * config.layers
     learner = Theirs(
         "MlpPolicy",
         _Nothing(observations, actions),
         learning_rate=config.lr_actor,
-        buffer_size=1,
+        buffer_size=steps,
         batch_size=config.batch_size,
         tau=1 - config.polyak,
         gamma=config.times().gamma,

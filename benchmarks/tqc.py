@@ -1,11 +1,16 @@
-"""Updates a second beside sb3-contrib's TQC: same networks, weights and batch, in the same run, taking turns.
+"""Updates a second beside sb3-contrib's and sbx's TQC: same networks and batch, drawing included, in one run, taking turns.
 
-    python benchmarks/tqc.py [--seconds 4] [--threads 1 2] [--json FILE]
+    python benchmarks/tqc.py [--seconds 4] [--threads 1 2] [--sbx PYTHON] [--json FILE]
 
-Neither side draws its batch (that is measured in sampling.py). On a CPU sb3-contrib is raced twice: in a process of its own, as
-it is when people install and run it (``ratio_``), and in our process, where the C library keeps freed memory as our trainer
-tells it to (``ratio_same_memory_``: what is left when that gift of ours is given to both). One-thread times are processor time,
-so a busy machine blurs them less.
+On a GPU, with sbx in another environment (its JAX and our torch want different CUDA libraries), in less than five minutes:
+
+    python -m venv sbx && sbx/bin/pip install sbx-rl "jax[cuda12]"
+    python benchmarks/tqc.py --gpu --seconds 3 --sbx sbx/bin/python --json gpu.json
+
+Each side draws from a full replay of its own. sb3-contrib is raced twice on a CPU: in a process of its own, as it is when people
+install and run it (``ratio_sb3_``), and in our process, where the C library keeps freed memory as our trainer tells it to
+(``ratio_same_memory_``: what is left when that gift of ours is given to both). sbx makes 64 updates in one compiled loop. One-thread
+times are processor time, so a busy machine blurs them less.
 
 The share of bare matrix products says how much of an update is left to save: it is the time that the same products take by
 themselves, each in the layout that is the fastest here.
@@ -13,63 +18,146 @@ themselves, each in the layout that is the fastest here.
 
 from __future__ import annotations
 
+import argparse
+import importlib.util
+import json
 import multiprocessing
 import statistics
+import subprocess
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from multiprocessing.connection import Connection
+from pathlib import Path
 
+import numpy as np
 import torch
 from common import parser, print_table, write_report
-from sb3_twin import Fixed, copy_weights, theirs
+from raced import ACTIONS, CONFIG, OBSERVATIONS
+from sb3_twin import theirs
 
-from trainer.config import PLAIN
+from trainer.config import TrainConfig
 from trainer.daemon.process_tuning import tune_malloc
-from trainer.learner.tqc import TQC
-from trainer.replay.batch import Batch
+from trainer.learner.device_updates import TOGETHER
+from trainer.learner.make import make_learner
+from trainer.learner.updates import make_updates
+from trainer.presets import PRESETS
+from trainer.replay.from_arrays import finished_episode
+from trainer.replay.replay import Replay
 
-OBSERVATIONS, ACTIONS = 24, 2
-CONFIG = PLAIN.with_values(
-    hidden=256,
-    layers=2,
-    layer_norm_actor=False,
-    layer_norm_critic=False,
-    critics=2,
-    quantiles=25,
-    n_step=1,
-    learn_alpha=True,
-    alpha=0.1,
-    metrics_every=1_000_000,
-)
+EPISODE, EPISODES = 500, 100
+Side = Callable[[int], float]
+"""Makes so many updates; returns the seconds that they took."""
+OTHERS = ("sb3", "same_memory", "sbx")
 
 
-def random_batch(rows: int, device: str) -> Batch:
-    """Return a batch of noise."""
-    g = torch.Generator().manual_seed(0)
-    pair = torch.randn(rows, OBSERVATIONS + ACTIONS, generator=g)
-    pair[:, OBSERVATIONS:].clamp_(-1, 1)
-    pair = pair.to(device)
-    none = torch.zeros(rows, dtype=torch.bool, device=device)
-    return Batch(
-        pair=pair,
-        observation=pair[:, :OBSERVATIONS],
-        action=pair[:, OBSERVATIONS:],
-        proposed=pair[:, OBSERVATIONS:],
-        reward=torch.randn(rows, generator=g).to(device),
-        discount=torch.full((rows,), CONFIG.times().gamma, device=device),
-        next_observation=torch.randn(rows, OBSERVATIONS, generator=g).to(device),
-        human=none,
-        takeover=none,
-        before_takeover=none,
-        cloned=none,
-        demo=none,
-        answer=pair[:, OBSERVATIONS:],
-    )
+def filled(config: TrainConfig, device: str) -> Replay:
+    """Return a replay of random drives, a tenth of them takeovers."""
+    replay = Replay(OBSERVATIONS, ACTIONS, config, device=device)
+    rng, driver = np.random.default_rng(0), np.zeros(EPISODE, np.uint8)
+    driver[200:250] = 1
+    for i in range(1, EPISODES + 1):
+        seen = rng.standard_normal((EPISODE + 1, OBSERVATIONS), np.float32)
+        acted = rng.uniform(-1, 1, (EPISODE, ACTIONS))
+        replay.add(finished_episode(i, seen, acted, rng.standard_normal(EPISODE), terminated=False, driver=driver))
+    return replay
 
 
-def products(rows: int, device: str) -> tuple[Callable[[], None], float]:
+def timed(work: Callable[[int], None], threads: int, device: str) -> Side:
+    """Return a side of a race."""
+    clock = time.thread_time if threads == 1 and device == "cpu" else time.perf_counter
+
+    def side(count: int) -> float:
+        begin = clock()
+        work(count)
+        if device != "cpu":
+            torch.cuda.synchronize()
+        return clock() - begin
+
+    return side
+
+
+def our_updates(config: TrainConfig, device: str) -> Callable[[int], None]:
+    """Return so many updates by ours, as the trainer makes them."""
+    learner = make_learner(OBSERVATIONS, ACTIONS, config, device)
+    updates = make_updates(learner, filled(config, device), torch.Generator().manual_seed(0))
+
+    def make(count: int) -> None:
+        for _ in range(max(1, count // TOGETHER)):
+            updates.make(min(count, TOGETHER))
+
+    for _ in range(3):
+        make(TOGETHER)
+    if updates.trouble:
+        raise SystemExit(updates.trouble)
+    return make
+
+
+def sb3_updates(config: TrainConfig, device: str) -> Callable[[int], None]:
+    """Return so many updates by sb3-contrib."""
+    other = theirs(OBSERVATIONS, ACTIONS, config, device, EPISODE * EPISODES)
+    rng, buffer = np.random.default_rng(0), other.replay_buffer
+    for name in ("observations", "next_observations", "rewards"):
+        part = getattr(buffer, name)
+        part[:] = rng.standard_normal(part.shape, np.float32)
+    buffer.actions[:] = rng.uniform(-1, 1, buffer.actions.shape)
+    buffer.full = True
+    return lambda count: other.train(count, config.batch_size)
+
+
+def as_installed(pipe: Connection, config: TrainConfig, threads: int) -> None:
+    """Answer how long so many updates of sb3-contrib take, in a process that nobody has tuned; 0 ends it."""
+    torch.set_num_threads(threads)
+    side = timed(sb3_updates(config, "cpu"), threads, "cpu")
+    while count := pipe.recv():
+        pipe.send(side(count))
+
+
+@contextmanager
+def sb3_as_installed(config: TrainConfig, threads: int) -> Iterator[Side]:
+    """Give sb3-contrib as a side in a process of its own."""
+    context = multiprocessing.get_context("spawn")
+    pipe, end = context.Pipe()
+    process = context.Process(target=as_installed, args=(end, config, threads), daemon=True)
+    process.start()
+
+    def side(count: int) -> float:
+        pipe.send(count)
+        return float(pipe.recv())
+
+    yield side
+    pipe.send(0)
+    process.join()
+
+
+@contextmanager
+def sbx(python: str, config: TrainConfig, threads: int, device: str) -> Iterator[Side]:
+    """Give sbx as a side; ``python`` is the one that has it. On a GPU it is to leave memory to the others."""
+    asked = {
+        "device": device, "threads": threads, "observations": OBSERVATIONS, "actions": ACTIONS, "rows": config.batch_size,
+        "hidden": config.hidden, "layers": config.layers,
+    }  # fmt: skip
+    command = [python, str(Path(__file__).with_name("sbx_side.py")), json.dumps(asked)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        ready, tell, answers = process.stdout.readline(), process.stdin, process.stdout
+        if not ready or (device != "cpu" and "cuda" not in ready.lower()):
+            raise SystemExit(f"sbx does not run on {device} with {python}: {ready.strip() or 'see above'}")
+
+        def side(count: int) -> float:
+            print(count, file=tell)
+            return float(answers.readline())
+
+        yield side
+        print(0, file=tell)
+
+
+def products(config: TrainConfig, device: str) -> tuple[Callable[[], None], float]:
     """Return a function that does the matrix products of one update and nothing else, and how many operations they are."""
-    h, e, n, o, a = CONFIG.hidden, CONFIG.critics, CONFIG.quantiles, OBSERVATIONS, ACTIONS
+    h, e, n, o, a = config.hidden, config.critics, config.quantiles, OBSERVATIONS, ACTIONS
+    rows = config.batch_size
     jobs: list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = []
 
     def add(members: int, first: int, inner: int, last: int, times: int = 1, turned: str = "") -> None:
@@ -101,120 +189,102 @@ def products(rows: int, device: str) -> tuple[Callable[[], None], float]:
     return run, sum(2.0 * x.numel() * y.shape[2] for x, y, _ in jobs)
 
 
-def race(sides: list[Callable[[int], float]], seconds: float) -> list[float]:
-    """Return seconds for one call of each side (the median of many short turns); a side says what so many calls took."""
-    for side in sides:
-        side(5)
-    counts = [max(1, int(0.1 / (side(5) / 5))) for side in sides]
-    times: list[list[float]] = [[] for _ in sides]
+def race(sides: dict[str, Side], seconds: float) -> dict[str, float]:
+    """Return seconds for one update of each side, the median of many short turns."""
+    counts = {}
+    for name, side in sides.items():
+        side(TOGETHER)
+        whole = 64 if name == "sbx" else TOGETHER
+        counts[name] = max(1, round(0.15 / (side(whole) / whole) / whole)) * whole
+    times: dict[str, list[float]] = {name: [] for name in sides}
     until = time.perf_counter() + seconds * len(sides)
-    while time.perf_counter() < until:
-        for side, count, found in zip(sides, counts, times, strict=True):
-            found.append(side(count) / count)
-    return [statistics.median(found) for found in times]
+    while time.perf_counter() < until or len(times["ours"]) < 3:
+        for name, side in sides.items():
+            times[name].append(side(counts[name]) / counts[name])
+    return {name: statistics.median(found) for name, found in times.items()}
 
 
-def timed(work: Callable[[int], None], threads: int, device: str) -> Callable[[int], float]:
-    """Return a side of a race."""
-    clock = time.thread_time if threads == 1 and device == "cpu" else time.perf_counter
-
-    def side(count: int) -> float:
-        begin = clock()
-        work(count)
-        if device != "cpu":
-            torch.cuda.synchronize()
-        return clock() - begin
-
-    return side
-
-
-def their_update(rows: int, device: str, ours: TQC | None = None) -> Callable[[int], None]:
-    """Return so many updates by sb3-contrib; ``ours`` gets the same weights."""
-    config = CONFIG.with_values(batch_size=rows)
-    other = theirs(OBSERVATIONS, ACTIONS, config, device)
-    if ours is not None:
-        copy_weights(ours, other)
-    other.replay_buffer = Fixed(random_batch(rows, device), config.times().gamma)  # type: ignore[assignment]
-    return lambda count: other.train(count, rows)
-
-
-def as_installed(pipe: Connection, rows: int, threads: int) -> None:
-    """Answer how long so many of their updates take, in a process that nobody has tuned; 0 ends it."""
+def measure(
+    config: TrainConfig, threads: int, seconds: float, device: str, python: str | None
+) -> tuple[dict[str, float], float]:
+    """Return seconds of an update of each side by name, and the operations of the bare products in one."""
     torch.set_num_threads(threads)
-    side = timed(their_update(rows, "cpu"), threads, "cpu")
-    while count := pipe.recv():
-        pipe.send(side(count))
-
-
-def measure(rows: int, threads: int, seconds: float, device: str = "cpu") -> tuple[list[float], float]:
-    """Return seconds of an update of ours, of theirs, of the bare products, and on a CPU of theirs as installed; operations."""
-    torch.set_num_threads(threads)
-    ours, batch = TQC(OBSERVATIONS, ACTIONS, CONFIG.with_values(batch_size=rows), device), random_batch(rows, device)
-    bare, operations = products(rows, device)
-
-    def we(count: int) -> None:
-        for _ in range(count):
-            ours.update(batch)
+    bare, operations = products(config, device)
 
     def matrices(count: int) -> None:
         for _ in range(count):
             bare()
 
-    sides = [timed(work, threads, device) for work in (we, their_update(rows, device, ours), matrices)]
-    if device != "cpu":
+    with ExitStack() as stack:
+        works = {"ours": our_updates(config, device), "products": matrices}
+        works["same_memory" if device == "cpu" else "sb3"] = sb3_updates(config, device)
+        sides = {name: timed(work, threads, device) for name, work in works.items()}
+        if device == "cpu":
+            sides["sb3"] = stack.enter_context(sb3_as_installed(config, threads))
+        if python is not None:
+            sides["sbx"] = stack.enter_context(sbx(python, config, threads, device))
         return race(sides, seconds), operations
-    context = multiprocessing.get_context("spawn")
-    pipe, end = context.Pipe()
-    process = context.Process(target=as_installed, args=(end, rows, threads), daemon=True)
-    process.start()
 
-    def elsewhere(count: int) -> float:
-        pipe.send(count)
-        return float(pipe.recv())
 
-    found = race([*sides, elsewhere], seconds)
-    pipe.send(0)
-    process.join()
-    return found, operations
+def recipes(seconds: float, device: str, figures: dict[str, float]) -> None:
+    """Note our updates a second with the reference recipe's own networks, which the others do not have."""
+    torch.set_num_threads(1)
+    for name, network in (("residual", "residual"), ("lstm", "recurrent")):
+        config = PRESETS["run_l"].with_values(network=network, batch_size=512, capacity=EPISODE * EPISODES)
+        side = timed(our_updates(config, device), 1, device)
+        side(1)
+        times, until = [side(1)], time.perf_counter() + seconds
+        while time.perf_counter() < until:
+            times.append(side(1 if device == "cpu" else TOGETHER) / (1 if device == "cpu" else TOGETHER))
+        end = f"{name}{config.hidden}_b512" if device == "cpu" else f"gpu_{name}{config.hidden}_b512"
+        figures[f"updates_per_s_{end}"] = round(1 / statistics.median(times), 1)
+
+
+def arguments() -> argparse.Namespace:
+    """Read the command line."""
+    made = parser((__doc__ or "").splitlines()[0])
+    made.add_argument("--seconds", type=float, default=4.0, help="for each side of each race (default: 4)")
+    made.add_argument("--threads", type=int, nargs="+", default=[1, 2], help="of one process (default: 1 2)")
+    made.add_argument("--rows", type=int, nargs="+", default=[256, 512, 2048], help="batch sizes (default: 256 512 2048)")
+    made.add_argument("--gpu", action="store_true", help="race on the GPU, not on the processor")
+    made.add_argument("--sbx", metavar="PYTHON", help="a Python that has sbx-rl (default: this one, if it has it)")
+    args = made.parse_args()
+    if args.gpu and not torch.cuda.is_available():
+        made.error("torch finds no graphics card that it can use with CUDA")
+    if args.sbx is None and importlib.util.find_spec("sbx"):
+        args.sbx = sys.executable
+    return args
 
 
 def main() -> None:
     """Race all sizes, print the table, write the JSON."""
-    made = parser(__doc__.splitlines()[0])
-    made.add_argument("--seconds", type=float, default=4.0, help="for each side of each race (default: 4)")
-    made.add_argument("--threads", type=int, nargs="+", default=[1, 2], help="of one process (default: 1 2)")
-    args = made.parse_args()
+    args = arguments()
     tune_malloc()
+    device = "cuda" if args.gpu else "cpu"
     figures: dict[str, float] = {}
     rows = []
-    sizes = [(size, threads, "cpu") for threads in args.threads for size in (256, 512)]
-    if torch.cuda.is_available():
-        sizes.append((512, 1, "cuda"))
-    for size, threads, device in sizes:
-        (ours, other, bare, *plain), operations = measure(size, threads, args.seconds, device)
-        if device == "cpu":
-            end, name = f"_b{size}_t{threads}", f"batch {size}, {threads} thread(s)"
-            figures[f"updates_per_s{end}"] = round(1 / ours, 1)
-            figures[f"ratio_same_memory{end}"] = round(other / ours, 3)
-            figures[f"matmul_share{end}"] = round(bare / ours, 3)
-            figures[f"matmul_gflops{end}"] = round(operations / bare / 1e9, 1)
-        else:
-            end, name = f"_gpu_b{size}", f"batch {size}, GPU"
-        figures[f"ratio{end}"] = round((plain or [other])[0] / ours, 3)
-        rows.append(
-            (
-                name,
-                f"{1 / ours:.0f}",
-                f"{1 / (plain or [other])[0]:.0f}",
-                f"{(plain or [other])[0] / ours:.2f}",
-                f"{other / ours:.2f}" if plain else "",
-                f"{bare / ours:.0%}",
-                f"{other / bare:.2f}",
-                f"{operations / bare / 1e9:.0f}",
-            )
-        )
-    columns = ("", "ours/s", "sb3-contrib/s", "ratio", "same memory", "matrix products", "products alone", "GFLOP/s")
-    print_table("TQC updates, 256x256, 2 x 25 quantiles", columns, rows)
+    wide = CONFIG.with_values(hidden=PRESETS["run_l"].hidden)
+    races = [(f"b{size}", CONFIG.with_values(batch_size=size), t) for t in args.threads for size in args.rows]
+    races.append((f"wide{wide.hidden}_b512", wide.with_values(batch_size=512), 1))
+    if args.gpu:
+        races = [(name, config, 1) for name, config, threads in races if threads == args.threads[0]]
+    for name, config, threads in races:
+        found, operations = measure(config, threads, args.seconds, device, args.sbx)
+        ours, bare = found["ours"], found["products"]
+        end = f"_gpu_{name}" if args.gpu else f"_{name}_t{threads}"
+        figures[f"updates_per_s{end}"] = round(1 / ours, 1)
+        figures[f"matmul_share{end}"] = round(bare / ours, 3)
+        figures[f"matmul_gflops{end}"] = round(operations / bare / 1e9, 1)
+        for other in OTHERS:
+            if other in found:
+                figures[f"ratio_{other}{end}"] = round(found[other] / ours, 3)
+        cells = [f"{found[other] / ours:.2f}" if other in found else "" for other in OTHERS]
+        rate = f"{operations / bare / 1e9:.0f}"
+        rows.append((end[1:], f"{1 / ours:.0f}", *cells, f"{bare / ours:.0%}", rate))
+        print(end[1:], {key: round(1 / value, 1) for key, value in found.items()}, flush=True)
+    recipes(args.seconds, device, figures)
+    columns = ("", "ours/s", "over sb3-contrib", "same memory", "over sbx", "matrix products", "GFLOP/s")
+    print_table("TQC updates, 2 x 25 quantiles, drawing included", columns, rows)
     write_report(args.json, figures)
 
 

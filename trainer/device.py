@@ -18,8 +18,10 @@ from torch import Tensor
 from data.errors import UsageError, shown
 from data.extras import install_cuda
 from trainer.config import TrainConfig
+from trainer.learner.device_updates import TOGETHER
 from trainer.learner.learner import Learner
 from trainer.learner.make import make_learner
+from trainer.learner.updates import make_updates
 from trainer.replay.from_arrays import finished_episode
 from trainer.replay.replay import Replay
 
@@ -123,20 +125,19 @@ def updates_per_second(device: str, observations: int, actions: int, config: Tra
         acted = rng.uniform(-0.9, 0.9, (_EPISODE, actions))
         replay.add(finished_episode(number + 1, seen, acted, rng.random(_EPISODE), terminated=False))
     learner = make_learner(observations, actions, config, device)
-    generator = torch.Generator().manual_seed(0)
+    updates = make_updates(learner, replay, torch.Generator().manual_seed(0))
 
-    def update() -> None:
-        learner.update(replay.sample(config.batch_size, generator))
-
-    def wait() -> None:
+    def update(count: int) -> None:
+        updates.make(count)
         if learner.device.type == CUDA:
             torch.cuda.synchronize()
 
-    update()  # the first one reserves memory
-    wait()
+    # The first ones reserve memory; on a GPU those after them are recorded, and then made together.
+    together = TOGETHER if learner.device.type == CUDA else 1
+    for _ in range(3 if together > 1 else 1):
+        update(together)
     began, done = time.perf_counter(), 0
     while done < 2 or (done < MOST and time.perf_counter() - began < MEASURE_S):
-        update()
-        wait()
-        done += 1
+        update(together)
+        done += together
     return done / (time.perf_counter() - began)

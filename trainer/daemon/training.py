@@ -17,7 +17,7 @@ from trainer.daemon.proving import PATIENCE, Proving, Trial
 from trainer.daemon.reporting import Reporter
 from trainer.daemon.resume import LearnerStart
 from trainer.daemon.update_budget import OwedUpdates
-from trainer.replay.batch import Batch
+from trainer.learner.updates import make_updates
 
 IDLE_S = 0.03  # s between two looks when there is nothing to do
 METRICS_S = 2.0  # s between two rows of metrics at the start; grows like the pause between checkpoints
@@ -46,7 +46,7 @@ class Training:
         self._online_at_start = max(self.budget.online, self.budget.warmup)
         self._began = time.monotonic()
         self._rate = (self._began, self.learner.updates)
-        self._last_batch: Batch | None = None
+        self._updates, self._told_of_trouble = make_updates(self.learner, self.replay, self.generator), False
         self._trials, self._proving = trials, Proving(self.learner)
         self.owed = OwedUpdates(self.learner, self.replay, self.budget, self.generator)
         self.laps = self.owed.laps
@@ -116,17 +116,18 @@ class Training:
 
     def _learn(self, count: int) -> None:
         c, began = self.config, time.monotonic()
-        batches = self.owed.draw(count)
-        drawn = time.monotonic()
-        for batch in batches:
-            self.learner.update(batch)
+        drawn = self._updates.drawing_s
+        self._updates.make(count)
+        drawing = self._updates.drawing_s - drawn
         self.budget.paid(count)
         if self.owed.teaching.over():
             self._end_teaching()
-        self._last_batch = batches[-1]
         now = time.monotonic()
-        self.watch.spent("sampling", drawn - began)
-        self.watch.spent("training", now - drawn, count)
+        self.watch.spent("sampling", drawing)
+        self.watch.spent("training", now - began - drawing, count)
+        if (trouble := self._updates.trouble) and not self._told_of_trouble:
+            self._told_of_trouble = True
+            self._report.event("graphs", trouble, "warning")
         if self.learner.updates % c.metrics_every < count and not self.learner.healthy():
             self._roll_back()
             return
@@ -205,7 +206,7 @@ class Training:
         return True
 
     def _write_metrics(self) -> None:
-        self._rows.write(self.learner, self.intake, self._last_batch)
+        self._rows.write(self.learner, self.intake, self._updates.newest_batch())
 
     def _rest(self, state: str) -> None:
         self._tell(state)

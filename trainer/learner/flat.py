@@ -7,6 +7,8 @@ from torch import Tensor, nn
 from torch.optim.adam import adam
 from torch.optim.adamw import adamw
 
+from trainer.learner.schedule import Scalar
+
 
 class FlatParameters:
     """Lays the parameters of ``module`` into one vector and their gradients into another.
@@ -38,10 +40,19 @@ class FlatParameters:
 
     def clip(self, largest: float | None) -> Tensor:
         """Scale the gradient down to the norm ``largest`` if it is longer; return the norm before (0-d, no sync)."""
-        norm = torch.linalg.vector_norm(self.gradient)
+        norm = self.norm()
         if largest is not None:
-            self.gradient.mul_((largest / (norm + 1e-6)).clamp_(max=1.0))
+            self.gradient.div_(too_long_by(norm, largest))
         return norm
+
+    def norm(self) -> Tensor:
+        """Return the norm of the gradient (0-d, no sync)."""
+        return torch.linalg.vector_norm(self.gradient)
+
+
+def too_long_by(norm: Tensor, largest: float) -> Tensor:
+    """Return what a gradient of this norm (0-d) is to be divided by so that it is no longer than ``largest``; 1 at least."""
+    return norm.add(1e-6).div_(largest).clamp_(min=1.0)
 
 
 class FlatOptimiser:
@@ -54,26 +65,33 @@ class FlatOptimiser:
         weight_decay: float = 0.0,
     ) -> None:
         self.flat, self.betas, self.weight_decay = flat, betas, weight_decay
-        self.steps = 0
         self.first = torch.zeros_like(flat.values)
         self.second = torch.zeros_like(flat.values)
         self._count = torch.zeros((), device=flat.values.device)
+        """Steps done. It counts on the device, up to 2^24; the correction that it is for is 1 long before."""
+
+    @property
+    def steps(self) -> int:
+        """Steps done (one host sync)."""
+        return int(self._count)
 
     @torch.no_grad()
-    def step(self, lr: float) -> None:
-        """Move the parameters once along the gradient."""
-        self.steps += 1
-        values, gradient = self.flat.values, self.flat.gradient
+    def step(self, lr: Scalar, divisor: Tensor | None = None) -> None:
+        """Move the parameters once along the gradient; ``divisor`` (0-d): what that is divided by first, in the same pass."""
+        if divisor is not None and divisor.dtype != torch.float32:  # the fused pass reads it in single precision
+            self.flat.gradient.div_(divisor)
+            divisor = None
         # torch.optim's own function, on the one vector: the class around it costs up to 5 % of a whole update.
         move = adamw if self.weight_decay else adam
         move(
-            [values],
-            [gradient],
+            [self.flat.values],
+            [self.flat.gradient],
             [self.first],
             [self.second],
             [],
-            [self._count.fill_(self.steps - 1)],
+            [self._count],
             fused=True,
+            grad_scale=divisor,
             lr=lr,
             beta1=self.betas[0],
             beta2=self.betas[1],
@@ -83,6 +101,11 @@ class FlatOptimiser:
             maximize=False,
         )
 
+    def reset(self) -> None:
+        """Forget what was averaged."""
+        for part in (self.first, self.second, self._count):
+            part.zero_()
+
     def state(self) -> dict[str, Tensor]:
         """Return the moments, by name (references, not copies)."""
         return {"first": self.first, "second": self.second}
@@ -91,4 +114,4 @@ class FlatOptimiser:
         """Take moments and the count of steps back."""
         self.first.copy_(first)
         self.second.copy_(second)
-        self.steps = steps
+        self._count.fill_(steps)

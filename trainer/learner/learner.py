@@ -16,6 +16,7 @@ from trainer.config import TrainConfig
 from trainer.learner.flat import FlatOptimiser, FlatParameters
 from trainer.learner.metrics import UpdateMetrics
 from trainer.learner.quantile import midpoints
+from trainer.learner.schedule import Scalar, Scalars, UpdateKind, UpdateStep
 from trainer.networks.actor_critic import Actor, Critics
 from trainer.networks.encoded import EncodedEnsemble
 from trainer.networks.pictures import PictureEnsemble
@@ -34,10 +35,16 @@ BESIDE = 0.1
 PAID_SPAN = 10_000  # updates that the usual reward spans at most
 
 
+def random_stream(seed: int, device: torch.device) -> torch.Generator:
+    """Return a new stream of random numbers on a device."""
+    return torch.Generator(device=device).manual_seed(seed)
+
+
 class Learner(ABC):
     """Actor, critics, their targets and optimisers, a temperature, counters and a random stream.
 
-    ``trainer.learner.tqc.TQC`` and ``trainer.learner.plain.PlainTQC`` say how one ``update`` goes.
+    ``trainer.learner.tqc.TQC`` and ``trainer.learner.plain.PlainTQC`` say how to ``learn`` from one batch. What is counted by
+    Python is counted in ``advance``; ``learn`` itself changes nothing but tensors, in place.
     """
 
     def __init__(
@@ -60,6 +67,7 @@ class Learner(ABC):
         self.proven: Actor | None = None
         """The weights that drive without noise where newer ones must first pass a trial (``trainer.daemon.proving``)."""
         self.log_alpha = torch.tensor(math.log(max(config.alpha, 1e-12)), device=self.device)
+        self._given_alpha = torch.tensor(config.alpha, device=self.device)
         self.actor_flat, self.critic_flat = FlatParameters(self.actor), FlatParameters(self.critics)
         self.target_flat = FlatParameters(self.targets, trainable=False)
         self.average_flat = FlatParameters(self.average, trainable=False) if self.average is not None else None
@@ -70,8 +78,8 @@ class Learner(ABC):
         self.alpha_optimiser = FlatOptimiser(self.alpha_flat)  # type: ignore[arg-type]
         self.target_entropy = -action_size * c.entropy_per_action if c.target_entropy is None else c.target_entropy
         self.tau = midpoints(c.quantiles, device=self.device)
-        self.generator = torch.Generator(device=self.device).manual_seed(c.seed + 1)
-        self.exploration = torch.Generator(device=self.device).manual_seed(c.seed + 3)
+        self.generator = random_stream(c.seed + 1, self.device)
+        self.exploration = random_stream(c.seed + 3, self.device)
         """What the noise of ``act`` is drawn by: driving does not change what is learned from the same batches."""
         self.updates = 0
         self.env_steps = 0
@@ -96,30 +104,55 @@ class Learner(ABC):
         """Whether the critics have learned in this unit."""
         self.looked_at = UpdateMetrics()
 
-    @abstractmethod
     def update(self, batch: Batch) -> None:
         """Learn from one batch."""
+        self.learn(batch, self.advance())
 
     @abstractmethod
-    def target(self, batch: Batch, alpha: Tensor | float, detailed: bool = False) -> Tensor:
-        """Return the critics' truncated targets (B, M), sorted; ``detailed`` notes them in the metrics."""
+    def learn(self, batch: Batch, step: UpdateStep) -> None:
+        """Learn from one batch, in an update that has been counted."""
+
+    @abstractmethod
+    def target(self, batch: Batch, alpha: Tensor | float) -> Tensor:
+        """Return the critics' truncated targets (B, M), sorted, with new random actions one return later."""
 
     # What the two kinds of update share
 
-    def _begin_update(self, batch: Batch) -> tuple[Batch, bool]:
-        """Count an update; return the batch in the units learned in, and whether this update is one to look at closely."""
+    def advance(self) -> UpdateStep:
+        """Count an update; return what it is to be made with."""
+        c = self.config
         self.updates += 1
+        if c.scale_rewards:
+            self.paid_batches += 1
+        return UpdateStep(
+            UpdateKind(
+                detailed=self.updates % c.metrics_every == 0 or self.updates == 1,
+                moves_actor=self.updates % c.actor_every == 0,
+            ),
+            Scalars(
+                lr_actor=self.lr(c.lr_actor),
+                lr_critic=self.lr(c.lr_critic),
+                lr_alpha=self.lr(c.lr_alpha),
+                q_weight=self.q_weight,
+                bc_weight=c.bc_weight,
+                average_step=0.0 if self.average is None else 1 - self.actor_average,
+                target_step=1 - c.polyak,
+                reward_step=1 / min(max(1, self.paid_batches), PAID_SPAN),
+            ),
+        )
+
+    def _prepare(self, batch: Batch, step: UpdateStep) -> Batch:
+        """Return the batch as it is learned from: pictures shifted, rewards in the unit of the critics."""
         batch = shifted(batch, self.config, self.generator)
-        detailed = self.updates % self.config.metrics_every == 0 or self.updates == 1
         if self.actor.units is not None:
             assert isinstance(batch.observation, Tensor)
             self.actor.units.note(batch.observation)
         if self.config.scale_rewards:
-            self._note_rewards(batch, detailed)
+            self._note_rewards(batch, step.numbers.reward_step, step.kind.detailed)
             batch = self.in_reward_units(batch)
-        if detailed:
-            self.reward_scale = torch.maximum(self.reward_scale, batch.reward.abs().max())
-        return batch, detailed
+        if step.kind.detailed:
+            torch.maximum(self.reward_scale, batch.reward.abs().max(), out=self.reward_scale)
+        return batch
 
     def in_reward_units(self, batch: Batch) -> Batch:
         """Return the batch with rewards as the critics learn them."""
@@ -129,13 +162,12 @@ class Learner(ABC):
         return replace(batch, reward=batch.reward / self.reward_unit, floor=floor)
 
     @torch.no_grad()
-    def _note_rewards(self, batch: Batch, may_change: bool) -> None:
+    def _note_rewards(self, batch: Batch, share: Scalar, may_change: bool) -> None:
         """Follow what a step usually pays.
 
         The unit is a power of two, and another one only when it is wrong by more than two.
         """
-        self.paid_batches += 1
-        self.paid.lerp_(batch.reward.square().mean(), 1 / min(self.paid_batches, PAID_SPAN))
+        self.paid.lerp_(batch.reward.square().mean(), share)
         if may_change:
             usual, seen = self.paid.sqrt() / self.config.times().n_step, self.paid > 0
             off = (usual > 2 * self.reward_unit) | (seen & (usual < 0.5 * self.reward_unit))
@@ -149,7 +181,7 @@ class Learner(ABC):
         where the critics have seen no reward yet.
         """
         ratio = torch.where(self.unit_known, self.reward_unit / unit, 1.0)
-        self.reward_unit = unit
+        self.reward_unit.copy_(unit)
         for network in (self.critics, self.targets):
             for last in list(network.body.parameters())[-2:]:  # weight and bias
                 last.mul_(ratio)
@@ -162,12 +194,12 @@ class Learner(ABC):
         self.paid.zero_()
         self.paid_batches = 0
 
-    def _follow(self) -> None:
+    def _follow(self, step: UpdateStep) -> None:
         """Let the actor's encoder, the target critics and the averaged actor follow the weights."""
         self._share_encoder()
-        self.target_flat.values.lerp_(self.critic_flat.values, 1 - self.config.polyak)
+        self.target_flat.values.lerp_(self.critic_flat.values, step.numbers.target_step)
         if self.average_flat is not None:
-            self.average_flat.values.lerp_(self.actor_flat.values, 1 - self.actor_average)
+            self.average_flat.values.lerp_(self.actor_flat.values, step.numbers.average_step)
 
     def _share_encoder(self) -> None:
         """Let an actor that sees with the critics' encoder have the newest one."""
@@ -175,9 +207,9 @@ class Learner(ABC):
         if isinstance(actor, EncodedEnsemble) and isinstance(critics, EncodedEnsemble) and not actor.trains_encoder:
             actor.see_with(critics)
 
-    def _noise(self, batch: Batch) -> Tensor:
-        """Return standard normal noise (B, A)."""
-        shape = (batch.reward.shape[0], self.action_size)
+    def _noise(self, batch: Batch, times: int = 1) -> Tensor:
+        """Return standard normal noise (B x times, A)."""
+        shape = (batch.reward.shape[0] * times, self.action_size)
         return torch.randn(shape, generator=self.generator, device=self.device)
 
     def _target_members(self) -> Tensor | None:
@@ -185,7 +217,8 @@ class Learner(ABC):
         c = self.config
         if c.target_critics is None or c.target_critics >= c.critics:
             return None
-        return torch.randperm(c.critics, generator=self.generator, device=self.device)[: c.target_critics]
+        # A permutation by sorting, as on a GPU every part of an update must be: torch.randperm may go by way of the processor.
+        return torch.rand(c.critics, generator=self.generator, device=self.device).argsort()[: c.target_critics]
 
     def _critic_weight(self, batch: Batch) -> Tensor | None:
         """Return the weight (B,) of each row in the critics' loss; None where all weigh 1."""
@@ -263,9 +296,9 @@ class Learner(ABC):
         self.proven = copy.deepcopy(self.newest)
 
     @property
-    def alpha(self) -> Tensor | float:
-        """The temperature."""
-        return self.log_alpha.exp() if self.config.learn_alpha else self.config.alpha
+    def alpha(self) -> Tensor:
+        """The temperature (0-d)."""
+        return self.log_alpha.exp() if self.config.learn_alpha else self._given_alpha
 
     def lr(self, base: float) -> float:
         """Return the learning rate in force, of a configured one."""
@@ -309,7 +342,7 @@ class Learner(ABC):
         for network in (self.actor, self.average):
             if network is not None:
                 network.load_state_dict(kept, strict=False)  # units are the critics', too
-        self.actor_optimiser = FlatOptimiser(self.actor_flat, self.config.betas_actor, self.config.weight_decay_actor)
+        self.actor_optimiser.reset()
 
     # How it is doing
 
@@ -378,15 +411,15 @@ class Learner(ABC):
         self.helped_at, self.demo_rows = int(numbers.get("helped_at", 0)), int(numbers.get("demo_rows", 0))
         self.clones_until = int(numbers.get("clones_until", 0))
         self.drives_everywhere = bool(numbers.get("drives_everywhere", 0))
-        self.reward_scale = torch.tensor(float(numbers.get("reward_scale", 0.0)), device=self.device)
+        self.reward_scale.fill_(float(numbers.get("reward_scale", 0.0)))
         unit, paid = float(numbers.get("reward_unit", 1.0)), float(numbers.get("paid", 0.0))
         if not (0 < unit < math.inf and 0 <= paid < math.inf):
             raise ValueError("its unit of rewards is no unit")
-        self.reward_unit = torch.tensor(unit, device=self.device)
-        self.paid = torch.tensor(paid, device=self.device)
+        self.reward_unit.fill_(unit)
+        self.paid.fill_(paid)
         self.paid_batches = int(numbers.get("paid_batches", 0))
         known = bool(numbers.get("unit_known", 0.0)) or not self.paid_batches  # a run without units has learned in 1
-        self.unit_known = torch.tensor(known and self.updates > 0, device=self.device)
+        self.unit_known.fill_(known and self.updates > 0)
         if not self.config.scale_rewards:
             with torch.no_grad():
                 self._change_reward_unit(torch.ones_like(self.reward_unit))

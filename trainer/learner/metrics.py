@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from trainer.replay.batch import Batch
@@ -19,8 +20,11 @@ class UpdateMetrics:
         self.values: dict[str, Tensor | float] = {}
 
     def read(self, reward_unit: float = 1.0) -> dict[str, float]:
-        """Return the newest metrics, with rewards and values in the game's unit again."""
-        return {name: float(value) * (reward_unit if name in IN_REWARDS else 1.0) for name, value in self.values.items()}
+        """Return the newest metrics (one host sync), with rewards and values in the game's unit again."""
+        tensors = {name: value for name, value in self.values.items() if isinstance(value, Tensor)}
+        numbers = dict(zip(tensors, torch.stack(list(tensors.values())).tolist(), strict=True)) if tensors else {}
+        found = {name: numbers.get(name, value) for name, value in self.values.items()}
+        return {name: float(value) * (reward_unit if name in IN_REWARDS else 1.0) for name, value in found.items()}
 
     def note_target(self, target: Tensor, kept: Tensor, action: Tensor, log_pi: Tensor) -> None:
         """Note targets and kept target quantiles, (B, M) each, and the next actions (B, A) with their log-density (B,)."""
@@ -49,7 +53,7 @@ class UpdateMetrics:
         action: Tensor,
         log_pi: Tensor,
         *,
-        alpha: Tensor | float,
+        alpha: Tensor,
         cloning: Tensor | float,
         weight: float,
         norm: Tensor,

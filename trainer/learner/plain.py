@@ -17,6 +17,7 @@ from torch.nn.functional import layer_norm, softplus
 
 from trainer.learner.flat import FlatOptimiser, FlatParameters
 from trainer.learner.learner import Learner
+from trainer.learner.schedule import Scalar, UpdateStep
 from trainer.networks.actor_critic import LOG_STD_MIN, Ensemble
 from trainer.networks.encoded import EncodedEnsemble
 from trainer.networks.mlp import MlpEnsemble
@@ -26,25 +27,24 @@ from trainer.replay.batch import Batch, Sight, beside
 class PlainTQC(Learner):
     """The plain learner: temperature, critics, actor, targets, each by its loss."""
 
-    def update(self, batch: Batch) -> None:
-        """Learn from one batch."""
-        c = self.config
-        batch, detailed = self._begin_update(batch)
-        alpha, moves_actor = self.alpha, self.updates % c.actor_every == 0
+    def learn(self, batch: Batch, step: UpdateStep) -> None:
+        """Learn from one batch, in an update that has been counted."""
+        c, numbers, detailed = self.config, step.numbers, step.kind.detailed
+        batch = self._prepare(batch, step)
+        alpha, moves_actor = self.alpha, step.kind.moves_actor
+        noise = self._noise(batch, 2 if moves_actor else 1)
         if moves_actor:
             head = forward(self.actor.body, self.actor.in_units(batch.observation))[0]
-            action, log_pi = sample(head, self._noise(batch), c.log_std_max)
+            action, log_pi = sample(head, noise[: len(batch)], c.log_std_max)
             if c.learn_alpha:
-                self._temperature_step(log_pi.detach())
+                self._temperature_step(log_pi.detach(), numbers.lr_alpha)
 
-        target = self.target(batch, alpha, detailed)
+        target = self._target(batch, noise[-len(batch) :], alpha, detailed)
         z = forward(self.critics.body, self.critics.in_units(batch.pair))
         weight = self._critic_weight(batch)
         each = squared_error(z, target) if c.critic_loss == "mse" else quantile_huber(z, target, self.tau)
         loss = (each if weight is None else each * weight).mean()
-        norm = descend(
-            loss, self.critics, self.critic_flat, self.critic_optimiser, self.lr(c.lr_critic), c.grad_clip_critic
-        )
+        norm = descend(loss, self.critics, self.critic_flat, self.critic_optimiser, numbers.lr_critic, c.grad_clip_critic)
         if detailed:
             self.looked_at.note_critics(batch, z.detach(), loss.detach(), norm)
 
@@ -55,25 +55,27 @@ class PlainTQC(Learner):
             gate = self._own_gate(batch.gate)
             if gate is not None:
                 each = each * gate
-            loss = self.q_weight * each.mean() + c.bc_weight * cloning
-            norm = descend(
-                loss, self.actor, self.actor_flat, self.actor_optimiser, self.lr(c.lr_actor), c.grad_clip_actor
-            )
+            loss = numbers.q_weight * each.mean() + numbers.bc_weight * cloning
+            norm = descend(loss, self.actor, self.actor_flat, self.actor_optimiser, numbers.lr_actor, c.grad_clip_actor)
             if detailed:
                 found = z.detach(), action.detach(), log_pi.detach()
                 self.looked_at.note_actor(
                     *found, alpha=alpha, cloning=cloning.detach(), weight=c.bc_weight, norm=norm
                 )
-        self._follow()
+        self._follow(step)
+
+    def target(self, batch: Batch, alpha: Tensor | float) -> Tensor:
+        """See ``Learner.target``."""
+        return self._target(batch, self._noise(batch), torch.as_tensor(alpha, device=self.device), False)
 
     @torch.no_grad()
-    def target(self, batch: Batch, alpha: Tensor | float, detailed: bool = False) -> Tensor:
+    def _target(self, batch: Batch, noise: Tensor, alpha: Tensor, detailed: bool) -> Tensor:
         """Return the targets (B, M): the smallest of the pooled target quantiles, bootstrapped after n steps.
 
         ``batch.reward`` is the discounted sum of n rewards and ``batch.discount`` gamma^n, 0 where the episode terminated.
         """
         head = forward(self.actor.body, self.actor.in_units(batch.next_observation))[0]
-        action, log_pi = self._or_frozen(batch, *sample(head, self._noise(batch), self.config.log_std_max))
+        action, log_pi = self._or_frozen(batch, *sample(head, noise, self.config.log_std_max))
         pair, members = self.targets.in_units(beside(batch.next_observation, action)), self._target_members()
         z = forward(self.targets.body, pair)
         pool = torch.cat(list(z if members is None else z[members]), 1).sort(1).values
@@ -91,11 +93,11 @@ class PlainTQC(Learner):
         error = (head[:, : self.action_size].tanh() - batch.answer).square().mean(1)
         return (error * self._cloning_weight(batch, z)).sum()
 
-    def _temperature_step(self, log_pi: Tensor) -> None:
+    def _temperature_step(self, log_pi: Tensor, lr: Scalar) -> None:
         log_alpha = self.log_alpha.clone().requires_grad_()
         loss = -(log_alpha * (log_pi + self.target_entropy)).mean()
         self.alpha_flat.gradient.copy_(torch.autograd.grad(loss, log_alpha)[0])
-        self.alpha_optimiser.step(self.lr(self.config.lr_alpha))
+        self.alpha_optimiser.step(lr)
 
 
 def quantile_huber(z: Tensor, target: Tensor, tau: Tensor) -> Tensor:
@@ -128,7 +130,7 @@ def sample(head: Tensor, noise: Tensor, log_std_max: float) -> tuple[Tensor, Ten
 
 
 def descend(
-    loss: Tensor, network: nn.Module, flat: FlatParameters, optimiser: FlatOptimiser, lr: float, clip: float | None
+    loss: Tensor, network: nn.Module, flat: FlatParameters, optimiser: FlatOptimiser, lr: Scalar, clip: float | None
 ) -> Tensor:
     """Move one network's parameters down the gradient of ``loss``; return the gradient's norm before it was clipped (0-d)."""
     flat.zero()

@@ -1,4 +1,4 @@
-"""The quantile Huber loss and its exact gradient, without a tensor of every (quantile, target) pair.
+"""The quantile Huber loss and its exact gradient.
 
 For a prediction ``z`` at level ``tau`` and targets ``y_1 … y_M`` the loss (Dabney et al. 2018, eq. 10; Kuznetsov et al.
 2020, eq. 8, Huber width 1) is ``mean_j |tau - 1[y_j < z]| * huber(y_j - z)``. With ``d_j = z - y_j`` its derivative is
@@ -6,9 +6,9 @@ For a prediction ``z`` at level ``tau`` and targets ``y_1 … y_M`` the loss (Da
     ``((1 - tau) * P - tau * N) / M``,  ``P = sum_j clip(d_j, 0, 1)``,  ``N = sum_j clip(-d_j, 0, 1)``.
 
 ``P`` and ``N`` are piecewise linear in ``z`` with knots at the targets, so with sorted targets they follow exactly from
-prefix sums at three ranks (of ``z - 1``, ``z`` and ``z + 1``): O(log M) a prediction, which suits a GPU. On a CPU a
-binary search mispredicts its branches, and streaming over the targets in blocks that stay in the cache is faster; both
-are exact, and ``best_method`` picks one.
+prefix sums at three ranks (of ``z - 1``, ``z`` and ``z + 1``): O(log M) a prediction. On a CPU a binary search mispredicts its
+branches, and streaming over the targets in blocks that stay in the cache is faster. On a GPU every step has a price, and few
+steps over a tensor of all pairs cost the least while that is small. All are exact, and ``best_method`` picks one.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from torch import Tensor
 
 BLOCK_BYTES = 1_000_000
 """Scratch of the streaming form: small enough for the cache."""
+MOST_PAIRS = 1 << 24
+"""Pairs that may lie in memory at once, 64 MB of them; four times what two critics of 25 quantiles need for a batch of 2048."""
 
 
 def midpoints(quantiles: int, dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu") -> Tensor:
@@ -35,9 +37,11 @@ def sort_rows(x: Tensor) -> Tensor:
     return x.sort(1).values
 
 
-def best_method(z: Tensor) -> str:
-    """Return ``stream`` for the CPU and ``prefix`` for anything else."""
-    return "stream" if z.device.type == "cpu" else "prefix"
+def best_method(z: Tensor, targets: int) -> str:
+    """Return ``stream`` for the CPU; elsewhere ``pairs``, or ``prefix`` where there are too many of them."""
+    if z.device.type == "cpu":
+        return "stream"
+    return "pairs" if z.numel() * targets <= MOST_PAIRS else "prefix"
 
 
 def quantile_huber(
@@ -49,8 +53,10 @@ def quantile_huber(
     ``weight`` (B,): factor for each row. The loss is the mean over critics, rows, quantiles and targets (as in
     sb3-contrib and the paper's code).
     """
-    sums = {"stream": _stream, "prefix": _prefix}[method or best_method(z)]
-    above, below, pairs = sums(z, targets, want_loss)
+    method = method or best_method(z, targets.shape[1])
+    if method == "pairs":
+        return _pairs(z, targets, tau, weight, want_loss)
+    above, below, pairs = {"stream": _stream, "prefix": _prefix}[method](z, targets, want_loss)
     scale = 1.0 / (targets.shape[1] * z.numel())
     # (1 - tau) P - tau N, in place on P
     gradient = above.sub_(torch.add(above, below).mul_(tau)).mul_(scale)
@@ -79,6 +85,25 @@ def squared_error(
     if weight is not None:
         gradient.mul_(weight[:, None])
     return ((gradient * error).sum() * 0.5 if want_loss else None), gradient
+
+
+def _pairs(
+    z: Tensor, targets: Tensor, tau: Tensor, weight: Tensor | None, want_loss: bool
+) -> tuple[Tensor | None, Tensor]:
+    """Take every pair by itself. With ``c = clip(d, -1, 1)`` a pair's slope is ``c / 2 + (1/2 - tau) |c|``."""
+    scale = 1.0 / (targets.shape[1] * z.numel())
+    d = z[..., None] - targets[:, None]  # (E, B, N, M)
+    loss = None
+    if want_loss:
+        c = d.clamp(-1.0, 1.0)
+        each = (c * (d - 0.5 * c) * torch.where(d > 0, 1.0 - tau[:, None], tau[:, None])).sum(-1)
+        loss = (each if weight is None else each * weight[:, None]).sum() * scale
+    c = d.clamp_(-1.0, 1.0)
+    sizes = torch.linalg.vector_norm(c, 1, -1)
+    gradient = c.sum(-1).add_(sizes).addcmul_(sizes, tau, value=-2.0).mul_(0.5 * scale)
+    if weight is not None:
+        gradient.mul_(weight[:, None])
+    return loss, gradient
 
 
 _local = threading.local()

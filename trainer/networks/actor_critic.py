@@ -5,6 +5,7 @@ Every network body maps (B, I), or (E, B, I), to (E, B, O) for E members at once
 
 from __future__ import annotations
 
+import copy
 import math
 
 import torch
@@ -24,6 +25,7 @@ Ensemble = MlpEnsemble | GraphEnsemble | EncodedEnsemble
 
 LOG_STD_MIN, LOG_STD_MAX = -20.0, 2.0
 """Bounds of the log standard deviation before the tanh (Haarnoja et al. 2018, code)."""
+_tanh_backward, _hardtanh_backward = torch.ops.aten.tanh_backward, torch.ops.aten.hardtanh_backward
 _HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
 _LOG_2 = math.log(2.0)
 
@@ -42,33 +44,41 @@ def remember(network: Actor | Critics) -> Memory | None:
 class Squash:
     """``a = tanh(mean + std * noise)`` and its log-density, from ``head`` (B, 2A) = mean and log std side by side.
 
-    The density is exact: ``log(1 - tanh(u)^2) = 2 (log 2 - u - softplus(-2u))``. ``back`` has the derivative in closed
+    The density is exact: ``log(1 - tanh(u)^2) = 2 (log 2 - log(e^u + e^-u))``. ``back`` has the derivative in closed
     form: with ``t = 1 - a^2``, ``da/du = t`` and ``dlogp/du = 2a``; the noise's own term does not depend on the head, and
     log std enters by ``-log std`` and by ``u``.
     """
 
     def __init__(self, head: Tensor, noise: Tensor, log_std_max: float = LOG_STD_MAX) -> None:
-        mean, raw = head.chunk(2, -1)
-        log_std = raw.clamp(LOG_STD_MIN, log_std_max)
-        self.inside, self.above = raw == log_std, raw > log_std
+        mean, self.raw = head.chunk(2, -1)
+        self.log_std_max = log_std_max
+        log_std = self.raw.clamp(LOG_STD_MIN, log_std_max)
         self.spread = log_std.exp().mul_(noise)
         u = mean + self.spread
         self.action = u.tanh()
         """(B, A)"""
-        terms = nn.functional.softplus(u * -2.0).add_(u).mul_(2.0)  # 2 log 2 - log(1 - a^2)
-        terms.sub_(log_std).addcmul_(noise, noise, value=-0.5)
-        self.log_density = terms.sum(-1).sub_(head.shape[-1] // 2 * (_HALF_LOG_2PI + 2 * _LOG_2))
+        terms = log_std.sub_(torch.logaddexp(u, -u), alpha=2).addcmul_(noise, noise, value=0.5)
+        self.log_density = torch.rsub(terms.sum(-1), -(head.shape[-1] // 2) * (_HALF_LOG_2PI + 2 * _LOG_2))
         """(B,)"""
 
-    def back(self, g_action: Tensor, g_density: Tensor | float) -> Tensor:
-        """Return dL/dhead (B, 2A) from dL/da (B, A) and dL/dlogp ((B, 1) or a number for all)."""
-        a = self.action
-        g_u = torch.addcmul(g_action, g_action * a, a, value=-1)
-        g_u.add_(a * (g_density * 2.0))
-        g_s = (g_u * self.spread).sub_(g_density)
+    def first(self, rows: int) -> Squash:
+        """Return the same of the first ``rows`` alone."""
+        part = copy.copy(self)
+        for name, value in vars(self).items():
+            setattr(part, name, value[:rows] if isinstance(value, Tensor) else value)
+        return part
+
+    def back(self, g_action: Tensor, g_density: Tensor) -> Tensor:
+        """Return dL/dhead (B, 2A) from dL/da (B, A) and dL/dlogp (0-d, the same for all)."""
+        a, size = self.action, self.action.shape[-1]
+        result = g_action.new_empty(len(a), 2 * size)
+        g_u, g_s = result[:, :size], result[:, size:]
+        _tanh_backward.grad_input(g_action, a, grad_input=g_u).addcmul_(a, g_density, value=2)
+        torch.mul(g_u, self.spread, out=g_s).sub_(g_density)
         # A spread beyond its bound is not led farther out, but may come back in.
-        g_s = torch.where(self.above, g_s.clamp_min(0.0), g_s.mul_(self.inside))
-        return torch.cat((g_u, g_s), -1)
+        inside = _hardtanh_backward(g_s, self.raw, LOG_STD_MIN, self.log_std_max)
+        torch.where(self.raw > self.log_std_max, g_s.clamp_min(0.0), inside, out=g_s)
+        return result
 
 
 class Actor(nn.Module):

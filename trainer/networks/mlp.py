@@ -136,8 +136,8 @@ class MlpTape(Tape):
         """See ``Tape.out``. Worked out when first asked for: the actor's step needs only its slope."""
         if self._out is None:
             p, last = self.p, self.net.layers
-            # The few outputs as rows, the batch as columns: on a CPU a product that is narrow costs up to four times as much.
             bias, weight = p[f"bias{last}"].detach(), p[f"weight{last}"].detach()
+            # The few outputs as rows, the batch as columns: on a CPU a product that is narrow costs up to four times as much.
             flipped = torch.baddbmm(bias.transpose(1, 2), weight.transpose(1, 2), self.h.transpose(1, 2))
             self._out = flipped.transpose(1, 2)
         return self._out
@@ -154,43 +154,67 @@ class MlpTape(Tape):
         self.saved = []
 
     @torch.no_grad()
-    def back(self, gradient: Tensor, *, inputs: bool = False, parameters: bool = True) -> Tensor | None:
-        """See ``Tape.back``."""
-        net, p, last = self.net, self.p, self.net.layers
+    def back(
+        self, gradient: Tensor, *, inputs: bool = False, parameters: bool = True, replace: bool = False
+    ) -> Tensor | None:
+        """See ``Tape.back``; ``replace``: the ``.grad`` are written anew, whatever was in them.
+
+        ``gradient`` may be that of the first rows alone: the others then have no part in the loss.
+        """
+        net, p, last, rows = self.net, self.p, self.net.layers, slice(gradient.shape[1])
+        h = self.h[:, rows]
         if parameters:
             weight, bias = p[f"weight{last}"].grad, p[f"bias{last}"].grad
-            flipped = net.take((weight.shape[0], weight.shape[2], weight.shape[1]), gradient)  # type: ignore[union-attr]
-            torch.bmm(gradient.transpose(1, 2), self.h, out=flipped)  # as in ``out``
-            weight.add_(flipped.transpose(1, 2))  # type: ignore[union-attr]
-            bias.add_(gradient.sum(1, keepdim=True))  # type: ignore[union-attr]
-            net.give(flipped)
-        g = net.take(tuple(self.h.shape), self.h)
+            assert weight is not None
+            assert bias is not None
+            if replace and h.device.type != "cpu":
+                torch.bmm(h.transpose(1, 2), gradient, out=weight)
+            else:
+                flipped = net.take((weight.shape[0], weight.shape[2], weight.shape[1]), gradient)
+                torch.bmm(gradient.transpose(1, 2), h, out=flipped)  # as in ``out``
+                (weight.copy_ if replace else weight.add_)(flipped.transpose(1, 2))
+                net.give(flipped)
+            self._put_rows(bias, gradient, replace)
+        g = net.take(tuple(h.shape), h)
         torch.bmm(gradient, p[f"weight{last}"].transpose(1, 2), out=g)
-        g = _relu_backward.grad_input(g, self.h, 0, grad_input=g)
-        return self._down(g, slice(None) if inputs else None, parameters)
+        g = _relu_backward.grad_input(g, h, 0, grad_input=g)
+        return self._down(g, slice(None) if inputs else None, parameters, replace)
+
+    @staticmethod
+    def _put_rows(grad: Tensor, g: Tensor, replace: bool) -> None:
+        """Put the sum over the rows of ``g`` (E, B, H) into ``grad`` (E, 1, H)."""
+        if replace:
+            torch.sum(g, 1, keepdim=True, out=grad)
+        else:
+            grad.add_(g.sum(1, keepdim=True))
 
     @torch.no_grad()
     def slope(self, value: float, columns: slice) -> Tensor:
         """See ``Tape.slope``. Every row sends the same down into the last hidden layer: the sum of a unit's weights."""
-        same = self.p[f"weight{self.net.layers}"].sum(2).mul_(value).unsqueeze(1)
+        same = self.p[f"weight{self.net.layers}"].sum(2).unsqueeze(1)
         g = self.net.take(tuple(self.h.shape), self.h)
         g = _relu_backward.grad_input(same.expand_as(self.h), self.h, 0, grad_input=g)
-        result = self._down(g, columns, False)
+        result = self._down(g, columns, False, False, value)
         assert result is not None
         return result
 
-    def _down(self, g: Tensor, columns: slice | None, parameters: bool) -> Tensor | None:
-        """Go on from ``g``, dL/d(last hidden layer) before its ReLU, down to ``columns`` of the inputs (None: not wanted)."""
-        net, p = self.net, self.p
+    def _down(
+        self, g: Tensor, columns: slice | None, parameters: bool, replace: bool, factor: float = 1.0
+    ) -> Tensor | None:
+        """Go on from ``g``, dL/d(last hidden layer) before its ReLU, down to ``columns`` of the inputs (None: not wanted).
+
+        ``factor``: what those are multiplied by.
+        """
+        net, p, rows = self.net, self.p, slice(g.shape[1])
         for i in range(net.layers - 1, -1, -1):
-            h, *norm = self.saved[i]
+            h, *norm = (part[:, rows] for part in self.saved[i])
             if net.layer_norm:
                 linear, unit, mean, rstd = norm
                 gain, before = p[f"gain{i}"], g
                 if parameters:
-                    p[f"shift{i}"].grad.add_(g.sum(1, keepdim=True))  # type: ignore[union-attr]
+                    self._put_rows(p[f"shift{i}"].grad, g, replace)  # type: ignore[arg-type]
                     scaled = net.take(tuple(g.shape), g)
-                    gain.grad.add_(torch.mul(g, unit, out=scaled).sum(1, keepdim=True))  # type: ignore[union-attr]
+                    self._put_rows(gain.grad, torch.mul(g, unit, out=scaled), replace)  # type: ignore[arg-type]
                     net.give(scaled)
                 g.mul_(gain)
                 g = _layer_norm_backward(g, linear, linear.shape[-1:], mean, rstd, None, None, [True, False, False])[0]
@@ -198,8 +222,8 @@ class MlpTape(Tape):
             weight = p[f"weight{i}"]
             if parameters:
                 # Straight into the gradient: no temporary, no copy.
-                weight.grad.baddbmm_(h.transpose(1, 2), g)  # type: ignore[union-attr]
-                p[f"bias{i}"].grad.add_(g.sum(1, keepdim=True))  # type: ignore[union-attr]
+                weight.grad.baddbmm_(h.transpose(1, 2), g, beta=0 if replace else 1)  # type: ignore[union-attr]
+                self._put_rows(p[f"bias{i}"].grad, g, replace)  # type: ignore[arg-type]
             if i:
                 below = net.take(tuple(h.shape), h)
                 torch.bmm(g, weight.transpose(1, 2), out=below)
@@ -208,7 +232,8 @@ class MlpTape(Tape):
                 g = _relu_backward.grad_input(below, h, 0, grad_input=below)
         result = None
         if columns is not None:
-            result = torch.bmm(g, p["weight0"][:, columns].transpose(1, 2))
+            weight = p["weight0"][:, columns].transpose(1, 2)
+            result = g.new_empty((*g.shape[:2], weight.shape[2])).baddbmm_(g, weight, beta=0, alpha=factor)
             if self.shared:
                 result = result.sum(0)
         if not net.layer_norm:

@@ -13,12 +13,19 @@ class OnlineRows:
     def __init__(self) -> None:
         self._array = np.empty(16_384, np.int64)
         self.count = 0
+        self.drops = 0
+        """How often rows were taken out; between two times they only become more."""
         self._tensor = torch.from_numpy(self._array)
 
     @property
     def rows(self) -> np.ndarray:
         """The row numbers (count,), oldest first."""
         return self._array[: self.count]
+
+    @property
+    def room(self) -> int:
+        """For how many row numbers there is memory."""
+        return len(self._array)
 
     def add(self, rows: np.ndarray) -> None:
         """Let these be drawn from now on."""
@@ -33,17 +40,16 @@ class OnlineRows:
         """Take out the rows that are true in ``leaves`` (R,)."""
         left = self.rows[~leaves[self.rows]]
         self._array[: len(left)] = left
-        self.count = len(left)
+        self.count, self.drops = len(left), self.drops + 1
 
     def draw(
-        self, shape: tuple[int, int], generator: torch.Generator | None, recent_fraction: float, recent_steps: int
+        self, shape: tuple[int, int], generator: torch.Generator | None, fresh: int, newest: int
     ) -> Tensor:
-        """Return row numbers, int64 of ``shape`` (C, N): of each N, ``recent_fraction`` from the newest ``recent_steps``."""
+        """Return row numbers, int64 of ``shape`` (C, N): of each N, ``fresh`` from the ``newest`` rows alone."""
         # 2^53 steps of resolution: no visible bias at ten million rows.
         u = torch.rand(shape, generator=generator, dtype=torch.float64)
-        fresh = round(shape[1] * recent_fraction)
-        at = u.mul_(self.count).to(torch.int64)
-        if fresh and self.count > recent_steps:
-            newest = u[:, :fresh].mul_(recent_steps / self.count).to(torch.int64)
-            at[:, :fresh] = newest + (self.count - recent_steps)
+        u[:, :fresh].mul_(newest)
+        u[:, fresh:].mul_(self.count)
+        at = u.to(torch.int64)
+        at[:, :fresh].add_(self.count - newest)
         return self._tensor[at]

@@ -272,11 +272,16 @@ class Replay:
         """Return ``count`` batches drawn at once, each with its own share of demos (first online rows, then demos)."""
         if self.chains is not None:
             return self._sample_sequences(count, batch_size, generator)
-        demos = self.demo_count(batch_size, generator)
+        demos = self.drawn_now(count, batch_size, generator)
         online = batch_size - demos
+        return self.table.batches(self.draw_rows(count, online, demos, generator), online)
+
+    def drawn_now(self, count: int, batch_size: int, generator: torch.Generator | None = None) -> int:
+        """Note that so many batches are drawn; return how many demos are in each."""
+        demos = self.demo_count(batch_size, generator)
         self.drawn += count * batch_size
         self.drawn_demo += count * demos
-        return self.table.batches(self.draw_rows(count, online, demos, generator), online)
+        return demos
 
     def _sample_sequences(self, count: int, batch_size: int, generator: torch.Generator | None) -> list[Batch]:
         """Return ``count`` batches of ``batch_size`` / ``sequence`` sequences each, first online ones, then demos."""
@@ -296,6 +301,15 @@ class Replay:
         drives = (e for e in map(self._episodes.__getitem__, reversed(self._order)) if self._is_online(e))
         return max(self.config.recent_steps, sum(e.ready for e in islice(drives, self.config.recent_drives)))
 
+    def fresh(self, online: int) -> tuple[int, int]:
+        """Return how many of so many online rows are drawn from the newest alone, and how many these are."""
+        newest = self._newest_steps()
+        return (round(online * self.config.recent_fraction), newest) if self.online.count > newest else (0, self.online.count)
+
+    def takeover_floor(self, demos: int, batch_size: int, length: int = 1) -> int:
+        """Return how many of so many ``demos`` of a batch come from takeovers whatever else is a demo."""
+        return takeover_floor(self.config, self.demo.kinds.get("takeover", 0), demos, batch_size, length)
+
     def draw_rows(
         self, count: int, online: int, demos: int, generator: torch.Generator | None = None, length: int = 1
     ) -> torch.Tensor:
@@ -305,10 +319,9 @@ class Replay:
         """
         if online and not self.online.count:
             raise ValueError("there is nothing to draw from yet")
-        c, parts = self.config, []
+        parts = []
         if online:
-            parts.append(self.online.draw((count, online), generator, c.recent_fraction, self._newest_steps()))
+            parts.append(self.online.draw((count, online), generator, *self.fresh(online)))
         if demos:
-            floor = takeover_floor(c, self.demo.kinds.get("takeover", 0), demos, online + demos, length)
-            parts.append(self.demo.draw((count, demos), generator, floor))
+            parts.append(self.demo.draw((count, demos), generator, self.takeover_floor(demos, online + demos, length)))
         return torch.cat(parts, 1) if len(parts) > 1 else parts[0]

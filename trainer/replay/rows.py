@@ -176,12 +176,17 @@ class RowTable:
         """Return the executed actions (n, A) of rows (n,)."""
         return self.values.index_select(0, rows)[:, self.action]
 
-    def batches(self, rows: torch.Tensor, online: int) -> list[Batch]:
+    def follow(self) -> None:
+        """Bring what has changed to the device that batches go to."""
+        if self.device_copy is not None:
+            self.device_copy.catch_up(self.values, self._next_tensor)
+
+    def batches(self, rows: torch.Tensor, online: int | torch.Tensor) -> list[Batch]:
         """Return a batch for each of ``rows`` (C, B), the first ``online`` of each drawn for the online half."""
         count, size = rows.shape
         rows = rows.view(-1)
         if self.device_copy is not None:
-            self.device_copy.catch_up(self.values, self._next_tensor)
+            self.follow()
             data, following = self.device_copy.read(rows)
         else:
             data = self.values.index_select(0, rows).to(self.device)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -73,6 +74,19 @@ def balanced(parts: Sequence[Part], least: float) -> list[Part]:
     return [(kind, weight * factor if half.get(kind, kind) == small else weight, rows) for kind, weight, rows in parts]
 
 
+class Stretched(NamedTuple):
+    """How uniform u in [0, 1) becomes weight: ``u * takeovers`` in the first ``floor`` of a batch's demos.
+
+    In the others ``begin + leaky_relu((u - share) * stretch, slope)``.
+    """
+
+    floor: int
+    share: float
+    stretch: float
+    slope: float
+    begin: float
+
+
 class DemoTable:
     """Stretches of rows, each with a weight for each of its rows: a stretch is drawn by weight times length.
 
@@ -83,11 +97,13 @@ class DemoTable:
         self.rows = 0
         self.kinds: dict[str, int] = {}
         """Rows of each kind of segment."""
+        self.built = 0
+        """How often it was built anew."""
         self.rebuild([])
 
     def rebuild(self, parts: Sequence[Part]) -> None:
         """Replace all stretches by (kind, weight of a row, rows)."""
-        self.kinds = {}
+        self.kinds, self.built = {}, self.built + 1
         parts = sorted(parts, key=lambda part: part[0] != "takeover")
         for kind, _, rows in parts:
             self.kinds[kind] = self.kinds.get(kind, 0) + len(rows)
@@ -98,12 +114,12 @@ class DemoTable:
         self.slots = torch.from_numpy(np.concatenate([r for _, _, r in parts]) if parts else np.empty(0, np.int64))
         upper = np.cumsum(lengths * weights)
         of_takeovers = sum(kind == "takeover" for kind, _, _ in parts)
-        self._takeovers = float(upper[of_takeovers - 1]) if of_takeovers else 0.0
-        self._upper = torch.from_numpy(upper)
-        self._lower = torch.from_numpy(upper - lengths * weights)
-        self._weights = torch.from_numpy(weights)
-        self._starts = torch.from_numpy(np.cumsum(lengths) - lengths)
-        self._lengths = torch.from_numpy(lengths)
+        self.takeovers = float(upper[of_takeovers - 1]) if of_takeovers else 0.0
+        self.upper = torch.from_numpy(upper)
+        self.lower = torch.from_numpy(upper - lengths * weights)
+        self.weights = torch.from_numpy(weights)
+        self.starts = torch.from_numpy(np.cumsum(lengths) - lengths)
+        self.lengths = torch.from_numpy(lengths)
 
     def draw(self, shape: tuple[int, int], generator: torch.Generator | None = None, floor: int = 0) -> Tensor:
         """Return row numbers, int64 of ``shape`` (C, D); the first ``floor`` of each D are of takeovers.
@@ -112,17 +128,21 @@ class DemoTable:
         nothing on average.
         """
         u = torch.rand(shape, generator=generator, dtype=torch.float64)
-        others = self._total - self._takeovers
-        if floor and self._takeovers and others:
-            u[:, :floor].mul_(self._takeovers)
-            share = max(0.0, shape[1] * self._takeovers / self._total - floor) / max(1, shape[1] - floor)
-            # Of the rest, ``share`` are takeovers too: below 0 for these and above for all others, each stretched to its weight.
-            rest = u[:, floor:].sub_(share).mul_(others / (1.0 - share))
-            slope = self._takeovers / others * (1.0 - share) / share if share else 0.0
-            torch.nn.functional.leaky_relu_(rest, slope).add_(self._takeovers)
-        else:
-            u.mul_(self._total)
-        which = torch.searchsorted(self._upper, u, right=True).clamp_(max=len(self._weights) - 1)
-        offset = ((u - self._lower[which]) / self._weights[which]).to(torch.int64)
-        offset = torch.minimum(offset.clamp_(min=0), self._lengths[which] - 1)
-        return self.slots[self._starts[which] + offset]
+        s = self.stretched(shape[1], floor)
+        u[:, : s.floor].mul_(self.takeovers)
+        rest = u[:, s.floor :].sub_(s.share).mul_(s.stretch)
+        torch.nn.functional.leaky_relu_(rest, s.slope).add_(s.begin)
+        which = torch.searchsorted(self.upper, u, right=True).clamp_(max=len(self.weights) - 1)
+        offset = ((u - self.lower[which]) / self.weights[which]).to(torch.int64)
+        offset = torch.minimum(offset.clamp_(min=0), self.lengths[which] - 1)
+        return self.slots[self.starts[which] + offset]
+
+    def stretched(self, demos: int, floor: int) -> Stretched:
+        """Return how so many demos of a batch are drawn, ``floor`` of them from takeovers."""
+        others = self._total - self.takeovers
+        if not (floor and self.takeovers and others):
+            return Stretched(0, 0.0, self._total, 1.0, 0.0)
+        share = max(0.0, demos * self.takeovers / self._total - floor) / max(1, demos - floor)
+        # Of the rest, ``share`` are takeovers too: below 0 for these and above for all others, each stretched to its weight.
+        slope = self.takeovers / others * (1.0 - share) / share if share else 0.0
+        return Stretched(floor, share, others / (1.0 - share), slope, self.takeovers)

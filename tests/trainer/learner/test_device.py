@@ -2,13 +2,12 @@
 
 import dataclasses
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from tests.support.batches import ACT, OBS, TINY, random_batch, random_episode
+from tests.support.operations import NeverWait
 from tests.trainer.replay.test_replay import pieces, with_takeover
 from trainer.config import PLAIN
 from trainer.learner.quantile import quantile_huber
@@ -17,26 +16,11 @@ from trainer.presets import PRESETS
 from trainer.replay.device_copy import DeviceCopy
 from trainer.replay.replay import Replay
 
-WAITING = {"_local_scalar_dense", "nonzero", "masked_select", "equal", "is_nonzero", "unique_dim", "_unique2"}
-
-
-class NeverWait(TorchDispatchMode):
-    """Fails on every operation that needs a value of a tensor on the processor."""
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        name = func._schema.name.split("::")[1]
-        assert name not in WAITING, f"{name} waits for the device"
-        if name in ("index", "index_put_"):
-            for index in args[1]:
-                assert index is None or index.dtype != torch.bool, "a mask's count is waited for"
-        return func(*args, **(kwargs or {}))
-
-
 @pytest.fixture
 def elsewhere(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Take the ways that are taken on a GPU, and no way to a tensor's values."""
     monkeypatch.setattr("trainer.learner.tqc.sort_rows", lambda x: x.sort(1).values)
-    monkeypatch.setattr("trainer.learner.quantile.best_method", lambda z: "prefix")
+    monkeypatch.setattr("trainer.learner.quantile.best_method", lambda z, targets: "pairs")
 
     def wait(*args: object) -> None:
         raise AssertionError("a value is waited for")

@@ -12,7 +12,7 @@ def plain(z: torch.Tensor, y: torch.Tensor, tau: torch.Tensor, weight: torch.Ten
     return (each if weight is None else each * weight).mean()
 
 
-@pytest.mark.parametrize("method", ["stream", "prefix"])
+@pytest.mark.parametrize("method", ["stream", "prefix", "pairs"])
 @settings(max_examples=60, deadline=None)
 @given(
     seed=st.integers(0, 10**6),
@@ -47,7 +47,7 @@ def test_loss_and_gradient_are_those_of_the_plain_form(
     torch.testing.assert_close(ours, gradient, rtol=1e-9, atol=1e-12)
 
 
-@pytest.mark.parametrize("method", ["stream", "prefix"])
+@pytest.mark.parametrize("method", ["stream", "prefix", "pairs"])
 def test_targets_exactly_on_a_prediction_and_on_the_knots(method: str) -> None:
     z = torch.tensor([[[0.0, 1.0, 2.0]]], dtype=torch.float64, requires_grad=True)
     y = torch.tensor([[-1.0, 0.0, 1.0, 1.0, 2.0, 3.0]], dtype=torch.float64)
@@ -61,6 +61,6 @@ def test_single_precision_keeps_its_digits_far_from_zero() -> None:
     y = (torch.randn(64, 46) * 5 + 100).sort(1).values
     tau = midpoints(25)
     exact = quantile_huber(z.double(), y.double(), tau.double())[1].float()
-    for method in ("stream", "prefix"):
+    for method in ("stream", "prefix", "pairs"):
         ours = quantile_huber(z, y, tau, method=method)[1]
         assert float((ours - exact).abs().max()) < 2e-5 * float(exact.abs().max())

@@ -29,8 +29,9 @@ def test_loss_and_full_updates_agree(learn_alpha: bool) -> None:
     ours = TQC(OBS, ACT, config)
     copy_weights(ours, other)
 
-    def noise(batch: Batch) -> torch.Tensor:
-        return torch.normal(torch.zeros(len(batch), ACT), torch.ones(len(batch), ACT))
+    def noise(batch: Batch, times: int = 1) -> torch.Tensor:
+        zeros, ones = torch.zeros(len(batch), ACT), torch.ones(len(batch), ACT)
+        return torch.cat([torch.normal(zeros, ones) for _ in range(times)])
 
     ours._noise = noise  # type: ignore[method-assign]
     for step in range(3):

@@ -115,7 +115,7 @@ def test_units_are_left_and_taken_up_again_without_a_change_of_what_is_known() -
     again = TQC(OBS, ACT, SCALED)
     again.load(without.tensors(), without.numbers())
     before = again.critics(batch.pair)
-    again._note_rewards(paying(8, 100.0), True)
+    again._note_rewards(paying(8, 100.0), 1.0, True)
     assert float(again.reward_unit) > 8.0, "by what is paid now, however many updates were done before"
     torch.testing.assert_close(again.critics(batch.pair) * again.reward_unit, before, rtol=1e-3, atol=1e-3)
 

@@ -76,11 +76,11 @@ def test_log_std_is_held_and_may_only_come_back_in() -> None:
     head, noise, one = torch.tensor([[0.0, 5.0]]), torch.tensor([[0.1]]), torch.ones(1, 1)
     squash = Squash(head, noise)
     assert float(squash.action) == pytest.approx(math.tanh(0.1 * math.exp(2)))
-    assert float(squash.back(-one, 1.0)[0, 1]) == 0  # would go farther out
-    assert float(squash.back(one, 1.0)[0, 1]) > 0
+    assert float(squash.back(-one, one[0, 0])[0, 1]) == 0  # would go farther out
+    assert float(squash.back(one, one[0, 0])[0, 1]) > 0
     narrow = Squash(head, noise, -1.0)
     assert float(narrow.action) == pytest.approx(math.tanh(0.1 * math.exp(-1)))
-    assert float(Squash(torch.tensor([[0.0, -30.0]]), noise).back(one, -1.0)[0, 1]) == 0
+    assert float(Squash(torch.tensor([[0.0, -30.0]]), noise).back(one, -one[0, 0])[0, 1]) == 0
 
 
 def test_flat_adam_is_torch_adam() -> None:
