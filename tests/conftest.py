@@ -80,10 +80,16 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     def in_real_time(file: str) -> set[str]:
         return _marked_realtime((config.rootpath / file).read_text(encoding="utf-8"))
 
+    @functools.cache
+    def looks_through_the_source(file: str) -> bool:
+        """Whether a test reads what another one has read and parsed already, where both run in one process."""
+        text = (config.rootpath / file).read_text(encoding="utf-8")
+        return "from tests.support.source import" in text or "from tests.support.advice import" in text
+
     def group(nodeid: str) -> str:
         file, *names = nodeid.partition("[")[0].split("::")
         if not in_real_time(file) & {"", *names}:
-            return file
+            return "the packages' source" if looks_through_the_source(file) else file
         return "games in real time" if file.startswith("tests/hitl/games/") else "others in real time"
 
     class Grouped(LoadScopeScheduling):

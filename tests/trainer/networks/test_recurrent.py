@@ -24,7 +24,7 @@ RECALL = PLAIN.with_values(
     lr_actor=3e-3, lr_critic=6e-3, alpha=0.02, gamma=0.9, n_step=2, polyak=0.9, metrics_every=1000,
 )  # fmt: skip
 """No sequence of three learned steps holds both the cue and the moment at which it is asked for."""
-RECALLED = 140  # updates after which the cue is recalled
+RECALLED = 190  # updates after which the cue is recalled
 
 
 def recall_learner(updates: int, **changes: object) -> TQC:
