@@ -176,8 +176,8 @@ class TestGame:
 
     def test_after_a_finish_the_pop_up_is_closed_before_the_restart(self, stand_in, game):
         game.restart(Start())
-        stand_in.finished = stand_in.pop_up = True
-        time.sleep(0.1)
+        stand_in.finish()
+        assert game.telemetry.wait(lambda frame: frame.finished, 5.0)
         assert game.state().finished
         game.restart(Start())
         assert not stand_in.pop_up
@@ -220,9 +220,8 @@ class TestGame:
         assert game.notices == []
 
     def test_a_game_that_does_not_restart_is_an_error(self, stand_in, game, monkeypatch):
-        monkeypatch.setattr(stand_in, "_restart", lambda s: None)
-        stand_in.input = (0.0, 0.0, 0.0)
-        stand_in.finished = True
+        stand_in.fault("no_restart", 60.0)
+        stand_in.finish()
         monkeypatch.setattr("hitl.games.trackmania.game.READY_S", 0.3)
         with pytest.raises(EnvironmentLost, match="does not restart"):
             game.restart(Start())
@@ -325,10 +324,9 @@ def test_a_line_is_recorded_by_driving_once(tmp_path, monkeypatch, capsys):
             """A person, who sees the true car and drives it with a pad of their own."""
             driver = ScriptedDriver(stand_in.track)
             while not (done.is_set() or stand_in.finished):
-                state = stand_in.game.state()
-                place = stand_in.track.line.locate(state.x, state.y, stand_in._place_s)
-                pedal, steer = driver.act(state, place)
-                stand_in.input = (max(pedal, 0.0), max(-pedal, 0.0), float(steer))
+                state, s = stand_in.where()
+                pedal, steer = driver.act(state, stand_in.track.line.locate(state.x, state.y, s))
+                stand_in.hear(max(pedal, 0.0), max(-pedal, 0.0), float(steer))
                 time.sleep(0.03)
 
         driver = threading.Thread(target=drive, daemon=True)
