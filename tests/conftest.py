@@ -26,6 +26,17 @@ if any(os.environ.get(name) for name in ("WINFS", "WINCLOCK", "WINCP", "WINVENV"
     import windows_rules
 
     windows_rules.install()
+LONGEST_S = {
+    "tests/hitl/demo/test_demo.py": 12.0,
+    "tests/benchmarks/test_ceiling.py": 9.0,
+    "tests/trainer/diagnosis/test_drives.py": 8.0,
+    "tests/hitl/test_processes_anywhere.py": 8.0,
+    "tests/trainer/daemon/test_resume.py": 8.0,
+    "tests/trainer/diagnosis/test_trained.py": 7.0,
+    "tests/takeover_ui/report/test_report.py": 5.0,
+    "tests/trainer/daemon/test_laps_first.py": 5.0,
+}
+"""What takes longest, for a checkout in which no run has noted anything: begun last, it would be waited for at the end."""
 SLOW_S = 5.0  # s beyond which a test that is not `realtime` is named in the summary
 
 
@@ -97,14 +108,14 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
             return group(nodeid)
 
         def _assign_work_unit(self, node: Any) -> None:
-            self.workqueue.move_to_end(max(self.workqueue, key=length), last=False)
+            self.workqueue.move_to_end(max(self.workqueue, key=self._length), last=False)
             super()._assign_work_unit(node)
 
-    seconds = _seconds_noted(config)
+        def _length(self, scope: str) -> tuple[bool, float]:
+            files = {nodeid.partition("::")[0] for nodeid in self.workqueue[scope]}
+            return scope.endswith("in real time"), sum(seconds.get(file, 0.0) for file in files)
 
-    def length(scope: str) -> tuple[bool, float]:
-        return scope.endswith("in real time"), seconds.get(scope, 0.0)
-
+    seconds = LONGEST_S | _seconds_noted(config)
     return Grouped(config, log)
 
 

@@ -21,6 +21,8 @@ from hitl.games.trackmania.game import open_trackmania
 from hitl.games.trackmania.virtual_pad import VirtualPad
 from hitl.home import Home
 from hitl.pads.base import PadState
+from hitl.road.line import ReferenceLine
+from hitl.road.track import Track, lay_segments, load_track
 from hitl.session.setup import SessionSetup
 from hitl.session_options import SessionOptions
 from hitl.task.driving_task import TaskSettings
@@ -229,7 +231,7 @@ class TestGame:
 
 def test_a_whole_session_with_takeovers(home, stand_in):
     with SessionSetup(home, options(task=TaskSettings(max_seconds=7.0)), human=scripted) as rig:
-        rig.session.stop = lambda: rig.session._result.progress > 60
+        rig.session.stop = lambda: rig.session._result.progress > 40
         for _ in range(3):  # on a busy machine the game itself may be silent for too long
             results = [rig.session.episode("lap", seed=0)]
             rig.session.leaving = False
@@ -239,7 +241,7 @@ def test_a_whole_session_with_takeovers(home, stand_in):
         rig.session.stop = lambda: rig.session._result.human_steps > 15
         results.append(rig.session.episode("drive", seed=1))
         assert rig.lateness.missed <= 0.05 * rig.lateness.ticks  # the machine that tests run on may be busy
-    assert results[0].progress > 60
+    assert results[0].progress > 40
     assert results[0].human_steps == results[0].steps > 50
     assert results[1].steps > 0
     stored = rows(home, "SELECT env, hz FROM sessions")
@@ -313,8 +315,13 @@ def test_without_the_game_or_a_line_it_says_so_in_a_sentence(tmp_path, monkeypat
     assert not home.store_path.exists()
 
 
+SHORT = [{"straight": 50}, {"radius": 25, "angle": 80}, {"straight": 40}]
+
+
 def test_a_line_is_recorded_by_driving_once(tmp_path, monkeypatch, capsys):
-    with StandIn(layout=20) as stand_in:
+    points, corners = lay_segments("short", SHORT)
+    track = Track("short", ReferenceLine(points), 6.0, corners)
+    with StandIn(track, layout=20) as stand_in:
         home = Home(tmp_path / "home").create()
         (home.root / "settings.toml").write_text(f"[trackmania]\nport = {stand_in.port}\n")
         monkeypatch.setenv("STAND_IN_PORT", str(stand_in.port))
@@ -336,9 +343,7 @@ def test_a_line_is_recorded_by_driving_once(tmp_path, monkeypatch, capsys):
         driver.join()
     assert code == 0
     assert "The whole line" in capsys.readouterr().out
-    from hitl.road.track import load_track
-
-    recorded, true = load_track(home.line), stand_in_track()
+    recorded, true = load_track(home.line), stand_in_track(track)
     assert recorded.line.length == pytest.approx(true.line.length, rel=0.05)
     offsets = [abs(true.line.locate_anywhere(x, y).offset) for x, y in recorded.line.points[::5]]
     assert max(offsets) < true.half_width
