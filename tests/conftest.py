@@ -10,7 +10,7 @@ import importlib.util
 import os
 import shutil
 import sys
-from collections import Counter
+from collections import Counter, defaultdict
 from typing import Any
 
 import pytest
@@ -103,19 +103,21 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
             return "the packages' source" if looks_through_the_source(file) else file
         return "games in real time" if file.startswith("tests/hitl/games/") else "others in real time"
 
+    seconds, files = LONGEST_S | _seconds_noted(config), defaultdict[str, set[str]](set)
+
+    def length(scope: str) -> tuple[bool, float]:
+        return scope.endswith("in real time"), sum(seconds.get(file, 0.0) for file in files[scope])
+
     class Grouped(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            return group(nodeid)
+            scope = group(nodeid)
+            files[scope].add(nodeid.partition("::")[0])
+            return scope
 
         def _assign_work_unit(self, node: Any) -> None:
-            self.workqueue.move_to_end(max(self.workqueue, key=self._length), last=False)
+            self.workqueue.move_to_end(max(self.workqueue, key=length), last=False)
             super()._assign_work_unit(node)
 
-        def _length(self, scope: str) -> tuple[bool, float]:
-            files = {nodeid.partition("::")[0] for nodeid in self.workqueue[scope]}
-            return scope.endswith("in real time"), sum(seconds.get(file, 0.0) for file in files)
-
-    seconds = LONGEST_S | _seconds_noted(config)
     return Grouped(config, log)
 
 

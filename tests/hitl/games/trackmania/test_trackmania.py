@@ -101,17 +101,19 @@ class TestGame:
 
     def test_silence_is_an_error_within_three_ticks(self, stand_in, game):
         game.restart(Start())
-        stand_in.fault("silent", 1.0)
-        began = time.perf_counter()
+        stand_in.fault("silent", 60.0)
+        three_ticks = 3 / 20.0
 
         def look():
-            while time.perf_counter() - began < 2.0:
+            while True:
+                asked = time.perf_counter()
                 game.state()
+                assert asked - game.telemetry.newest().received <= three_ticks, "such an old state is none to drive by"
                 time.sleep(0.005)
 
         with pytest.raises(EnvironmentLost, match="silent"):
             look()
-        assert 0.1 < time.perf_counter() - began < 0.25
+        assert time.perf_counter() - game.telemetry.newest().received > three_ticks
 
     def test_a_moment_at_the_origin_is_not_believed(self, stand_in, game):
         game.restart(Start())
@@ -141,17 +143,20 @@ class TestGame:
             game.send(np.array([1.0, 0.0, 0.0], np.float32))
             time.sleep(0.05)
             game.state()
-        stand_in.fault("frozen", 2.0)
-
-        def look():
-            for _ in range(40):
-                time.sleep(0.05)
-                game.state()
+        stand_in.fault("frozen", 60.0)
 
         began = time.perf_counter()
+
+        def look():
+            while True:
+                time.sleep(0.05)
+                asked = time.perf_counter()
+                game.state()
+                assert asked - began < 1.5
+
         with pytest.raises(EnvironmentLost, match="does not move"):
             look()
-        assert 0.4 < time.perf_counter() - began < 1.5
+        assert time.perf_counter() - began > 0.4
 
     def test_few_pictures_a_second_are_told_once(self, stand_in, game, monkeypatch):
         monkeypatch.setattr(game.telemetry, "rate", lambda over_s: 24.0)
