@@ -10,7 +10,7 @@ import importlib.util
 import os
 import shutil
 import sys
-from collections import Counter
+from collections import Counter, defaultdict
 from typing import Any
 
 import pytest
@@ -26,6 +26,17 @@ if any(os.environ.get(name) for name in ("WINFS", "WINCLOCK", "WINCP", "WINVENV"
     import windows_rules
 
     windows_rules.install()
+LONGEST_S = {
+    "tests/hitl/demo/test_demo.py": 12.0,
+    "tests/benchmarks/test_ceiling.py": 9.0,
+    "tests/trainer/diagnosis/test_drives.py": 8.0,
+    "tests/hitl/test_processes_anywhere.py": 8.0,
+    "tests/trainer/daemon/test_resume.py": 8.0,
+    "tests/trainer/diagnosis/test_trained.py": 7.0,
+    "tests/takeover_ui/report/test_report.py": 5.0,
+    "tests/trainer/daemon/test_laps_first.py": 5.0,
+}
+"""What takes longest, for a checkout in which no run has noted anything: begun last, it would be waited for at the end."""
 SLOW_S = 5.0  # s beyond which a test that is not `realtime` is named in the summary
 
 
@@ -80,24 +91,32 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     def in_real_time(file: str) -> set[str]:
         return _marked_realtime((config.rootpath / file).read_text(encoding="utf-8"))
 
+    @functools.cache
+    def looks_through_the_source(file: str) -> bool:
+        """Whether a test reads what another one has read and parsed already, where both run in one process."""
+        text = (config.rootpath / file).read_text(encoding="utf-8")
+        return "from tests.support.source import" in text or "from tests.support.advice import" in text
+
     def group(nodeid: str) -> str:
         file, *names = nodeid.partition("[")[0].split("::")
         if not in_real_time(file) & {"", *names}:
-            return file
+            return "the packages' source" if looks_through_the_source(file) else file
         return "games in real time" if file.startswith("tests/hitl/games/") else "others in real time"
+
+    seconds, files = LONGEST_S | _seconds_noted(config), defaultdict[str, set[str]](set)
+
+    def length(scope: str) -> tuple[bool, float]:
+        return scope.endswith("in real time"), sum(seconds.get(file, 0.0) for file in files[scope])
 
     class Grouped(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            return group(nodeid)
+            scope = group(nodeid)
+            files[scope].add(nodeid.partition("::")[0])
+            return scope
 
         def _assign_work_unit(self, node: Any) -> None:
             self.workqueue.move_to_end(max(self.workqueue, key=length), last=False)
             super()._assign_work_unit(node)
-
-    seconds = _seconds_noted(config)
-
-    def length(scope: str) -> tuple[bool, float]:
-        return scope.endswith("in real time"), seconds.get(scope, 0.0)
 
     return Grouped(config, log)
 

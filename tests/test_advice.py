@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import ast
 import dataclasses
-import functools
 import re
 
 import pytest
@@ -22,13 +22,8 @@ OPTION = re.compile(r"(?<![\w/-])--[a-z][\w-]*")
 BENCHMARKS = "\n".join(p.read_text(encoding="utf-8") for p in (ROOT / "benchmarks").glob("*.py"))
 
 
-@functools.cache
-def all_texts() -> list[Text]:
-    return list(texts())
-
-
 def test_every_command_that_is_told_can_be_typed() -> None:
-    told = [a for text in all_texts() for a in advice(text)]
+    told = [a for text in texts() for a in advice(text)]
     assert len(told) > 200
     wrong = {f"{a.where}: {a.line!r}: {reason}" for a in told if (reason := refused(a)) is not None}
     assert not wrong, "\n".join(sorted(wrong))
@@ -80,7 +75,7 @@ def test_a_page_is_read_line_by_line_and_a_string_as_a_whole() -> None:
     assert list(dict.fromkeys(a.line for a in advice(Text("here", page, page=True)) if refused(a))) == [
         "hitl segments --csvv", "hitl import", "hitl plai --lap"
     ]  # fmt: skip
-    (line, text), *_ = strings('x = f"type `hitl play --{name}`"')
+    (line, text), *_ = strings(ast.parse('x = f"type `hitl play --{name}`"'))
     assert (line, text) == (1, f"type `hitl play --{HOLE}`")
     assert isinstance(parsed(["play", "--lap"]), argparse.Namespace)
 
@@ -89,7 +84,7 @@ def test_every_option_that_is_named_exists() -> None:
     options = {name: options_of(name) for name in COMMANDS}
     every = set().union(*options.values(), {"--debug", "--version", "--help"})
     wrong = []
-    for text in all_texts():
+    for text in texts():
         own = re.match(r"hitl/commands/(\w+)\.py", text.where)
         command = own and {"import_runs": "import"}.get(own[1], own[1])
         if text.where.startswith("takeover_ui/report"):  # what begins so there are variables of its style
@@ -105,7 +100,7 @@ def test_every_option_that_is_named_exists() -> None:
 def test_every_file_that_is_named_exists() -> None:
     rooms = "docs|benchmarks|tests|hitl|trainer|data|takeover_ui"
     path = re.compile(rf"(?<![\w/])(?:(?:{rooms})/[\w/-]+\.(?:md|py|toml|css|html)|test_\w+\.py)\b|\.ci/[\w-]+")
-    named = {(t.where, name) for t in all_texts() for name in path.findall(t.text)}
+    named = {(t.where, name) for t in texts() for name in path.findall(t.text)}
     assert len(named) > 100
     assert not {(where, name) for where, name in named if not (ROOT / name).exists()}
 
@@ -115,7 +110,7 @@ SETTINGS = {name: {f.name for f in dataclasses.fields(kind)} for name, kind in T
 
 def test_every_section_of_the_settings_that_is_named_exists() -> None:
     found = set()
-    for text in all_texts():
+    for text in texts():
         for sentence in re.split(r"(?<=[.;]) ", re.sub(r"\[\w+\]\([^)]*\)", "", text.text)):
             if "settings.toml" in sentence or "pads.toml" in sentence:
                 found |= {(text.where, name) for name in re.findall(r"(?<![\w\]])\[([a-z_]+)\](?!\()", sentence)}
@@ -126,7 +121,7 @@ def test_every_section_of_the_settings_that_is_named_exists() -> None:
 def blocks() -> list[tuple[str, str]]:
     """Return every piece of a settings.toml or a pads.toml that is shown."""
     found = []
-    for text in all_texts():
+    for text in texts():
         pieces = re.findall(r"```(?:toml)?\n(.*?)```", text.text, re.DOTALL) if text.page else []
         pieces += ["\n".join(m) for m in re.findall(r"((?:^ {4}\S.*\n)+)", text.text, re.MULTILINE) for m in [m.splitlines()]]
         ours = [piece for piece in pieces if "[project." not in piece]  # those are of pyproject.toml
@@ -151,7 +146,7 @@ def test_every_piece_of_the_settings_that_is_shown_can_be_loaded(tmp_path) -> No
 def test_every_setting_that_is_given_a_value_exists() -> None:
     known = set().union(*SETTINGS.values())
     wrong = []
-    for text in all_texts():
+    for text in texts():
         if text.where != "docs/training.md":  # where settings of the trainer are spoken of
             continue
         for name, value in re.findall(r"`([a-z_]+) ?= ?([^`=]+)`", text.text):
@@ -160,7 +155,7 @@ def test_every_setting_that_is_given_a_value_exists() -> None:
             elif name in TrainConfig().to_dict() and re.fullmatch(r"\S+", value):
                 TrainConfig().with_values(**read_pairs([f"{name}={value}"]))
     assert not wrong, "\n".join(wrong)
-    bare = re.findall(r"\bset ([a-z_]+=\w+)", " ".join(t.text for t in all_texts() if not t.page))
+    bare = re.findall(r"\bset ([a-z_]+=\w+)", " ".join(t.text for t in texts() if not t.page))
     assert bare
     for wish in bare:
         assert wish.partition("=")[0] in known, wish

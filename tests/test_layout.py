@@ -8,27 +8,20 @@ from collections import Counter
 import pytest
 
 from tests.support.places import BENCHMARKS, ROOT
+from tests.support.source import files, text_of, tree_of
 
 BELOW = {"data": set(), "trainer": {"data"}, "takeover_ui": {"data"}, "hitl": {"data", "trainer", "takeover_ui"}}
 """What each package may import beside itself."""
 MOST = 14  # modules in a folder; `hitl/commands` holds one for each command
 
 
-def _modules():
-    found = {}
-    for package in BELOW:
-        for path in sorted((ROOT / package).rglob("*.py")):
-            found[".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")] = path
-    return found
-
-
-MODULES = _modules()
+MODULES = {".".join(p.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): p for p in files()}
 
 
 def _imports(module):
     """Return the modules of the house that a module names, lazily and for type checkers only, too."""
     found = set()
-    for node in ast.walk(ast.parse(MODULES[module].read_text(encoding="utf-8"))):
+    for node in ast.walk(tree_of(MODULES[module])):
         if isinstance(node, ast.ImportFrom) and node.module and not node.level:
             for alias in node.names:
                 inner = f"{node.module}.{alias.name}"
@@ -91,7 +84,7 @@ def test_only_data_speaks_sql():
     found = {}
     for module, path in MODULES.items():
         if not module.startswith("data."):
-            found.update({f"{module}:{n}": t for n, t in enumerate(path.read_text("utf-8").splitlines(), 1) if SQL.search(t)})
+            found.update({f"{module}:{n}": t for n, t in enumerate(text_of(path).splitlines(), 1) if SQL.search(t)})
     assert found == {}
 
 
@@ -102,8 +95,8 @@ def test_folders_can_be_taken_in_at_a_glance():
 
 
 def test_every_folder_says_what_is_in_it():
-    texts = {path: path.read_text(encoding="utf-8") for path in MODULES.values() if path.name == "__init__.py"}
-    assert [path.as_posix() for path, text in texts.items() if not ast.get_docstring(ast.parse(text))] == []
+    rooms = [path for path in MODULES.values() if path.name == "__init__.py"]
+    assert [path.as_posix() for path in rooms if not ast.get_docstring(tree_of(path))] == []
 
 
 def test_the_map_of_the_rooms_is_the_house():

@@ -11,10 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.places import PAGES
+from tests.support.places import PAGES, ROOT
+from tests.support.source import files, tree_of
 
-ROOT = Path(__file__).parents[1]
-PACKAGES = ("hitl", "trainer", "data", "takeover_ui")
 Modules = dict[str, ast.Module]
 """The parsed modules, by their paths."""
 PAGE = (ROOT / "docs" / "vocabulary.md").read_text(encoding="utf-8")
@@ -57,8 +56,7 @@ def _docstrings(tree: ast.AST) -> set[int]:
 
 @cache
 def _modules() -> Modules:
-    paths = [p for package in PACKAGES for p in sorted((ROOT / package).rglob("*.py"))]
-    return {p.relative_to(ROOT).as_posix(): ast.parse(p.read_text(encoding="utf-8")) for p in paths}
+    return {path.relative_to(ROOT).as_posix(): tree_of(path) for path in files()}
 
 
 def _names(modules: Modules) -> Iterator[tuple[str, str]]:

@@ -58,7 +58,7 @@ def short(ceiling, monkeypatch):
         name: dataclasses.replace(arm, settings={**arm.settings, **few}, proves=False) for name, arm in ceiling.ARMS.items()
     }
     monkeypatch.setattr(ceiling, "ARMS", arms)
-    monkeypatch.setattr(ceiling, "EVALUATE_EVERY", 150)
+    monkeypatch.setattr(ceiling, "EVALUATE_EVERY", 200)
     monkeypatch.setattr(ceiling, "EPISODES", 2)
 
 
@@ -66,18 +66,18 @@ def short(ceiling, monkeypatch):
 def test_an_arm_goes_on_from_a_copy_of_the_stalled_home(ceiling, stalled):
     before = stalled.store_path.read_bytes()
     found = {
-        name: ceiling.run(stalled.root, "default", name, 0, 300, 0, HAIRPIN) for name in ("continue", "takeover")
+        name: ceiling.run(stalled.root, "default", name, 0, 200, 0, HAIRPIN) for name in ("continue", "takeover")
     }
     assert stalled.store_path.read_bytes() == before
     assert found["continue"]["human_seconds"] == 0
     assert 0 < found["takeover"]["human_seconds"] <= 40
     for result in found.values():
         assert result["curve"][0]["passes"] == 0  # it begins at the stall
-        assert result["curve"][-1]["steps"] >= 300
+        assert result["curve"][-1]["steps"] >= 200
         assert 10 < result["human_lap_seconds"] < 30
-    figures = ceiling.summary(list(found.values()), 300)
+    figures = ceiling.summary(list(found.values()), 200)
     assert set(figures["arms"]) == {"continue", "takeover"}
-    ceiling.show(figures, 300)
+    ceiling.show(figures, 200)
 
 
 @pytest.mark.usefixtures("short")
@@ -86,7 +86,7 @@ def test_an_arm_whose_agent_asks_for_help(ceiling, stalled, monkeypatch):
         for seed in range(8):
             rig.session.episode("drive", seed=seed)  # it fails at the corner in every one, and so it asks there
     monkeypatch.setattr("helping.PER_MINUTE", 20.0)
-    result = ceiling.run(stalled.root, "default", "on_request", 0, 300, 0, HAIRPIN)
+    result = ceiling.run(stalled.root, "default", "on_request", 0, 200, 0, HAIRPIN)
     assert 0 < result["human_seconds"] <= 40
 
 
@@ -154,6 +154,6 @@ def test_a_step_that_no_other_confirms_is_trusted_less(ceiling):
         batch.action[:12] = torch.tensor([-0.9, -0.9])  # wherever it was
         return batch
 
-    plain, trusting = actor_after(ceiling, "", 150, batches), actor_after(ceiling, "trust", 150, batches)
+    plain, trusting = actor_after(ceiling, "", 100, batches), actor_after(ceiling, "trust", 100, batches)
     assert trusting.mean() > plain.mean() + 0.1
     assert trusting.numpy() == pytest.approx([0.5, 0.5], abs=0.12)

@@ -41,7 +41,7 @@ def test_readers_come_and_go_beside_a_recorder_and_another_process(tmp_path):
     steps = 0
     for thread in threads:
         thread.start()
-    visitor = subprocess.Popen([sys.executable, "-c", VISITOR, str(path), "240"])
+    visitor = subprocess.Popen([sys.executable, "-c", VISITOR, str(path), "120"])
     sessions = 0
     try:
         while visitor.poll() is None:
@@ -60,11 +60,11 @@ def test_readers_come_and_go_beside_a_recorder_and_another_process(tmp_path):
         for thread in threads:
             thread.join()
     assert problems == []
-    assert sessions >= 6
+    assert sessions >= 3
     with Store(path) as store:
         assert store.conn.execute("SELECT count(*) FROM steps").fetchone()[0] == steps
         assert store.conn.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
-        assert store.conn.execute("SELECT count(*) FROM metrics").fetchone()[0] == 240
+        assert store.conn.execute("SELECT count(*) FROM metrics").fetchone()[0] == 120
 
 
 def test_a_store_is_opened_without_pandas_and_pandas_is_there_for_others():

@@ -177,5 +177,5 @@ class Driving(RuleBasedStateMachine):
         self.driver = decision.driver
 
 
-Driving.TestCase.settings = hypothesis_settings(max_examples=150, stateful_step_count=40, deadline=None)
+Driving.TestCase.settings = hypothesis_settings(max_examples=100, stateful_step_count=40, deadline=None)
 TestDriving = Driving.TestCase

@@ -16,6 +16,7 @@ from hitl.console import console, print_facts, table
 from hitl.screens.training.train_terminal import draw
 from tests.support.places import ROOT
 from tests.support.recorded import drive, session_info
+from tests.support.source import files, text_of, tree_of
 from trainer.daemon.evaluations import Watch
 from trainer.daemon.heartbeat import Heartbeat
 
@@ -77,7 +78,7 @@ def test_what_a_trainer_says(name):
 
 
 def calls(path):
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(tree_of(path)):
         if isinstance(node, ast.Call):
             name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
             yield name, node
@@ -96,20 +97,19 @@ OURS = {"number", "colour", "finding.rank", "finding.fault", "fault", "lacking.f
 
 def test_nothing_is_drawn_but_through_our_console():
     wrong = []
-    for package in ("hitl", "trainer", "data", "takeover_ui"):
-        for path in sorted((ROOT / package).rglob("*.py")):
-            if path.name == "console.py" or "rich" not in path.read_text(encoding="utf-8"):
-                continue
-            for name, node in calls(path):
-                where = f"{path.relative_to(ROOT)}:{node.lineno}"
-                given = {k.arg for k in node.keywords}
-                drawn = name in ("Live", "Progress") and "console" not in given
-                if name in ("Console", "from_markup") or drawn or (name == "TextColumn" and "markup" not in given):
-                    wrong.append(where)
-                elif name == "marked":
-                    filled = [v for v in ast.walk(node) if isinstance(v, ast.FormattedValue)]
-                    words = [ast.unparse(v.value) for v in filled if not escaped(v)]
-                    wrong += [f"{where}: {word}" for word in words if word not in OURS]
+    for path in files():
+        if path.name == "console.py" or "rich" not in text_of(path):
+            continue
+        for name, node in calls(path):
+            where = f"{path.relative_to(ROOT)}:{node.lineno}"
+            given = {k.arg for k in node.keywords}
+            drawn = name in ("Live", "Progress") and "console" not in given
+            if name in ("Console", "from_markup") or drawn or (name == "TextColumn" and "markup" not in given):
+                wrong.append(where)
+            elif name == "marked":
+                filled = [v for v in ast.walk(node) if isinstance(v, ast.FormattedValue)]
+                words = [ast.unparse(v.value) for v in filled if not escaped(v)]
+                wrong += [f"{where}: {word}" for word in words if word not in OURS]
     assert not wrong, "\n".join(wrong)
 
 

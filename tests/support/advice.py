@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import ast
 import contextlib
+import functools
 import importlib
 import io
 import re
@@ -19,11 +20,11 @@ from hitl.cli import COMMANDS, parser_of
 from hitl.commands.export import APART
 from hitl.games.registry import single_words
 from tests.support.places import PAGES, ROOT
+from tests.support.source import files, tree_of
 from trainer.config import TrainConfig
 from trainer.daemon.wish import read_pairs
 from trainer.presets import PRESETS
 
-PACKAGES = ("hitl", "data", "trainer", "takeover_ui")
 HOLE = "\x00"
 """Stands for what a message fills in."""
 
@@ -41,20 +42,17 @@ class Text:
     page: bool = False
 
 
-def texts() -> Iterator[Text]:
-    """Yield every string of the packages, docstrings among them, and every page."""
-    for package in PACKAGES:
-        for path in sorted((ROOT / package).rglob("*.py")):
-            name = path.relative_to(ROOT).as_posix()
-            for line, text in strings(path.read_text(encoding="utf-8")):
-                yield Text(f"{name}:{line}", text)
-    for path in PAGES:
-        yield Text(path.relative_to(ROOT).as_posix(), path.read_text(encoding="utf-8"), page=True)
-    for name in COMMANDS:
-        yield Text(f"hitl {name} --help", help_of(name))
+@functools.cache
+def texts() -> tuple[Text, ...]:
+    """Return every string of the packages, docstrings among them, and every page."""
+    of_modules = [
+        Text(f"{path.relative_to(ROOT).as_posix()}:{line}", text) for path in files() for line, text in strings(tree_of(path))
+    ]
+    of_pages = [Text(p.relative_to(ROOT).as_posix(), p.read_text(encoding="utf-8"), page=True) for p in PAGES]
+    return *of_modules, *of_pages, *(Text(f"hitl {name} --help", help_of(name)) for name in COMMANDS)
 
 
-def strings(source: str) -> Iterator[tuple[int, str]]:
+def strings(module: ast.Module) -> Iterator[tuple[int, str]]:
     """Yield (line, text) of each string of a module; what an f-string fills in is a hole."""
 
     def folded(node: ast.AST) -> str | None:
@@ -77,7 +75,7 @@ def strings(source: str) -> Iterator[tuple[int, str]]:
             if text is None or isinstance(child, ast.FormattedValue):
                 yield from walk(child)
 
-    yield from walk(ast.parse(source))
+    yield from walk(module)
 
 
 # -- what is told to be typed

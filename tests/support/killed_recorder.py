@@ -7,9 +7,11 @@ from multiprocessing.connection import Connection
 from data.recording.recorder import Recorder
 from tests.support.recorded import session_info, step_row
 
+STEP_S = 0.004  # between two steps, at least
+
 
 def record(store: str, notes: str, ready: Connection) -> None:
-    """Record into the store; a note is a line "episode t time" that is written before the next step is taken."""
+    """Record into the store; a note is a line "episode t" that is written before the next step is taken."""
     fd = os.open(notes, os.O_WRONLY | os.O_CREAT)
     with Recorder(store, session_info()) as recorder:
         os.write(fd, f"{recorder.uuid}\n".encode())
@@ -23,6 +25,6 @@ def record(store: str, notes: str, ready: Connection) -> None:
                 if token is not None and i % 20 == 14:
                     recorder.end_segment(token)
                 recorder.step(step_row(i, int(8 <= i % 20 < 14)))
-                os.write(fd, f"{number} {i} {time.monotonic()}\n".encode())
-                time.sleep(0.004)
+                os.write(fd, f"{number} {i}\n".encode())
+                time.sleep(STEP_S)
             recorder.end_episode("terminated", "off_road")

@@ -4,6 +4,8 @@
         ... connect to game.port; `modules/vgamepad.py` drives it (STAND_IN_PORT) ...
         game.fault("silent", 0.5)
 
+The car and what the game remembers belong to its own thread: others change them by the methods below, between two frames.
+
 ``python -m tests.support.stand_in_game PORT [LAYOUT [SESSION_PORT]]`` runs one as a process; a line ``FAULT SECONDS`` on its
 standard input makes it misbehave.
 """
@@ -19,6 +21,7 @@ import struct
 import sys
 import threading
 import time
+from collections.abc import Callable
 
 import numpy as np
 
@@ -30,7 +33,7 @@ HZ = 100
 A, B, Y = 0x1000, 0x2000, 0x8000
 CHECKPOINT_M = 20.0
 ASPHALT, GRASS = 16.0, 2.0
-FAULTS = ("silent", "half", "nowhere", "nan", "garbage", "close", "down", "deaf", "other", "frozen")
+FAULTS = ("silent", "half", "nowhere", "nan", "garbage", "close", "down", "deaf", "other", "frozen", "no_buttons", "no_restart")
 
 
 class FineGame(Box2DGame):
@@ -71,12 +74,8 @@ class StandIn:
         self, track: Track | None = None, layout: int = 11, port: int = 0, countdown: float = 0.3, finish_m: float = 2.0,
         session_port: int = 0,
     ) -> None:
-        self.track, self.layout, self.countdown, self.finish_m = (
-            track or load_track("default"),
-            layout,
-            countdown,
-            finish_m,
-        )
+        self.track = track or load_track("default")
+        self.layout, self.countdown, self.finish_m = layout, countdown, finish_m
         self.game = FineGame(self.track)
         self._server, self._pad = _of_one_number(port)
         self.port: int = self._server.getsockname()[1]
@@ -87,6 +86,7 @@ class StandIn:
         self._clients: list[socket.socket] = []
         self._faults: dict[str, float] = {}
         self._lock = threading.Lock()
+        self._changes: list[tuple[Callable[[], object], threading.Event]] = []  # of other threads, for the next frame
         self.buttons = 0
         self.input = (0.0, 0.0, 0.0)  # gas, brake, steer as heard
         self.heard: list[tuple[float, float, float, float]] = []  # with the time
@@ -115,6 +115,44 @@ class StandIn:
         with self._lock:
             self._faults[kind] = time.perf_counter() + seconds
 
+    def between_frames(self, change: Callable[[], object]) -> None:
+        """Make a change on the game's own thread, and return once a frame with it was sent."""
+        assert self._soon(change).wait(20.0), "the stand-in's thread is gone"
+
+    def _soon(self, change: Callable[[], object]) -> threading.Event:
+        sent = threading.Event()
+        with self._lock:
+            self._changes.append((change, sent))
+        return sent
+
+    def finish(self) -> None:
+        """Let the car have crossed the line, and the pop-up be there."""
+
+        def finish() -> None:
+            self.finished = self.pop_up = True
+            self._finished_at = time.perf_counter()
+
+        self.between_frames(finish)
+
+    def hold(self, seconds: float) -> None:
+        """Keep the car from driving for so long, as a countdown does."""
+        self._hold_until = time.perf_counter() + seconds
+
+    @property
+    def held(self) -> bool:
+        """Whether the car may not drive yet."""
+        return time.perf_counter() < self._hold_until
+
+    def hear(self, gas: float, brake: float, steer: float, buttons: int = 0) -> None:
+        """Hear a keyboard or a person's own pad before the next frame; nothing is waited for."""
+        self._soon(lambda: self._hear(gas, brake, steer, buttons))
+
+    def where(self) -> tuple[VehicleState, float]:
+        """Return the car as it is in one frame, and its place along the line (m)."""
+        found: list[tuple[VehicleState, float]] = []
+        self.between_frames(lambda: found.append((self.game.state(), self._place_s)))
+        return found[0]
+
     def let_go(self, timeout: float = 1.0) -> bool:
         """Wait for all controls to be released: what was sent arrives within a frame."""
         until = time.perf_counter() + timeout
@@ -140,9 +178,15 @@ class StandIn:
             self._listen(max(0.0, due - time.perf_counter()))
             if time.perf_counter() - due > 0.5:
                 due = time.perf_counter()
+            with self._lock:
+                changes, self._changes = self._changes, []
+            for change, _ in changes:
+                change()
             if not self._on("frozen"):
                 self._physics()
             self._send()
+            for _, sent in changes:
+                sent.set()
 
     def _listen(self, wait: float) -> None:
         until = time.perf_counter() + wait
@@ -161,7 +205,8 @@ class StandIn:
                 elif s is self._session:
                     self._answer(s.accept()[0])
                 else:
-                    self._hear(*struct.unpack("<fffI", s.recv(64)))
+                    gas, brake, steer, buttons = struct.unpack("<fffI", s.recv(64))
+                    self._hear(gas, brake, steer, 0 if self._on("no_buttons") else buttons)
             if left <= 0.0:
                 return
 
@@ -194,7 +239,7 @@ class StandIn:
             self.pop_up = False
         if self.pop_up:
             return  # it swallows everything else
-        if pressed & B:
+        if pressed & B and not self._on("no_restart"):
             self.restarts += 1
             self._restart(0.0)
         if pressed & Y:
@@ -247,26 +292,8 @@ class StandIn:
         else:
             yaw = math.remainder(state.heading + math.pi / 2, 2 * math.pi)
             numbers = [
-                1.0,
-                0.0,
-                speed,
-                x,
-                y,
-                z,
-                steer,
-                gas,
-                brake,
-                finished,
-                0.3,
-                0.1,
-                yaw,
-                0.0,
-                0.1,
-                0.1,
-                0.0,
-                0.0,
-                0.0,
-                3.0,
+                *(1.0, 0.0, speed, x, y, z, steer, gas, brake, finished),
+                *(0.3, 0.1, yaw, 0.0, 0.1, 0.1, 0.0, 0.0, 0.0, 3.0),
             ]
         if self._on("nan"):
             numbers[2:5] = [math.nan] * 3

@@ -39,7 +39,7 @@ def car(line_file, points=10, stride=1, beside=0.0, clip=None, local=False, glit
     normal = np.stack([-tangent[:, 1], tangent[:, 0]], axis=1)
     arc = np.arange(len(line)) * RAW
     middle = line + normal * (beside * np.sin(arc / 45))[:, None]
-    n = 760
+    n = 500
     at = 5.0 + np.cumsum((16 + 6 * np.sin(np.arange(n) / 50)) / 20)
     on = np.stack([np.interp(at, arc, line[:, k]) for k in range(2)], axis=1)
     aside = np.stack([np.interp(at, arc, normal[:, k]) for k in range(2)], axis=1)

@@ -168,10 +168,10 @@ def test_a_poll_with_nothing_new_is_cheap(path):
         drive(recorder)
     follower = Follower(path)
     follower.poll()
-    begin = time.perf_counter()
+    begin = time.thread_time()  # of the processor: others may be at work beside this
     for _ in range(100):
         follower.poll()
-    assert (time.perf_counter() - begin) / 100 < 1e-3
+    assert (time.thread_time() - begin) / 100 < 1e-3
 
 
 def test_the_follower_cannot_write(path):

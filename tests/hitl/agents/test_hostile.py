@@ -111,7 +111,7 @@ def test_what_an_archive_holds_pickled_is_never_run(archives, opened, tmp_path):
 def test_a_bomb_is_not_unpacked(archives, opened, tmp_path, monkeypatch):
     monkeypatch.setattr(limits, "MOST", 2**20)
     source = archives.folder / "ddpg.zip"
-    began = time.perf_counter()
+    began = time.thread_time()
     with pytest.raises(InputFileError, match="unpacks to 64 MiB in 6 parts"):
         opened(rewritten(source, tmp_path / "a.zip", data=b"\0" * 2**26, pytorch_variables=None))
     inner = io.BytesIO()
@@ -122,7 +122,7 @@ def test_a_bomb_is_not_unpacked(archives, opened, tmp_path, monkeypatch):
     (tmp_path / "c.zip").write_bytes(b"\0" * (2**20 + 1))
     with pytest.raises(InputFileError, match="an agent may have 1 MiB: it was not read"):
         opened(tmp_path / "c.zip")
-    assert time.perf_counter() - began < 5.0
+    assert time.thread_time() - began < 5.0
 
 
 @pytest.mark.parametrize("keep", [0, 10, 500, 3000])

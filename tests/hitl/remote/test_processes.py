@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from data.recording.recorder import Recorder
+from hitl.cli import main
 from hitl.home import Home
 from hitl.remote.child import Child
 from hitl.remote.link import Access, free_port
@@ -209,7 +210,7 @@ def test_a_takeover_arrives_within_a_second_of_its_end(tmp_path, at_work):
 def test_tls_with_our_keys_and_a_wrong_password_gets_nothing(tmp_path, start):
     port = free_port()
     keys = tmp_path / "keys"
-    assert start("keys", "--out", keys, name="keys").wait(60) == 0
+    assert main(["keys", "--out", str(keys)]) == 0
     server = start(
         "server", "--home", tmp_path / "s", "--server", "0.0.0.0", "--port", port, "--keys", keys, name="server"
     )

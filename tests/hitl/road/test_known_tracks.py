@@ -32,7 +32,7 @@ def write_map(folder, name, file="line.csv", form="{:.3f}"):
     return path
 
 
-def play(home, file, episodes=2, told=None):
+def play(home, file, episodes=1, told=None):
     """Drive it with a scripted takeover before each corner; return the rig's track."""
 
     def wheel(track):

@@ -127,10 +127,10 @@ def test_judging_a_step_takes_about_a_millisecond(stalled):
         o, a = np.zeros(rig.policy.observation_size, np.float32), np.zeros(2, np.float32)
         taken = []
         for _ in range(200):
-            began = time.perf_counter()
+            began = time.thread_time()
             rig.foresight.step(o, a, True)
-            taken.append(time.perf_counter() - began)
-    assert np.median(taken) < 0.003  # 0.2 ms on a free core; other tests may share it
+            taken.append(time.thread_time() - began)
+    assert np.median(taken) < 0.003  # of the processor; measured: 0.2 ms
 
 
 def test_it_is_fitted_anew_only_when_there_is_something_new_to_fit_it_to(stalled, monkeypatch):

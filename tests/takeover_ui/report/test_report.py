@@ -162,7 +162,7 @@ def test_names_that_people_choose_stay_text() -> None:
     assert len([t for t, _ in page.tags if t == "section"]) == len([t for t, _ in plain.tags if t == "section"])
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(st.text(max_size=30))
 def test_any_title_is_shown_as_it_is(title: str) -> None:
     page = outline(render(Report(title=title, scene=samples.scene())))

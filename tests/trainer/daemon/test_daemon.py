@@ -140,6 +140,7 @@ def test_pause_and_stop_files(tmp_path: Path) -> None:
     assert newest(tmp_path).updates == daemon.training.learner.updates
 
 
+@pytest.mark.realtime
 def test_a_takeover_is_drawn_from_within_two_seconds_of_its_end(tmp_path: Path) -> None:
     path = tmp_path / "store.sqlite"
     drive(path, 200, 5, takeover=False)

@@ -12,17 +12,17 @@ pytestmark = pytest.mark.realtime
 
 def test_laps_then_training_then_a_drive(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     home = ["--home", str(tmp_path)]
-    assert main(["play", "--lap", "--pad", "scripted", "--skill", "good", "--headless", "--episodes", "3", *home]) == 0
+    assert main(["play", "--lap", "--pad", "scripted", "--skill", "good", "--headless", "--episodes", "2", *home]) == 0
     one_drive = ["play", "--pad", "none", "--headless", "--episodes", "1", *home]
     capsys.readouterr()
     assert main(one_drive) == 0
-    assert "drives at random. `hitl train` learns from the 3 laps in this home folder" in capsys.readouterr().out
+    assert "drives at random. `hitl train` learns from the 2 laps in this home folder" in capsys.readouterr().out
     small = [word for value in ("hidden=32", "batch_size=64", "lap_utd=2") for word in ("--set", value)]
     assert main(["train", "--background", *home, *small]) == 0
     try:
         assert main(one_drive) == 0
         said = capsys.readouterr().out
-        assert "The trainer is learning from the 3 laps in this home folder: " in said
+        assert "The trainer is learning from the 2 laps in this home folder: " in said
     finally:
         assert main(["train", "stop", *home]) == 0
     capsys.readouterr()

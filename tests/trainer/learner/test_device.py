@@ -67,10 +67,10 @@ def test_both_ways_give_the_same_gradient() -> None:
 
 @pytest.mark.parametrize("frozen", [False, True])
 def test_the_copy_on_the_device_gives_the_same_batches(frozen: bool) -> None:
-    config = TINY.with_values(capacity=1000, own_finishes=2, stalled_steps=8, frozen_agent=frozen)
+    config = TINY.with_values(capacity=500, own_finishes=2, stalled_steps=8, frozen_agent=frozen)
     plain, copied = Replay(OBS, ACT, config), Replay(OBS, ACT, config)
     copied.table.device_copy = DeviceCopy(torch.device("cpu"))
-    for i in range(1, 700):  # old episodes give way, their rows are used again
+    for i in range(1, 300):  # old episodes give way, their rows are used again
         update = with_takeover(i) if i % 7 == 0 else random_episode(i, terminated=i % 2 == 0)
         if i % 5 == 0:
             update.episodes[i] = dataclasses.replace(update.episodes[i], reason="finish")
@@ -79,7 +79,7 @@ def test_the_copy_on_the_device_gives_the_same_batches(frozen: bool) -> None:
         for part in pieces(update, [i % 40]):
             plain.add(part)
             copied.add(part)
-        if i % 50 and i > 5:
+        if i % 25 and i > 5:
             continue
         g, h = torch.Generator().manual_seed(i), torch.Generator().manual_seed(i)
         for one, other in zip(plain.sample_many(2, 64, g), copied.sample_many(2, 64, h), strict=True):

@@ -24,6 +24,7 @@ RECALL = PLAIN.with_values(
     lr_actor=3e-3, lr_critic=6e-3, alpha=0.02, gamma=0.9, n_step=2, polyak=0.9, metrics_every=1000,
 )  # fmt: skip
 """No sequence of three learned steps holds both the cue and the moment at which it is asked for."""
+RECALLED = 190  # updates after which the cue is recalled
 
 
 def recall_learner(updates: int, **changes: object) -> TQC:
@@ -56,14 +57,14 @@ def recalled(learner: TQC, carried: bool = True) -> float:
 
 
 def test_it_recalls_a_cue_that_only_the_burn_in_holds() -> None:
-    learner = recall_learner(240)
+    learner = recall_learner(RECALLED)
     assert recalled(learner) == 1.0
     assert recalled(learner, carried=False) == 0.5  # driven without its memory
 
 
 def test_without_burn_in_the_same_cue_is_never_recalled() -> None:
-    assert recalled(recall_learner(240, burn_in=0)) == 0.5
-    assert recalled(recall_learner(240, network="mlp")) == 0.5
+    assert recalled(recall_learner(RECALLED, burn_in=0)) == 0.5
+    assert recalled(recall_learner(RECALLED, network="mlp")) == 0.5
 
 
 def replay_of(config: TrainConfig) -> Replay:

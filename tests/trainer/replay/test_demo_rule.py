@@ -140,7 +140,7 @@ def judged(segment: SegmentRecord, changes: dict[str, Any]) -> SegmentRecord:
 
 
 @pytest.mark.parametrize("form", [*FORMS, "copied"])
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(data=st.data())
 def test_rows_and_weights_are_what_the_rule_says_after_any_judgements_in_any_order(form: str, data: st.DataObject) -> None:
     replay = Replay(OBS, ACT, FORMS.get(form, CONFIG))

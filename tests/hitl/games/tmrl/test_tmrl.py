@@ -192,13 +192,17 @@ class TestEnvironment:
     def test_a_game_that_goes_away_is_noticed_and_joined_again(self, home, game, fault, monkeypatch):
         monkeypatch.setattr("hitl.session.environment.RETRY_S", (0.2,))
         with SessionSetup(home, SessionOptions(env="tmrl", real_time=True)) as rig:
-            hit = threading.Timer(2.0, lambda: game.fault(fault, 0.8))
-            hit.start()
-            began = time.perf_counter()
-            first = rig.session.episode("drive", seed=0)
-            took = time.perf_counter() - began
-            assert first.reason == "env_lost"
-            assert took < 2.0 + 0.8
+            hit = []
+
+            def stop():
+                if not hit and rig.session._result.steps >= 10:
+                    hit.append(time.perf_counter())
+                    game.fault(fault, 0.8)
+                return False
+
+            rig.session.stop = stop
+            assert rig.session.episode("drive", seed=0).reason == "env_lost"
+            assert time.perf_counter() - hit[0] < 2.0
             rig.session.stop = lambda: rig.session._result.steps >= 10
             assert rig.session.episode("drive", seed=1).steps == 10
         ends = [r[0] for r in rows(home, 'SELECT "end" FROM episodes ORDER BY id')]

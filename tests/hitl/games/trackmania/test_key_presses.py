@@ -47,7 +47,7 @@ class Board:
             buttons = sum(bit for key, bit in (("restart", B), ("confirm", A), ("respawn", Y)) if key in self.down)
             held = self.down
             steer = float("right" in held) - float("left" in held)
-            self.game._hear(float("gas" in held), float("brake" in held), steer, buttons)
+            self.game.hear(float("gas" in held), float("brake" in held), steer, buttons)
 
 
 @given(st.lists(st.floats(-1, 1), min_size=1, max_size=300))
@@ -246,15 +246,12 @@ def test_keys_that_never_reach_the_game_are_noticed_by_what_it_does(game):
 
 @pytest.mark.parametrize("stand_in", [11], indirect=True)
 def test_a_restart_that_the_pad_does_not_bring_is_tried_by_keys(stand_in, game, monkeypatch):
-    hear = stand_in._hear
-    monkeypatch.setattr(stand_in, "_hear", lambda gas, brake, steer, buttons: hear(gas, brake, steer, 0))
-    stand_in.finished = stand_in.pop_up = True
+    stand_in.fault("no_buttons", 60.0)  # of the pad
+    stand_in.finish()
     monkeypatch.setattr("hitl.games.trackmania.game.READY_S", 0.3)
     with pytest.raises(EnvironmentLost, match="does not restart"):
         game.restart(Start())
-    board = Board()
-    board.key = lambda name, down: hear(0.0, 0.0, 0.0, {"restart": B, "confirm": A, "respawn": Y}[name] if down else 0)
-    game.spare = lambda: key_controls(keyboard=board)
+    game.spare = lambda: key_controls(keyboard=Board(stand_in))
     game.restart(Start())
     assert stand_in.restarts == 1
     assert not stand_in.pop_up
