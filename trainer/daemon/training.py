@@ -150,8 +150,7 @@ class Training:
 
     def _end_teaching(self) -> None:
         """Ours has learned what the agent does that teaches it: it drives from here on."""
-        text = f"It does what your agent does, {self.owed.teaching.apart:.3f} apart on average (1 is full)"
-        self._report.event("taught", f"{text}: from now on it drives.")
+        self._report.event("taught", self.owed.teaching.result)
         self._checkpoint()
 
     def _roll_back(self) -> None:
