@@ -13,7 +13,8 @@ player helps at that place for 60 s at most:
 - ``cloned``: the takeovers are cloned into the agent's own actor, half of each batch of 256 takeovers and half its own drives.
 - ``continue``: its own trainer goes on for as many steps.
 
-All are evaluated by the same twenty drives, corner by corner. ``--keep DIR`` keeps the agents, and takes those that are there.
+All are evaluated by the same twenty drives, corner by corner, and without the trials that `hitl train` adds for an agent that
+drives everywhere. ``--keep DIR`` keeps the agents, and takes those that are there.
 """
 
 from __future__ import annotations

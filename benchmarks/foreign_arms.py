@@ -191,8 +191,7 @@ def helped(job: Job) -> dict[str, Any]:
 
         frozen = Own() if cloned else ForeignPolicy(agent, len(game.observation_names))
         options = SessionOptions(track=track, kind="demo", seed=seed)
-        proves = "taught" in arm  # as `hitl train`, once ours drives everywhere
-        with Lockstep(home, options, config, frozen=frozen, teacher=agent.follow, proves=proves) as run:
+        with Lockstep(home, options, config, frozen=frozen, teacher=agent.follow) as run:
             table, alone = run.replay.table, 0
 
             def act(seen: np.ndarray, metres: np.ndarray) -> np.ndarray:

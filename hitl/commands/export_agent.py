@@ -80,7 +80,7 @@ def _together(
     from hitl.agents.opening import open_agent
     from trainer.checkpoints.meta import EVERYWHERE
 
-    tracks = list(meta.zones)
+    tracks = [name for name in meta.zones if meta.zones_on(name)]
     if not tracks:
         raise UsageError("Ours has not learned to take over anywhere yet: help the agent first (`hitl play --agent FILE`).")
     if track not in tracks and (track or len(tracks) > 1):

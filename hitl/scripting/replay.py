@@ -223,6 +223,8 @@ class SymmetricReplay:
         while True:
             if owed.laps.over():
                 LOG.info(owed.laps.result())
+            if owed.teaching.over():
+                LOG.info(owed.teaching.result)
             count = owed.due
             if not count:
                 return

@@ -94,8 +94,8 @@ class Training:
         laps = self.laps
         self._report.beat.detail = f"on your laps, before the first drive: {laps.share:.0%}" if laps.active else ""
         if (teaching := self.owed.teaching).active:
-            apart = "it is known after five of its drives" if teaching.apart is None else f"{teaching.apart:.3f} apart"
-            self._report.beat.detail = f"what your agent does ({apart}; it drives until {self.config.frozen_bound:g})"
+            apart = "known after five of its drives" if teaching.apart is None else f"{teaching.apart:.3f} apart"
+            self._report.beat.detail = f"what your agent does: {apart}, until {self.config.frozen_bound:g} that drives"
         self._learn(count)
         self._tell("training")
 
@@ -151,8 +151,7 @@ class Training:
 
     def _end_teaching(self) -> None:
         """Ours has learned what the agent does that teaches it: it drives from here on."""
-        text = f"It does what your agent does, {self.owed.teaching.apart:.3f} apart on average (1 is full)"
-        self._report.event("taught", f"{text}: from now on it drives.")
+        self._report.event("taught", self.owed.teaching.result)
         self._checkpoint()
 
     def _roll_back(self) -> None:

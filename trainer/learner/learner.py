@@ -410,7 +410,7 @@ class Learner(ABC):
         self.lr_scale = float(numbers["lr_scale"])
         self.helped_at, self.demo_rows = int(numbers.get("helped_at", 0)), int(numbers.get("demo_rows", 0))
         self.clones_until = int(numbers.get("clones_until", 0))
-        self.drives_everywhere = bool(numbers.get("drives_everywhere", 0))
+        self.drives_everywhere = bool(numbers.get("drives_everywhere", 0)) and self.config.taught
         self.reward_scale.fill_(float(numbers.get("reward_scale", 0.0)))
         unit, paid = float(numbers.get("reward_unit", 1.0)), float(numbers.get("paid", 0.0))
         if not (0 < unit < math.inf and 0 <= paid < math.inf):

@@ -25,6 +25,11 @@ class Teaching:
         """Whether the other agent still drives."""
         return self._learner.config.taught and not self._learner.drives_everywhere
 
+    @property
+    def result(self) -> str:
+        """What is to be said when the two agree."""
+        return f"It does what your agent does, {self.apart or 0.0:.3f} apart on average (1 is full): from now on it drives."
+
     @torch.no_grad()
     def over(self) -> bool:
         """Look again if it is time to; True when the two agree now, and ours drives from now on."""

@@ -149,5 +149,5 @@ class Gates:
         table = self._table
         parts = [episodes[id_].rows for id_ in sorted(self._kept_back & episodes.keys())]
         rows = np.concatenate([np.empty(0, np.int64), *parts])
-        rows = torch.from_numpy(rows[table.array[rows, table.gate] < 0.5][-most:])
-        return (table.seen(rows), torch.from_numpy(table.lesson[rows])) if len(rows) else None
+        rows = rows[table.array[rows, table.gate] < 0.5][-most:]
+        return (table.seen(torch.from_numpy(rows)), torch.from_numpy(table.lesson[rows])) if len(rows) else None

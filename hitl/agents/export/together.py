@@ -60,8 +60,9 @@ def agent_module(agent: Agent) -> nn.Module:
             f"The agent '{agent.identity.name}' {what}, so it cannot be one program with ours. The two drive together only here."
         )
     body = driving_module(network.actor) if isinstance(network, CheckpointNetwork) else network.module
-    made: nn.Module = _Rows(agent.actions) if isinstance(agent.actions, Table) else _Range(agent.actions)
-    seen = shown.normalization
+    actions, seen = agent.actions, shown.normalization
+    assert isinstance(actions, Table | Continuous)
+    made = _Rows(actions) if isinstance(actions, Table) else _Range(actions)
 
     class Alone(nn.Module):
         mean: Tensor
@@ -108,17 +109,18 @@ def _Range(actions: Continuous) -> nn.Module:  # noqa: N802 (as above)
     import torch
     from torch import nn
 
-    around, squashed = torch.from_numpy(actions.around), actions.squashed
+    squashed = actions.squashed
 
     class Range(nn.Module):
         low: Tensor
         high: Tensor
+        around: Tensor
 
         def __init__(self) -> None:
             super().__init__()
             self.register_buffer("low", torch.from_numpy(actions.low))
             self.register_buffer("high", torch.from_numpy(actions.high))
-            self.register_buffer("around", around)
+            self.register_buffer("around", torch.from_numpy(actions.around))
 
         def forward(self, outputs: Tensor) -> Tensor:
             x = outputs.double()

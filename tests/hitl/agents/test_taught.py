@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 
 import numpy as np
@@ -31,8 +32,8 @@ def play(home, *more):
     return main(["play", "--home", str(home.root), "--headless", "--pad", "none", *more])
 
 
-def learn(home, config=SMALL):
-    train(home.root, None, config, teacher_of=lambda names: teacher(home, WANTED, *names))
+def learn(home, config=SMALL, **wish):
+    train(home.root, None, config, teacher_of=lambda names: teacher(home, WANTED, *names), **wish)
     with Store(home.store_path, read_only=True) as store:
         return load(home.checkpoints / store.checkpoints()[0].name)[1]
 
@@ -81,7 +82,36 @@ def test_it_goes_out_as_a_program_of_its_own(home, tmp_path):
 
 def test_it_goes_on_as_it_was_whatever_preset_is_named(home):
     assert play(home, "--agent", AGENT, "--episodes", "1") == 0
-    assert learn(home, SMALL.with_values(frozen_teaches=False)).config["frozen_teaches"]
+    meta = learn(home, SMALL.with_values(frozen_teaches=False))
+    assert meta.config["frozen_teaches"]
+    assert meta.drives_alone
+
+
+def test_back_beside_it_where_that_is_asked_for(home, tmp_path):
+    copy = Home(tmp_path / "copy")
+    shutil.copytree(home.root, copy.root)
+    assert play(copy, "--agent", AGENT, "--episodes", "1") == 0
+    meta = learn(copy, SMALL.with_values(frozen_teaches=False), insisted=frozenset({"frozen_teaches"}))
+    assert not meta.drives_alone
+    assert meta.zones_on("default") == []
+
+
+def test_a_script_is_taught_as_well(home, tmp_path):
+    from hitl import SymmetricReplay
+
+    copy = Home(tmp_path / "copy")
+    shutil.copytree(home.root, copy.root)
+    for file in copy.checkpoints.glob("*.safetensors"):
+        file.unlink()
+    with pytest.raises(InputFileError, match="is run only where it is named"):
+        SymmetricReplay(copy.root, config=SMALL, frozen_agent=True)
+    (copy.root / "settings.toml").write_text(f'[agent]\nuse = "{AGENT}"\n')
+    with SymmetricReplay(copy.root, config=SMALL, frozen_agent=True) as replay:
+        learner = replay.learner()
+        for batch in replay.batches(learner):
+            learner.update(batch)
+        assert learner.drives_everywhere
+        assert load(replay.save(learner))[1].drives_alone
 
 
 def test_without_an_agent_there_is_none_to_ask(tmp_path):

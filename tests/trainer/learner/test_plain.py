@@ -191,3 +191,18 @@ def test_learners_by_name() -> None:
     assert type(make_learner(OBS, ACT, TINY.with_values(learner="plain"))) is PlainTQC
     with pytest.raises(UsageError, match="learner must be fast or plain"):
         TINY.with_values(learner="slow")
+
+
+@pytest.mark.parametrize("kind", [TQC, PlainTQC])
+def test_targets_are_at_least_what_was_earned_once(kind: type[Learner]) -> None:
+    config = CLONED.with_values(frozen_agent=True, frozen_teaches=True)
+    learner, batch = kind(OBS, ACT, config), batch_for(config, 0)
+    batch.floor = torch.full((32,), -torch.inf)
+    generator = learner.generator.get_state()
+    before = learner.target(batch, 0.1)
+    batch.floor[:16] = 50.0
+    learner.generator.set_state(generator)
+    after = learner.target(batch, 0.1)
+    assert torch.equal(after[16:], before[16:])
+    torch.testing.assert_close(after[:16].mean(1), batch.floor[:16])
+    torch.testing.assert_close(after[:16].std(1), before[:16].std(1), atol=1e-4, rtol=1e-4)
