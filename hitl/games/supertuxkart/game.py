@@ -25,7 +25,7 @@ from hitl.games.hang_guard import EnvironmentLost
 from hitl.games.supertuxkart.data_folder import engine_version, find, own_folder, usable
 from hitl.games.supertuxkart.engine_process import LOG, EngineProcess, apart_from_the_players
 from hitl.games.supertuxkart.mirror import LOG as PICTURE_LOG
-from hitl.games.supertuxkart.mirror import Mirror, picture_path
+from hitl.games.supertuxkart.mirror import Mirror, drawing_unseen, picture_path
 from hitl.home import Home
 from hitl.processes import script
 from hitl.road.kart_tracks import KART_TRACKS
@@ -204,8 +204,8 @@ def start_engine(
     folder = own_folder(home)
     private_folder(folder)
     env = apart_from_the_players(folder, data)
-    if env.get("SDL_VIDEODRIVER") == "dummy":  # which the session takes for its pads: nothing is drawn with it
-        del env["SDL_VIDEODRIVER"]
+    if picture:
+        drawing_unseen(env)
     log = home.root / (PICTURE_LOG if picture else LOG)
     return EngineProcess([*(program or script(ENGINE)), track, KART, *picture], env, log)
 
