@@ -25,6 +25,8 @@ A game may have more behind its word: ``gym:ID``.
 COPIES: dict[str, str] = {"box2d": "hitl.games.box2d:Box2DGame"}
 """The games of which several can be driven at once, beside the session: a class or function that makes one for a track."""
 
+UNTOLD: dict[str, frozenset[str]] = {"supertuxkart": frozenset({"slip"})}
+"""What a game never tells of the car: these observations are always 0 there, and no plugin or setting fills them."""
 
 SHOWN_FROM_ABOVE = ("box2d", "supertuxkart")
 """The games that have no window of their own here: ours shows them from above."""
