@@ -26,10 +26,15 @@ from trainer.diagnosis.run import diagnose
 RUNS = 20
 
 
+def track_of(plan: Plan, seed: int) -> str:
+    """Return the track of a run."""
+    return plan.track or TRACKS[seed % len(TRACKS)]
+
+
 def look(plan: Plan, seed: int) -> Diagnosis:
     """Make a run, look at it, and throw it away; seed and track change from run to run."""
     with tempfile.TemporaryDirectory() as folder:
-        root = make(Path(folder), plan, seed, TRACKS[seed % len(TRACKS)])
+        root = make(Path(folder), plan, seed, track_of(plan, seed))
         if plan.memory:
             return diagnose(cases(None, [root / "history.jsonl"], root / "config.json"))
         return diagnose(cases(root))
@@ -106,7 +111,7 @@ def main() -> None:
         plan, wanted = FAULTS[name]
         found = [f.fault for f in look(plan, args.seed + k).findings]
         place = named[name] = next((i for i, f in enumerate(found, 1) if f in wanted), 0)
-        track = TRACKS[(args.seed + k) % len(TRACKS)]
+        track = track_of(plan, args.seed + k)
         rows.append((name + ("" if name in drawn else " (rest)"), track, place or "not named", ", ".join(found[:3])))
         print(*rows[-1], sep=" | ", flush=True)
 

@@ -75,6 +75,8 @@ class Plan:
     mid_episode: bool = False
     """New weights are taken in the middle of an episode, as soon as they are there."""
     drives: int = DRIVES
+    track: str = ""
+    """Where it is one; empty: anywhere."""
 
 
 class Fifo(Replay):

@@ -13,6 +13,7 @@ import numpy as np
 from data.errors import CheckpointError, InputFileError, UsageError
 from data.words import number_of, track_words
 from hitl.diagnosis.roads import facts, line_facts
+from hitl.games.registry import UNTOLD
 from hitl.road.known_tracks import stored_track
 from hitl.task.details import STEADY
 from trainer.diagnosis.case import Case
@@ -78,7 +79,7 @@ def of_home(root: Path, *, alone: bool = False) -> Case:
         if alone:
             _require_agent(store)
         history = from_store(store)
-        drives = drives_from_store(store, BOUNDED)
+        drives = drives_from_store(store, BOUNDED, UNTOLD)
         newest = store.latest_checkpoint()
         recipe = _recipe(newest.config if newest else None, drives)
         road = _road(store, drives)

@@ -50,6 +50,8 @@ def read_player_runs(path: Path, line: str | None, recipe: Recipe | None) -> tup
         demo=np.ones(len(index), bool),
         reward=np.concatenate([r.reward for r in runs]).astype(np.float64),
         progress=unknown,
+        x=unknown,
+        y=unknown,
         speed=np.asarray(speed, np.float64),
         heading=unknown,
         episode=index.astype(np.int64),

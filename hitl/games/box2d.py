@@ -17,6 +17,7 @@ from gymnasium.envs.box2d.car_dynamics import Car
 from numpy.typing import NDArray
 
 from hitl.games.base import Start, VehicleState
+from hitl.home import Home
 from hitl.road.track import Track
 
 PHYSICS_HZ = 60
@@ -30,6 +31,11 @@ class _Road:
     """Stands for a road tile under a wheel; the car asks it only for the grip."""
 
     road_friction = 1.0
+
+
+def copy_of(track: Track, home: Home) -> Box2DGame:
+    """Return another car on a track."""
+    return Box2DGame(track)
 
 
 @dataclass(frozen=True, slots=True)

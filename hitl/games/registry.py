@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from data.extras import Additions, code_of
 
 GAMES: dict[str, str] = Additions(
@@ -22,9 +24,23 @@ An installed package adds its own by the entry point ``hitl.games``.
 A game may have more behind its word: ``gym:ID``.
 """
 
-COPIES: dict[str, str] = {"box2d": "hitl.games.box2d:Box2DGame"}
-"""The games of which several can be driven at once, beside the session: a class or function that makes one for a track."""
 
+@dataclass(frozen=True, slots=True)
+class Copies:
+    """How copies of a game are made. ``make``: ``module:function``, called with (track, home)."""
+
+    make: str
+    most: int
+    """So many are driven at once; further drives come after them."""
+
+
+COPIES: dict[str, Copies] = {
+    "box2d": Copies("hitl.games.box2d:copy_of", most=20),
+    "supertuxkart": Copies("hitl.games.supertuxkart.game:copy_of", most=2),  # each is a process of 100 MB
+}
+"""The games that can be driven beside the session, in copies of them."""
+UNTOLD: dict[str, frozenset[str]] = {"supertuxkart": frozenset({"slip"})}
+"""What a game never tells of the car: these observations are always 0 there, and no plugin or setting fills them."""
 
 SHOWN_FROM_ABOVE = ("box2d", "supertuxkart")
 """The games that have no window of their own here: ours shows them from above."""

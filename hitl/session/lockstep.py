@@ -14,7 +14,6 @@ from data.reading.follow import Follower
 from data.store import Store
 from hitl.drivers.human import HumanSide
 from hitl.drivers.policy import NetworkPolicy
-from hitl.games.registry import COPIES
 from hitl.home import Home
 from hitl.protocols import FrozenAgent
 from hitl.road.track import Track
@@ -76,7 +75,7 @@ class Lockstep:
     ) -> None:
         import torch
 
-        from hitl.session.trials import SoloDrives
+        from hitl.session.trials import copies
         from trainer.checkpoints.files import load
         from trainer.daemon.proving import Proving
         from trainer.daemon.update_budget import UpdateBudget
@@ -108,8 +107,7 @@ class Lockstep:
         c = self.config
         self.budget = UpdateBudget(c.utd, c.warmup_steps, lap_utd=c.lap_utd)
         self.proving = Proving(self.learner)
-        proves &= options.env in COPIES
-        self._solo = SoloDrives(self.rig.track, settings=self.rig.task.settings) if proves else None
+        self._solo = copies(options.env, self.rig.track, home, self.rig.task.settings) if proves else None
         self.proving.use(self._solo.lap_share if self._solo is not None else None)
         self._generator = torch.Generator().manual_seed(config.seed)
         self._follower = Follower(home.store_path)

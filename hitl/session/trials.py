@@ -7,12 +7,13 @@ session around them (clock, arbiter, recorder) is left out, and the actor answer
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from data.errors import HitlError, InputFileError
 from data.reading.update import Layout
@@ -20,6 +21,7 @@ from data.records import SessionRecord
 from data.reward import RewardSettings
 from data.store import Store
 from hitl.games.driving_env import DrivingEnv
+from hitl.games.hang_guard import EnvironmentLost
 from hitl.games.registry import COPIES
 from hitl.home import Home
 from hitl.road.known_tracks import stored_track
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 
 ATTEMPTS, LEAST = 20, 4  # drives in a trial, and on a long road
 ROAD_M = 8_000.0  # m that a trial drives in all
+LOST = "lost"  # the reason of a drive that ended because the game went away
 FIRST_SEED, SEEDS_APART = 7_000_000, 100  # their starts are those of no evaluation
 
 
@@ -53,10 +56,17 @@ class SoloDrives:
         episodes: int = ATTEMPTS,
         settings: TaskSettings | None = None,
         game: Callable[[Track], Any] | None = None,
+        most: int = ATTEMPTS,
     ) -> None:
-        """``game``: makes a game for a track; None: the embedded one."""
-        self.track = track
-        self.envs = [DrivingEnv(track, settings, game(track) if game else None) for _ in range(episodes)]
+        """``game``: makes a game for a track, ``most`` at once; None: the embedded one. Raises what that raises."""
+        self.track, self._episodes = track, episodes
+        self.envs: list[DrivingEnv] = []
+        try:
+            for _ in range(min(episodes, most)):
+                self.envs.append(DrivingEnv(track, settings, game(track) if game else None))
+        except HitlError:
+            self.close()
+            raise
 
     def __call__(self, actor: Actor, first_seed: int) -> list[Solo]:
         """Drive one episode a car, from the starts of ``first_seed`` and those that follow it.
@@ -67,36 +77,64 @@ class SoloDrives:
 
         weights = next(iter(actor.parameters()), None)
         device = weights.device if weights is not None else "cpu"
-        results = [Solo() for _ in self.envs]
-        seen = np.stack([env.reset(seed=first_seed + k)[0] for k, env in enumerate(self.envs)])
-        driving = list(range(len(self.envs)))
+        results = [Solo() for _ in range(self._episodes)]
+        waiting = iter(enumerate(results))
+        driving: list[tuple[DrivingEnv, NDArray[np.float32], Solo]] = []
+
+        def begin(env: DrivingEnv) -> None:
+            """Begin the next episode with a car, if there is one."""
+            for number, result in waiting:
+                with _unless_lost(result):
+                    driving.append((env, env.reset(seed=first_seed + number)[0], result))
+                    return
+
+        for env in self.envs:
+            begin(env)
         while driving:
-            actions = actor.act(torch.from_numpy(seen[driving]).to(device), True).cpu().numpy()
-            still = []
-            for k, action in zip(driving, actions, strict=True):
-                observation, reward, terminated, truncated, info = self.envs[k].step(action)
-                result = results[k]
-                result.total += reward
-                result.steps += 1
-                result.progress = max(result.progress, info["progress"])
-                if terminated or truncated:
-                    result.reason = info["reason"]
+            seen = np.stack([observation for _, observation, _ in driving])
+            actions = actor.act(torch.from_numpy(seen).to(device), True).cpu().numpy()
+            now, driving = driving, []
+            for (env, _, result), action in zip(now, actions, strict=True):
+                with _unless_lost(result):
+                    observation, reward, terminated, truncated, info = env.step(action)
+                    result.total += reward
+                    result.steps += 1
+                    result.progress = max(result.progress, info["progress"])
+                    result.reason = info["reason"] if terminated or truncated else ""
+                if result.reason:
+                    begin(env)
                 else:
-                    seen[k] = observation
-                    still.append(k)
-            driving = still
+                    driving.append((env, observation, result))
         return results
 
     def lap_share(self, actor: Actor, number: int) -> float:
         """Return how much of the lap the actor drives on average, 0 to 1. ``number``: of the trial, which has its own starts."""
-        found = self(actor, FIRST_SEED + SEEDS_APART * number)
+        found = [r for r in self(actor, FIRST_SEED + SEEDS_APART * number) if r.reason != LOST]
         ends = (1.0 if r.reason == "finish" else min(1.0, r.progress / self.track.line.length) for r in found)
-        return sum(ends) / len(found)
+        return sum(ends) / max(1, len(found))
 
     def close(self) -> None:
         """Let go of the games."""
         for env in self.envs:
             env.close()
+
+
+@contextlib.contextmanager
+def _unless_lost(result: Solo) -> Iterator[None]:
+    """Where the game goes away meanwhile, say so in the result: that drive shows nothing, and the next one starts it anew."""
+    try:
+        yield
+    except EnvironmentLost:
+        result.reason = LOST
+
+
+def copies(env: str, track: Track, home: Home, settings: TaskSettings) -> SoloDrives | None:
+    """Return drives in copies of a game; None where it cannot be copied. Raises what opening the game raises."""
+    if (how := COPIES.get(env)) is None:
+        return None
+    episodes = min(ATTEMPTS, max(LEAST, round(ROAD_M / track.line.length)))
+    make = resolve_name(how.make)
+    return SoloDrives(track, episodes, settings, lambda road: make(road, home), how.most)
 
 
 class Trials:
@@ -116,7 +154,7 @@ class Trials:
             session = store.newest_session()
             driven = None if session is None else (session.env, session.track, session.hz, dict(session.reward), layout)
             if session is not None and driven != self._driven:
-                drives = self._copies(store, session, layout) if session.env in COPIES else None
+                drives = self._copies(store, session, layout)
                 self.close()
                 self._driven, self._drives = driven, drives
         return self._drives.lap_share if self._drives is not None else None
@@ -134,8 +172,9 @@ class Trials:
             track = stored_track(store, session.track)
         except InputFileError:  # nobody has its line any more
             return None
-        episodes = min(ATTEMPTS, max(LEAST, round(ROAD_M / track.line.length)))
-        drives = SoloDrives(track, episodes, settings, resolve_name(COPIES[session.env]))
+        drives = copies(session.env, track, self._home, settings)
+        if drives is None:
+            return None
         env = drives.envs[0]
         if (env.task.names(env.game.action_names), env.game.action_names) == layout and settings.hz == session.hz:
             return drives

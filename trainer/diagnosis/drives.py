@@ -28,7 +28,7 @@ MOST_STEPS = 60_000
 RECENT = 40
 """Newest unaided episodes that say how the agent drives now."""
 _COLUMNS = (
-    "t", "driver", "reward", "progress", "speed", "heading", "checkpoint_id", "observation", "executed", "proposed",
+    "t", "driver", "reward", "progress", "x", "y", "speed", "heading", "checkpoint_id", "observation", "executed", "proposed",
 )  # fmt: skip
 
 
@@ -47,6 +47,9 @@ class Drives:
     reward: Array
     progress: Array
     """(N,) m, NaN where not known"""
+    x: Array
+    """(N,) m, in the road's plane, NaN where not known; ``y``, too"""
+    y: Array
     speed: Array
     """(N,) m/s"""
     heading: Array
@@ -73,6 +76,8 @@ class Drives:
     trained_checkpoints: int = 0
     bounded: frozenset[str] = frozenset()
     """Observations that lie at an end of their range by nature (pedals, a distance that is cut on purpose)."""
+    untold: frozenset[str] = frozenset()
+    """Observations that the game never fills, which no one can change."""
     segments: tuple[Segment, ...] = ()
     """Takeovers and laps on this track, whether they count or not, oldest first."""
     rule: DemoRule = field(default_factory=DemoRule)
@@ -111,8 +116,13 @@ class Drives:
 
 
 @readable_rows()
-def from_store(store: Store, bounded: frozenset[str] = frozenset()) -> Drives | None:
-    """Return the newest drives of the track and layout that were driven last, and all demos of them; None without any."""
+def from_store(
+    store: Store, bounded: frozenset[str] = frozenset(), untold: Mapping[str, frozenset[str]] | None = None
+) -> Drives | None:
+    """Return the newest drives of the track and layout that were driven last, and all demos of them; None without any.
+
+    ``untold``: by environment, the observations that it never fills.
+    """
     sessions = {s.id: s for s in store.sessions()}
     driven = [e for e in store.episodes(closed=False) if e.length > 0]
     if not driven:
@@ -147,6 +157,7 @@ def from_store(store: Store, bounded: frozenset[str] = frozenset()) -> Drives | 
         other_layouts=tuple(apart(store.conn, layout).values()),
         trained_checkpoints=store.count_checkpoints("train"),
         bounded=bounded,
+        untold=(untold or {}).get(last.env, frozenset()),
         segments=tuple(segments),
         rule=rule,
     )

@@ -50,6 +50,8 @@ class Engine:
             graphics.screen_width, graphics.screen_height = columns_of(rows), rows
             graphics.display = False  # it draws when it is asked for a picture, and not in each step
         pystk2.init(graphics)
+        if rows and sys.platform == "win32":
+            _hide_windows()
         config = pystk2.RaceConfig(
             track=track, num_kart=1, laps=99, seed=0, step_size=TICK, mode=pystk2.RaceConfig.RaceMode.TIME_TRIAL, overlay=False
         )
@@ -148,6 +150,24 @@ def _turned(heading: float) -> list[float]:
     """Return the engine's quaternion (x, y, z, w) of a kart that points there; at 0 its nose is +z."""
     half = (math.pi / 2 - heading) / 2
     return [0.0, math.sin(half), 0.0, math.cos(half)]
+
+
+def _hide_windows() -> None:
+    """Hide this process's windows: the engine opens one to draw with, and the picture is shown elsewhere."""
+    import ctypes
+    from ctypes import wintypes
+
+    user32 = ctypes.windll.user32  # type: ignore[attr-defined,unused-ignore]
+
+    def hide(window: int, _: int) -> bool:
+        owner = wintypes.DWORD()
+        user32.GetWindowThreadProcessId(window, ctypes.byref(owner))
+        if owner.value == os.getpid():
+            user32.ShowWindow(window, 0)
+        return True
+
+    kind = ctypes.WINFUNCTYPE(wintypes.BOOL, wintypes.HWND, wintypes.LPARAM)  # type: ignore[attr-defined,unused-ignore]
+    user32.EnumWindows(kind(hide), 0)
 
 
 def columns_of(rows: int) -> int:

@@ -29,6 +29,7 @@ class EngineProcess:
     def __init__(self, command: Sequence[str], env: Mapping[str, str], log: Path) -> None:
         """Start it. Raises EnvironmentLost where that cannot be done."""
         self.leaving: Callable[[], bool] = lambda: False
+        self._log = log.name
         try:
             with log.open("wb") as printed:
                 self._process = subprocess.Popen(
@@ -103,7 +104,7 @@ class EngineProcess:
         self.close()
         status = self._process.returncode
         how = f"crashed (signal {-status})" if status < 0 else f"ended by itself (exit status {status})"
-        return EnvironmentLost(f"SuperTuxKart {how}; {_NEXT}. What it printed is in {LOG} in the home folder.")
+        return EnvironmentLost(f"SuperTuxKart {how}; {_NEXT}. What it printed is in {self._log} in the home folder.")
 
 
 def apart_from_the_players(folder: Path, data: Path) -> dict[str, str]:

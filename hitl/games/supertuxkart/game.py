@@ -25,7 +25,7 @@ from hitl.games.hang_guard import EnvironmentLost
 from hitl.games.supertuxkart.data_folder import engine_version, find, own_folder, usable
 from hitl.games.supertuxkart.engine_process import LOG, EngineProcess, apart_from_the_players
 from hitl.games.supertuxkart.mirror import LOG as PICTURE_LOG
-from hitl.games.supertuxkart.mirror import Mirror, picture_path
+from hitl.games.supertuxkart.mirror import Mirror, drawing_unseen, picture_path
 from hitl.home import Home
 from hitl.processes import script
 from hitl.road.kart_tracks import KART_TRACKS
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from hitl.session_options import SessionOptions
 
 TRACK = "fortmagma"  # what is driven where no track is named
+COPY_LOG = "supertuxkart-trials.log"  # in the home
 KART = "tux"  # of the middle class, and in every copy of the game
 BRAKES_FROM = 0.3  # share of the pedal from which the brake acts: the game knows no half
 LOAD_S, RESTART_S, STEP_S = 60.0, 20.0, 5.0  # s that loading a track, beginning an episode and one step may take
@@ -62,13 +63,13 @@ class SuperTuxKartGame:
 
     action_names: tuple[str, ...] = ("gas_brake", "steer")
 
-    def __init__(self, track: Track, home: Home, program: Sequence[str] | None = None) -> None:
-        """Load the track. ``program``: the engine's command line, without track and kart.
+    def __init__(self, track: Track, home: Home, program: Sequence[str] | None = None, log: str = LOG) -> None:
+        """Load the track. ``program``: the engine's command line, without track and kart; ``log``: in the home.
 
         Raises DeviceError when package or data are missing, EnvironmentLost when the engine fails.
         """
         self.track, self._home = track, home
-        self._program = program
+        self._program, self._log = program, log
         self._child: EngineProcess | None = None
         self._leaving: Callable[[], bool] = lambda: False
         self._action = np.zeros(len(self.action_names), np.float32)
@@ -81,7 +82,7 @@ class SuperTuxKartGame:
         self._open()
 
     def _open(self) -> EngineProcess:
-        self._child = child = start_engine(self.track.name, self._home, self._program)
+        self._child = child = start_engine(self.track.name, self._home, self._program, self._log)
         child.leaving = self._leaving
         self._answer(LOAD_S, "loading the track")
         return child
@@ -194,7 +195,7 @@ class SuperTuxKartGame:
 
 
 def start_engine(
-    track: str, home: Home, program: Sequence[str] | None = None, picture: Sequence[str] = ()
+    track: str, home: Home, program: Sequence[str] | None = None, log: str = LOG, picture: Sequence[str] = ()
 ) -> EngineProcess:
     """Start the engine with a track; it answers once when the track is loaded. Raises as the game does.
 
@@ -204,10 +205,9 @@ def start_engine(
     folder = own_folder(home)
     private_folder(folder)
     env = apart_from_the_players(folder, data)
-    if env.get("SDL_VIDEODRIVER") == "dummy":  # which the session takes for its pads: nothing is drawn with it
-        del env["SDL_VIDEODRIVER"]
-    log = home.root / (PICTURE_LOG if picture else LOG)
-    return EngineProcess([*(program or script(ENGINE)), track, KART, *picture], env, log)
+    if picture:
+        drawing_unseen(env)
+    return EngineProcess([*(program or script(ENGINE)), track, KART, *picture], env, home.root / log)
 
 
 def _data(home: Home) -> Path:
@@ -233,6 +233,11 @@ def kart_track(name: str) -> Track:
     return load_track(name)
 
 
+def copy_of(track: Track, home: Home) -> SuperTuxKartGame:
+    """Return another kart on a track, in an engine of its own: as exact as the first one."""
+    return SuperTuxKartGame(track, home, log=COPY_LOG)
+
+
 def supertuxkart_world(options: SessionOptions, home: Home) -> World:
     """Open SuperTuxKart."""
     from hitl.games.open_game import driven
@@ -245,5 +250,5 @@ def supertuxkart_world(options: SessionOptions, home: Home) -> World:
         return driven(game, track, options, home, heed=game.heed)
     path = picture_path(own_folder(home))
     drawn = str(path), str(chosen.rows), chosen.picture
-    game.mirror = Mirror(lambda: start_engine(track.name, home, picture=drawn), path, game.notices)
+    game.mirror = Mirror(lambda: start_engine(track.name, home, log=PICTURE_LOG, picture=drawn), path, game.notices)
     return driven(game, track, options, home, heed=game.heed, picture=path)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import queue
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -72,6 +73,13 @@ class Mirror:
             with self.path.open("r+b") as file:
                 file.write(bytes(8))  # no picture yet
             self.path.unlink()  # on Windows only once the window is closed
+
+
+def drawing_unseen(env: dict[str, str]) -> None:
+    """Change the environment of an engine so that it draws without a window of its own, which would lie over ours."""
+    env.pop("SDL_VIDEODRIVER", None)  # the session takes a dummy for its pads, and nothing can be drawn with that
+    if sys.platform == "linux":  # by EGL, with the graphics card where there is one; elsewhere the engine hides its window
+        env["SDL_VIDEODRIVER"] = "offscreen"
 
 
 def picture_path(folder: Path) -> Path:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -10,11 +11,14 @@ import torch
 from data.store import Store
 from hitl.demo.shipped import open_shipped
 from hitl.drivers.policy import CheckpointPolicy
+from hitl.games.supertuxkart.game import SuperTuxKartGame
 from hitl.home import Home
+from hitl.road.track import load_track
 from hitl.session.lockstep import Lockstep
 from hitl.session.setup import SessionSetup
 from hitl.session.trials import SoloDrives, Trials
 from hitl.session_options import SessionOptions
+from tests.support.places import ROOT
 from trainer.checkpoints.files import load, save
 from trainer.learner.make import make_learner
 from trainer.presets import PRESETS
@@ -118,14 +122,42 @@ def test_a_long_road_is_tried_by_fewer_drives(home, tmp_path):
     assert len(Trials(home)(layout_of(home)).__self__.envs) == 4
 
 
+class Straight:
+    """Stands for an actor: full gas, straight ahead."""
+
+    def parameters(self):
+        return iter(())
+
+    def act(self, observations, deterministic):
+        return torch.tensor([[1.0, 0.0]]).repeat(len(observations), 1)
+
+
+def test_few_cars_drive_what_many_do():
+    track = load_track("esses")
+    many, few = (SoloDrives(track, 5, most=most)(Straight(), 70) for most in (5, 2))
+    assert few == many
+    assert len({result.total for result in many}) == 5, "from five starts"
+
+
+def test_a_game_that_goes_away_costs_its_drive_alone(tmp_path):
+    program = [sys.executable, str(ROOT / "tests" / "support" / "stand_in_engine.py"), "crash:20"]
+    home = Home(tmp_path).create()
+    drives = SoloDrives(load_track("fortmagma"), 3, game=lambda track: SuperTuxKartGame(track, home, program), most=1)
+    try:
+        first, *others = drives(Straight(), 70)
+        assert first.reason == "lost"
+        assert all(result.reason == "off_road" and result.progress > 10 for result in others)
+        assert 0.0 < drives.lap_share(Straight(), 1) < 1.0
+    finally:
+        drives.close()
+
+
 def test_a_whole_lap_is_all_of_it():
     class Done(SoloDrives):
         def __call__(self, actor, first_seed):
             from hitl.session.trials import Solo
 
             return [Solo(reason="finish", progress=self.track.line.length - 1.9), Solo(reason="off_road", progress=0.0)]
-
-    from hitl.road.track import load_track
 
     assert Done(load_track("esses"), 0).lap_share(None, 1) == 0.5
 

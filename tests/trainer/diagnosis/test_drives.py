@@ -16,6 +16,7 @@ from data.reading.episodes import EpisodeData, EpisodeWriter, SegmentData
 from data.store import Store
 from hitl.demo.shipped import open_shipped
 from hitl.diagnosis.cases import BOUNDED, of_home
+from hitl.drivers.scripted import Skill
 from hitl.home import Home
 from tests.support.daemon_runs import drive, info
 from trainer.diagnosis.case import Case
@@ -131,6 +132,13 @@ def test_demos_seen_by_other_rules(sound: Drives) -> None:
     assert names(replace(sound, other_layouts=("900 imported steps have 81 numbers in each observation.",))) == ["layouts-mixed"]
 
 
+def test_demos_of_another_speed_than_the_agents_are_not_of_other_rules(tmp_path: Path) -> None:
+    """An agent that drives nearly alike each time, and slower than the laps: at each place it has never seen their numbers."""
+    slow = Plan(skill=Skill(corner_grip=12.0, braking=8.0, top_speed=12.0), noise=0.005, drives=6)
+    found = diagnose([Case(drives=drives_of(driven(tmp_path, slow)))])
+    assert "demos-stale" not in {f.fault for f in found.findings}
+
+
 def test_the_games_bent_stick(sound: Drives) -> None:
     asked = sound.executed[:, sound.action_names.index("steer")]
     seen, column = sound.observation.copy(), sound.observation_names.index("steer")
@@ -156,6 +164,14 @@ def test_what_the_plugin_does_not_send(sound: Drives) -> None:
     (found,) = (f for f in diagnose([Case(drives=deaf)]).above_notes if f.fault == "observation-constant")
     assert "Nothing fills slip_left" in found.sentence
     assert "plugin" in found.advice
+
+
+def test_what_a_game_never_tells_is_no_finding(sound: Drives) -> None:
+    seen = sound.observation.copy()
+    seen[:, sound.observation_names.index("slip")] = 0.0
+    untold = frozenset({"slip"})
+    assert "observation-constant" in names(replace(sound, observation=seen))
+    assert "observation-constant" not in names(replace(sound, observation=seen, untold=untold))
 
 
 def test_pulses_that_are_shorter_than_what_a_human_holds(sound: Drives) -> None:

@@ -15,7 +15,10 @@ from trainer.diagnosis.finding import Finding, Lacking, Outcome, Sound
 
 LEAST_DEMO = 100
 LEAST_AGENT = 300
-BIN_M = 10.0
+NEAR_M, NEAR_RAD, LEAST_ALIKE = 3.0, 0.2, 3
+"""Distance and angle within which two steps are at the same place, and steps of the agent from which one of a demo is judged."""
+MOST_COMPARED = 2_000
+"""Steps of demos."""
 HELD = 0.3
 """Deflection from which a control counts as held on one side."""
 SHORTER, MUST_HOLD_S = 4.0, 0.4
@@ -205,36 +208,55 @@ def _paid_otherwise(drives: Drives) -> Iterable[Outcome]:
 
 
 def _seen_otherwise(drives: Drives) -> Iterable[Outcome]:
-    """Compare observations at the same places: one that lies elsewhere nearly everywhere was made by another rule."""
-    place = drives.progress
-    agent, demo = drives.agent & np.isfinite(place), drives.brought & np.isfinite(place)
-    if not agent.any() or not demo.any():
+    """Compare observations where the car was at the same place, as fast and as turned: one that lies elsewhere nearly everywhere
+    was made by another rule. Who drives slower, or on another line, sees other numbers by the same rule."""
+    agent, demos = np.flatnonzero(drives.agent), np.flatnonzero(drives.brought)
+    agent, demos = (who[np.isfinite(drives.progress[who])] for who in (agent, demos))
+    demos = demos[:: max(1, len(demos) // MOST_COMPARED)]
+    controls = {n for n in drives.observation_names if n in drives.bounded or n.startswith("pending_")}
+    judged = np.array([n not in controls for n in drives.observation_names])
+    if not len(agent) or not len(demos) or not judged.any():
         return
-    bins = (np.nan_to_num(place) // BIN_M).astype(np.int64)
-    outside = np.zeros(drives.observation.shape[1])
-    total = 0
+    agent = agent[np.argsort(drives.progress[agent], kind="stable")]
+    along = drives.progress[agent]
     reach = np.ptp(drives.observation[agent], axis=0)
-    for b in np.unique(bins[demo]):
-        a, d = agent & (bins == b), demo & (bins == b)
-        if a.sum() < 10 or d.sum() < 2:
+    outside, total = np.zeros(len(judged)), 0
+    for d in demos:
+        first, last = np.searchsorted(along, (drives.progress[d] - NEAR_M, drives.progress[d] + NEAR_M))
+        near = agent[first:last]
+        near = near[_alike(drives, near, d)]
+        if len(near) < LEAST_ALIKE:
             continue
-        low, high = np.quantile(drives.observation[a], (0.01, 0.99), axis=0)
+        seen = drives.observation[near]
+        low, high = seen.min(axis=0), seen.max(axis=0)
         room = (high - low) + 0.05 * reach + 1e-6
-        seen = drives.observation[d]
-        outside += ((seen < low - room) | (seen > high + room)).sum(axis=0)
-        total += int(d.sum())
-    if total < LEAST_DEMO // 2:
+        outside += (drives.observation[d] < low - room) | (drives.observation[d] > high + room)
+        total += 1
+    if total < LEAST_DEMO // 4:
+        yield Lacking("demos and agent at the same places, as fast and on the same line, for whether both see the same there")
         return
-    share = outside / total
+    share = np.where(judged, outside / total, 0.0)
     far = [n for n, s in zip(drives.observation_names, share, strict=True) if s > 0.6]
     if far:
         top = ", ".join(f"{n} ({share[drives.observation_names.index(n)]:.0%})" for n in far[:5])
         lie = number_of(len(far), "observation of the demos lies", "observations of the demos lie")
-        text = f"at the same places {lie} where the agent's never do: {top}"
+        text = f"at the same places and speeds {lie} where the agent's never do: {top}"
         sentence = "The demos' observations were made by another rule than the agent's: the same place looks different."
         yield Finding(sentence, (text,), 0.85)
     else:
-        yield Sound(f"observations of demos and agent agree at the same places ({number_of(total, 'step')})")
+        yield Sound(f"observations of demos and agent agree at the same places and speeds ({number_of(total, 'step')})")
+
+
+def _alike(drives: Drives, steps: NDArray[np.int64], one: np.int64) -> NDArray[np.bool_]:
+    """Return at which steps the car is where it is in ``one``, as fast and as turned, as far as that is known."""
+
+    def near(column: NDArray[np.float64], room: float) -> NDArray[np.bool_]:
+        off = np.abs(column[steps] - column[one])
+        return np.asarray(~(off > room), np.bool_)  # what is not known is no difference
+
+    turned = np.abs(np.sin((drives.heading[steps] - drives.heading[one]) / 2))
+    alike = near(drives.x, NEAR_M) & near(drives.y, NEAR_M) & ~(turned > NEAR_RAD / 2)
+    return np.asarray(alike & near(drives.speed, max(1.0, 0.1 * float(drives.speed[one]))), np.bool_)
 
 
 CHECKS: tuple[Check, ...] = (units, mixed, short_pulses, stale)

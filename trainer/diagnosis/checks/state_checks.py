@@ -31,7 +31,7 @@ def constant(drives: Drives, case: Case) -> Answer:
     reach = np.ptp(drives.observation, axis=0)
     size = np.abs(drives.observation).max(axis=0)
     still = [n for n, r, s in zip(drives.observation_names, reach, size, strict=True) if r <= 1e-6 * max(1.0, s)]
-    still = [n for n in still if n not in drives.bounded or n.startswith(SENT)]
+    still = [n for n in still if n not in drives.untold and (n not in drives.bounded or n.startswith(SENT))]
     if not still:
         return Sound(f"all {number_of(len(reach), 'observation')} change over {number_of(len(drives), 'step')}")
     never = f"never change in {number_of(len(drives), 'step')}"

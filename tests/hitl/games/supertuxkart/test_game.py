@@ -49,7 +49,7 @@ def stand_in(monkeypatch):
     start = kart.start_engine
 
     def use(how="well"):
-        monkeypatch.setattr(kart, "start_engine", lambda track, home, _: start(track, home, program(how)))
+        monkeypatch.setattr(kart, "start_engine", lambda track, home, _, *log: start(track, home, program(how), *log))
 
     return use
 
