@@ -24,7 +24,7 @@ By = Literal["agent", "you", "scripted", "imported"]
 """Who drove a corner: the agent alone, or with a human's part: the player's, the scripted driver's, or one from elsewhere."""
 
 
-class Attempt(NamedTuple):
+class CornerAttempt(NamedTuple):
     """One approach of one corner in one episode."""
 
     episode_id: int
@@ -72,7 +72,7 @@ def driver_kind(driver: str, trigger: str | None = None) -> By:
 @readable_rows()
 def stored_attempts(
     conn: sqlite3.Connection, episodes: Sequence[EpisodeSummary], corners: Sequence[Corner]
-) -> dict[str, list[Attempt]]:
+) -> dict[str, list[CornerAttempt]]:
     """Return the attempts of each corner in these episodes, in their order; it needs no step of the agent's but the first."""
     ids = json.dumps([e.id for e in episodes])
     began: dict[int, float] = {}
@@ -95,13 +95,13 @@ def stored_attempts(
         ends = _metre(first, -math.inf), _metre(last, math.inf)
         spans.setdefault(number, []).append(_Span(min(ends), max(ends), driver_kind(driver or "", trigger)))
     begins = approaches(corners)
-    found: dict[str, list[Attempt]] = {corner.name: [] for corner in corners}
+    found: dict[str, list[CornerAttempt]] = {corner.name: [] for corner in corners}
     for e in episodes:
         for corner in corners:
             passed = outcome(corner, began[e.id], e.farthest, e.reason)
             if passed is not None:
                 helped = (s.by for s in spans.get(e.id, ()) if s.from_m < corner.to_m and s.to_m >= begins[corner.name])
-                found[corner.name].append(Attempt(e.id, e.purpose, next(helped, driven_by[e.id]), passed))
+                found[corner.name].append(CornerAttempt(e.id, e.purpose, next(helped, driven_by[e.id]), passed))
     return found
 
 

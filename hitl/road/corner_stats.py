@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from data.reading.attempts import Attempt, By, approaches, outcome
+from data.reading.attempts import By, CornerAttempt, approaches, outcome
 from data.reading.drives import Drive
 from data.records import AGENT, HUMAN, Corner
 from data.statistics import wilson
@@ -106,14 +106,14 @@ def braking_onset(speed: NDArray[np.float64], brake: NDArray[np.float64]) -> int
     return int(begins[best]) if lost[best] > 0.5 else None
 
 
-def whose(attempts: Mapping[str, Sequence[Attempt]]) -> By:
+def whose(attempts: Mapping[str, Sequence[CornerAttempt]]) -> By:
     """Return who is compared with the agent: the player, or where they never drove here, who did most of it for them."""
     drove = Counter(a.by for each in attempts.values() for a in each if a.by != "agent")
     return "you" if drove["you"] or not drove else drove.most_common(1)[0][0]
 
 
 def corner_stats(
-    drives: Iterable[Drive], corners: Sequence[Corner], attempts: Mapping[str, Sequence[Attempt]]
+    drives: Iterable[Drive], corners: Sequence[Corner], attempts: Mapping[str, Sequence[CornerAttempt]]
 ) -> list[CornerStats]:
     """Return the statistics of each corner, in the order given. Goes through the drives once.
 
@@ -129,7 +129,7 @@ def corner_stats(
     return [_summary(corner, visits[corner.name], attempts[corner.name], human) for corner in corners]
 
 
-def _summary(corner: Corner, visits: Sequence[Visit], attempts: Sequence[Attempt], human: By) -> CornerStats:
+def _summary(corner: Corner, visits: Sequence[Visit], attempts: Sequence[CornerAttempt], human: By) -> CornerStats:
     by = {a.episode_id: a.by for a in attempts}
     outcomes: dict[By, list[bool]] = {}
     for attempt in attempts:

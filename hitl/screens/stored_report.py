@@ -11,7 +11,7 @@ from statistics import fmean
 from typing import Literal
 
 from data.errors import UsageError
-from data.reading.attempts import Attempt, stored_attempts
+from data.reading.attempts import CornerAttempt, stored_attempts
 from data.reading.drives import EpisodeSummary
 from data.records import AGENT, HUMAN, VERDICTS, Corner, Segment
 from data.store import Store
@@ -218,7 +218,7 @@ def _lines(
     return lines
 
 
-def _corner_row(corner: Corner, attempts: Sequence[Attempt], takeovers: list[Segment]) -> CornerRow:
+def _corner_row(corner: Corner, attempts: Sequence[CornerAttempt], takeovers: list[Segment]) -> CornerRow:
     alone = [a.passed for a in attempts if a.by == "agent"]
     here = [s for s in takeovers if s.corner == corner.name]
     return CornerRow(

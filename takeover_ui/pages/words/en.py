@@ -82,7 +82,7 @@ TEXTS: dict[str, str | tuple[str, ...]] = {
     "chosen_corner": "corner",
     "chosen_session": "session",
     "all_corners": "all corners",
-    "none_here": "There are none.",
+    "none_here": "There is nothing to show here.",
     "page_newer": "← newer",
     "page_older": "older →",
     "page_of": "page {number} of {of}",

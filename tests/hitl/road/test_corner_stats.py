@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data.errors import StoreError, UsageError
-from data.reading.attempts import Attempt, approaches, outcome
+from data.reading.attempts import CornerAttempt, approaches, outcome
 from data.reading.drives import Drive
 from data.recording.recorder import Recorder
 from data.records import AGENT, HUMAN, Corner, SessionInfo, StepRow
@@ -130,7 +130,7 @@ def test_the_table_of_a_corner() -> None:
         drive(160.0, "finish", number=22, purpose="evaluation"),
     ]
     by = dict.fromkeys(range(20), "agent") | {20: "you", 21: "you", 22: "agent"}
-    attempts = [Attempt(d.episode.id, d.episode.purpose, by[d.episode.id], d.farthest > 140.0) for d in driven]
+    attempts = [CornerAttempt(d.episode.id, d.episode.purpose, by[d.episode.id], d.farthest > 140.0) for d in driven]
     (stats,) = corner_stats(driven, [CORNER], {CORNER.name: attempts})
     assert stats.visits == 23
     assert (stats.agent.k, stats.agent.n) == (11, 21)
