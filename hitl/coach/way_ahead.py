@@ -60,8 +60,9 @@ def way_ahead(rig: SessionSetup) -> Ahead | None:
     would: Would | None = getattr(rig.policy, "would", None)
     if not rig.options.coach.ahead or not rig.options.real_time or not rig.world.has_line:
         return None
-    if would is not None and rig.options.env in COPIES:
-        game = resolve_name(COPIES[rig.options.env])(rig.track)
+    copies = COPIES.get(rig.options.env)
+    if would is not None and copies is not None and not copies.own_process:
+        game = resolve_name(copies.make)(rig.track, rig.home)
         return Foreseen(DrivingEnv(rig.track, rig.task.settings, game), would)
     return Recalled(rig.track.half_width_at)
 

@@ -32,11 +32,13 @@ class Copies:
     make: str
     most: int
     """So many are driven at once; further drives come after them."""
+    own_process: bool = False
+    """Each takes seconds to begin, and memory."""
 
 
 COPIES: dict[str, Copies] = {
     "box2d": Copies("hitl.games.box2d:copy_of", most=20),
-    "supertuxkart": Copies("hitl.games.supertuxkart.game:copy_of", most=2),  # each is a process of 100 MB
+    "supertuxkart": Copies("hitl.games.supertuxkart.game:copy_of", most=2, own_process=True),  # of 100 MB
 }
 """The games that can be driven beside the session, in copies of them."""
 UNTOLD: dict[str, frozenset[str]] = {"supertuxkart": frozenset({"slip"})}

@@ -77,7 +77,7 @@ class DeviceUpdates:
         return self._table.batches(self._rows[:1], online)[0]
 
     def _catch_up(self) -> None:
-        """Bring over what is new in the replay; recorded work that reads where it no longer lies, or of a taught agent, is dropped."""
+        """Bring over what is new in the replay; recorded work that reads where it no longer lies is dropped."""
         copy = self._table.device_copy
         assert copy is not None
         self._table.follow()

@@ -18,8 +18,8 @@ from hitl.screens.stored_scene import stored_scene
 from takeover_ui import theme
 from takeover_ui.clips import files
 from takeover_ui.clips.clip import Clip
-from takeover_ui.review.texts import ENGLISH
 from takeover_ui.review.model import ReviewModel
+from takeover_ui.review.texts import ENGLISH
 
 
 @pytest.fixture
