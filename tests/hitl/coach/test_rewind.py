@@ -19,6 +19,7 @@ from data.store import Store
 from hitl.arbiter import GatingSettings
 from hitl.coach.handed_wheel import UNUSED_S, HandedWheel
 from hitl.coach.rewind import Rewind
+from hitl.coach.sounds import Sounds
 from hitl.drivers.human import HumanDriver
 from hitl.drivers.scripted import ScriptedDriver
 from hitl.games.base import Start
@@ -27,6 +28,7 @@ from hitl.games.driving_env import DrivingEnv
 from hitl.home import Home
 from hitl.pads.base import MISSING, PadState
 from hitl.protocols import EpisodeResult, Tick
+from hitl.screens.coach_screen import Caller
 from hitl.screens.session_screen import SessionScreen
 from hitl.session.play_loop import PlayLoop
 from hitl.session.setup import SessionSetup
@@ -354,7 +356,7 @@ def test_one_episode_is_one_until_its_end_wherever_the_player_went_back_to(tmp_p
     args = Namespace(episodes=1, seed=0, practice="", lead=None, call_me=False, lap=False, pad="none")
     with SessionSetup(Home(tmp_path), SessionOptions(greedy_every=0), human=lambda track: Player(pad)) as rig:
         rig.session.policy = Crawl()  # type: ignore[assignment]
-        loop = PlayLoop(rig, args, None, lambda text: None, None)  # type: ignore[arg-type]
+        loop = PlayLoop(rig, args, None, lambda text: None, Caller(rig, None, None, Sounds(on=False)))
         told = loop.run()
     assert [r.reason for r in loop.results] == ["rewound", "restart"]
     assert told.startswith("1 episode, ")

@@ -12,6 +12,7 @@ from hitl.screens.stored_scene import stored_scene
 from takeover_ui.review.app import BUTTONS, KEYS
 from takeover_ui.review.corner_plan import CornerPlan
 from takeover_ui.review.model import SPEEDS, ReviewModel
+from takeover_ui.review.texts import ENGLISH
 from takeover_ui.review.view import ReviewView
 from takeover_ui.theme import Pen
 from tests.support import sample_screens as samples
@@ -244,7 +245,7 @@ def test_all_takeovers_of_a_corner_are_shown_over_each_other(store: Store) -> No
     for others in ([], model.others):
         surface = pygame.Surface((400, 300))
         pen = Pen(surface)
-        plan.draw(pen, surface.get_rect(), detail, (0, 0), 0.0, others=others)
+        plan.draw(pen, surface.get_rect(), detail, (0, 0), 0.0, ENGLISH, others=others)
         pictures.append(pygame.image.tobytes(surface, "RGB"))
     assert pictures[0] != pictures[1]
     assert any(m.text.startswith(f"{len(beside)} other") for m in pen.marks)
