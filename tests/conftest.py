@@ -54,6 +54,7 @@ gc.disable()  # until all is collected: what is imported stays, and to look thro
 def pytest_collection_finish() -> None:
     """Let the garbage collector look only at what the tests make, and no example of Hypothesis fail for being slow here."""
     gc.freeze()
+    gc.set_threshold(10_000)  # every 700 objects, it would take 3 % of the time
     gc.enable()
     if "hypothesis" in sys.modules:
         from hypothesis import HealthCheck, settings

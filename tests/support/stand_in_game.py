@@ -136,7 +136,11 @@ class StandIn:
 
     def hold(self, seconds: float) -> None:
         """Keep the car from driving for so long, as a countdown does."""
-        self._hold_until = time.perf_counter() + seconds
+
+        def hold() -> None:
+            self._hold_until = time.perf_counter() + seconds
+
+        self.between_frames(hold)
 
     @property
     def held(self) -> bool:

@@ -35,7 +35,7 @@ def test_kill_at_fifty_random_moments(path, tmp_path):
     processes.set_forkserver_preload(["tests.support.killed_recorder"])
     lost, kept, cut = 0, 0, 0
     for round_ in range(KILLS // AT_ONCE):
-        victims = []
+        victims, living = [], []
         for n in range(AT_ONCE):
             notes = tmp_path / f"notes-{round_}-{n}"
             ready, says = processes.Pipe(duplex=False)
@@ -43,16 +43,21 @@ def test_kill_at_fifty_random_moments(path, tmp_path):
             process.start()
             says.close()
             victims.append((process, notes, ready))
-        for *_, ready in victims:
-            if rng.random() > 0.1:  # one in ten may die while it is still starting
+        for process, notes, ready in victims:
+            if rng.random() > 0.1:
                 assert ready.recv() == "ready"
-            else:
+                living.append((process, notes, rng.uniform(0, 1.5) / STEP_S))
+            else:  # one in ten may die while it is still starting
                 time.sleep(rng.uniform(0, 0.05))
-        begin = time.monotonic()
-        moments = sorted((rng.uniform(0, 1.5), i) for i in range(AT_ONCE))
-        for moment, i in moments:
-            time.sleep(max(0.0, begin + moment - time.monotonic()))
-            victims[i][0].kill()
+                process.kill()
+        while living:  # each dies after so many steps of its own, however busy the machine is
+            for victim in living[:]:
+                process, notes, most = victim
+                assert process.is_alive()
+                if notes.read_bytes().count(b"\n") > most:
+                    process.kill()
+                    living.remove(victim)
+            time.sleep(0.002)
         for process, _, ready in victims:
             process.join()
             ready.close()

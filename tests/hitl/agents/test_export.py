@@ -96,7 +96,7 @@ def classes():
 @pytest.fixture
 def taught(tmp_path, shipped, monkeypatch):
     """A home with a checkpoint, and observations in its layout on which the actor's actions vary."""
-    monkeypatch.setattr("hitl.agents.export.sb3.STEPS", 600)
+    monkeypatch.setattr("hitl.agents.export.sb3.STEPS", 400)
     source, (actor, meta) = shipped
     home = Home(tmp_path / "home")
     shutil.copytree(source.root, home.root)

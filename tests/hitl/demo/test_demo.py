@@ -68,7 +68,7 @@ class TestShipped:
 
     def test_it_reaches_the_corner_and_never_passes_it(self, home):
         with SessionSetup(home, SessionOptions(kind="evaluation")) as rig:
-            results = rig.evaluate(20)
+            results = rig.evaluate(10)
         corner = load_track("default").corner("hairpin")
         assert sum(r.passed["hairpin"] for r in results) == 0
         assert min(r.progress for r in results) > corner.from_m

@@ -31,11 +31,11 @@ def loop():
 
 
 def test_every_press_acts_in_the_very_next_tick_while_a_trainer_runs(loop, tmp_path):
-    figures, _ = loop.drive(Home(tmp_path / "home"), 10.0, seed=1, trainer=True)
+    figures, _ = loop.drive(Home(tmp_path / "home"), 7.0, seed=1, trainer=True)
     assert figures["trainer_updates"] > 0
-    assert figures["ticks"] > 180  # of 200, less the moments between episodes
+    assert figures["ticks"] > 125  # of 140, less the moments between episodes
     assert figures["missed"] <= 0.02 * figures["ticks"]  # none on a machine of its own: benchmarks/loop.py
-    assert figures["takeovers"] >= 8
+    assert figures["takeovers"] >= 5
     assert figures["next_tick_takeovers"] == 1.0
     assert figures["arbiter_ms"] < 0.1
     assert figures["late_ms_p50"] < 5.0  # the machine that tests run on may be busy

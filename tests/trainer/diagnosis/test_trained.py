@@ -34,7 +34,7 @@ def test_a_sound_learner_is_left_alone_and_not_disturbed(sound: Run) -> None:
     before = {k: v.clone() for k, v in learner.tensors().items()}
     clock = Clock()
     checks = LiveChecks(CONFIG, every_s=0.0, clock=clock)
-    for row in rows:
+    for row in rows[::2]:
         clock.now += 100
         assert checks.look(learner, batch, row) == []
     assert checks.sentence == ""

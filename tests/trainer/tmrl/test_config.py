@@ -1,5 +1,6 @@
 import argparse
 import dataclasses
+import functools
 import json
 from pathlib import Path
 
@@ -205,6 +206,7 @@ def moved(update: Update, metres: float) -> Update:
     return update
 
 
+@functools.cache
 def fingerprint(config: TrainConfig) -> tuple:
     """All that a few updates come to: weights, what was drawn, updates owed."""
     replay = Replay(OBS, ACT, config)

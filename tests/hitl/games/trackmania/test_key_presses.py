@@ -226,7 +226,7 @@ def test_the_game_is_driven_by_keys_and_what_was_pressed_is_what_was_executed(st
         time.sleep(0.05)
     assert set(np.unique(pressed)) == {0.0, 1.0}
     np.testing.assert_allclose(np.sum(pressed, axis=0), [21, 0, 9], atol=1)
-    assert game.state().speed > 5.0
+    assert stand_in.where()[0].speed > 5.0
     assert game.notices == []  # the game obeys, as far as keys go
 
 
