@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.errors import StoreError
-from data.records import AGENT, DRIVING_FAULTS, HUMAN
+from data.records import AGENT, CUT_OFF, DRIVING_FAULTS, HUMAN
 from data.store import Store
 from hitl.agents.beside import BesidePolicy
 from hitl.agents.policy import ForeignPolicy
@@ -116,6 +116,8 @@ class SessionScreen:
             self._times.step(tick.steps, progress, who, str(tick.info.get("reason") or ""), tick.info.get("lap_s"))
         if self._alone is not None and not decision.paused:
             self._alone.step(tick.steps, progress, human=human)
+            if tick.purpose == "evaluation" and (reason := tick.info.get("reason")) and reason not in CUT_OFF:
+                self._alone.measured([tick.episode_return])  # the demo's evaluations are another session's
         name, seconds = next_corner(self._scene.corners, progress, state.speed)
         self._window.send(
             View(
