@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from hitl.road.time_lost import TimeLost
 
 _NAMES: dict[By, str] = {"you": "you", "scripted": "the scripted driver", "imported": "imported laps"}
-_WITH: dict[By, str] = {"you": "with\nyou", "scripted": "scripted\ndriver", "imported": "imported\nlaps"}
+_WITH: dict[By, str] = {"you": "with\nyou", "scripted": "by\nscript", "imported": "from\nfiles"}
 """Who is compared with the agent."""
 
 
@@ -230,7 +230,8 @@ def _print_lost(out: Console, times: list[TimeLost]) -> None:
         "reference": "the reference lap",
     }  # fmt: skip
     for one in times[:3]:
-        compared = [f"{s:+.2f} s against {names[lap]}" for lap in one.laps if (s := one.against(lap)) is not None]
+        lost = {lap: s for lap in one.laps if (s := one.against(lap)) is not None}
+        compared = [f"{0.0 if abs(s) < 0.005 else s:+.2f} s against {names[lap]}" for lap, s in lost.items()]
         if compared:
             out.print(f"{one.corner}: {', '.join(compared)}.")
 

@@ -83,7 +83,7 @@ class DemoWindow(SessionScreen, Progress):
         time.sleep(1 / (20.0 * FAST))
         self._fast_ticks += 1
         now = time.monotonic()
-        if now - self._last_frame >= _FRAME_S:
+        if now - self._last_frame >= _FRAME_S or tick.info.get("reason"):  # the end of each lap, for its time and its points
             self._last_frame = now
             self(tick)
 

@@ -69,6 +69,8 @@ def button_names(pad: Pad | None, meaning: str) -> str:
     """Return what the buttons or keys with a meaning are called on a device: "leftshoulder or a"; else the meaning."""
     names: list[str] = []
     for part in getattr(pad, "parts", (pad,)):
+        if getattr(part, "device", part) is None:
+            continue  # a pad that is not plugged in has no button to press
         buttons = part.meanings if isinstance(part, KeyboardPad) else getattr(getattr(part, "map", None), "buttons", {})
         names += buttons.get(meaning, ())
     return " or ".join(dict.fromkeys(names)) or meaning

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.errors import StoreError
-from data.records import AGENT, DRIVING_FAULTS, HUMAN
+from data.records import AGENT, CUT_OFF, DRIVING_FAULTS, HUMAN
 from data.store import Store
 from hitl.agents.beside import BesidePolicy
 from hitl.agents.policy import ForeignPolicy
@@ -128,6 +128,8 @@ class SessionScreen:
         way = self._ahead.tick(tick) if self._ahead is not None and not self.fast and tick.purpose != "lap" else None
         if self._alone is not None and not decision.paused:
             self._alone.step(tick.steps, progress, human=human)
+            if tick.purpose == "evaluation" and (reason := tick.info.get("reason")) and reason not in CUT_OFF:
+                self._alone.measured([tick.episode_return])  # the demo's evaluations are another session's
         name, seconds = next_corner(self._scene.corners, progress, state.speed)
         self._window.send(
             View(

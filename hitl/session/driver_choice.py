@@ -14,6 +14,7 @@ from data.recording.recorder import Recorder
 from data.records import HUMAN
 from hitl import arbiter
 from hitl.coach.handed_wheel import HandedWheel, touches
+from hitl.coach.rules import Said, Say, in_english
 from hitl.drivers.human import HumanSide, button_names, persons_pad
 from hitl.pads.base import MISSING, Control, PadState, braking_action, neutral_action, to_action
 from hitl.pads.hands import look, together
@@ -30,8 +31,8 @@ class InVain:
 
     AGAIN_S, MOST = 10.0, 3
 
-    def __init__(self, settings: arbiter.GatingSettings, tell: Callable[[str, str], None]) -> None:
-        self._settings, self._tell = settings, tell
+    def __init__(self, settings: arbiter.GatingSettings, say: Say) -> None:
+        self._settings, self._say = settings, say
         self._steers: tuple[bool, ...] = ()
         self._told, self._when = 0, -self.AGAIN_S
 
@@ -49,8 +50,7 @@ class InVain:
         pads = getattr(pad, "parts", (pad,))
         buttons = button_names(pads[begun[0]] if begun[0] < len(pads) else pad, "takeover")
         self._told, self._when = self._told + 1, now
-        how = f"hold {buttons} while you steer" if self._settings.mode == "hold" else f"press {buttons} first"
-        self._tell("info", f"The agent drives. To take the wheel, {how}.")
+        self._say(Said(f"vain_{self._settings.mode}", values={"keys": buttons}))
 
 
 class DriverChoice:
@@ -63,20 +63,22 @@ class DriverChoice:
         clock: Clock,
         recorder: Recorder,
         tell: Callable[[str, str], None],
+        say: Say | None = None,
     ) -> None:
+        """``say`` takes what has words in every language; None: ``tell`` does, in English."""
         self._settings, self._controls, self._clock = settings, controls, clock
-        self._recorder, self._tell = recorder, tell
+        self._recorder, self._tell, self._say = recorder, tell, say or in_english(tell)
         self._neutral, self._braking = neutral_action(controls), braking_action(controls)
         self._state = arbiter.State()
         self._told: set[str] = set()  # what the player was told about their pad
-        self._in_vain = InVain(settings, tell)
+        self._in_vain = InVain(settings, self._say)
         self._handed: HandedWheel | None = None
         self.unused = False
         """Whether the wheel was handed to the player in this episode, and they have touched nothing since."""
 
     def gate_by(self, settings: arbiter.GatingSettings) -> None:
         """From now on the wheel is taken in another way."""
-        self._settings, self._in_vain = settings, InVain(settings, self._tell)
+        self._settings, self._in_vain = settings, InVain(settings, self._say)
 
     def begin_episode(self, human: HumanSide, handed: str = "") -> None:
         """The agent drives, and what is still held must be let go first. ``handed``: why it is the player's."""

@@ -93,7 +93,7 @@ class Session:
         self.coaching, self._say = coaching, say or in_english(tell)
         if coaching is not None:
             self.segments.ended = coaching.ended
-        self._choice = DriverChoice(options.gating, world.controls or world.action_names, world.clock, recorder, tell)
+        self._choice = DriverChoice(options.gating, world.controls or world.action_names, world.clock, recorder, tell, say)
         self._drives, self._tell = 0, tell
         self.leaving = self.hands_off = self._greedy = False
 

@@ -144,6 +144,8 @@ TEXTS: dict[str, str | tuple[str, ...]] = {
     "learned_left": "noch etwa {minutes:.0f} min",
     "gauge_learned": "wie weit er ist",
     # what the player pressed
+    "vain_hold": "Der Agent fährt. Um zu übernehmen, halte {keys}, während du lenkst.",
+    "vain_toggle": "Der Agent fährt. Um zu übernehmen, drück zuerst {keys}.",
     "press_star": "Stern: was du zuletzt gefahren bist. Es zählt, was auch daraus wurde.",
     "press_star_none": "Noch nichts für einen Stern: Übernimm erst.",
     "press_discard": "Was du zuletzt gefahren bist, zählt nicht: Daraus lernt er nicht. Noch einmal {key} nimmt das zurück.",

@@ -144,6 +144,8 @@ TEXTS: dict[str, str | tuple[str, ...]] = {
     "learned_left": "about {minutes:.0f} min",
     "gauge_learned": "how far it is",
     # what the player pressed
+    "vain_hold": "The agent drives. To take the wheel, hold {keys} while you steer.",
+    "vain_toggle": "The agent drives. To take the wheel, press {keys} first.",
     "press_star": "Starred: what you drove last. It counts, whatever came of it.",
     "press_star_none": "Nothing to star yet: take over first.",
     "press_discard": "What you drove last does not count: it is not learned from. Press {key} again to undo that.",

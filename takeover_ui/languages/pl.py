@@ -149,6 +149,8 @@ TEXTS: dict[str, str | tuple[str, ...]] = {
     "learned_left": "jeszcze ok. {minutes:.0f} min",
     "gauge_learned": "jak daleko zaszedł",
     # what the player pressed
+    "vain_hold": "Prowadzi agent. Aby przejąć kierownicę, trzymaj {keys} i kieruj.",
+    "vain_toggle": "Prowadzi agent. Aby przejąć kierownicę, najpierw naciśnij {keys}.",
     "press_star": "Gwiazdka: ostatnia twoja jazda. Liczy się, cokolwiek z niej wyszło.",
     "press_star_none": "Nie ma jeszcze za co dać gwiazdki: najpierw przejmij kierownicę.",
     "press_discard": "Ostatnia twoja jazda się nie liczy: agent się z niej nie uczy. Jeszcze raz {key}, żeby to cofnąć.",

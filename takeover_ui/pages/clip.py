@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 WIDTH, HEIGHT = 360, 240  # units of the picture of the road
 FRAMES = 120  # at most: between two frames the browser draws the way itself
 _ROW = 24  # units of height for each control
-_LEFT, _RIGHT = 92, WIDTH - 14  # of a control's bar
+_LEFT, _RIGHT = 100, WIDTH - 14  # of a control's bar
 _BAR = 12
 _AT_ITS_END_M = 5.0  # a drive that comes this near to its episode's farthest place ended there
 _Values = NDArray[np.float64]
@@ -55,8 +55,8 @@ def clip(detail: Detail, scene: Scene, road: Ribbon, words: Words = ENGLISH) -> 
         ended = detail.same.progress[-1] > detail.same.episode.farthest - _AT_ITS_END_M
         if detail.same.episode.failed and ended and np.isfinite(detail.same.points[-1]).all():
             ground.cross(detail.same.points[-1], "cross alone")
-    _line(ground, drive, moving)
-    _car(ground, drive, moving, scripted=detail.segment.trigger == "scripted")
+    _line(ground, drive, moving, words)
+    _car(ground, drive, moving, words, scripted=detail.segment.trigger == "scripted")
     ground.height += 14 + _ROW * (1 + drive.executed.shape[1])
     ground.add("rect", "panel", y=HEIGHT, width=WIDTH, height=ground.height - HEIGHT)  # the road ends where they begin
     named = [(name, words.get(name, name)) for name in detail.drive.episode.action_names]
@@ -109,7 +109,7 @@ def _ground(drive: Drive, same: Drive | None, scene: Scene, label: str) -> Groun
     return Ground(low, high, label=label, width=WIDTH, max_height=HEIGHT, min_height=HEIGHT)
 
 
-def _line(ground: Ground, drive: Drive, moving: _Moving) -> None:
+def _line(ground: Ground, drive: Drive, moving: _Moving, words: Words) -> None:
     """Draw what was driven, faint as a whole, and clear as far as the car has come; a ring where the human took over."""
     edges = [0, *(int(k) + 1 for k in np.flatnonzero(np.diff(drive.human.astype(np.int8)))), len(drive) - 1]
     for a, b in pairwise(edges):
@@ -128,10 +128,10 @@ def _line(ground: Ground, drive: Drive, moving: _Moving) -> None:
         ground.add("path", f"way {who}", hidden, d=d, pathLength=1, stroke_dasharray="1 2")
         if who == "human":
             x, y = pixels[0].tolist()
-            ground.add("circle", "taken", element("title", inner="the human takes over here"), cx=x, cy=y, r=5)
+            ground.add("circle", "taken", element("title", inner=words["clip_taken"]), cx=x, cy=y, r=5)
 
 
-def _car(ground: Ground, drive: Drive, moving: _Moving, *, scripted: bool) -> None:
+def _car(ground: Ground, drive: Drive, moving: _Moving, words: Words, *, scripted: bool) -> None:
     """Draw the car as an arrow, filled while the human drives, hollow while the agent does."""
     pixels = ground.plan.at(np.stack([moving.sampled(drive.x), moving.sampled(drive.y)], axis=1))
     known = np.isfinite(drive.heading)
@@ -142,10 +142,9 @@ def _car(ground: Ground, drive: Drive, moving: _Moving, *, scripted: bool) -> No
     ]
     turned = element("g", "", moving.move("rotate", -np.degrees(moving.sampled(heading))) + Markup("").join(arrows))
     ground.add("g", "", moving.move("translate", pixels) + turned)
-    you = "the scripted driver drives" if scripted else "you drive"
-    for who, human, text in (("human", True, you), ("agent", False, "the agent drives")):
-        words = element("tspan", "", text)
-        said = moving.shown(drive.human == human) + words
+    for who, human in (("human", True), ("agent", False)):
+        text = words["clip_agent" if not human else "clip_scripted" if scripted else "clip_you"]
+        said = moving.shown(drive.human == human) + element("tspan", "", text)
         ground.add("text", f"who {who}", said, x=WIDTH - 10, y=HEIGHT - 10, text_anchor="end")
 
 
@@ -167,7 +166,7 @@ def _bar(
 ) -> None:
     low = -1.0 if both_ways else 0.0
     zero, unit = _LEFT + (_RIGHT - _LEFT) * (0.0 - low) / (1.0 - low), (_RIGHT - _LEFT) / (1.0 - low)
-    ground.add("text", "control", name if len(name) <= 12 else name[:11] + "…", x=_LEFT - 8, y=y + 10.5, text_anchor="end")
+    ground.add("text", "control", name if len(name) <= 13 else name[:12] + "…", x=_LEFT - 8, y=y + 10.5, text_anchor="end")
     ground.add("rect", "rail", x=_LEFT, y=y, width=_RIGHT - _LEFT, height=_BAR, rx=3)
     reach = np.clip(done, low, 1.0) * unit
     width = moving.animate("width", np.abs(reach))

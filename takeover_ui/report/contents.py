@@ -86,8 +86,6 @@ class Report:
 
     title: str
     scene: Scene
-    words: Words = field(default_factory=lambda: ENGLISH)
-    """The texts of the language that it is written in."""
     corner: Corner | None = None
     """The corner that the report is about."""
     before: Score | None = None
@@ -116,3 +114,5 @@ class Report:
     figures: Sequence[tuple[str, str]] = ()
     """More figures, as (name, value)."""
     versions: Mapping[str, str] = field(default_factory=dict)
+    words: Words = field(default_factory=lambda: ENGLISH)
+    """The texts of the language that it is written in."""

@@ -27,19 +27,15 @@ _OUTLINE = (
 """The left half of the shell, from the middle above to the middle below."""
 _SMALL = {"back": (255, 135), "guide": (300, 100), "start": (345, 135)}
 _KEYS = {
-    "escape": (4, 30, 58, "Esc"), "w": (96, 94, 50, "W"), "r": (208, 94, 50, "R"), "o": (376, 94, 50, "O"),
-    "p": (432, 94, 50, "P"), "backspace": (488, 30, 108, "Backspace"), "a": (54, 150, 50, "A"), "s": (110, 150, 50, "S"),
-    "d": (166, 150, 50, "D"), "k": (446, 150, 50, "K"), "b": (306, 206, 50, "B"), "n": (362, 206, 50, "N"),
-    "return": (502, 150, 94, "Enter"), "space": (150, 262, 230, "Space"), "up": (490, 262, 50, "up"),
-    "left": (434, 318, 50, "left"), "down": (490, 318, 50, "down"), "right": (546, 318, 50, "right"),
+    "escape": (4, 30, 58, "Esc"), "backspace": (488, 30, 108, "Backspace"), "return": (502, 150, 94, "Enter"),
+    "left shift": (4, 206, 72, "Shift"), "left ctrl": (4, 262, 72, "Ctrl"), "left alt": (82, 262, 62, "Alt"),
+    "space": (150, 262, 230, "Space"), "up": (490, 262, 50, "up"), "left": (434, 318, 50, "left"),
+    "down": (490, 318, 50, "down"), "right": (546, 318, 50, "right"),
+    **{key: (x + pitch * k, y, pitch - 4, key.upper()) for keys, x, y, pitch in (
+        ("1234567890", 68, 30, 41), ("qwertyuiop", 40, 94, 46), ("asdfghjkl", 54, 150, 46), ("zxcvbnm,.", 82, 206, 46),
+    ) for k, key in enumerate(keys)},
 }  # fmt: skip
-_BLIND = (
-    *((68 + 56 * k, 30, 50) for k in range(7)), *((152 + 56 * k, 94, 50) for k in range(4) if k != 1), (40, 94, 50),
-    *((222 + 56 * k, 150, 50) for k in range(4)), *((138 + 56 * k, 206, 50) for k in range(7) if k not in (3, 4)),
-    (4, 206, 72), (82, 206, 50),
-)  # fmt: skip
-"""Keys without a meaning: left, top, width."""
-"""Keys that do something: left, top, width, label; the arrows are drawn."""
+"""Left, top, width, label; the arrows are drawn."""
 _CAPS = {"space": "Space", "escape": "Esc", "esc": "Esc", "return": "Enter", "enter": "Enter", "backspace": "Backspace",
          "tab": "Tab", "del": "Del"}  # fmt: skip
 
@@ -86,16 +82,15 @@ def draw(pen: Pen, rect: pygame.Rect, pad: PadNow, chosen: Collection[str] = ())
     if pad.kind in _STICKS:
         body = _body((round(SIZE[0] * scale), round(SIZE[1] * scale)))
         pen.surface.blit(body, origin)
-    if pad.kind == "keyboard":
-        for left, top, wide in _BLIND:
-            at = round(origin[0] + left * scale), round(origin[1] + top * scale)
-            box = pygame.Rect(at, (round(wide * scale), round(50 * scale)))
-            pygame.draw.rect(pen.surface, theme.CARD, box, max(1, round(2 * scale)), border_radius=round(8 * scale))
+    meant = {control for controls in (pad.buttons or {}).values() for control in controls}
     places = _places(pad)
     found = {}
     for control, (x, y, w, h, text) in places.items():
         box = pygame.Rect(round(origin[0] + x * scale), round(origin[1] + y * scale), round(w * scale), round(h * scale))
         found[control] = box
+        if pad.kind == "keyboard" and control not in meant:
+            pygame.draw.rect(pen.surface, theme.CARD, box, max(1, round(2 * scale)), border_radius=round(8 * scale))
+            continue
         down, mine = control in pad.down, control in chosen
         colour = theme.HUMAN if down or mine else theme.MUTED
         round_ = pad.kind == "keyboard" or w != h

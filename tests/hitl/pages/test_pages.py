@@ -84,7 +84,7 @@ def test_the_list_can_be_narrowed_and_has_pages(home, monkeypatch):
     assert ('id="takeover-2"' in first.text, 'id="takeover-1"' in first.text) == (True, False)
     assert "/takeovers?corner=hairpin&amp;page=2" in first.text
     assert 'id="takeover-1"' in second.text
-    assert "There are none" in none.text
+    assert "There is nothing to show here" in none.text
     assert wrong.status_code == 404
     assert "page 2 of 2" in far.text
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from hitl.arbiter import AGENT, HUMAN, Decision, GatingSettings
+from hitl.coach.rules import in_english
 from hitl.drivers.human import HumanDriver
 from hitl.home import Home
 from hitl.pads.base import PadState
@@ -34,7 +35,7 @@ BOTH = HumanDriver(EitherPad(Pad(), KeyboardPad(keys=frozenset)))  # type: ignor
 
 def told(mode: str, wheel: HumanDriver, *states: PadState, decision: Decision = AGENT_DRIVES, apart_s: float = 0.05) -> list[str]:
     said: list[str] = []
-    in_vain = InVain(GatingSettings(mode=mode), lambda level, text: said.append(text))  # type: ignore[arg-type]
+    in_vain = InVain(GatingSettings(mode=mode), in_english(lambda level, text: said.append(text)))  # type: ignore[arg-type]
     for k, state in enumerate(states):
         in_vain.notice(wheel, state, decision, k * apart_s)
     return said
