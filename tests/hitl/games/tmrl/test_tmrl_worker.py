@@ -26,7 +26,8 @@ pytestmark = [
     pytest.mark.skipif(importlib.util.find_spec("tmrl") is None, reason="tmrl is not installed: .ci/install-tmrl does it"),
     pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning"),
 ]
-(SCRIPT,) = re.findall(r"^```python\n(.*?)^```$", (ROOT / "docs" / "beside.md").read_text("utf-8"), re.M | re.S)
+PAGE = (ROOT / "docs" / "beside.md").read_text("utf-8").partition("\n## tmrl")[2]
+(SCRIPT,) = re.findall(r"^```python\n(.*?)^```$", PAGE, re.M | re.S)
 STEPS, FROM, TO = 60, 15, 35
 
 
