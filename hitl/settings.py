@@ -131,7 +131,7 @@ class TrackManiaSettings:
     settle_s: Annotated[float, Meta(ge=0)] = 1.5  # s from a restart until the car may drive, where no session port says so
     session_port: Annotated[int, Meta(ge=0, le=65535)] = 9001  # of the 33-number plugin's answers on map and start; 0: not asked
     controls: Literal["auto", "pad", "keys"] = "auto"  # auto: keys if there is no virtual pad
-    sees: Literal["auto", "road", "detailed"] = "auto"  # what the agent sees: detailed is also slips, ground, engine
+    sees: Literal["auto", "road", "detailed", "frame"] = "auto"  # what the agent sees; auto: as this home has it
 
 
 @dataclass(frozen=True)

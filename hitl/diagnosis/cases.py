@@ -15,7 +15,7 @@ from data.words import number_of, track_words
 from hitl.diagnosis.roads import facts, line_facts
 from hitl.games.registry import UNTOLD
 from hitl.road.known_tracks import stored_track
-from hitl.task.details import STEADY
+from hitl.task.details import FRAME, STEADY
 from trainer.diagnosis.case import Case
 from trainer.diagnosis.drives import Drives
 from trainer.diagnosis.drives import from_store as drives_from_store
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from data.store import Store
     from trainer.diagnosis.probe import Probe
 
-BOUNDED = STEADY | {
+BOUNDED = STEADY | set(FRAME) | {
     "steer", "gas", "brake", "remaining", "pending_gas_brake", "pending_gas", "pending_brake", "pending_steer"
 }  # fmt: skip
 """Our observations that often lie at an end of their range, or never change, which is no fault."""

@@ -26,6 +26,7 @@ class CarDetails:
     gear: float
     checkpoints: float  # passed in this run
     lap: float  # counted from 0
+    numbers: tuple[float, ...] = ()  # all that the game sent, in its own order and units
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,11 +8,11 @@ from data.errors import DeviceError
 from data.store import Store
 from hitl.home import Home
 from hitl.road.time_lost import REPLAY
-from hitl.task.details import is_detailed
+from hitl.task.details import FRAME, is_detailed
 from hitl.task.observation import Layout
 
 DETAILED = 33
-"""Numbers a frame of the plugin that tells as much of the car as the layout ``detailed`` holds."""
+"""Numbers a frame of the plugin that tells as much of the car as the layouts ``detailed`` and ``frame`` hold."""
 
 
 def layout_of(home: Home) -> Layout | None:
@@ -26,10 +26,11 @@ def layout_of(home: Home) -> Layout | None:
         newest = store.newest_session() or next((s for s in reversed(store.sessions()) if s.driver != REPLAY), None)
     if newest is None:
         return None
-    return "detailed" if is_detailed(newest.observation_names) else "road"
+    names = set(newest.observation_names)
+    return "frame" if names >= set(FRAME) else "detailed" if is_detailed(names) else "road"
 
 
-def chosen_layout(home: Home, wanted: Literal["auto", "road", "detailed"], *, sends: int, new: Layout) -> Layout:
+def chosen_layout(home: Home, wanted: Literal["auto", "road", "detailed", "frame"], *, sends: int, new: Layout) -> Layout:
     """Return the layout of a session in TrackMania. ``wanted``: the setting; ``sends``: the plugin's numbers a frame.
 
     ``new``: that of a home in which nothing is yet, where the plugin sends enough. Raises DeviceError where it sends too little
@@ -37,10 +38,10 @@ def chosen_layout(home: Home, wanted: Literal["auto", "road", "detailed"], *, se
     """
     enough = sends == DETAILED
     layout: Layout = wanted if wanted != "auto" else layout_of(home) or (new if enough else "road")
-    if layout == "detailed" and not enough:
+    if layout != "road" and not enough:
         needs, or_else = (
-            ('sees = "detailed" in [trackmania] of settings.toml needs', 'set it to "road"')
-            if wanted == "detailed"
+            (f'sees = "{wanted}" in [trackmania] of settings.toml needs', 'set it to "road"')
+            if wanted != "auto"
             else ("The agent of this home folder sees", "drive in a home folder of its own with --home")
         )
         raise DeviceError(

@@ -177,7 +177,7 @@ def trackmania_world(options: SessionOptions, home: Home) -> World:
     except HitlError:
         game.close()
         raise
-    game.needs_details = layout == "detailed"
+    game.needs_details = layout != "road"
     task = replace(task, layout=layout)
 
     def plug(hub: Any) -> None:

@@ -1,6 +1,7 @@
-"""The layout ``detailed``: beside the motion and the road, what only some games tell of the car.
+"""What only some games tell of the car, as numbers of an observation; TrackMania tells it by the plugin with 33 numbers.
 
-TrackMania tells it by the plugin with 33 numbers. Everything is scaled to the order of one.
+The layout ``detailed`` has it beside the motion and the road, scaled to the order of one. The layout ``frame`` is what the plugin
+sends, as it comes.
 """
 
 from __future__ import annotations
@@ -20,6 +21,14 @@ NAMES = (
 """What the numbers are, after those of the layout ``road``, of which ``slip`` is left out."""
 STEADY = frozenset((*SHARES, *COUNTERS, "up_speed", "pitch", "roll"))
 """Those that a flat map of one ground, driven without a slide, never changes."""
+_PARTS = (
+    "checkpoints", "lap", "finished", "race_ms",
+    *(f"{what}_{axis}" for what in ("place", "velocity", "forward", "up") for axis in "xyz"),
+    "speed", "rpm", "gear", *(f"{what}_{wheel}" for what in ("slip", "ground") for wheel in WHEELS),
+    "skidding", "flying", "adherence", "steer", "gas", "brake",
+)  # fmt: skip
+FRAME = tuple(f"frame_{part}" for part in _PARTS)
+"""The names of the 33 numbers of the layout ``frame``, in the plugin's order."""
 RPM, GEARS, SLIP_MOST, COUNT = 10_000.0, 5.0, 10.0, 10.0
 
 

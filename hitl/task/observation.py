@@ -19,8 +19,9 @@ from hitl.games.base import VehicleState
 from hitl.road.line import Place, ReferenceLine
 from hitl.task import details
 
-Layout = Literal["road", "detailed"]
-"""The car's motion and the road ahead; the same, and what only some games tell of the car (``hitl.task.details``)."""
+Layout = Literal["road", "detailed", "frame"]
+"""The car's motion and the road ahead; the same, and what only some games tell of the car (``hitl.task.details``); nothing but
+the numbers that the game sends, for an agent from elsewhere that makes something of them itself."""
 
 
 @dataclass(frozen=True)
@@ -70,17 +71,21 @@ class Observer:
         scaled = {"side_speed": (own.speed_scale, usual.speed_scale), "yaw_rate": (own.yaw_scale, usual.yaw_scale)}
         marks = {name: f"{name}_per_{scale:g}" for name, (scale, default) in scaled.items() if scale != default}
         names = (*(marks.get(name, name) for name in _CAR), *points)
-        if layout == "detailed":
+        if layout == "frame":
+            names = details.FRAME
+        elif layout == "detailed":
             names = (*(name for name in names if name != "slip"), *details.NAMES)
         self.names = names
         self.size = len(self.names)
 
     def __call__(self, state: VehicleState, place: Place) -> NDArray[np.float32]:
         """Return the observation, shape (size,)."""
-        seen = self._road(state, place)
         if self.layout == "road":
-            return seen
+            return self._road(state, place)
         assert state.details is not None, "the game was asked before whether it tells them"
+        if self.layout == "frame":
+            return np.array(state.details.numbers, np.float32)
+        seen = self._road(state, place)
         more = details.numbers_of(state.details, self.settings.speed_scale)
         slip = _CAR.index("slip")
         return np.concatenate((seen[:slip], seen[slip + 1 :], np.array(more, np.float32)))

@@ -14,7 +14,8 @@ from data.store import Store
 from hitl.cli import main
 from hitl.road.time_lost import fastest_laps, stored_time_lost
 from hitl.road.track import load_track
-from tests.support.demonstrations import MAP, RECOVERY_KEYS, driven_frames, write_demo, write_geometry
+from hitl.task.details import is_detailed
+from tests.support.demonstrations import MAP, RECOVERY_KEYS, driven_frames, write_demo, write_geometry, write_recovery
 
 ROAD = """name = "short"
 segments = [{straight = 70}, {radius = 20, angle = 90, corner = "bend"}, {straight = 40}]
@@ -69,6 +70,32 @@ def test_laps_and_recoveries_come_in_with_the_driver_of_each_step(lap, tmp_path)
     assert steps.y[50] == pytest.approx(-frames[50, 6], abs=1e-3)
     assert steps.progress[-1] == pytest.approx(whole.farthest)
     assert whole.farthest > 100.0
+
+
+@pytest.mark.parametrize("hz", [20.0, 100.0])
+def test_recovery_laps_in_folders_as_they_are_written_there_have_the_right_driver_in_each_step(lap, tmp_path, hz):
+    folder, _ = lap
+    track = load_track(folder / "short.toml")
+    runs = tmp_path / "recoveries" / "2026-11" / "left"
+    runs.mkdir(parents=True)
+    laps = [write_recovery(runs.parents[k] / f"recovery-{k}.npz", track, hz, 2.0 + k) for k in range(2)]
+    (runs / ".recovery-2-x1y2.tmp.npz").write_bytes(b"PK cut off")  # of a recorder that died
+    assert bring(tmp_path / "home", tmp_path / "recoveries", geometry=folder / "geometry.npz") == 0
+    with Store(tmp_path / "home" / "store.sqlite", read_only=True) as store:
+        found = {round(e.lap_s, 6): e for e in store.episodes()}
+        takeovers = {t.episode_id: t for t in store.segments()}
+        assert len(found) == len(takeovers) == 2
+        for frames, taken in laps:
+            episode = found[round(float(frames[-1, 3]) / 1000, 6)]
+            steps = store.steps(episode)
+            first = int(taken * 20 / hz) - 1  # an action is decided one step before it acts
+            assert steps.driver.tolist() == [AGENT] * first + [HUMAN] * (episode.length - first)
+            takeover = takeovers[episode.id]
+            assert (takeover.start, takeover.stop, takeover.outcome) == (first, episode.length, "cleared")
+            forced = np.flatnonzero((steps.executed[:, 2] > 0.99) & (steps.executed[:, 0] > 0.99))
+            assert (steps.driver[forced[:4]] == AGENT).all(), "what was forced is no one's help"
+            assert episode.purpose == "drive"
+            assert is_detailed(episode.observation_names)
 
 
 def test_frames_of_every_picture_become_steps(lap, tmp_path):

@@ -151,9 +151,13 @@ def _checked(frames: NDArray[Any], driver: NDArray[np.uint8], map_uid: str, fini
 
 
 def find_files(path: Path) -> Iterator[Path]:
-    """Yield the files of a path: itself, or all ``.npz`` and ``.json`` in a folder and below, by name."""
+    """Yield the files of a path: itself, or all ``.npz`` and ``.json`` in a folder and below, by name.
+
+    Hidden ones are left out: their recorder writes into such a file first, and leaves it behind where it dies.
+    """
     if path.is_dir():
-        yield from sorted(file for file in path.rglob("*") if file.suffix.lower() in (".npz", ".json") and file.is_file())
+        found = (file for file in path.rglob("*") if file.suffix.lower() in (".npz", ".json") and file.is_file())
+        yield from sorted(file for file in found if not file.name.startswith("."))
     else:
         yield path
 

@@ -23,6 +23,8 @@ TABLE = np.array(
     [(gas, brake, steer) for steer, gas, brake in itertools.product(np.linspace(-1, 1, 13), (0, 1), (0, 1, -1))], np.float32
 )
 """(78, 3) gas, brake, steer: the actions that its agents choose from; a brake of -1 is a tap of it."""
+FIRST_SENT = "frame_checkpoints"
+"""What the first of the plugin's numbers is called where a store holds them all (``hitl.task.details``)."""
 _TAP_COST = 2.0  # which makes a measured control never a tap
 
 
@@ -36,7 +38,8 @@ def table_index(controls: NDArray[np.float32]) -> NDArray[np.int64]:
 def write_demonstrations(folder: Path, chosen: Chosen) -> None:
     """Write each finished lap and each finished drive with takeovers as a demonstration.
 
-    Engine, gear, slips and ground are not in a store, so these numbers are 0. Raises UsageError where nothing can be written.
+    Engine, gear, slips and ground are in a store only where the agent sees the layout ``frame``; else these numbers are 0. Raises
+    UsageError where nothing can be written.
     """
     from data.exchange.parquet import empty_folder
 
@@ -81,6 +84,7 @@ def archive_of(item: Portable, map_uid: str = "", geometry_sha256: str = "") -> 
     need(bool(driver.any()), "no human drove in it")
     controls = np.clip(acting, [0.0, 0.0, -1.0], 1.0).astype(np.float32)
     frames[:-1, 31], frames[:-1, 32], frames[:-1, 30] = controls.T
+    _fill(frames[:-1], item)
     frames[-1] = finish_after(frames[-2], lap_ms)
     return {
         "format": np.asarray(DEMONSTRATION), "map_uid": np.asarray(map_uid or info.track),
@@ -89,6 +93,17 @@ def archive_of(item: Portable, map_uid: str = "", geometry_sha256: str = "") -> 
         "frames": frames.astype(np.float32), "actions": table_index(controls), "controls": controls,
         "finish_time_s": np.asarray(lap_ms / 1000), DRIVER: np.concatenate([driver[:1], driver[:-1]]),
     }  # fmt: skip
+
+
+def _fill(frames: NDArray[np.float64], item: Portable) -> None:
+    """Put into (N, 33) frames what the layout ``frame`` holds of them, but for the clock, the finish and the controls."""
+    names = item.info.observation_names
+    if FIRST_SENT not in names:
+        return
+    first = names.index(FIRST_SENT)
+    sent = np.asarray(item.data.observation, np.float64)[:, first : first + NUMBERS]
+    kept = np.setdiff1d(np.arange(NUMBERS), (2, 3, 30, 31, 32))
+    frames[:, kept] = sent[:, kept]
 
 
 def _pending(item: Portable) -> NDArray[np.float64]:

@@ -26,7 +26,7 @@ def car_details(numbers: Sequence[float]) -> CarDetails:
         up_speed=numbers[8], pitch=_sine(forward_up), roll=_roll(numbers[10:13], numbers[13:16]),
         slips=tuple(numbers[19:23]), grounds=grounds, sliding=min(4.0, max(0.0, numbers[27])),
         airborne=numbers[28] > 0.0, adherence=numbers[29], rpm=numbers[17], gear=numbers[18],
-        checkpoints=numbers[0], lap=numbers[1],
+        checkpoints=numbers[0], lap=numbers[1], numbers=tuple(numbers),
     )  # fmt: skip
 
 

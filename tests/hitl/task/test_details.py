@@ -77,6 +77,17 @@ def test_pitch_and_roll_are_those_of_the_car_wherever_it_heads(heading):
     assert found.roll == pytest.approx(math.sin(lean) * math.cos(nose_up), abs=1e-6)
 
 
+def test_the_layout_frame_is_what_the_plugin_sends(track):
+    numbers = [float(k) for k in range(33)]
+    values = seen(track, car_details(numbers), "frame")
+    assert list(values.values()) == numbers
+    at = {
+        0: "checkpoints", 3: "race_ms", 6: "place_z", 7: "velocity_x", 15: "up_z", 16: "speed", 17: "rpm", 22: "slip_rear_right",
+        23: "ground_front_left", 28: "flying", 30: "steer", 32: "brake",
+    }  # fmt: skip
+    assert {k: list(values)[k] for k in at} == {k: f"frame_{name}" for k, name in at.items()}
+
+
 def test_numbers_that_no_car_has_stay_within_bounds(track):
     values = seen(track, car_details(frame(n17=1e30, n18=-1e9, n19=1e20, n27=1e9, n29=-50.0, n11=9.0, n13=5.0)))
     assert max(abs(values[name]) for name in NAMES) <= 10.0

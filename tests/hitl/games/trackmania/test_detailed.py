@@ -82,6 +82,16 @@ def test_the_setting_counts_and_two_layouts_are_named(home, stand_in):
 
 
 @with_33
+def test_a_home_that_records_frames_goes_on_recording_them(home, stand_in):
+    configure(home, stand_in, 'sees = "frame"')
+    names = session(home)
+    assert names[0] == "frame_checkpoints"
+    assert len(names) == 36
+    configure(home, stand_in)
+    assert session(home) == names
+
+
+@with_33
 def test_what_is_recorded_is_what_the_game_sent(home, stand_in):
     session(home, seconds=4.0)
     with Store(home.store_path, read_only=True) as store:
