@@ -68,11 +68,12 @@ def way_ahead(rig: SessionSetup) -> Ahead | None:
 
 
 class Foreseen:
-    """Drives on in a copy of the game."""
+    """Drives on in a copy of the game; where the agent cannot be asked, its newest drives are recalled."""
 
     def __init__(self, env: DrivingEnv, would: Would, budget_s: float = BUDGET_S) -> None:
         """``would``: what the agent does without noise where it sees that (O,); None where it cannot be asked."""
         self._env, self._would, self._budget = env, would, budget_s
+        self._recalled, self._is_mute = Recalled(env.track.half_width_at), False
         self._seen: NDArray[np.float32] | None = None  # by the car in the copy; None: no way is being driven
         self._driven: list[tuple[float, float]] = []
         self._off: int | None = None
@@ -83,21 +84,24 @@ class Foreseen:
     def tick(self, tick: Tick) -> Way | None:
         """Take in a tick and return the way from there."""
         end = time.perf_counter() + self._budget
+        self._recalled.note(tick)
         if tick.decision.paused:
-            return self._shown()
+            return self._shown(tick)
         self._age, self._way_age = self._age + 1, self._way_age + 1
         if tick.steps <= 1:  # another episode
             self._way = self._seen = None
         late, self._late = tick.late > self._late, tick.late
         if late or tick.info.get("reason"):  # the machine has no time to spare, or the drive is over
-            return self._shown()
+            return self._shown(tick)
         if self._seen is None:
             self._begin(tick)
         while self._seen is not None and time.perf_counter() < end:
             self._step()
-        return self._shown()
+        return self._shown(tick)
 
-    def _shown(self) -> Way | None:
+    def _shown(self, tick: Tick) -> Way | None:
+        if self._is_mute:
+            return self._recalled.way(tick)
         way = self._way.from_step(self._way_age) if self._way is not None else None
         return way if way is not None and len(way.points) > 1 else None
 
@@ -109,6 +113,7 @@ class Foreseen:
     def _step(self) -> None:
         assert self._seen is not None
         action = self._would(self._seen)
+        self._is_mute = action is None
         if action is None:
             self._seen = self._way = None
             return
@@ -132,7 +137,12 @@ class Recalled:
         self._rows: list[tuple[float, ...]] = []
 
     def tick(self, tick: Tick) -> Way | None:
-        """Take in a tick and return the way of the newest drive that was there as fast."""
+        """Take in a tick and return the way from there."""
+        self.note(tick)
+        return self.way(tick)
+
+    def note(self, tick: Tick) -> None:
+        """Remember what the agent drives."""
         info: dict[str, Any] = tick.info
         if tick.steps <= 1 or tick.decision.driver == HUMAN:
             self._keep()
@@ -142,6 +152,10 @@ class Recalled:
             self._rows.append((state.x, state.y, progress, state.speed, off))
             if info.get("reason") in DRIVING_FAULTS:
                 self._keep()
+
+    def way(self, tick: Tick) -> Way | None:
+        """Return the way of the newest drive that was in the place of a tick as fast; None where there is none."""
+        state = tick.info["state"]
         for drive in reversed(self._drives):
             near = np.hypot(drive[:, 0] - state.x, drive[:, 1] - state.y)
             nearest = int(near.argmin())

@@ -57,7 +57,8 @@ def main(argv: list[str]) -> int:
 
     two = args.before_after or args.beside is not None
     with open_store(args) as store:
-        scene = stored_scene(store, args.track)
+        of = store.segments(ids=[args.segment]) if args.segment else store.episodes(ids=[args.episode or 0])
+        scene = stored_scene(store, args.track or (of[0].track if of else None))
         words = LANGUAGES[load(home_path(args), "overlay").overlay.language]
         width = args.width or (960 if two else WIDTH)
         maker = ClipMaker(StoreReview(store, scene.track), scene, words, seconds=args.seconds or SECONDS, width=width)

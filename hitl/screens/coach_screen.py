@@ -57,6 +57,8 @@ class Caller:
 
     def learns(self, seconds: float) -> None:
         """The agent has been learning for so long, and nothing is driven meanwhile."""
+        if self._screen is not None:
+            self._screen.stand()
         said = self._words.say("call_learns", seconds=seconds), (self._words["call_waits"],)
         self._card(Card(*said, keys=self._words["key_leave"]))
 

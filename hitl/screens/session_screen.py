@@ -7,6 +7,7 @@ import math
 import time
 from collections import deque
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,6 +52,7 @@ class SessionScreen:
         """What a paused session opens its settings with; None: it has none."""
         self._ceiling: float | None = None
         self._ahead: Ahead | None = None
+        self._shown: View | None = None
         self._times: LapTimes | None = None
         self._alone: WithoutHelp | None = None
         self._evaluations: tuple[tuple[float, float], ...] = ()  # (agent steps, share of corner passes)
@@ -131,7 +133,7 @@ class SessionScreen:
             if tick.purpose == "evaluation" and (reason := tick.info.get("reason")) and reason not in CUT_OFF:
                 self._alone.measured([tick.episode_return])  # the demo's evaluations are another session's
         name, seconds = next_corner(self._scene.corners, progress, state.speed)
-        self._window.send(
+        self._show(
             View(
                 scene=self._scene,
                 driver="paused" if decision.paused else "human" if human else "agent",
@@ -177,6 +179,16 @@ class SessionScreen:
                 ahead_off=way.off if way is not None else 0,
             )
         )
+
+    def _show(self, view: View) -> None:
+        self._shown = view
+        self._window.send(view)
+
+    def stand(self) -> None:
+        """Show that the car stands, although nothing is paused: there is no next tick for now."""
+        if self._shown is not None:
+            still = replace(self._shown, driver="agent", message="", speed=0.0, velocity=(0.0, 0.0), yaw_rate=0.0)
+            self._show(replace(still, countdown=None, ahead=None, help_wanted=False, at=time.perf_counter()))
 
     def _settings_asked(self, decision: Decision) -> str:
         """Let a paused session be set up; returns what a pause says of that."""

@@ -104,7 +104,7 @@ class ClipMaker:
         known = drive[np.isfinite(drive.x) & np.isfinite(drive.y)]
         if len(known) < 2:
             raise UsageError(f"Of episode {drive.episode.id} no positions are known there, so there is nothing to be seen.")
-        return known[known.t > known.t[-1] - round(self._seconds * drive.episode.hz)]
+        return known[known.t > known.t[-1] - max(2, round(self._seconds * drive.episode.hz))]
 
     def _corner(self, name: str) -> Corner:
         corner = self._scene.corner(name)

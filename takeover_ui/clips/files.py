@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
+from contextlib import closing
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -68,7 +69,7 @@ def _package(path: Path) -> Any:
     return av
 
 
-def write(path: Path, clip: Clip) -> Iterator[float]:
+def write(path: Path, clip: Clip) -> Generator[float, None, None]:
     """Write a clip while it is iterated over, yielding the share (0 to 1) that is done; the file is there, whole, at the end.
 
     Raises UsageError as ``check`` does, StoreError where the file cannot be written.
@@ -81,8 +82,9 @@ def write(path: Path, clip: Clip) -> Iterator[float]:
     write_frames = _write_gif if path.suffix.lower() == ".gif" else _write_mp4
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        for number, _ in enumerate(write_frames(new, clip, moments, fps), 1):
-            yield number / count
+        with closing(write_frames(new, clip, moments, fps)) as written:
+            for number, _ in enumerate(written, 1):
+                yield number / count
         held.replace(new, path)
     except OSError as error:
         said = f"The clip '{path.name}' cannot be written ({error.strerror or error}): check the disk and the folder."
@@ -91,7 +93,7 @@ def write(path: Path, clip: Clip) -> Iterator[float]:
         held.unlink(new)
 
 
-def _write_gif(path: Path, clip: Clip, moments: list[float], fps: Fraction) -> Iterator[None]:
+def _write_gif(path: Path, clip: Clip, moments: list[float], fps: Fraction) -> Generator[None, None, None]:
     image = _package(path)
 
     def picture(seconds: float) -> Any:
@@ -109,7 +111,7 @@ def _write_gif(path: Path, clip: Clip, moments: list[float], fps: Fraction) -> I
     drawn[0].save(path, save_all=True, append_images=drawn[1:], duration=round(1000 / fps), loop=0)
 
 
-def _write_mp4(path: Path, clip: Clip, moments: list[float], fps: Fraction) -> Iterator[None]:
+def _write_mp4(path: Path, clip: Clip, moments: list[float], fps: Fraction) -> Generator[None, None, None]:
     av = _package(path)
     # The index goes to the front, so that a browser plays it while it loads.
     with av.open(str(path), "w", options={"movflags": "faststart"}) as film:

@@ -19,7 +19,7 @@ ASKED = (
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FoundAxes:
     """What was found. ``combined``: both pedals are on one axis, so that neither counts while both are pressed."""
 
     map: PadMap
@@ -51,7 +51,7 @@ def ask(look: Callable[[], Ranges], rest: Mapping[str, float], say: Callable[[st
     return seen
 
 
-def found(usual: PadMap, rest: Mapping[str, float], seen: Mapping[str, Ranges]) -> Found:
+def found(usual: PadMap, rest: Mapping[str, float], seen: Mapping[str, Ranges]) -> FoundAxes:
     """Return the mapping that follows from what was seen when each control was asked for. Raises InputFileError."""
     steer, _ = _farthest(seen["right"], rest)
     right, left = (_end(seen[way], steer, rest) for way in ("right", "left"))
@@ -72,7 +72,7 @@ def found(usual: PadMap, rest: Mapping[str, float], seen: Mapping[str, Ranges]) 
     wheel = replace(usual.steer, source=steer, low=ends[0], centre=ends[1], high=ends[2])
     taken = {steer, gas.source, brake.source}
     buttons = {meaning: tuple(s for s in sources if s not in taken) for meaning, sources in usual.buttons.items()}
-    return Found(replace(usual, steer=wheel, gas=gas, brake=brake, buttons=buttons), combined)
+    return FoundAxes(replace(usual, steer=wheel, gas=gas, brake=brake, buttons=buttons), combined)
 
 
 def _farthest(ranges: Ranges, rest: Mapping[str, float]) -> tuple[str, float]:

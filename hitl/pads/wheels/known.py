@@ -2,7 +2,7 @@
 
 SDL numbers the axes that a device has in the order X, Y, Z, Rx, Ry, Rz, slider. Which of them a pedal is, is the driver's choice:
 on Linux the kernel's or the maker's, on Windows that of DirectInput. The sources are the axes that drivers declare and the
-mappings that games ship; no author of this program owns one of these wheels. ``hitl pads --find`` finds out what is not known.
+mappings that games ship; no author of this program owns one of these wheels. What is not known is found out by `finding`.
 """
 
 from __future__ import annotations

@@ -174,12 +174,15 @@ def test_the_window_says_that_it_learns_and_hears_escape_meanwhile(tmp_path: Pat
     with SessionSetup(Home(tmp_path), SessionOptions(coach=QUICK), human=lambda track: HumanDriver(pad)) as rig:  # type: ignore[arg-type]
         rig.session.policy = Cruise()  # type: ignore[assignment]
         args = Namespace(call_me=True, practice=None, episodes=5, seed=0, lap=False, pad="auto")
-        caller = Caller(rig, window, None, Sounds(on=False))  # type: ignore[arg-type]
+        stood: list[int] = []
+        screen = SimpleNamespace(fast="", stand=lambda: stood.append(1), episode_over=lambda result: None)
+        caller = Caller(rig, window, screen, Sounds(on=False))  # type: ignore[arg-type]
         loop = PlayLoop(rig, args, None, lambda text: None, caller)
         loop._calls.drive = lambda seed: iter([EpisodeResult("drive", "off_road", 300)])  # type: ignore[union-attr,method-assign]
         loop.run()
         assert rig.session.leaving
         assert len(loop.results) == 1
+    assert stood, "nothing is paused, and the window does not say so"
     assert cards[0] == Card("It is learning: 1 s", ("You are called when it needs you.",), keys=ENGLISH["key_leave"])
     assert cards[-1] is None
 

@@ -115,8 +115,15 @@ def test_a_way_is_driven_over_several_ticks_and_never_longer_than_its_time(monke
     assert len(ways[4].points) == STEPS - 4  # what was driven meanwhile lies behind
 
 
-def test_an_agent_that_cannot_be_asked_has_no_way_and_it_can_be_switched_off(tmp_path: Path) -> None:
-    assert Foreseen(DrivingEnv("default"), lambda seen: None, 10.0).tick(Road().tick()) is None
+def test_of_an_agent_that_cannot_be_asked_a_drive_is_recalled_and_it_can_be_switched_off(tmp_path: Path) -> None:
+    mute, road = Foreseen(DrivingEnv("default"), lambda seen: None, 10.0), Road()
+    assert mute.tick(road.tick()) is None
+    for _ in range(60):
+        mute.tick(road.tick())
+    again = Road()
+    ways = [mute.tick(again.tick()) for _ in range(30)]
+    assert ways[-1] is not None, "its newest drive is recalled"
+    assert ways[-1].points[0, 0] > again.info["state"].x
     options = SessionOptions(real_time=True, coach=CoachSettings(say="off", sound=False, ahead=False))
     with SessionSetup(Home(tmp_path), options) as rig:
         assert way_ahead(rig) is None

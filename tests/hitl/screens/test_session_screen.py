@@ -10,6 +10,7 @@ import pytest
 
 from data.records import Corner
 from hitl.arbiter import Decision
+from hitl.coach.way_ahead import Way
 from hitl.demo.demo import EPISODES, Measurement
 from hitl.demo.window import DemoWindow
 from hitl.drivers.human import HumanDriver, NoHuman, scripted_human
@@ -131,6 +132,25 @@ def test_a_session_s_views(tmp_path: Path) -> None:
     assert alone[0].hint == key_hint("hold")
     assert alone[0].trainer is trainer.newest
     assert alone[0].scene is measured[-1].scene
+    screen.stand()
+    assert (shown.views[-1].driver, shown.views[-1].speed, shown.views[-1].message) == ("agent", 0.0, "")
+
+
+def test_the_way_ahead_is_shown_at_the_clocks_pace_only(tmp_path: Path) -> None:
+    shown = Shown()
+    screen = SessionScreen(shown)  # type: ignore[arg-type]
+    way = Way(np.zeros((5, 2), np.float32), 3)
+
+    def begin(rig: SessionSetup) -> None:
+        screen.begin(rig, SimpleNamespace(newest=None))  # type: ignore[arg-type]
+        assert screen._ahead is None, "faster than real time no one looks"
+        screen._ahead = SimpleNamespace(tick=lambda tick: way)  # type: ignore[assignment]
+
+    first, _ = drive(tmp_path, screen, begin)
+    assert all(view.ahead is way.points and view.ahead_off == 3 for view in shown.views[:first])
+    screen.fast = "15 times as fast"
+    drive(tmp_path / "fast", screen, lambda rig: None)
+    assert shown.views[-1].ahead is None
 
 
 @pytest.mark.parametrize("scripted", [False, True])

@@ -128,6 +128,8 @@ def test_the_command_writes_the_newest_takeover_and_says_how_large_it_is(
     main(["clip", str(tmp_path / "b.gif"), "--home", str(store.path.parent), "--before-after"])
     assert "960 × 540 pixels" in capsys.readouterr().out
     first, second = store.episodes("default", purpose="evaluation")[:2]
+    with pytest.raises(UsageError, match="no segment 999"):
+        main(["clip", str(tmp_path / "d.gif"), "--home", str(store.path.parent), "--segment", "999"])
     both = ["--episode", str(first.id), "--beside", str(second.id), "--corner", store.corners("default")[0].name]
     main(["clip", str(tmp_path / "c.gif"), "--home", str(store.path.parent), *both])
     assert "960 × 540 pixels" in capsys.readouterr().out
