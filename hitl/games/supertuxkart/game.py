@@ -44,7 +44,7 @@ ENGINE = Path(__file__).with_name("engine.py")
 
 
 @dataclass(frozen=True, slots=True)
-class RunSoFar:
+class KartRun:
     """A run up to a moment: its start, what was driven since, and what is pressed now."""
 
     start: tuple[float, ...]
@@ -136,11 +136,11 @@ class SuperTuxKartGame:
             self._take()
         return self._state
 
-    def save(self) -> RunSoFar:
+    def save(self) -> KartRun:
         """Return this moment; it costs as much after an hour as at the start."""
-        return RunSoFar(self._start, self._driven, len(self._driven), self._action, self._time, self._heading)
+        return KartRun(self._start, self._driven, len(self._driven), self._action, self._time, self._heading)
 
-    def restore(self, saved: RunSoFar) -> None:
+    def restore(self, saved: KartRun) -> None:
         """Drive the run of that moment again, up to it. A lost engine starts anew."""
         child = self._child or self._open()
         if self._waits:
