@@ -26,10 +26,8 @@ if TYPE_CHECKING:
     from data.store import Store
     from trainer.diagnosis.probe import Probe
 
-BOUNDED = frozenset(
-    {"steer", "gas", "brake", "remaining", "pending_gas_brake", "pending_gas", "pending_brake", "pending_steer"}
-)
-"""Our observations that often lie at an end of their range, which is no fault."""
+BOUNDED = frozenset({"steer", "gas", "brake", "remaining"})
+"""Our observations that often lie at an end of their range, which is no fault; so do the actions about to act (``pending_…``)."""
 
 
 def cases(
