@@ -152,10 +152,11 @@ class TmrlSettings:
 
 @dataclass(frozen=True, slots=True)
 class SuperTuxKartSettings:
-    """What you see of SuperTuxKart."""
+    """What you see of SuperTuxKart, and what the agent may do there."""
 
     picture: Literal["off", "low", "medium", "high"] = "medium"  # how fine the game's own picture is; off: the road from above
     rows: Annotated[int, Meta(ge=180, le=2160)] = 720  # of that picture, which is 16 : 9
+    more_actions: bool = False  # the agent may drift, use nitro and fire, too; one that has learned without them cannot go on
 
 
 @dataclass(frozen=True)

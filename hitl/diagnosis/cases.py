@@ -27,10 +27,9 @@ if TYPE_CHECKING:
     from data.store import Store
     from trainer.diagnosis.probe import Probe
 
-BOUNDED = STEADY | set(FRAME) | {
-    "steer", "gas", "brake", "remaining", "pending_gas_brake", "pending_gas", "pending_brake", "pending_steer"
-}  # fmt: skip
-"""Our observations that often lie at an end of their range, or never change, which is no fault."""
+BOUNDED = STEADY | set(FRAME) | {"steer", "gas", "brake", "remaining"}
+"""Our observations that often lie at an end of their range, or never change, which is no fault; so do the actions about to act
+(``pending_…``)."""
 
 
 def cases(

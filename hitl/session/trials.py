@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from data.errors import HitlError, InputFileError
+from data.errors import DeviceError, HitlError, InputFileError
 from data.reading.update import Layout
 from data.records import SessionRecord
 from data.reward import RewardSettings
@@ -154,7 +154,10 @@ class Trials:
             session = store.newest_session()
             driven = None if session is None else (session.env, session.track, session.hz, dict(session.reward), layout)
             if session is not None and driven != self._driven:
-                drives = self._copies(store, session, layout)
+                try:
+                    drives = self._copies(store, session, layout)
+                except DeviceError:  # the game is not on this machine, or does not open: nor will it the next time
+                    drives = None
                 self.close()
                 self._driven, self._drives = driven, drives
         return self._drives.lap_share if self._drives is not None else None

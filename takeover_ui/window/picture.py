@@ -22,6 +22,11 @@ class Picture:
         self._seen = 0
         self._surface: pygame.Surface | None = None
 
+    @property
+    def has_new(self) -> bool:
+        """Whether there is one that was not returned yet."""
+        return self._bytes is not None and _HEAD.unpack_from(self._bytes)[0] > self._seen
+
     def newest(self) -> pygame.Surface | None:
         """Return the newest picture; None while there is none."""
         if self._bytes is None and not self._open():

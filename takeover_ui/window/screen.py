@@ -131,6 +131,11 @@ class Screen:
             self.composer.picture.close()
         self.composer.picture = Picture(path)
 
+    @property
+    def has_new_picture(self) -> bool:
+        """Whether the game has drawn something that is not shown yet."""
+        return self.composer.picture is not None and self.composer.picture.has_new
+
     def next_size(self) -> None:
         """Go on to the overlay's next size; after the bar it is off, then full again."""
         if self.options.game_view:

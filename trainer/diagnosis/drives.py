@@ -156,7 +156,7 @@ def from_store(
         demo_rewards=_demo_rewards(sessions, demos, last.hz),
         other_layouts=tuple(apart(store.conn, layout).values()),
         trained_checkpoints=store.count_checkpoints("train"),
-        bounded=bounded,
+        bounded=bounded | {n for n in last.observation_names if n.startswith("pending_")},
         untold=(untold or {}).get(last.env, frozenset()),
         segments=tuple(segments),
         rule=rule,

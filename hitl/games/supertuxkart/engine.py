@@ -5,7 +5,8 @@ crashes when a second race is restarted. What the engine prints goes to stderr, 
 
 ``engine.py TRACK KART`` answers "ready" when the track is loaded, and then
 
-- ``["restart", x, y, z, heading, speed]`` and ``["step", gas, brake, steer, seconds]`` with a state;
+- ``["restart", x, y, z, heading, speed]`` and ``["step", gas, brake, steer, seconds]`` with a state; ``drift``, ``nitro`` and
+  ``fire`` may follow;
 - ``["replay", start, steps]`` with a state: ``start`` and each of ``steps`` are what follows the word in these two;
 - ``["road"]`` with an object: ``nodes``, ``width``, ``successors``, ``length``.
 
@@ -83,9 +84,11 @@ class Engine:
                 self._pass(TICK, acceleration=1.0)
         return self.state()
 
-    def step(self, gas: float, brake: bool, steer: float, seconds: float) -> list[float]:
+    def step(
+        self, gas: float, brake: bool, steer: float, seconds: float, drift: bool = False, nitro: bool = False, fire: bool = False
+    ) -> list[float]:
         """Let time pass with these controls."""
-        self._pass(seconds, acceleration=gas, brake=bool(brake), steer=steer)
+        self._pass(seconds, acceleration=gas, brake=brake, steer=steer, drift=drift, nitro=nitro, fire=fire)
         return self.state()
 
     def replay(self, start: list[float], steps: list[list[float]]) -> list[float]:
@@ -104,10 +107,10 @@ class Engine:
                 if requests.empty():
                     self._draw(frames)
                 continue
-            *controls, seconds = values
+            gas, brake, steer, seconds, *more = values
             began = time.monotonic()
             for part in range(PARTS):
-                self.step(*controls, seconds / PARTS)
+                self.step(gas, brake, steer, seconds / PARTS, *more)
                 if requests.empty():
                     time.sleep(max(0.0, began + part * seconds / PARTS - time.monotonic()))
                     self._draw(frames)

@@ -10,6 +10,7 @@ import math
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,7 @@ from hitl.games.supertuxkart.engine_process import LOG, EngineProcess, apart_fro
 from hitl.games.supertuxkart.mirror import LOG as PICTURE_LOG
 from hitl.games.supertuxkart.mirror import Mirror, drawing_unseen, picture_path
 from hitl.home import Home
+from hitl.pads.base import Control
 from hitl.processes import script
 from hitl.road.kart_tracks import KART_TRACKS
 from hitl.road.track import Track, load_track
@@ -41,14 +43,17 @@ KART = "tux"  # of the middle class, and in every copy of the game
 BRAKES_FROM = 0.3  # share of the pedal from which the brake acts: the game knows no half
 LOAD_S, RESTART_S, STEP_S = 60.0, 20.0, 5.0  # s that loading a track, beginning an episode and one step may take
 ENGINE = Path(__file__).with_name("engine.py")
+MORE = ("drift", "nitro", "fire")  # actions that the player may allow the agent: pressed while they are above 0
+NOT_PRESSED = -0.5  # what a person's controls, which have none of these, say of them
+Step = tuple[float | bool, ...]  # gas, brake, steer, seconds, and whether each of MORE is pressed
 
 
 @dataclass(frozen=True, slots=True)
-class RunSoFar:
+class KartRun:
     """A run up to a moment: its start, what was driven since, and what is pressed now."""
 
     start: tuple[float, ...]
-    driven: list[tuple[float, bool, float, float]]  # what each step asked for; it grows, and only the first ``steps`` count
+    driven: list[Step]  # what each step asked for; it grows, and only the first ``steps`` count
     steps: int
     now: NDArray[np.float32]
     time: float  # s
@@ -61,15 +66,20 @@ class SuperTuxKartGame:
     That is how it goes back: the engine is asked to drive the run again from its start, in less than a second for a lap.
     """
 
-    action_names: tuple[str, ...] = ("gas_brake", "steer")
+    def __init__(
+        self, track: Track, home: Home, program: Sequence[str] | None = None, log: str = LOG, more: bool = False
+    ) -> None:
+        """Load the track.
 
-    def __init__(self, track: Track, home: Home, program: Sequence[str] | None = None, log: str = LOG) -> None:
-        """Load the track. ``program``: the engine's command line, without track and kart; ``log``: in the home.
+        ``program``: the engine's command line, without track and kart; ``log``: in the home; ``more``: with ``MORE``'s actions.
 
         Raises DeviceError when package or data are missing, EnvironmentLost when the engine fails.
         """
         self.track, self._home = track, home
         self._program, self._log = program, log
+        self.action_names: tuple[str, ...] = ("gas_brake", "steer", *(MORE if more else ()))
+        self.controls = (Control("gas_brake"), Control("steer"), *(Control("none", rest=NOT_PRESSED) for _ in MORE if more))
+        """Of a person's pad, for each action."""
         self._child: EngineProcess | None = None
         self._leaving: Callable[[], bool] = lambda: False
         self._action = np.zeros(len(self.action_names), np.float32)
@@ -103,17 +113,18 @@ class SuperTuxKartGame:
         y += math.cos(heading) * start.offset
         self._action[:] = 0.0
         self._start = (x, y, self.track.height_at(start.s), heading + start.turn, start.speed)
-        self._driven: list[tuple[float, bool, float, float]] = []
+        self._driven: list[Step] = []
         self._send(child, "restart", *self._start)
         self._time, self._heading = 0.0, heading + start.turn
         self._note(self._answer(RESTART_S, "the beginning of an episode"))
 
     def send(self, action: NDArray[np.float32]) -> NDArray[np.float32] | None:
-        """Take (gas_brake, steer), each in [-1, 1]. Returns what they were set to: the brake is either on or off."""
+        """Take (gas_brake, steer, *MORE), each in [-1, 1]. Returns what they were set to: the brake is either on or off."""
         if self._waits:
             self._take()  # the step before was driven with the action before
-        pedal, steer = float(action[0]), float(action[1])
-        self._action = np.array([pedal if pedal >= 0.0 else -float(pedal <= -BRAKES_FROM), steer], np.float32)
+        pedal = float(action[0])
+        self._action = np.array(action, np.float32)
+        self._action[0] = pedal if pedal >= 0.0 else -float(pedal <= -BRAKES_FROM)
         return self._action if -1.0 < pedal < 0.0 else None
 
     def release(self) -> None:
@@ -124,8 +135,8 @@ class SuperTuxKartGame:
         """Let ``dt`` seconds pass; ``state`` waits until they have."""
         if self._child is None:
             raise EnvironmentLost("SuperTuxKart is not running; the next episode starts it anew.")
-        pedal, steer = (float(v) for v in self._action)
-        self._driven.append((max(pedal, 0.0), pedal < 0.0, steer, dt))
+        pedal, steer, *more = self._action.tolist()
+        self._driven.append((max(pedal, 0.0), pedal < 0.0, steer, dt, *(value > 0.0 for value in more)))
         self._send(self._child, "step", *self._driven[-1])
         self._time += dt
         self._waits = True
@@ -136,11 +147,11 @@ class SuperTuxKartGame:
             self._take()
         return self._state
 
-    def save(self) -> RunSoFar:
+    def save(self) -> KartRun:
         """Return this moment; it costs as much after an hour as at the start."""
-        return RunSoFar(self._start, self._driven, len(self._driven), self._action, self._time, self._heading)
+        return KartRun(self._start, self._driven, len(self._driven), self._action, self._time, self._heading)
 
-    def restore(self, saved: RunSoFar) -> None:
+    def restore(self, saved: KartRun) -> None:
         """Drive the run of that moment again, up to it. A lost engine starts anew."""
         child = self._child or self._open()
         if self._waits:
@@ -165,7 +176,7 @@ class SuperTuxKartGame:
     def _note(self, numbers: list[float]) -> None:
         x, y, z, heading, vx, vy, yaw_rate = numbers
         self._heading += math.remainder(heading - self._heading, math.tau)  # unwrapped
-        pedal, steer = (float(v) for v in self._action)
+        pedal, steer, *_ = self._action.tolist()
         self._state = VehicleState(
             self._time, x, y, z, self._heading, vx, vy, yaw_rate, steer=steer, gas=max(pedal, 0.0), brake=max(-pedal, 0.0)
         )
@@ -235,7 +246,9 @@ def kart_track(name: str) -> Track:
 
 def copy_of(track: Track, home: Home) -> SuperTuxKartGame:
     """Return another kart on a track, in an engine of its own: as exact as the first one."""
-    return SuperTuxKartGame(track, home, log=COPY_LOG)
+    from hitl.settings import load
+
+    return SuperTuxKartGame(track, home, log=COPY_LOG, more=load(home, "supertuxkart").supertuxkart.more_actions)
 
 
 def supertuxkart_world(options: SessionOptions, home: Home) -> World:
@@ -245,10 +258,11 @@ def supertuxkart_world(options: SessionOptions, home: Home) -> World:
 
     track = kart_track(options.track)
     chosen = load(home, "supertuxkart").supertuxkart
-    game = SuperTuxKartGame(track, home.create())
+    game = SuperTuxKartGame(track, home.create(), more=chosen.more_actions)
+    open_world = partial(driven, game, track, options, home, heed=game.heed, controls=game.controls)
     if not options.show or chosen.picture == "off":
-        return driven(game, track, options, home, heed=game.heed)
+        return open_world()
     path = picture_path(own_folder(home))
     drawn = str(path), str(chosen.rows), chosen.picture
     game.mirror = Mirror(lambda: start_engine(track.name, home, log=PICTURE_LOG, picture=drawn), path, game.notices)
-    return driven(game, track, options, home, heed=game.heed, picture=path)
+    return open_world(picture=path)

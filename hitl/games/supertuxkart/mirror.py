@@ -31,7 +31,8 @@ class Mirror:
     def __init__(self, start: Callable[[], EngineProcess], path: Path, notices: list[str]) -> None:
         self.path, self._notices = path, notices
         self._requests: queue.SimpleQueue[tuple[object, ...] | None] = queue.SimpleQueue()
-        self._start, self._process, self._closed = start, None, False
+        self._start, self._closed = start, False
+        self._process: EngineProcess | None = None
         self._thread = threading.Thread(target=self._run, name="hitl-supertuxkart-picture", daemon=True)
         self._thread.start()
 

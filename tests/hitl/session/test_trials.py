@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from data.errors import DeviceError
 from data.store import Store
 from hitl.demo.shipped import open_shipped
 from hitl.drivers.policy import CheckpointPolicy
@@ -130,6 +131,19 @@ class Straight:
 
     def act(self, observations, deterministic):
         return torch.tensor([[1.0, 0.0]]).repeat(len(observations), 1)
+
+
+def test_a_game_that_is_not_on_this_machine_is_asked_for_once(home, monkeypatch):
+    asked = []
+
+    def missing(*how):
+        asked.append(how)
+        raise DeviceError("The game is not installed.")
+
+    monkeypatch.setattr("hitl.session.trials.copies", missing)
+    trials = Trials(home)
+    assert trials(layout_of(home)) is trials(layout_of(home)) is None
+    assert len(asked) == 1
 
 
 def test_few_cars_drive_what_many_do():

@@ -213,8 +213,7 @@ def _seen_otherwise(drives: Drives) -> Iterable[Outcome]:
     agent, demos = np.flatnonzero(drives.agent), np.flatnonzero(drives.brought)
     agent, demos = (who[np.isfinite(drives.progress[who])] for who in (agent, demos))
     demos = demos[:: max(1, len(demos) // MOST_COMPARED)]
-    controls = {n for n in drives.observation_names if n in drives.bounded or n.startswith("pending_")}
-    judged = np.array([n not in controls for n in drives.observation_names])
+    judged = np.array([n not in drives.bounded for n in drives.observation_names])  # the others are controls
     if not len(agent) or not len(demos) or not judged.any():
         return
     agent = agent[np.argsort(drives.progress[agent], kind="stable")]

@@ -66,6 +66,25 @@ def test_the_same_start_and_actions_give_the_same_drive_in_a_new_process_too(gam
     assert np.array_equal(first, third)
 
 
+def test_drift_and_zippers_make_a_difference_and_repeat_exactly(tmp_path):
+    home = Home(tmp_path).create()
+    rng = np.random.default_rng(2)
+    actions = np.repeat(rng.uniform(-1.0, 1.0, (20, 5)), 6, axis=0).astype(np.float32)
+    actions[:, 0], actions[:, 1] = 1.0, 0.4 * np.sin(np.arange(120) / 10)
+    plain = actions.copy()
+    plain[:, 2:] = -1.0
+    game = SuperTuxKartGame(TRACK, home, more=True)
+    try:
+        ends = []
+        for driven in (actions, actions, plain):
+            env = DrivingEnv(TRACK, game=game)
+            env.reset(seed=1)
+            ends.append([env.step(action)[4]["state"] for action in driven][-1])
+    finally:
+        game.close()
+    assert ends[0] == ends[1] != ends[2]
+
+
 def test_it_goes_back_to_a_moment_exactly_even_when_the_engine_has_crashed_since(game):
     actions = np.random.default_rng(1).uniform(-1.0, 1.0, (120, 2)).astype(np.float32)
     actions[:, 0] = np.abs(actions[:, 0])

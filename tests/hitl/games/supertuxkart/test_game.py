@@ -17,6 +17,7 @@ from hitl.games.hang_guard import EnvironmentLost
 from hitl.games.supertuxkart import game as kart
 from hitl.games.supertuxkart.game import SuperTuxKartGame
 from hitl.home import Home
+from hitl.pads.base import PadState, to_action
 from hitl.road.track import load_track
 from hitl.screens.stored_scene import stored_scene
 from hitl.session.setup import SessionSetup
@@ -81,6 +82,26 @@ def test_the_brake_is_on_or_off_and_the_action_that_counts_says_so(opened):
     game.advance(0.05)
     assert game.state().brake == 1.0
     assert game.state().speed == pytest.approx(10.0 - 12.0 * 0.05)
+
+
+def test_the_agent_may_drift_use_nitro_and_fire_where_it_is_allowed(tmp_path, stand_in, monkeypatch):
+    stand_in()
+    asked = []
+    monkeypatch.setattr(kart.EngineProcess, "ask", lambda self, *request, ask=kart.EngineProcess.ask: (
+        asked.append(request), ask(self, *request)))  # fmt: skip
+    (tmp_path / "settings.toml").write_text("[supertuxkart]\nmore_actions = true\n")
+    world = open_game.open_world(SessionOptions(env="supertuxkart", track="fortmagma"), Home(tmp_path))
+    try:
+        assert world.action_names == ("gas_brake", "steer", "drift", "nitro", "fire")
+        world.env.reset(seed=0)
+        world.env.step(np.array([0.5, 0.1, 0.2, -0.2, 0.9], np.float32))
+        assert asked[-1][5:] == (True, False, True)
+        person = to_action(PadState(gas=1.0, steer=0.5), world.controls)
+        assert person.tolist() == [1.0, 0.5, -0.5, -0.5, -0.5], "a person's pad has none of them"
+        world.env.step(person)
+        assert asked[-1][5:] == (False, False, False)
+    finally:
+        world.close()
 
 
 def test_a_step_is_driven_with_the_action_before_it(opened):

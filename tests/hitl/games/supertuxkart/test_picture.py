@@ -60,7 +60,9 @@ def test_the_newest_picture_is_seen_and_none_before_there_is_one(tmp_path):
     assert picture.newest() is None, "and nothing in it yet"
     for number in range(1, 6):
         frames.add(frame((number, 0, 0)))
+        assert picture.has_new
         seen = picture.newest()
+        assert not picture.has_new
         assert seen is picture.newest(), "it is taken once"
         assert seen.get_size() == (columns_of(ROWS), ROWS)
         assert seen.get_at((5, 5))[:3] == (number, 0, 0)
