@@ -16,6 +16,7 @@ from trainer.presets import PRESETS
 from trainer.replay.device_copy import DeviceCopy
 from trainer.replay.replay import Replay
 
+
 @pytest.fixture
 def elsewhere(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Take the ways that are taken on a GPU, and no way to a tensor's values."""
