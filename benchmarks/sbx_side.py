@@ -1,7 +1,7 @@
-"""sbx's TQC (JAX) in a process of its own, as it is installed: it is told how many updates to make, and answers how long they took.
+"""sbx's TQC (JAX) in a process of its own, as it is installed: told how many updates to make, it answers how long they took.
 
-Run by `tqc.py` with the Python that has sbx: its JAX need not be installed beside our torch. Its own replay draws the batches, and
-64 updates at a time are one compiled loop, as its ``learn`` has it with ``gradient_steps=64``.
+Run by `tqc.py` with the Python that has sbx: its JAX need not be installed beside our torch. Its own replay draws the batches,
+and 64 updates at a time are one compiled loop, as its ``learn`` has it with ``gradient_steps=64``.
 """
 
 from __future__ import annotations

@@ -9,8 +9,8 @@ On a GPU, with sbx in another environment (its JAX and our torch want different 
 
 Each side draws from a full replay of its own. sb3-contrib is raced twice on a CPU: in a process of its own, as it is when people
 install and run it (``ratio_sb3_``), and in our process, where the C library keeps freed memory as our trainer tells it to
-(``ratio_same_memory_``: what is left when that gift of ours is given to both). sbx makes 64 updates in one compiled loop. One-thread
-times are processor time, so a busy machine blurs them less.
+(``ratio_same_memory_``: what is left when that gift of ours is given to both). sbx makes 64 updates in one compiled loop.
+One-thread times are processor time, so a busy machine blurs them less.
 
 The share of bare matrix products says how much of an update is left to save: it is the time that the same products take by
 themselves, each in the layout that is the fastest here.

@@ -128,6 +128,23 @@ def transaction(conn: sqlite3.Connection, mode: str = "IMMEDIATE") -> Iterator[s
         raise
 
 
+@contextlib.contextmanager
+def bulk_writing(conn: sqlite3.Connection) -> Iterator[None]:
+    """Write much in this block: every commit would else be moved from the log into the store at once, and waited for.
+
+    The log grows to 80 MB (20,000 pages) before that is done, and pages that are changed again and again stay in memory.
+    """
+    wanted = {"wal_autocheckpoint": 20_000, "cache_size": -200_000}
+    before = {name: conn.execute(f"PRAGMA {name}").fetchone()[0] for name in wanted}
+    try:
+        for name, value in wanted.items():
+            conn.execute(f"PRAGMA {name} = {value}")
+        yield
+    finally:
+        for name, value in before.items():
+            conn.execute(f"PRAGMA {name} = {value}")
+
+
 def open_to_follow(path: Path, busy_timeout_s: float = BUSY_TIMEOUT_S) -> sqlite3.Connection:
     """Open a store that must be there and will be looked at again and again; raises as :func:`open_store`.
 

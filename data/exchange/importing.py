@@ -6,6 +6,7 @@ import dataclasses
 import json
 from collections.abc import Callable, Iterable
 
+from data.connect import bulk_writing
 from data.errors import shown
 from data.exchange.checks import EpisodeRefusedError, check
 from data.exchange.merge import Summary
@@ -28,6 +29,16 @@ def write(
     ``source``: what the sessions' ``source`` column says (no path). ``on_done`` is called with the name and the reason of
     refusal, if any, after the episode was committed.
     """
+    with bulk_writing(store.conn):
+        return _write(store, items, source, on_done)
+
+
+def _write(
+    store: Store,
+    items: Iterable[tuple[str, Portable | EpisodeRefusedError]],
+    source: str,
+    on_done: Callable[[str, str | None], None] | None,
+) -> Summary:
     summary = Summary()
     sessions: dict[str, int] = {}
     writers: dict[int, EpisodeWriter] = {}

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from data.connect import connect, header_version, now, open_store, transaction
+from data.connect import bulk_writing, connect, header_version, now, open_store, transaction
 from data.errors import StoreError, UsageError, shown
 from data.files.paths import refuse_share, sqlite_uri
 from data.recording.applier import close_interrupted
@@ -106,7 +106,7 @@ def merge(conn: sqlite3.Connection, path: Path, source: Path, segments: Iterable
                 "SELECT DISTINCT s.id, s.uuid, s.hz FROM src.sessions s JOIN chosen c ON c.session_id = s.id"
             ).fetchall()
             for session, uuid, hz in sessions:
-                with transaction(conn):
+                with bulk_writing(conn), transaction(conn):
                     _merge_session(conn, session, uuid, hz, summary)
             with transaction(conn):
                 conn.execute(

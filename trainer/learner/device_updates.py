@@ -107,7 +107,7 @@ class DeviceUpdates:
         numbers, count = self._numbers, len(kinds)
         draw = DrawNumbers(*numbers[:_DRAW].unbind())
         u = torch.rand((count, self._batch_size), generator=self._generator, dtype=torch.float64, device=self.learner.device)
-        rows = self._rows[:count].copy_(self._draw.rows(u, draw))
+        rows = self._draw.rows(u, draw, self._rows[:count])
         scalars = numbers[_DRAW : _DRAW + count * _EACH].float().view(count, _EACH)
         for batch, kind, values in zip(self._table.batches(rows, draw.online), kinds, scalars, strict=True):
             self.learner.learn(batch, UpdateStep(kind, Scalars(*values.unbind())))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from trainer.learner.flat import FlatOptimiser, FlatParameters, too_long_by
+from trainer.learner.flat import FlatOptimiser, FlatParameters, count_steps, too_long_by
 from trainer.learner.learner import Learner
 from trainer.learner.quantile import quantile_huber, sort_rows, squared_error
 from trainer.learner.schedule import Scalar, UpdateStep
@@ -33,15 +33,18 @@ class TQC(Learner):
     def learn(self, batch: Batch, step: UpdateStep) -> None:
         """Learn from one batch, in an update that has been counted."""
         batch = self._prepare(batch, step)
-        alpha, tape, moves = self.alpha, None, step.kind.moves_actor
-        if moves:
+        alpha, tape = self.alpha, None
+        if step.kind.moves_actor:
+            temperature = (self.alpha_optimiser,) if self.config.learn_alpha else ()
+            count_steps(self.critic_optimiser, self.actor_optimiser, *temperature)
             # Before the critics move, as in the reference code; the actor step below goes on from here.
             tape, squash, following = self._actions(batch)
             if self.config.learn_alpha:
                 # d/dlog_alpha of -log_alpha * mean(log pi + target entropy)
                 torch.sub(-self.target_entropy, squash.log_density.mean(), out=self.alpha_flat.gradient)
-                self.alpha_optimiser.step(step.numbers.lr_alpha)
+                self.alpha_optimiser.step(step.numbers.lr_alpha, counted=True)
         else:
+            count_steps(self.critic_optimiser)
             following = self._following(batch, self._noise(batch))
         self._critic_step(batch, self._target(batch, following, alpha, step.kind.detailed), step)
         if tape is not None:
@@ -115,7 +118,7 @@ class TQC(Learner):
         if detailed or (c.bc_weight > 0 and c.bc_q_filter):
             z = critics.out  # the quantiles themselves; the step needs only their slope
         slope = critics.slope(-1.0 / (c.critics * c.quantiles * len(batch)), slice(-self.action_size, None))
-        gradient = squash.back(slope, alpha / len(batch))
+        gradient = squash.back(slope, alpha, 1.0 / len(batch))
         gate = self._own_gate(batch.gate)
         if gate is not None:
             gradient.mul_(gate[:, None])
@@ -157,5 +160,5 @@ def _descend(
         flat.zero()
         tape.back(gradient)
     norm = flat.norm() if wants_norm or largest is not None else None
-    optimiser.step(lr, None if largest is None or norm is None else too_long_by(norm, largest))
+    optimiser.step(lr, None if largest is None or norm is None else too_long_by(norm, largest), counted=True)
     return norm if wants_norm else None

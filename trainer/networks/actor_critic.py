@@ -68,13 +68,13 @@ class Squash:
             setattr(part, name, value[:rows] if isinstance(value, Tensor) else value)
         return part
 
-    def back(self, g_action: Tensor, g_density: Tensor) -> Tensor:
-        """Return dL/dhead (B, 2A) from dL/da (B, A) and dL/dlogp (0-d, the same for all)."""
+    def back(self, g_action: Tensor, g_density: Tensor, times: float = 1.0) -> Tensor:
+        """Return dL/dhead (B, 2A) from dL/da (B, A) and dL/dlogp: for all the same, ``g_density`` (0-d) x ``times``."""
         a, size = self.action, self.action.shape[-1]
         result = g_action.new_empty(len(a), 2 * size)
         g_u, g_s = result[:, :size], result[:, size:]
-        _tanh_backward.grad_input(g_action, a, grad_input=g_u).addcmul_(a, g_density, value=2)
-        torch.mul(g_u, self.spread, out=g_s).sub_(g_density)
+        _tanh_backward.grad_input(g_action, a, grad_input=g_u).addcmul_(a, g_density, value=2.0 * times)
+        torch.mul(g_u, self.spread, out=g_s).sub_(g_density, alpha=times)
         # A spread beyond its bound is not led farther out, but may come back in.
         inside = _hardtanh_backward(g_s, self.raw, LOG_STD_MIN, self.log_std_max)
         torch.where(self.raw > self.log_std_max, g_s.clamp_min(0.0), inside, out=g_s)

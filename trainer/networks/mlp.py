@@ -114,10 +114,10 @@ class MlpTape(Tape):
         h = x.expand(count, *x.shape) if self.shared else x
         self.saved: list[tuple[Tensor, ...]] = []
         for i in range(net.layers):
-            weight = p[f"weight{i}"]
+            weight, bias = p[f"weight{i}"], p[f"bias{i}"]
             linear = net.take((count, h.shape[1], weight.shape[2]), h)
-            torch.baddbmm(p[f"bias{i}"], h, weight, out=linear)
             if net.layer_norm:
+                torch.baddbmm(bias, h, weight, out=linear)
                 # Unit gain first: the gain differs between members, and the unscaled output is what backward needs.
                 one, zero = _units(linear.shape[-1], linear.dtype, linear.device)
                 unit, mean, rstd = torch.native_layer_norm(linear, linear.shape[-1:], one, zero, EPS)
@@ -125,7 +125,11 @@ class MlpTape(Tape):
                 torch.addcmul(p[f"shift{i}"], unit, p[f"gain{i}"], out=out).relu_()
                 self.saved.append((h, linear, unit, mean, rstd))
             else:
-                out = linear.relu_()
+                out = linear
+                if count == 1:  # one step on a GPU
+                    torch._addmm_activation(bias[0, 0], h[0], weight[0], out=out[0])
+                else:
+                    torch.baddbmm(bias, h, weight, out=out).relu_()
                 self.saved.append((h,))
             h = out
         self.h = h

@@ -28,11 +28,12 @@ class DrawNumbers(NamedTuple):
     takeovers: float | Tensor
     """What takeovers weigh."""
     floor: float | Tensor
+    """Rows before this place that are demos come from takeovers."""
     share: float | Tensor
     stretch: float | Tensor
     slope: float | Tensor
     begin: float | Tensor
-    """From ``floor`` on, see ``trainer.replay.sampling.Stretched``."""
+    """Behind ``floor``, see ``trainer.replay.sampling.Stretched``."""
 
 
 class DeviceDraw:
@@ -87,19 +88,21 @@ class DeviceDraw:
     def numbers(self, batch_size: int, demos: int) -> DrawNumbers:
         """Return what batches with so many demos depend on now."""
         replay, online = self._replay, batch_size - demos
-        stretched = replay.demo.stretched(demos, replay.takeover_floor(demos, batch_size))
-        return DrawNumbers(online, replay.online.count, *replay.fresh(online), replay.demo.takeovers, *stretched)
+        floor, *stretched = replay.demo.stretched(demos, replay.takeover_floor(demos, batch_size))
+        fresh, newest = replay.fresh(online)
+        return DrawNumbers(
+            online, replay.online.count, fresh, newest, replay.demo.takeovers, online + floor, *stretched
+        )
 
-    def rows(self, u: Tensor, n: DrawNumbers) -> Tensor:
+    def rows(self, u: Tensor, n: DrawNumbers, out: Tensor | None = None) -> Tensor:
         """Return row numbers, int64 (C, B), for uniform ``u`` in [0, 1), float64 (C, B)."""
         place = torch.arange(u.shape[1], dtype=u.dtype, device=u.device)
         span = torch.where(place < n.fresh, n.newest, n.rows)
         at = (u * span).floor_().add_(n.rows - span)  # in this order: a sum of both may round up to a row beyond the last
-        among_demos = place - n.online
-        weight = (u - n.share) * n.stretch
-        weight = torch.where(weight < 0, weight * n.slope, weight).add_(n.begin)
-        weight = torch.where(among_demos < n.floor, u * n.takeovers, weight)
+        slope = torch.as_tensor(n.slope, dtype=u.dtype, device=u.device)
+        weight = torch.prelu((u - n.share) * n.stretch, slope).add_(n.begin)
+        weight = torch.where(place < n.floor, u * n.takeovers, weight)
         which = torch.searchsorted(self._upper, weight, right=True)
         begin, each, first, last = self._stretches[which].unbind(-1)
-        slot = ((weight - begin) / each).floor_().clamp_(min=0).minimum(last).add_(first)
-        return torch.where(among_demos < 0, self._online[at.long()], self._slots[slot.long()])
+        slot = ((weight - begin) / each).trunc_().minimum(last).add_(first)
+        return torch.where(place < n.online, self._online[at.long()], self._slots[slot.long()], out=out)

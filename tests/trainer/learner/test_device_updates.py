@@ -202,7 +202,7 @@ def test_what_is_recorded_never_waits_and_moves_nothing(name: str, monkeypatch: 
                 updates._work(kinds)
 
 
-@pytest.mark.parametrize(("name", "most"), [("raced", 102), ("hitl", 170)])
+@pytest.mark.parametrize(("name", "most"), [("raced", 91), ("hitl", 158)])
 def test_an_update_has_few_steps(name: str, most: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Steps of an update with its share of the drawing: 158 and 232 without it, before they were counted."""
     config = RACED if name == "raced" else PRESETS["hitl"]
