@@ -190,7 +190,7 @@ def review(home: Path, journal: Journal) -> int:
     """Look through the takeovers and judge them at random, until asked to stop."""
     from data.reading.segment_review import StoreReview
     from data.store import Store
-    from hitl.screens.stored_scene import stored_scene
+    from hitl.screens.stored.scene import stored_scene
     from takeover_ui.review.app import ReviewApp
     from takeover_ui.review.model import ReviewModel
 

@@ -94,7 +94,7 @@ def review(path: Path, moves: int = 100) -> tuple[float, list[float]]:
     """Return the seconds from opening to the first picture, and those of each move to the next segment."""
     from data.reading.segment_review import StoreReview
     from data.store import Store
-    from hitl.screens.stored_scene import stored_scene
+    from hitl.screens.stored.scene import stored_scene
     from takeover_ui.review.app import ReviewApp
     from takeover_ui.review.model import ReviewModel
 

@@ -27,8 +27,8 @@ def driving(home: Path) -> None:
 
     from data.store import Store
     from hitl.screens.session_screen import key_hint
-    from hitl.screens.stored_report import stored_report
-    from hitl.screens.stored_scene import stored_scene
+    from hitl.screens.stored.report import stored_report
+    from hitl.screens.stored.scene import stored_scene
     from takeover_ui.overlay import overlay
     from takeover_ui.view import RecorderState, TrainerState, View
     from takeover_ui.window.composer import Composer
@@ -106,7 +106,7 @@ def reviewing(home: Path) -> None:
 
     from data.reading.segment_review import StoreReview
     from data.store import Store
-    from hitl.screens.stored_scene import stored_scene
+    from hitl.screens.stored.scene import stored_scene
     from takeover_ui.review.app import ReviewApp
     from takeover_ui.review.model import ReviewModel
 
@@ -125,7 +125,7 @@ def reviewing(home: Path) -> None:
 def reporting(home: Path) -> None:
     """Draw the report in light and dark."""
     from data.store import Store
-    from hitl.screens.stored_report import stored_report
+    from hitl.screens.stored.report import stored_report
     from takeover_ui.report.page import write_report
 
     browser = shutil.which("chromium") or shutil.which("google-chrome")

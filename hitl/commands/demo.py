@@ -136,7 +136,7 @@ def _run(home: Home, args: argparse.Namespace, corner: Corner, window: Window | 
 
 def _report(home: Home, track: str, result: DemoResult) -> Report:
     from data.store import Store
-    from hitl.screens.stored_report import stored_report
+    from hitl.screens.stored.report import stored_report
     from hitl.settings import language_of
     from takeover_ui.overlay.texts import duration
     from takeover_ui.report.texts import LANGUAGES

@@ -49,8 +49,8 @@ def main(argv: list[str]) -> int:
 
     from data.errors import UsageError
     from data.reading.segment_review import StoreReview
-    from hitl.screens.stored_clips import SECONDS, WIDTH, ClipMaker, told
-    from hitl.screens.stored_scene import stored_scene
+    from hitl.screens.stored.clips import SECONDS, WIDTH, ClipMaker, told
+    from hitl.screens.stored.scene import stored_scene
     from hitl.settings import load
     from takeover_ui.clips.files import write
     from takeover_ui.review.texts import LANGUAGES

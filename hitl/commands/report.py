@@ -30,7 +30,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--output", type=Path, metavar="FILE", help="default: report.html in the home folder")
     args = parser.parse_args(argv)
 
-    from hitl.screens.stored_report import stored_report
+    from hitl.screens.stored.report import stored_report
     from hitl.settings import language_of
     from takeover_ui.report.texts import LANGUAGES
 

@@ -40,8 +40,8 @@ def main(argv: list[str]) -> int:
 
     from data.errors import DeviceError, UsageError
     from data.reading.segment_review import StoreReview
-    from hitl.screens.stored_clips import ClipMaker
-    from hitl.screens.stored_scene import stored_scene
+    from hitl.screens.stored.clips import ClipMaker
+    from hitl.screens.stored.scene import stored_scene
     from hitl.settings import language_of
     from takeover_ui.geometry import ribbon
     from takeover_ui.review.app import ReviewApp

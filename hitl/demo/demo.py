@@ -19,7 +19,7 @@ from data.errors import TrainingError, UsageError
 from data.records import Corner
 from data.store import Store
 from data.words import number_of
-from hitl.screens.stored_report import takeovers_that_show
+from hitl.screens.stored.report import takeovers_that_show
 from hitl.session.practice import TRIES, Practice
 from hitl.session.session import EpisodeResult
 from hitl.session.setup import SessionSetup

@@ -15,8 +15,8 @@ from data.records import Segment
 from data.store import Store
 from hitl.commands.selection import local_time
 from hitl.home import Home
-from hitl.screens.stored_report import stored_report
-from hitl.screens.stored_scene import stored_scene
+from hitl.screens.stored.report import stored_report
+from hitl.screens.stored.scene import stored_scene
 from hitl.screens.trainer_state import SILENT_S
 from hitl.settings import language_of
 from takeover_ui.geometry import Ribbon, ribbon

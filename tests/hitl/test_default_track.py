@@ -10,8 +10,8 @@ from data.records import SessionInfo, StepRow
 from data.store import Store
 from hitl.commands import corners
 from hitl.home import Home
-from hitl.screens.stored_report import stored_report
-from hitl.screens.stored_scene import stored_scene
+from hitl.screens.stored.report import stored_report
+from hitl.screens.stored.scene import stored_scene
 from trainer.diagnosis.drives import from_store
 
 

@@ -12,7 +12,7 @@ import pytest
 from data.store import Store
 from hitl.cli import main
 from hitl.home import Home
-from hitl.screens.stored_report import stored_report
+from hitl.screens.stored.report import stored_report
 
 STRAIGHT = "tests.support.straight:drive"
 

@@ -15,7 +15,7 @@ from data.errors import shown
 from trainer.learner.learner import Learner, random_stream
 from trainer.learner.schedule import Scalars, UpdateKind, UpdateStep
 from trainer.replay.batch import Batch
-from trainer.replay.device_draw import DeviceDraw, DrawNumbers
+from trainer.replay.device.draw import DeviceDraw, DrawNumbers
 from trainer.replay.replay import Replay
 
 TOGETHER = 8
@@ -109,7 +109,7 @@ class DeviceUpdates:
         u = torch.rand((count, self._batch_size), generator=self._generator, dtype=torch.float64, device=self.learner.device)
         rows = self._draw.rows(u, draw, self._rows[:count])
         scalars = numbers[_DRAW : _DRAW + count * _EACH].float().view(count, _EACH)
-        for batch, kind, values in zip(self._table.batches(rows, draw.online), kinds, scalars, strict=True):
+        for batch, kind, values in zip(self._table.batches(rows, numbers[0]), kinds, scalars, strict=True):
             self.learner.learn(batch, UpdateStep(kind, Scalars(*values.unbind())))
             if kind.detailed:
                 self._keep(self.learner.looked_at.values)

@@ -23,7 +23,7 @@ from hitl.home import Home
 from hitl.pads.base import PadState
 from hitl.road.track import load_track
 from hitl.screens import before_after
-from hitl.screens.stored_report import stored_report
+from hitl.screens.stored.report import stored_report
 from hitl.session.setup import SessionSetup
 from hitl.session_options import SessionOptions
 from hitl.trainer_process import TrainerProcess

@@ -19,7 +19,7 @@ from hitl.commands import corners, where
 from hitl.home import Home
 from hitl.pages.reading import home_page
 from hitl.road.attempts import Following
-from hitl.screens.stored_report import stored_report
+from hitl.screens.stored.report import stored_report
 from hitl.screens.without_help import WithoutHelp, recorded_past
 from takeover_ui.pages.page import render
 from takeover_ui.report.page import render as render_report

@@ -14,7 +14,7 @@ from hitl.drivers.scripted import HelpRule, ScriptedDriver, TakeoverRule
 from hitl.home import Home
 from hitl.road.known_tracks import chosen, drivable, road_of
 from hitl.road.track import lay_segments, load_track
-from hitl.screens.stored_scene import stored_scene
+from hitl.screens.stored.scene import stored_scene
 from hitl.session.setup import SessionSetup
 from hitl.session_options import SessionOptions
 

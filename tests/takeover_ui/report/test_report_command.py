@@ -11,8 +11,8 @@ from data.records import SessionInfo
 from data.store import Store
 from hitl.commands.report import main
 from hitl.screens.before_after import before_and_after, evaluation_laps
-from hitl.screens.stored_report import stored_report
-from hitl.screens.stored_scene import stored_scene
+from hitl.screens.stored.report import stored_report
+from hitl.screens.stored.scene import stored_scene
 from takeover_ui.report.contents import Report
 from tests.support import sample_screens as samples
 from tests.support import sample_stores as stores

@@ -13,8 +13,8 @@ from data.errors import UsageError
 from data.reading.segment_review import StoreReview
 from data.store import Store
 from hitl.commands.export import main
-from hitl.screens.stored_clips import ClipMaker
-from hitl.screens.stored_scene import stored_scene
+from hitl.screens.stored.clips import ClipMaker
+from hitl.screens.stored.scene import stored_scene
 from takeover_ui import theme
 from takeover_ui.clips import files
 from takeover_ui.clips.clip import Clip

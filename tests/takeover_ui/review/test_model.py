@@ -8,7 +8,7 @@ import pytest
 
 from data.reading.segment_review import StoreReview
 from data.store import Store
-from hitl.screens.stored_scene import stored_scene
+from hitl.screens.stored.scene import stored_scene
 from takeover_ui.review.app import BUTTONS, KEYS
 from takeover_ui.review.corner_plan import CornerPlan
 from takeover_ui.review.model import SPEEDS, ReviewModel

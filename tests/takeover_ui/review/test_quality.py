@@ -10,7 +10,7 @@ from data.reading.drives import Drive
 from data.reading.segment_review import StoreReview
 from data.records import Segment
 from data.store import Store
-from hitl.screens.stored_scene import stored_scene
+from hitl.screens.stored.scene import stored_scene
 from takeover_ui.geometry import ribbon
 from takeover_ui.review.quality import Quality, turns
 from takeover_ui.review.segment_list import SegmentList

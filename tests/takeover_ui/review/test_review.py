@@ -13,7 +13,7 @@ from data.reading.drives import Drive
 from data.reading.segment_review import StoreReview
 from data.store import Store
 from hitl.commands.review import main
-from hitl.screens.stored_scene import stored_scene
+from hitl.screens.stored.scene import stored_scene
 from takeover_ui.review import compare
 from takeover_ui.review.app import ReviewApp
 from tests.support import sample_screens as samples

@@ -19,8 +19,8 @@ from trainer.learner.tqc import TQC
 from trainer.learner.updates import HostUpdates, make_updates
 from trainer.presets import PRESETS
 from trainer.replay.batch import Batch
-from trainer.replay.device_copy import DeviceCopy
-from trainer.replay.device_draw import DeviceDraw
+from trainer.replay.device.copy import DeviceCopy
+from trainer.replay.device.draw import DeviceDraw
 from trainer.replay.replay import Replay
 
 CPU = torch.device("cpu")

@@ -19,7 +19,7 @@ from hitl.games.supertuxkart.game import SuperTuxKartGame
 from hitl.home import Home
 from hitl.pads.base import PadState, to_action
 from hitl.road.track import load_track
-from hitl.screens.stored_scene import stored_scene
+from hitl.screens.stored.scene import stored_scene
 from hitl.session.setup import SessionSetup
 from hitl.session_options import SessionOptions
 from tests.support.places import ROOT

@@ -20,7 +20,7 @@ from hitl import __version__
 from hitl.road.corners import corner_called
 from hitl.screens.before_after import before_and_after, evaluation_laps, score
 from hitl.screens.lap_words import recorded_laps
-from hitl.screens.stored_scene import stored_scene
+from hitl.screens.stored.scene import stored_scene
 from takeover_ui.language import Words
 from takeover_ui.report.contents import CornerRow, DrivenLine, EpisodePoint, EvaluationPoint, Report, Score
 from takeover_ui.report.texts import ENGLISH, share, track_named

@@ -1,0 +1,1 @@
+"""What is drawn from and read where the learner is."""
