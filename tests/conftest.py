@@ -27,12 +27,11 @@ if any(os.environ.get(name) for name in ("WINFS", "WINCLOCK", "WINCP", "WINVENV"
 
     windows_rules.install()
 LONGEST_S = {
-    "tests/hitl/demo/test_demo.py": 12.0,
     "tests/benchmarks/test_ceiling.py": 9.0,
     "tests/trainer/diagnosis/test_drives.py": 8.0,
     "tests/hitl/test_processes_anywhere.py": 8.0,
-    "tests/trainer/daemon/test_resume.py": 8.0,
     "tests/trainer/diagnosis/test_trained.py": 7.0,
+    "tests/hitl/demo/test_demo.py": 5.0,
     "tests/takeover_ui/report/test_report.py": 5.0,
     "tests/trainer/daemon/test_laps_first.py": 5.0,
 }

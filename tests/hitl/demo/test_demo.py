@@ -185,6 +185,7 @@ def test_a_player_who_leaves_while_it_learns_sees_what_it_has_learned_or_skips_t
     assert len(result.after.results) == (0 if again else 1)
 
 
+@pytest.mark.realtime
 def test_the_headless_demo_from_end_to_end_in_a_short_form(tmp_path, monkeypatch):
     """Fewer episodes before and after, and smaller updates; it ends after so many steps, however busy this machine is."""
     small = ("--set", "batch_size=32", "--set", "checkpoint_seconds=0.2")

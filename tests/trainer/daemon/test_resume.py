@@ -49,6 +49,7 @@ def test_interrupted_and_uninterrupted_agree_bit_for_bit(tmp_path: Path) -> None
             assert torch.equal(value, state(other)[name]), name
 
 
+@pytest.mark.realtime
 def test_killed_without_warning_it_goes_on(tmp_path: Path) -> None:
     drive(tmp_path / "store.sqlite", 400, 5)
     args = [sys.executable, "-m", "hitl", "train", "--home", str(tmp_path), "--quiet", "--seed", "1"]

@@ -80,7 +80,7 @@ def test_targets_at_the_clip() -> None:
 
 
 def test_gradients_cut_for_good() -> None:
-    assert faults(report(*train(160, config=CONFIG.with_values(grad_clip_critic=1e-3)))) == ["gradients-clipped"]
+    assert faults(report(*train(240, config=CONFIG.with_values(grad_clip_critic=1e-3)))) == ["gradients-clipped"]
 
 
 def test_one_replay_whose_share_of_demos_falls() -> None:
@@ -90,7 +90,7 @@ def test_one_replay_whose_share_of_demos_falls() -> None:
 
 
 def test_a_loss_without_a_gradient() -> None:
-    found = report(*train(120, config=CONFIG.with_values(alpha=1e-10), begin=detached))
+    found = report(*train(150, config=CONFIG.with_values(alpha=1e-10), begin=detached))
     assert faults(found)[0] == "gradients-zero"
 
 
@@ -100,7 +100,7 @@ def test_entropy_with_the_wrong_sign_drives_all_actions_to_their_limits() -> Non
 
 
 def test_a_discount_above_one_explodes() -> None:
-    assert "exploded" in faults(report(*train(160, config=CONFIG.with_values(lr_critic=0.05), batch_fault=growing)))
+    assert "exploded" in faults(report(*train(250, config=CONFIG.with_values(lr_critic=0.05), batch_fault=growing)))
 
 
 def test_a_memory_that_pushes_the_laps_out() -> None:

@@ -42,16 +42,16 @@ def moving_blobs(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
 def follower_of_blobs(both_frames: bool, settings: TrainConfig = MOVING) -> float:
     """Train on random actions to go where the blob goes; return the share of new pictures in which the actor does."""
     config = with_image(settings, NAMES)
-    observation, way = moving_blobs(600, 0)
+    observation, way = moving_blobs(800, 0)
     if not both_frames:
         observation[:, 1:82] = observation[:, 82:]
     rng, replay = np.random.default_rng(1), Replay(len(NAMES), 1, config)
-    for i in range(600):
+    for i in range(800):
         action = rng.uniform(-1, 1, (1, 1))
-        pair = observation[[i, (i + 1) % 600]]
+        pair = observation[[i, (i + 1) % 800]]
         replay.add(finished_episode(i + 1, pair, action, action[:, 0] * way[i], terminated=True))
     learner, generator = TQC(len(NAMES), 1, config), torch.Generator().manual_seed(0)
-    for batch in replay.sample_many(200, config.batch_size, generator):
+    for batch in replay.sample_many(250, config.batch_size, generator):
         learner.update(batch)
     observation, way = moving_blobs(200, 2)
     if not both_frames:
