@@ -228,13 +228,16 @@ def faults(folder: Path, layout: int, count: int) -> dict[str, Any]:
         with rig_for(folder, game, wheel, tick) as rig:
 
             def injure() -> None:
-                while len(given) < count and not done.is_set():
+                due = [FAULTS[k % len(FAULTS)] for k in range(count)]  # each kind as often as the others
+                rng.shuffle(due)
+                while due and not done.is_set():
                     time.sleep(rng.uniform(0.3, 0.8))
                     if not running[0] or rig.session._result.steps < 10:
                         continue
-                    kind, seconds = rng.choice(FAULTS)
+                    kind, seconds = due[-1]
                     if kind == "frozen" and newest[0].info["state"].speed < 3.0:
-                        continue  # a car that stands cannot be told from one that is made to stand
+                        continue  # not now: a car that stands cannot be told from one that is made to stand
+                    due.pop()
                     began = datetime.now(UTC)
                     game.fault(kind, seconds)
                     if kind != "killed":
