@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from dataclasses import replace
 from typing import Any
 
 from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
@@ -99,9 +100,11 @@ def run_in_window(
         def leaves() -> bool:
             return window.closed or live.session.asked_to_leave()
 
-        coach = load(home, "coach").coach
+        chosen = load(home, "coach", "help")
+        # The wheel is offered before the corner, and the coach says why; the agent itself does not ask as well.
+        coach, offers = chosen.coach, replace(chosen.help, requests_per_minute=0.0)
         sounds = stack.enter_context(Sounds(coach.sound and coach.say != "off", coach.volume))
-        driven = SessionOptions(env, track, kind="demo", seed=seed, real_time=True, gating=shown.gating, coach=coach)
+        driven = SessionOptions(env, track, kind="demo", seed=seed, real_time=True, gating=shown.gating, help=offers, coach=coach)
         measured = SessionOptions(env, track, kind="evaluation", seed=seed)
         say = shown.coached_by(speaker(window, sounds))
         live = stack.enter_context(

@@ -141,8 +141,12 @@ class ReviewModel:
             return []
         beside = [s for s in self.list.all.values() if s.corner == segment.corner and s.kind == "takeover" and s.id != segment.id]
         key = [s.id for s in beside[-MOST_OTHERS:]]
-        if self._others[0] != key:
-            self._others = key, [self.data.driven(s) for s in beside[-MOST_OTHERS:]]
+        try:
+            if self._others[0] != key:
+                self._others = key, [self.data.driven(s) for s in beside[-MOST_OTHERS:]]
+        except HitlError as error:
+            self.message = str(error)
+            return []
         return self._others[1]
 
     def _last(self) -> float:

@@ -26,6 +26,7 @@ def content_scale(environment: Mapping[str, str] = os.environ) -> float:
     with contextlib.suppress(OSError, AttributeError, ValueError):
         if sys.platform == "win32":
             user32: Any = ctypes.WinDLL("user32")  # type: ignore[attr-defined,unused-ignore]
+            user32.GetDpiForSystem.argtypes, user32.GetDpiForSystem.restype = [], ctypes.c_uint
             scale = user32.GetDpiForSystem() / _DPI
         elif environment.get("DISPLAY"):
             scale = _xft_dpi() / _DPI
