@@ -111,7 +111,7 @@ class SuperTuxKartGame:
         x, y, heading = self.track.line.at(start.s)
         x -= math.sin(heading) * start.offset
         y += math.cos(heading) * start.offset
-        self._action[:] = 0.0
+        self.release()
         self._start = (x, y, self.track.height_at(start.s), heading + start.turn, start.speed)
         self._driven: list[Step] = []
         self._send(child, "restart", *self._start)
