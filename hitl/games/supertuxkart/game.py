@@ -112,7 +112,7 @@ class SuperTuxKartGame:
         x -= math.sin(heading) * start.offset
         y += math.cos(heading) * start.offset
         self.release()
-        self._start = (x, y, self.track.height_at(start.s), heading + start.turn, start.speed)
+        self._start: tuple[float, ...] = (x, y, self.track.height_at(start.s), heading + start.turn, start.speed)
         self._driven: list[Step] = []
         self._send(child, "restart", *self._start)
         self._time, self._heading = 0.0, heading + start.turn
