@@ -158,7 +158,7 @@ def exploded(history: History, case: Case) -> Answer:
 
 
 GROWN, LARGE = 1e6, 1e3
-"""Times that a critic's loss has grown, and its size, from which that is no learning: it grows with the square of what is earned."""
+"""Times that a critic's loss has grown, and its size, from which that is no learning; it may grow as the square of the return."""
 
 
 @history_check("exploded")
