@@ -111,7 +111,7 @@ class SuperTuxKartGame:
         x, y, heading = self.track.line.at(start.s)
         x -= math.sin(heading) * start.offset
         y += math.cos(heading) * start.offset
-        self._action = np.zeros_like(self._action)  # a saved moment may hold the one before
+        self.release()
         self._start: tuple[float, ...] = (x, y, self.track.height_at(start.s), heading + start.turn, start.speed)
         self._driven: list[Step] = []
         self._send(child, "restart", *self._start)

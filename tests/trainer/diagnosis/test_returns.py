@@ -139,6 +139,13 @@ def test_a_temperature_that_stands_far_above_the_reward() -> None:
     assert not found(1000.0)  # where that is what a step is paid, it is none too large
 
 
+@pytest.mark.parametrize(("grows", "found"), [(1e12, True), (1e3, False)])
+def test_a_loss_that_explodes_where_q_is_not_logged(grows: float, found: bool) -> None:
+    columns = {"train/critic_loss": 0.1 * np.geomspace(1, grows, N), "return_train": RISES["evenly"](np.random.default_rng(0))}
+    report = diagnose([Case(history=History(columns))])
+    assert [f.fault for f in report.above_notes] == (["exploded"] if found else [])
+
+
 def test_what_was_not_seen_is_not_called_sound(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "history.jsonl"
     rng = np.random.default_rng(0)

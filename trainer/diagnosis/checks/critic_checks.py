@@ -157,6 +157,22 @@ def exploded(history: History, case: Case) -> Answer:
     return Sound(text)
 
 
+GROWN, LARGE = 1e6, 1e3
+"""Times that a critic's loss has grown, and its size, from which that is no learning; it may grow as the square of the return."""
+
+
+@history_check("exploded")
+def loss_explodes(history: History, case: Case) -> Answer:
+    """A critic's loss that grows without end, which tells of Q where Q itself is not logged."""
+    if "losses/loss_critic" not in history:
+        return None
+    loss = np.abs(history["losses/loss_critic"])
+    first, last = middle(part(loss, 0.0, 0.1)), middle(part(loss, 0.9))
+    if not (last > max(LARGE, GROWN * first) and trend(loss) > 0.8):
+        return None
+    return Finding("The critic's loss grows without end.", (f"losses/loss_critic from {first:.3g} to {last:.3g}",), 0.8)
+
+
 LEARNED = ("loss", "debug/q", "alpha", "entropy", "ent_coef", "grad", "temperature")
 """Parts of the names of columns that the learner itself works out."""
 
@@ -178,4 +194,4 @@ def no_numbers(history: History, case: Case) -> Answer:
     return Finding("What is learned has become NaN or infinite.", tuple(lost[:5]), 0.95)
 
 
-CHECKS: tuple[Check, ...] = (ignores_actions, identical_twins, apart, exploded, no_numbers)
+CHECKS: tuple[Check, ...] = (ignores_actions, identical_twins, apart, exploded, loss_explodes, no_numbers)

@@ -137,6 +137,17 @@ def test_it_goes_back_to_a_moment_of_this_run_or_of_one_before(opened):
     assert game.state().time == pytest.approx(31 / 20), "the step that was about to act has acted"
 
 
+def test_a_new_episode_changes_nothing_that_was_told_before(opened):
+    game = opened()
+    game.restart(Start())
+    (full,) = actions((-0.7, 0.2))
+    told = game.send(full)
+    game.advance(0.05)
+    saved = game.save()
+    game.restart(Start())
+    assert told.tolist() == saved.now.tolist() == pytest.approx([-1.0, 0.2])
+
+
 def test_controls_are_let_go(opened):
     game = opened()
     game.restart(Start(speed=5.0))
