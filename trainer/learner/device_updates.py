@@ -12,10 +12,10 @@ import torch
 from torch import Tensor
 
 from data.errors import shown
+from trainer.learner.device_draw import DeviceDraw, DrawNumbers
 from trainer.learner.learner import Learner, random_stream
 from trainer.learner.schedule import Scalars, UpdateKind, UpdateStep
 from trainer.replay.batch import Batch
-from trainer.replay.device_draw import DeviceDraw, DrawNumbers
 from trainer.replay.replay import Replay
 
 TOGETHER = 8
