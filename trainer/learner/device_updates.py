@@ -82,6 +82,8 @@ class DeviceUpdates:
         assert copy is not None
         self._table.follow()
         if self._draw.catch_up() or self._where is not copy.table:
+            if self._graphs and self.learner.device.type == "cuda":
+                torch.cuda.synchronize(self.learner.device)  # one of them may be under way
             self._graphs.clear()
             self._where = copy.table
 
@@ -187,8 +189,9 @@ class CudaGraphs:
     def __call__(self, work: Callable[[], None], streams: list[torch.Generator]) -> Callable[[], None]:
         """Record work that has been done before; return what does it again. Raises RuntimeError where that cannot be."""
         graph = torch.cuda.CUDAGraph()
-        for stream in streams:
-            graph.register_generator_state(stream)
+        if register := getattr(graph, "register_generator_state", None):  # newer versions of torch see for themselves
+            for stream in streams:
+                register(stream)
         with torch.cuda.graph(graph, pool=self._pool, capture_error_mode="thread_local"):
             work()
         return graph.replay
