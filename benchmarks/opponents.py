@@ -138,6 +138,8 @@ class _NewCritics(RLPD):
     def _actor_step(self, batch: Batch, *rest: Any) -> None:
         if self.updates > self.WAIT:
             super()._actor_step(batch, *rest)
+        else:
+            self.actor_optimiser.reset()  # it has counted a step that is not made
 
 
 class RLIF(_NewCritics):

@@ -22,6 +22,7 @@ def main() -> None:
         os.environ["OMP_NUM_THREADS"] = str(asked["threads"])
         if hasattr(os, "sched_setaffinity"):  # JAX takes a thread for each processor that it may use
             os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: asked["threads"]])
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # the others want some of a GPU's memory, too
     import gymnasium
     import jax
     import numpy as np

@@ -12,10 +12,10 @@ import torch
 from torch import Tensor
 
 from data.errors import shown
+from trainer.learner.device_draw import DeviceDraw, DrawNumbers
 from trainer.learner.learner import Learner, random_stream
 from trainer.learner.schedule import Scalars, UpdateKind, UpdateStep
 from trainer.replay.batch import Batch
-from trainer.replay.device.draw import DeviceDraw, DrawNumbers
 from trainer.replay.replay import Replay
 
 TOGETHER = 8
@@ -83,6 +83,8 @@ class DeviceUpdates:
         self._table.follow()
         now = copy.table, self.learner.drives_everywhere
         if self._draw.catch_up() or now[0] is not self._recorded_for[0] or now[1] != self._recorded_for[1]:
+            if self._graphs and self.learner.device.type == "cuda":
+                torch.cuda.synchronize(self.learner.device)  # one of them may be under way
             self._graphs.clear()
             self._recorded_for = now
 
@@ -188,8 +190,9 @@ class CudaGraphs:
     def __call__(self, work: Callable[[], None], streams: list[torch.Generator]) -> Callable[[], None]:
         """Record work that has been done before; return what does it again. Raises RuntimeError where that cannot be."""
         graph = torch.cuda.CUDAGraph()
-        for stream in streams:
-            graph.register_generator_state(stream)
+        if register := getattr(graph, "register_generator_state", None):  # newer versions of torch see for themselves
+            for stream in streams:
+                register(stream)
         with torch.cuda.graph(graph, pool=self._pool, capture_error_mode="thread_local"):
             work()
         return graph.replay

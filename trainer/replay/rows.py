@@ -16,7 +16,7 @@ from data.reading.update import Update
 from trainer.config import TrainConfig
 from trainer.replay.batch import Batch, Sight, beside
 from trainer.replay.chains import Chains
-from trainer.replay.device.copy import DeviceCopy
+from trainer.replay.device_copy import DeviceCopy
 from trainer.replay.pixels import Pixels
 
 

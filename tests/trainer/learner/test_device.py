@@ -13,7 +13,7 @@ from trainer.config import PLAIN
 from trainer.learner.quantile import quantile_huber
 from trainer.learner.tqc import TQC
 from trainer.presets import PRESETS
-from trainer.replay.device.copy import DeviceCopy
+from trainer.replay.device_copy import DeviceCopy
 from trainer.replay.replay import Replay
 
 

@@ -13,14 +13,14 @@ from benchmarks.raced import CONFIG as RACED
 from tests.support.batches import ACT, OBS, TINY, random_episode, with_takeover
 from tests.support.operations import NeverWait
 from trainer.config import TrainConfig
+from trainer.learner.device_draw import DeviceDraw
 from trainer.learner.device_updates import TOGETHER, DeviceUpdates
 from trainer.learner.schedule import UpdateKind
 from trainer.learner.tqc import TQC
 from trainer.learner.updates import HostUpdates, make_updates
 from trainer.presets import PRESETS
 from trainer.replay.batch import Batch
-from trainer.replay.device.copy import DeviceCopy
-from trainer.replay.device.draw import DeviceDraw
+from trainer.replay.device_copy import DeviceCopy
 from trainer.replay.replay import Replay
 
 CPU = torch.device("cpu")

@@ -20,7 +20,7 @@ from data.store import Store
 from tests.support.batches import ACT, OBS, random_episode
 from tests.trainer.replay.test_replay import pieces
 from trainer.config import PLAIN, TrainConfig
-from trainer.replay.device.copy import DeviceCopy
+from trainer.replay.device_copy import DeviceCopy
 from trainer.replay.replay import Replay
 
 CONFIG = PLAIN.with_values(

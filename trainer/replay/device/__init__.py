@@ -1,1 +1,0 @@
-"""What is drawn from and read where the learner is."""
