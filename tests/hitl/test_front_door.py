@@ -42,12 +42,8 @@ def test_a_name_is_imported_when_it_is_used() -> None:
 
 
 def test_the_import_takes_milliseconds() -> None:
-    def spent() -> int:
-        lines = python("import hitl", "-X", "importtime").splitlines()
-        (line,) = [line for line in lines if line.endswith("| hitl")]
-        return int(line.split("|")[1])  # microseconds, with all that it imports
-
-    assert min(spent() for _ in range(3)) < 50_000
+    program = "import time; began = time.process_time(); import hitl; print(time.process_time() - began)"
+    assert min(float(python(program)) for _ in range(3)) < 0.05  # s of the processor: others may be at work beside this
 
 
 def test_every_name_is_there_and_an_unknown_one_is_not() -> None:
