@@ -43,9 +43,8 @@ def _routes(path: Path) -> list[Route]:
         from takeover_ui.report.page import render as render_report
 
         session = reading.number(asked["session"]) if "session" in asked else None
-        found = reading.stored_report(
-            store, track=asked.get("track"), corner=asked.get("corner"), session=session, words=words
-        )
+        track, corner = asked.get("track"), asked.get("corner")
+        found = reading.stored_report(store, track=track, corner=corner, session=session, words=words)
         return render_report(found, home="/")
 
     async def report_page(request: Any) -> Any:
