@@ -15,6 +15,7 @@ import pytest
 
 from data.records import HUMAN
 from data.store import Store
+from hitl.cli import main
 from hitl.games.tmrl import importing
 from hitl.pads.base import PadState
 from tests.hitl.games.tmrl.test_tmrl import Photo
@@ -122,4 +123,7 @@ def test_tmrls_own_worker_drives_and_what_a_person_takes_over_is_in_its_samples_
     sent = np.array([sample[0] for sample in samples])
     assert len(sent) == STEPS
     assert abs(int(np.isclose(sent[:, 2], -0.5, atol=0.02).sum()) - int(turned.sum())) <= 1, "what tmrl's trainer gets"
+    (export,) = re.findall(r"^    hitl (export .* --home with-tmrl)$", PAGE, re.M)
+    assert main(export.split()) == 0
+    assert len(list((tmp_path / "for-tmrl").glob("*.pkl"))) == 1
     assert any(heard[3] == pytest.approx(-0.5, abs=0.02) for heard in game.heard), "what the game got"
