@@ -63,6 +63,7 @@ def cover(surface: pygame.Surface, picture: pygame.Surface) -> None:
     """Fill a surface with a picture, cut off at two sides where its shape is another."""
     width, height = surface.get_size()
     scale = max(width / picture.get_width(), height / picture.get_height())
-    cut = pygame.Rect(0, 0, min(picture.get_width(), round(width / scale)), min(picture.get_height(), round(height / scale)))
+    shown = max(1, round(width / scale)), max(1, round(height / scale))
+    cut = pygame.Rect(0, 0, min(picture.get_width(), shown[0]), min(picture.get_height(), shown[1]))
     cut.center = picture.get_rect().center
     pygame.transform.scale(picture.subsurface(cut).convert(surface), (width, height), surface)

@@ -89,6 +89,7 @@ def test_a_picture_of_another_shape_fills_the_window_and_is_not_squeezed():
     surface = pygame.Surface((100, 100))
     cover(surface, picture)
     assert {surface.get_at(at)[:3] for at in ((2, 2), (97, 97), (50, 50))} == {(255, 0, 0)}
+    cover(pygame.Surface((1, 900)), picture)  # a window that is being squeezed
 
 
 def test_it_follows_request_by_request_and_leaves_out_what_was_begun_anew(mirror, tmp_path):
