@@ -181,7 +181,7 @@ class RowTable:
         if self.device_copy is not None:
             self.device_copy.catch_up(self.values, self._next_tensor)
 
-    def batches(self, rows: torch.Tensor, online: int | torch.Tensor) -> list[Batch]:
+    def batches(self, rows: torch.Tensor, online: float | torch.Tensor) -> list[Batch]:
         """Return a batch for each of ``rows`` (C, B), the first ``online`` of each drawn for the online half."""
         count, size = rows.shape
         rows = rows.view(-1)
