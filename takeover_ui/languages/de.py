@@ -288,4 +288,6 @@ TEXTS: dict[str, str | tuple[str, ...]] = {
     "clip_after": "nachher",
     "clip_cleared": "geschafft",
     "clip_failed": "gescheitert",
+    "clip_drawn": "Der Film wird gezeichnet: {percent:.0f} %.",
+    "clip_there": "Der Film ist {path} im Home-Ordner: {what}.",
 }

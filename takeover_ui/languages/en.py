@@ -287,4 +287,6 @@ TEXTS: dict[str, str | tuple[str, ...]] = {
     "clip_after": "after",
     "clip_cleared": "cleared",
     "clip_failed": "failed",
+    "clip_drawn": "The clip is drawn: {percent:.0f} %.",
+    "clip_there": "The clip is {path} in the home folder: {what}.",
 }

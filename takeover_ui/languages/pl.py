@@ -308,4 +308,6 @@ TEXTS: dict[str, str | tuple[str, ...]] = {
     "clip_after": "potem",
     "clip_cleared": "udane",
     "clip_failed": "nieudane",
+    "clip_drawn": "Film jest rysowany: {percent:.0f} %.",
+    "clip_there": "Film to {path} w folderze domowym: {what}.",
 }

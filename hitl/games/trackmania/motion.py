@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from hitl.games.trackmania.frames import Frame
 
 WINDOW_S = 0.065  # s over which positions are compared: frames come in bunches, a longer time evens that out
+LEAST_S, LONGEST_S = 0.2 * WINDOW_S, 0.3  # s between two frames that say how fast the car is
 MOVING = 1.0  # m/s from which the motion says where the nose points
 SURE = 8.0  # m/s from which the plugin's yaw is checked against the motion
 CHECKS = 40
@@ -59,11 +60,11 @@ class Motion:
     def _velocity(self, frames: Sequence[Frame], newest: Frame) -> None:
         first = next((f for f in frames if newest.received - f.received <= WINDOW_S), newest)
         seconds = newest.received - first.received
-        if seconds < 0.2 * WINDOW_S:
-            if len(frames) > 1 and newest.received - frames[-2].received <= 0.3:
-                first, seconds = frames[-2], newest.received - frames[-2].received
-            if seconds <= 0.0:
+        if seconds < LEAST_S:  # these came in one bunch, or are few: what came before them tells how long they took
+            before = (f for f in reversed(frames) if LEAST_S <= newest.received - f.received <= LONGEST_S)
+            if (first := next(before, newest)) is newest:
                 return
+            seconds = newest.received - first.received
         (x0, y0), (x1, y1) = ground(first), ground(newest)
         vx, vy = (x1 - x0) / seconds, (y1 - y0) / seconds
         speed = math.hypot(vx, vy)

@@ -44,8 +44,8 @@ class ClipMaker:
         path = folder / f"{segment.kind}-{segment.id}{suffix}"
         clip = self.segment(segment)
         for share in write(path, clip):
-            yield f"The clip is drawn: {100 * share:.0f} %."
-        yield f"The clip is {folder.name}/{path.name} in the home folder: {told(path, clip)}."
+            yield self._words.say("clip_drawn", percent=100 * share)
+        yield self._words.say("clip_there", path=f"{folder.name}/{path.name}", what=told(path, clip))
 
     def drive(self, episode: int, beside: int | None = None, corner: str | None = None) -> Clip:
         """Return the clip of a drive, or of two that begin together; ``corner``: only of what was driven there."""
