@@ -201,6 +201,16 @@ def test_a_velocity_that_the_plugin_tells_is_used_where_it_fits_the_positions(un
     assert (motion.vx, motion.vy) == pytest.approx(true, abs=1e-6)
 
 
+@pytest.mark.parametrize("apart", [0.0, 1e-5, 0.001])
+def test_frames_that_come_in_one_bunch_are_no_respawn(apart):
+    """After a pause of the link its frames arrive at once: only the one before the pause tells how long they took."""
+    frames = frames_of(lambda t: (30.0 * t, 0.0))[:30]
+    bunch = [f._replace(received=frames[-1].received + apart * k) for k, f in enumerate(frames[-9:])]
+    motion = followed(frames[:-9])
+    motion.follow([*frames[:-9], *bunch])
+    assert motion.vx == pytest.approx(30.0, rel=0.1)
+
+
 def test_a_car_that_reverses_keeps_its_nose():
     motion = followed(frames_of(lambda t: (-4.0 * t, 0.0)), heading=0.0)
     assert motion.vx == pytest.approx(-4.0, rel=0.05)
