@@ -161,16 +161,20 @@ def _hide_windows() -> None:
     from ctypes import wintypes
 
     user32 = ctypes.windll.user32  # type: ignore[attr-defined,unused-ignore]
+    visit = ctypes.WINFUNCTYPE(wintypes.BOOL, wintypes.HWND, wintypes.LPARAM)  # type: ignore[attr-defined,unused-ignore]
+    each, owner_of, show = user32.EnumWindows, user32.GetWindowThreadProcessId, user32.ShowWindow
+    each.argtypes, each.restype = [visit, wintypes.LPARAM], wintypes.BOOL
+    owner_of.argtypes, owner_of.restype = [wintypes.HWND, ctypes.POINTER(wintypes.DWORD)], wintypes.DWORD
+    show.argtypes, show.restype = [wintypes.HWND, ctypes.c_int], wintypes.BOOL
 
     def hide(window: int, _: int) -> bool:
         owner = wintypes.DWORD()
-        user32.GetWindowThreadProcessId(window, ctypes.byref(owner))
+        owner_of(window, ctypes.byref(owner))
         if owner.value == os.getpid():
-            user32.ShowWindow(window, 0)
+            show(window, 0)
         return True
 
-    kind = ctypes.WINFUNCTYPE(wintypes.BOOL, wintypes.HWND, wintypes.LPARAM)  # type: ignore[attr-defined,unused-ignore]
-    user32.EnumWindows(kind(hide), 0)
+    each(visit(hide), 0)
 
 
 def columns_of(rows: int) -> int:
