@@ -115,7 +115,7 @@ def test_the_same_chance_draws_the_same_rows(name: str) -> None:
 
 
 def test_a_launch_is_recorded_once_for_each_kind_and_again_when_the_table_has_moved() -> None:
-    config = RECIPE.with_values(metrics_every=50, capacity=50_000)
+    config = RECIPE.with_values(metrics_every=50)
     replay, recorded = driven(config), 0
 
     def record(work: Callable[[], None], streams: list[torch.Generator]) -> Callable[[], None]:
@@ -125,14 +125,14 @@ def test_a_launch_is_recorded_once_for_each_kind_and_again_when_the_table_has_mo
         return work
 
     updates = DeviceUpdates(TQC(OBS, ACT, config), replay, torch.Generator(), record)
-    for _ in range(40):
+    for _ in range(14):
         updates.make(TOGETHER)
         updates.make(3)
     assert recorded == 3  # eight at once, one alone, one that is looked at closely
     replay.add(random_episode(100))
     updates.make(TOGETHER)
     assert recorded == 3
-    replay.add(random_episode(101, 30_000))  # the table grows
+    replay.add(random_episode(101, 5_000))  # the table grows
     for _ in range(20):
         updates.make(TOGETHER)
     assert recorded == 6
