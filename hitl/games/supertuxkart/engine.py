@@ -162,19 +162,19 @@ def _hide_windows() -> None:
 
     user32 = ctypes.windll.user32  # type: ignore[attr-defined,unused-ignore]
     visit = ctypes.WINFUNCTYPE(wintypes.BOOL, wintypes.HWND, wintypes.LPARAM)  # type: ignore[attr-defined,unused-ignore]
-    each, owner_of, show = user32.EnumWindows, user32.GetWindowThreadProcessId, user32.ShowWindow
-    each.argtypes, each.restype = [visit, wintypes.LPARAM], wintypes.BOOL
-    owner_of.argtypes, owner_of.restype = [wintypes.HWND, ctypes.POINTER(wintypes.DWORD)], wintypes.DWORD
-    show.argtypes, show.restype = [wintypes.HWND, ctypes.c_int], wintypes.BOOL
+    user32.EnumWindows.argtypes, user32.EnumWindows.restype = [visit, wintypes.LPARAM], wintypes.BOOL
+    user32.GetWindowThreadProcessId.argtypes = [wintypes.HWND, ctypes.POINTER(wintypes.DWORD)]
+    user32.GetWindowThreadProcessId.restype = wintypes.DWORD
+    user32.ShowWindow.argtypes, user32.ShowWindow.restype = [wintypes.HWND, ctypes.c_int], wintypes.BOOL
 
     def hide(window: int, _: int) -> bool:
         owner = wintypes.DWORD()
-        owner_of(window, ctypes.byref(owner))
+        user32.GetWindowThreadProcessId(window, ctypes.byref(owner))
         if owner.value == os.getpid():
-            show(window, 0)
+            user32.ShowWindow(window, 0)
         return True
 
-    each(visit(hide), 0)
+    user32.EnumWindows(visit(hide), 0)
 
 
 def columns_of(rows: int) -> int:

@@ -14,6 +14,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+from data.files.held import unlink
 from hitl.games.hang_guard import EnvironmentLost
 from hitl.games.supertuxkart.engine_process import EngineProcess
 
@@ -73,7 +74,7 @@ class Mirror:
         with contextlib.suppress(OSError):
             with self.path.open("r+b") as file:
                 file.write(bytes(8))  # no picture yet
-            self.path.unlink()  # on Windows only once the window is closed
+            unlink(self.path)  # on Windows only once the window is closed
 
 
 def drawing_unseen(env: dict[str, str]) -> None:
@@ -87,5 +88,5 @@ def picture_path(folder: Path) -> Path:
     """Return a new file for the picture, and remove those that sessions have left behind."""
     for old in folder.glob("picture-*"):
         with contextlib.suppress(OSError):  # another session's, on Windows
-            old.unlink()
+            unlink(old)
     return folder / f"picture-{os.getpid()}"

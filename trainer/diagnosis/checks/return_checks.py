@@ -72,11 +72,6 @@ class ReturnCurve:
         return 1 if self.single and self.constant else held_for(self.values)
 
     @property
-    def is_constant(self) -> bool:
-        """Whether all of it is one value: then it neither rises nor has it stopped to."""
-        return not np.ptp(self.values)
-
-    @property
     def different(self) -> float:
         """Values, each counted once for as long as it is held."""
         return different(self.values, self.held)
@@ -156,8 +151,6 @@ def _error(values: Array, held: int) -> float:
 def collapsed(run: ReturnCurve) -> Outcome:
     """Find a level that was held for a while and then lost."""
     values, few = run.values, run.different < LEAST
-    if run.is_constant:
-        return Sound(f"{run.what} is always the same ({values[0]:.4g})", fault=COLLAPSED)
     window = max(1, 3 * len(values) // BINS)
     if few:
         window = max(window, 3 * run.held)
@@ -225,8 +218,6 @@ def plateau(run: ReturnCurve, case: Case) -> Outcome:
         f"{run.what} {level:.4g} at the end of {count:,} {run.unit}s")  # fmt: skip
     if mastered and finishing is not None:
         return Sound(f"{course_text}; {finishing[1]}")
-    if run.is_constant:
-        return Lacking(f"a return that changes: {run.what} is {level:.4g} in every one of the {count:,} {run.unit}s")
     near = np.abs(medians - level) <= np.maximum(NEAR * abs(rise), 3 * errors + 1e-9 * abs(level))
     # One odd part does not end a plateau. The last of a climb lies near the level too, and is left out as long as it shows.
     firsts = [k for k in range(len(near)) if near[k] and near[k:].mean() >= 0.85]
