@@ -9,6 +9,7 @@ stall at the named corner, in the middle of the lap, and drive what lies before 
 player helps at that place for 60 s at most:
 
 - ``beside``: ours, as `hitl play --agent` and `hitl train` do it. The agent drives eight times alone before the first help.
+  In ``beside_q`` the critics count little.
 - ``taught``: the agent first teaches ours (``frozen_teaches``), which then drives everywhere; ``taught_q`` follows Q sooner.
 - ``cloned``: the takeovers are cloned into the agent's own actor, half of each batch of 256 takeovers and half its own drives.
 - ``continue``: its own trainer goes on for as many steps.

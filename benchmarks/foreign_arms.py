@@ -16,6 +16,7 @@ EVALUATE_EVERY, WATCH_EVERY = 250, 1000  # driven steps, before and after the fi
 TAUGHT_STEPS = 3000  # that an agent which teaches may drive alone before the first help
 ARMS: dict[str, dict[str, Any]] = {
     "beside": {"utd": 1.0},
+    "beside_q": {"utd": 1.0, "q_weight": 0.05},
     "taught": {"utd": 1.0, "frozen_teaches": True},
     "taught_q": {"utd": 1.0, "frozen_teaches": True, "q_after_laps": 1.0, "q_warmup_updates": 3000},
     "cloned": {"utd": 1e-4, "lap_utd": 0.0, "hidden": 16},

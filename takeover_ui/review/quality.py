@@ -68,9 +68,11 @@ class Quality:
         """Tell whether a segment was measured."""
         return segment.id in self._measured
 
-    def measure(self, segment: Segment) -> None:
-        """Measure a segment, once; it costs about a millisecond."""
-        if segment.id not in self._measured:
+    def measure(self, segment: Segment, anew: bool = False) -> None:
+        """Measure a segment, once, or ``anew`` where it was judged or trimmed; it costs about a millisecond."""
+        if anew:
+            self._said.clear()
+        if anew or segment.id not in self._measured:
             known = segment.kind == "takeover" and segment.seconds >= _LEAST_S
             self._measured[segment.id] = segment, self._look(self._read(segment)) if known else None
 

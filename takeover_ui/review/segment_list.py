@@ -89,6 +89,8 @@ class SegmentList:
         for segment in segments:
             if segment.id in self.all:  # else judged on another track
                 self.all[segment.id] = segment
+                if self._quality is not None and self._quality.knows(segment):
+                    self._quality.measure(segment, anew=True)
                 self.shown = [segment if s.id == segment.id else s for s in self.shown]
 
     def cycle(self, what: str) -> None:

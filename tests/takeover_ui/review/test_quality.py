@@ -69,6 +69,18 @@ def test_each_hint_is_said_of_the_drive_that_has_it(mine: Drive, said: tuple[str
     assert hints(mine) == said
 
 
+def test_what_was_judged_bad_is_no_habit_any_more() -> None:
+    drives = {0: drive(speed=9.0), **{k: drive(left=0.1 * k) for k in range(1, 5)}}
+    quality = Quality(lambda s: drives[s.id], ribbon(LINE, 5.0, 1.0), 5.0)
+    for k in range(5):
+        quality.measure(segment(k))
+    assert quality.hints(segment(0)) == ("unlike",)
+    quality.measure(segment(4, verdict="bad"))
+    assert quality.hints(segment(0)) == ("unlike",), "it is measured once"
+    quality.measure(segment(4, verdict="bad"), anew=True)
+    assert quality.hints(segment(0)) == ()
+
+
 def test_a_habit_takes_more_than_a_few_others() -> None:
     assert hints(drive(speed=9.0), others=3) == ()
     assert hints(drive(speed=9.0), corner=None) == ()
@@ -92,4 +104,5 @@ def test_the_most_doubtful_takeovers_come_first(store: Store) -> None:
     quality.hints = lambda s: ("shaky", "off_line") if s.id == doubted.id else ()  # type: ignore[method-assign]
     assert listed.compare(60.0)
     assert listed.shown[0].id == doubted.id
-    assert not listed.compare(60.0)
+    listed.update([replace(doubted, verdict="good")])
+    assert not listed.compare(60.0), "what was judged keeps its row"
