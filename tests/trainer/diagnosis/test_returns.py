@@ -187,5 +187,5 @@ def test_training_drives_that_shine_do_not_make_up_for_evaluations_that_fall() -
 @pytest.mark.parametrize("rows", [12, 400])
 def test_of_a_return_that_never_changes_it_is_said_that_it_is_the_same_and_not_that_it_is_too_short(rows: int) -> None:
     said = " ".join(needs for needs, _ in look("return_train", np.full(rows, 42.0)).needs)
-    assert f"return_train is 42 in every one of the {rows} rows" in said
+    assert f"return_train is 42 in all {rows} rows" in said
     assert "too few" not in said
