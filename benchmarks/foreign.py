@@ -10,12 +10,13 @@ player helps at that place for 60 s at most:
 
 - ``beside``: ours, as `hitl play --agent` and `hitl train` do it. The agent drives eight times alone before the first help.
   In ``beside_q`` the critics count little.
-- ``taught``: the agent first teaches ours (``frozen_teaches``), which then drives everywhere; ``taught_q`` follows Q sooner.
+- ``taught``: the agent first teaches ours (``frozen_teaches``), which then drives everywhere; ``taught_q`` follows Q sooner, and
+  in ``taught_tried`` new weights must pass a trial before they drive, as with `hitl train`.
 - ``cloned``: the takeovers are cloned into the agent's own actor, half of each batch of 256 takeovers and half its own drives.
 - ``continue``: its own trainer goes on for as many steps.
 
-All are evaluated by the same twenty drives, corner by corner, and without the trials that `hitl train` adds for an agent that
-drives everywhere. ``--keep DIR`` keeps the agents, and takes those that are there.
+All are evaluated by the same twenty drives, corner by corner; the others are without trials. ``--keep DIR`` keeps the agents, and
+takes those that are there.
 """
 
 from __future__ import annotations

@@ -18,10 +18,13 @@ ARMS: dict[str, dict[str, Any]] = {
     "beside": {"utd": 1.0},
     "beside_q": {"utd": 1.0, "q_weight": 0.05},
     "taught": {"utd": 1.0, "frozen_teaches": True},
+    "taught_tried": {"utd": 1.0, "frozen_teaches": True},
     "taught_q": {"utd": 1.0, "frozen_teaches": True, "q_after_laps": 1.0, "q_warmup_updates": 3000},
     "cloned": {"utd": 1e-4, "lap_utd": 0.0, "hidden": 16},
 }
 """Changes to the preset; ``cloned`` uses what is recorded, and not the learner."""
+TRIED = frozenset({"taught_tried"})
+"""Arms in which new weights must pass a trial before they drive, as with `hitl train`."""
 Job = tuple[Path, str, str, int, str, int, int]
 """Folder, kind, track, seed, arm, steps, hold."""
 Act = Callable[[np.ndarray, np.ndarray], np.ndarray]
@@ -192,7 +195,7 @@ def helped(job: Job) -> dict[str, Any]:
 
         frozen = Own() if cloned else ForeignPolicy(agent, len(game.observation_names))
         options = SessionOptions(track=track, kind="demo", seed=seed)
-        with Lockstep(home, options, config, frozen=frozen, teacher=agent.follow) as run:
+        with Lockstep(home, options, config, frozen=frozen, teacher=agent.follow, proves=arm in TRIED) as run:
             table, alone = run.replay.table, 0
 
             def act(seen: np.ndarray, metres: np.ndarray) -> np.ndarray:
