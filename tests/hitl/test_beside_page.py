@@ -43,6 +43,7 @@ def place(tmp_path, monkeypatch):
     (tmp_path / "short.toml").write_text(ROAD)
     track = load_track(tmp_path / "short.toml")
     monkeypatch.setattr("hitl.games.trackmania.game.PRESS_S", 0.02)
+    monkeypatch.setattr("hitl.task.driving_task.WALKING_PACE", 30.0)  # an agent that knows nothing drives on for some seconds
     with StandIn(track, layout=33, countdown=0.1) as game:
         game.map_uid = MAP
         here = stand_in_track(track)
