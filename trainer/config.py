@@ -265,7 +265,8 @@ class TrainConfig:
     """Until so many seconds after they ended."""
     frozen_teaches: bool = False
     """With ``frozen_agent``: this agent first learns to do what the other one does, which is asked for its action wherever a
-    drive has been. Then it drives everywhere, instead of taking over in places, and learns on."""
+    drive has been. Then it drives everywhere, instead of taking over in places, and learns on. On in a run that begins beside
+    an agent which can be asked."""
     frozen_bound: NotNegative = 0.05
     """With ``frozen_teaches``, it drives once its actions (-1 to 1) are no further than this from the other agent's, on average
     over every fifth of that one's drives, from which it does not learn."""

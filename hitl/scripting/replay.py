@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from data.errors import UsageError
+from data.errors import InputFileError, UsageError
 from data.reading.follow import Follower
 from data.reading.layouts import has_road
 from data.reading.update import Update
@@ -302,11 +302,20 @@ class SymmetricReplay:
                 follower.close()
                 return False
             self._follower, names = follower, follower.layout
-            config = with_image(config, names[0])
+            self.observation_names, self.action_names = names
+            config = with_image(self._wish.config_where(road, beside, beside and self._can_be_asked()), names[0])
         self.observation_names, self.action_names = names
         self._make(len(names[0]), len(names[1]), config, 20.0)
         self.replay.add(first)
         return True
+
+    def _can_be_asked(self) -> bool:
+        """Tell whether the agent that drives here says what it would do elsewhere."""
+        try:
+            return self._teacher() is not None
+        except InputFileError as error:
+            LOG.warning("%s Without it, what is learned here takes over from it in places.", error)
+            return False
 
     def _teacher(self) -> Teacher | None:
         from hitl.agents.keeping import teacher
@@ -327,7 +336,7 @@ class SymmetricReplay:
 def _wish(file: Path | None, config: TrainConfig | str | None, settings: dict[str, Any], device: str) -> Wish:
     """Return what a run is asked to be: as `hitl train` in the store's home would read it, or as the script says."""
     if isinstance(config, TrainConfig):
-        return Wish(config.with_values(**settings), device=device)
+        return Wish(config.with_values(**settings), insisted=frozenset(settings), device=device)
     asked = {**settings, **({"preset": config} if config is not None else {})}
     if file is None:
         return Wish.of(asked, device=device)

@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 
-from data.errors import NoStoreError, StoreError
+from data.errors import InputFileError, NoStoreError, StoreError
 from data.exchange.relayout import rebuild_said
 from data.reading.follow import Follower
 from data.reading.layouts import driven_layout, has_road
@@ -163,7 +163,7 @@ class Daemon:
                 with Store(self.store_path, create=False) as store:
                     road = has_road(store.conn)  # again: the first session may just have begun
                     beside = store.newest_agent() is not None
-                config = with_image(self.wish.config_where(road, beside), names[0])
+                config = with_image(self.wish.config_where(road, beside, beside and self._can_be_asked(names)), names[0])
                 device = choose(self.wish.device, len(names[0]), len(names[1]), config)
                 learner = make_learner(len(names[0]), len(names[1]), config, device.name)
                 return Opened(LearnerStart(learner, config), follower, names, first)
@@ -174,6 +174,14 @@ class Daemon:
         self._write_heartbeat("waiting")
         time.sleep(0.2)
         return None
+
+    def _can_be_asked(self, names: Layout) -> bool:
+        """Tell whether the agent that drives here says what it would do elsewhere."""
+        try:
+            return self.teacher_of(names) is not None
+        except InputFileError as error:
+            self._report.event("beside", f"{error} Without it, what is learned here takes over from it in places.")
+            return False
 
     def _write_heartbeat(self, state: str, problem: str | None = None) -> None:
         if self.training is not None:

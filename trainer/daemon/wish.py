@@ -43,13 +43,17 @@ class Wish:
         config = (base or PRESETS["hitl"]).with_values(**changes)
         return cls(config, changes if base is None else None, **more)
 
-    def config_where(self, road: bool, beside: bool = False) -> TrainConfig:
+    def config_where(self, road: bool, beside: bool = False, teaches: bool = False) -> TrainConfig:
         """Return the settings of a run that begins. Where no preset is named, that depends on whether there is a ``road``.
 
-        ``beside``: an agent from elsewhere drives, and it learns to take over from that (``frozen_agent``).
+        ``beside``: an agent from elsewhere drives, and it learns to take over from that (``frozen_agent``). ``teaches``: that
+        agent can be asked what it would do, so it teaches (``frozen_teaches``) unless the player has set that.
         """
         config = self.config if road or self.changes is None else PRESETS["plain"].with_values(**self.changes)
-        return config.with_values(frozen_agent=True) if beside and config.network != "recurrent" else config
+        if not beside or config.network == "recurrent":
+            return config
+        said = "frozen_teaches" in {*self.insisted, *(self.changes or ())}
+        return config.with_values(frozen_agent=True, frozen_teaches=config.frozen_teaches or (teaches and not said))
 
     def of_run(self, stored: Mapping[str, Any]) -> TrainConfig:
         """Return the settings of a run that goes on; ``stored``: those in its checkpoint."""

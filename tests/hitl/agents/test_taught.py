@@ -96,6 +96,29 @@ def test_back_beside_it_where_that_is_asked_for(home, tmp_path):
     assert meta.zones_on("default") == []
 
 
+@pytest.mark.parametrize("said", [False, True])
+def test_an_agent_that_can_be_asked_teaches_unless_the_player_says_otherwise(tmp_path, capsys, said):
+    plain, insisted = SMALL.with_values(frozen_teaches=False), frozenset({"frozen_teaches"} if said else ())
+    fresh = Home(tmp_path / "fresh")
+    assert play(fresh, "--agent", AGENT, "--episodes", "2") == 0
+    meta = learn(fresh, plain, insisted=insisted)
+    assert (meta.config["frozen_agent"], meta.config["frozen_teaches"]) == (True, not said)
+
+
+def test_one_that_cannot_be_asked_is_helped_in_places_and_that_is_said(tmp_path, capsys):
+    fresh = Home(tmp_path / "fresh")
+    assert play(fresh, "--agent", AGENT, "--episodes", "2") == 0
+    train(
+        fresh.root, None, SMALL.with_values(frozen_teaches=False),
+        teacher_of=lambda names: teacher(fresh, AgentSettings(), *names),
+    )  # fmt: skip
+    with Store(fresh.store_path, read_only=True) as store:
+        config = load(fresh.checkpoints / store.checkpoints()[0].name)[1].config
+        told = [text for (text,) in store.conn.execute("SELECT text FROM events")]
+    assert (config["frozen_agent"], config["frozen_teaches"]) == (True, False)
+    assert any("is run only where it is named" in text and "in places" in text for text in told)
+
+
 def test_a_script_is_taught_as_well(home, tmp_path):
     from hitl import SymmetricReplay
 
