@@ -108,10 +108,15 @@ class SoloDrives:
         return results
 
     def lap_share(self, actor: Actor, number: int) -> float:
-        """Return how much of the lap the actor drives on average, 0 to 1. ``number``: of the trial, which has its own starts."""
+        """Return how much of the lap the actor drives on average, 0 to 1. ``number``: of the trial, which has its own starts.
+
+        Raises EnvironmentLost where the game went away in each drive, which says nothing of the actor.
+        """
         found = [r for r in self(actor, FIRST_SEED + SEEDS_APART * number) if r.reason != LOST]
+        if not found:
+            raise EnvironmentLost("The copies of the game went away in every drive.")
         ends = (1.0 if r.reason == "finish" else min(1.0, r.progress / self.track.line.length) for r in found)
-        return sum(ends) / max(1, len(found))
+        return sum(ends) / len(found)
 
     def close(self) -> None:
         """Let go of the games."""

@@ -12,6 +12,7 @@ from data.errors import DeviceError
 from data.store import Store
 from hitl.demo.shipped import open_shipped
 from hitl.drivers.policy import CheckpointPolicy
+from hitl.games.hang_guard import EnvironmentLost
 from hitl.games.supertuxkart.game import SuperTuxKartGame
 from hitl.home import Home
 from hitl.road.track import load_track
@@ -164,6 +165,17 @@ def test_a_game_that_goes_away_costs_its_drive_alone(tmp_path):
         assert 0.0 < drives.lap_share(Straight(), 1) < 1.0
     finally:
         drives.close()
+
+
+def test_where_all_drives_are_lost_nothing_is_said_of_the_actor():
+    class Lost(SoloDrives):
+        def __call__(self, actor, first_seed):
+            from hitl.session.trials import Solo
+
+            return [Solo(reason="lost"), Solo(reason="lost")]
+
+    with pytest.raises(EnvironmentLost):
+        Lost(load_track("esses"), 1).lap_share(Straight(), 1)
 
 
 def test_a_whole_lap_is_all_of_it():
