@@ -60,6 +60,8 @@ class SoloDrives:
     ) -> None:
         """``game``: makes a game for a track, ``most`` at once; None: the embedded one. Raises what that raises."""
         self.track, self._episodes = track, episodes
+        self.meanwhile: Callable[[], None] = lambda: None
+        """Called in each step; what it raises ends the drives."""
         self.envs: list[DrivingEnv] = []
         try:
             for _ in range(min(episodes, most)):
@@ -91,6 +93,7 @@ class SoloDrives:
         for env in self.envs:
             begin(env)
         while driving:
+            self.meanwhile()
             seen = np.stack([observation for _, observation, _ in driving])
             actions = actor.act(torch.from_numpy(seen).to(device), True).cpu().numpy()
             now, driving = driving, []
@@ -149,6 +152,8 @@ class Trials:
         self._home = home
         self._driven: tuple[object, ...] | None = None
         self._drives: SoloDrives | None = None
+        self.meanwhile: Callable[[], None] = lambda: None
+        """See ``SoloDrives``."""
 
     def __call__(self, layout: Layout) -> Callable[[Actor, int], float] | None:
         """Return what tries an actor with these names of observation and action; None where that cannot be done.
@@ -183,6 +188,7 @@ class Trials:
         drives = copies(session.env, track, self._home, settings)
         if drives is None:
             return None
+        drives.meanwhile = lambda: self.meanwhile()
         env = drives.envs[0]
         if (env.task.names(env.game.action_names), env.game.action_names) == layout and settings.hz == session.hz:
             return drives

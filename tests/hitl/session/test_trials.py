@@ -178,6 +178,23 @@ def test_where_all_drives_are_lost_nothing_is_said_of_the_actor():
         Lost(load_track("esses"), 1).lap_share(Straight(), 1)
 
 
+def test_whoever_waits_for_a_trial_is_asked_in_each_step_and_can_end_it(home):
+    asked = []
+
+    def meanwhile():
+        asked.append(1)
+        if len(asked) > 5:
+            raise InterruptedError
+
+    trials = Trials(home)
+    trials.meanwhile = meanwhile
+    lap_share = trials(layout_of(home))
+    with pytest.raises(InterruptedError):
+        lap_share(Straight(), 1)
+    assert len(asked) == 6
+    trials.close()
+
+
 def test_a_whole_lap_is_all_of_it():
     class Done(SoloDrives):
         def __call__(self, actor, first_seed):
