@@ -90,6 +90,14 @@ def test_it_goes_out_as_a_program_of_its_own(home, tmp_path):
     assert (tmp_path / "ours.pt").is_file()
 
 
+def test_nothing_is_kept_back_any_more_once_it_drives(home, tmp_path):
+    copy = Home(tmp_path / "copy")
+    shutil.copytree(home.root, copy.root)
+    gates = train(copy.root, None, SMALL, teacher_of=lambda names: teacher(copy, WANTED, *names)).training.replay.demos.gates
+    assert gates.everywhere
+    assert not gates._kept_back
+
+
 def test_it_goes_on_as_it_was_whatever_preset_is_named(home):
     assert play(home, "--agent", AGENT, "--episodes", "1") == 0
     meta = learn(home, SMALL.with_values(frozen_teaches=False))
