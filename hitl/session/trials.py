@@ -84,11 +84,11 @@ class SoloDrives:
         driving: list[tuple[DrivingEnv, NDArray[np.float32], Solo]] = []
 
         def begin(env: DrivingEnv) -> None:
-            """Begin the next episode with a car, if there is one."""
+            """Begin the next episode with a car, if there is one; a game that cannot even begin is given no more of them."""
             for number, result in waiting:
                 with _unless_lost(result):
                     driving.append((env, env.reset(seed=first_seed + number)[0], result))
-                    return
+                return
 
         for env in self.envs:
             begin(env)
@@ -108,6 +108,8 @@ class SoloDrives:
                     begin(env)
                 else:
                     driving.append((env, observation, result))
+        for _, result in waiting:  # no game was left for them
+            result.reason = LOST
         return results
 
     def lap_share(self, actor: Actor, number: int) -> float:

@@ -167,6 +167,18 @@ def test_a_game_that_goes_away_costs_its_drive_alone(tmp_path):
         drives.close()
 
 
+@pytest.mark.parametrize("away", [1, 2])
+def test_a_game_that_stays_away_takes_no_drives_from_the_others(away):
+    def reset(**more):
+        raise EnvironmentLost("It does not begin.")
+
+    drives = SoloDrives(load_track("esses"), 5, most=2)
+    for env in drives.envs[:away]:
+        env.reset = reset
+    reasons = [result.reason for result in drives(Straight(), 70)]
+    assert reasons.count("lost") == (1 if away == 1 else 5)
+
+
 def test_where_all_drives_are_lost_nothing_is_said_of_the_actor():
     class Lost(SoloDrives):
         def __call__(self, actor, first_seed):
