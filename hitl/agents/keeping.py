@@ -87,18 +87,18 @@ def teacher(
 ) -> Callable[[Floats, Floats], Floats]:
     """Return what says what an agent would have done along an episode: observations (T, O) and what was done (T, A) to (T, A).
 
-    The agent is the one that is ``wanted``, or else the one that drove the newest session here. Raises InputFileError when there
-    is none, or it cannot be opened.
+    The agent is the one that is ``wanted``, or else the one that drove here last, whatever has driven since: once ours is taught,
+    it drives without that. Raises InputFileError when there is none, or it cannot be opened.
     """
     if wanted.use not in ("", "none"):
         return open_agent(wanted, home, observation_names, action_names).follow
     with Store.open_existing(home.store_path) as store:
-        identity = store.newest_agent()
-    if identity is None:
+        known = list(store.agents().values())
+    if not known:
         raise InputFileError(
             "No agent from elsewhere drives here, so none can teach (frozen_teaches): let it drive, `hitl play --agent FILE`."
         )
-    return open_agent(kept_settings(home, identity), home, observation_names, action_names).follow
+    return open_agent(kept_settings(home, known[-1]), home, observation_names, action_names).follow
 
 
 def driving_agent(store: Store, home: Home) -> Agent | None:

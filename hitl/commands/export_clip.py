@@ -51,7 +51,7 @@ def main(argv: list[str]) -> int:
     from data.reading.segment_review import StoreReview
     from hitl.screens.stored.clips import SECONDS, WIDTH, ClipMaker, told
     from hitl.screens.stored.scene import stored_scene
-    from hitl.settings import load
+    from hitl.settings import language_of
     from takeover_ui.clips.files import write
     from takeover_ui.review.texts import LANGUAGES
 
@@ -59,7 +59,7 @@ def main(argv: list[str]) -> int:
     with open_store(args) as store:
         of = store.segments(ids=[args.segment]) if args.segment else store.episodes(ids=[args.episode or 0])
         scene = stored_scene(store, args.track or (of[0].track if of else None))
-        words = LANGUAGES[load(home_path(args), "overlay").overlay.language]
+        words = LANGUAGES[language_of(home_path(args))]
         width = args.width or (960 if two else WIDTH)
         maker = ClipMaker(StoreReview(store, scene.track), scene, words, seconds=args.seconds or SECONDS, width=width)
         if args.episode is not None:

@@ -122,10 +122,12 @@ def _run(home: Home, args: argparse.Namespace) -> int:
         elif not args.quiet:
             shown = {"say": lambda text: print(text, flush=True), "show": _lines()}
         shown["show"] = kept_awake(shown.get("show", lambda *_: None), StayAwake())
+        trials = Trials(home)
         daemon = Daemon(
-            home.root, wish, stop=lambda: bool(asked), logs=tuple(args.log), trials=Trials(home),
+            home.root, wish, stop=lambda: bool(asked), logs=tuple(args.log), trials=trials,
             teacher_of=lambda names: teacher(home, agent, *names), **shown,
         )  # fmt: skip
+        trials.meanwhile = daemon.during_trial
         daemon.run()
     if daemon.stuck:
         # Everything is written. What such a package does at the end of a process would wait for its server for ever.

@@ -329,6 +329,8 @@ class SymmetricReplay:
     def _make(self, observation_size: int, action_size: int, config: TrainConfig, hz: float) -> None:
         asked = self._teacher() if config.taught else None
         self._replay = Replay(observation_size, action_size, config, hz, self._device, asked)
+        if self._start is not None and (gates := self._replay.demos.gates) is not None:
+            gates.everywhere = self._start.learner.drives_everywhere
         self._sizes = observation_size, action_size
         self._generator = new_generator(config) if self._start is None else self._start.generator()
 

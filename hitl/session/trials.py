@@ -60,6 +60,8 @@ class SoloDrives:
     ) -> None:
         """``game``: makes a game for a track, ``most`` at once; None: the embedded one. Raises what that raises."""
         self.track, self._episodes = track, episodes
+        self.meanwhile: Callable[[], None] = lambda: None
+        """Called in each step; what it raises ends the drives."""
         self.envs: list[DrivingEnv] = []
         try:
             for _ in range(min(episodes, most)):
@@ -82,15 +84,16 @@ class SoloDrives:
         driving: list[tuple[DrivingEnv, NDArray[np.float32], Solo]] = []
 
         def begin(env: DrivingEnv) -> None:
-            """Begin the next episode with a car, if there is one."""
+            """Begin the next episode with a car, if there is one; a game that cannot even begin is given no more of them."""
             for number, result in waiting:
                 with _unless_lost(result):
                     driving.append((env, env.reset(seed=first_seed + number)[0], result))
-                    return
+                return
 
         for env in self.envs:
             begin(env)
         while driving:
+            self.meanwhile()
             seen = np.stack([observation for _, observation, _ in driving])
             actions = actor.act(torch.from_numpy(seen).to(device), True).cpu().numpy()
             now, driving = driving, []
@@ -105,13 +108,20 @@ class SoloDrives:
                     begin(env)
                 else:
                     driving.append((env, observation, result))
+        for _, result in waiting:  # no game was left for them
+            result.reason = LOST
         return results
 
     def lap_share(self, actor: Actor, number: int) -> float:
-        """Return how much of the lap the actor drives on average, 0 to 1. ``number``: of the trial, which has its own starts."""
+        """Return how much of the lap the actor drives on average, 0 to 1. ``number``: of the trial, which has its own starts.
+
+        Raises EnvironmentLost where the game went away in each drive, which says nothing of the actor.
+        """
         found = [r for r in self(actor, FIRST_SEED + SEEDS_APART * number) if r.reason != LOST]
+        if not found:
+            raise EnvironmentLost("The copies of the game went away in every drive.")
         ends = (1.0 if r.reason == "finish" else min(1.0, r.progress / self.track.line.length) for r in found)
-        return sum(ends) / max(1, len(found))
+        return sum(ends) / len(found)
 
     def close(self) -> None:
         """Let go of the games."""
@@ -144,6 +154,8 @@ class Trials:
         self._home = home
         self._driven: tuple[object, ...] | None = None
         self._drives: SoloDrives | None = None
+        self.meanwhile: Callable[[], None] = lambda: None
+        """See ``SoloDrives``."""
 
     def __call__(self, layout: Layout) -> Callable[[Actor, int], float] | None:
         """Return what tries an actor with these names of observation and action; None where that cannot be done.
@@ -178,6 +190,7 @@ class Trials:
         drives = copies(session.env, track, self._home, settings)
         if drives is None:
             return None
+        drives.meanwhile = lambda: self.meanwhile()
         env = drives.envs[0]
         if (env.task.names(env.game.action_names), env.game.action_names) == layout and settings.hz == session.hz:
             return drives

@@ -31,7 +31,7 @@ from trainer.daemon.heartbeat import Heartbeat
 from trainer.daemon.intake import Intake, Opened
 from trainer.daemon.metric_logs import MetricRows
 from trainer.daemon.process_tuning import flushing_denormals, free_memory, memory_advice, tune_malloc
-from trainer.daemon.proving import Trial
+from trainer.daemon.proving import Trial, TrialLeftError
 from trainer.daemon.reporting import Reporter
 from trainer.daemon.resume import LearnerStart, begin
 from trainer.daemon.training import Training
@@ -92,6 +92,13 @@ class Daemon:
     def stuck(self) -> bool:
         """Whether a package that metrics went to may keep this process from ending."""
         return self._rows is not None and self._rows.stuck
+
+    def during_trial(self) -> None:
+        """Show that it is at work; a trial that takes long calls this. Raises TrialLeftError when it is asked to stop."""
+        if self._asked_to_stop():
+            raise TrialLeftError
+        if self._report.due("training", self.beat.online_steps, self.beat.updates):
+            self._write_heartbeat("training")
 
     def _asked_to_stop(self) -> bool:
         return self.stop() or control.asked(self.root, control.STOP)

@@ -41,6 +41,8 @@ class Intake:
         learner, config = opened.start.learner, opened.start.config
         teacher = teacher_of(self.names) if config.taught else None
         self.replay = Replay(len(self.names[0]), len(self.names[1]), config, device=learner.device, teacher=teacher)
+        if (gates := self.replay.demos.gates) is not None:
+            gates.everywhere = learner.drives_everywhere  # before the drives come that were learned from then
         self.watch = Watch()
         self.terminated = 0
         """Episodes taken in that were terminated."""

@@ -25,6 +25,10 @@ PAUSE, PAUSE_AFTER_HELP = 9.0, 2.0
 """Pauses between trials, in times of the last trial: trials take a tenth of the trainer's time, and a third after help."""
 
 
+class TrialLeftError(Exception):
+    """The run is to end: a trial was left, and says nothing of the weights."""
+
+
 class Proving:
     """Keeps ``learner.proven``: weights that were seen to drive, whatever becomes of newer ones.
 

@@ -13,7 +13,7 @@ from trainer.daemon import control
 from trainer.daemon.checkpointing import CheckpointWriter
 from trainer.daemon.intake import Intake
 from trainer.daemon.metric_logs import MetricRows
-from trainer.daemon.proving import PATIENCE, Proving, Trial
+from trainer.daemon.proving import PATIENCE, Proving, Trial, TrialLeftError
 from trainer.daemon.reporting import Reporter
 from trainer.daemon.resume import LearnerStart
 from trainer.daemon.update_budget import OwedUpdates
@@ -197,6 +197,8 @@ class Training:
         """Try the newest weights; False where that cannot be done. It is an aid, and training goes on without."""
         try:
             self._proving.offer()
+        except TrialLeftError:
+            return False
         except Exception as error:  # of a game, whatever it may be
             self._report.event("trials", f"Weights cannot be tried here ({type(error).__name__}): the newest drive.", "warning")
             self._trials = lambda names: None

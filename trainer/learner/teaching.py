@@ -34,7 +34,11 @@ class Teaching:
     def over(self) -> bool:
         """Look again if it is time to; True when the two agree now, and ours drives from now on."""
         learner, gates = self._learner, self._replay.demos.gates
-        if not self.active or gates is None or learner.updates < self._looked + EVERY:
+        if gates is None:
+            return False
+        gates.everywhere = learner.drives_everywhere  # a run that went back to an older checkpoint may be taught anew
+        self._looked = min(self._looked, learner.updates)
+        if not self.active or learner.updates < self._looked + EVERY:
             return False
         self._looked = learner.updates
         lesson = self._replay.kept_back()

@@ -40,10 +40,6 @@ class OwnDrives:
         """Forget those of a track."""
         self._tracks.pop(track, None)
 
-    def knows(self, track: str) -> bool:
-        """Tell whether there is one of that track."""
-        return bool(self._tracks.get(track))
-
     def __iter__(self) -> Iterator[int]:
         return (id_ for kept in self._tracks.values() for _, id_ in kept)
 
@@ -63,6 +59,7 @@ class Demos:
         self.finishes = OwnDrives(config.own_finishes, config.finishes_kept)
         self.prefixes = OwnDrives(config.own_prefixes)
         """The drives that came farthest on tracks without a finish: what is driven well already is held on to."""
+        self._finished: set[str] = set()  # tracks
         self.segments: dict[int, SegmentRecord] = {}
         self._of_episode: dict[int, set[int]] = {}
         self._parts: dict[int, Part] = {}
@@ -197,7 +194,8 @@ class Demos:
             if record.reason == FINISH:
                 self.finishes.offer(id_, float(table.raw[rows].sum()), track)
                 self.prefixes.drop(track)
-            elif not self.finishes.knows(track):
+                self._finished.add(track)
+            elif track not in self._finished:
                 self.prefixes.offer(id_, float(np.cumsum(table.raw[rows]).max(initial=0.0)), track)
         now = self._own
         for id_ in before - now:
@@ -228,7 +226,8 @@ class Demos:
         for id_ in changed & episodes.keys():
             rows = episodes[id_].rows
             table.array[rows, table.cloned] = False if self.gates is None else self.gates.teach(id_, rows)
-            for part in (-id_, *self._of_episode.get(id_, ())):
+            own = () if self.gates is not None and self.gates.keeps_back(id_) else (-id_,)
+            for part in (*own, *self._of_episode.get(id_, ())):
                 if part in self._parts:
                     table.array[self._answered(part, self._parts[part]), table.cloned] = True
             table.changed(rows)

@@ -137,9 +137,13 @@ class Gates:
         known = (table.next[rows] >= 0) & (table.array[rows, table.gate] < 0.5)
         if not self._taught:
             return known & (table.driver[rows] == AGENT)
-        known &= np.isfinite(table.lesson[rows]).all(1) & (id_ not in self._kept_back)
+        known &= np.isfinite(table.lesson[rows]).all(1) & (not self.keeps_back(id_))
         table.array[rows[known], table.answer] = table.lesson[rows[known]]
         return known
+
+    def keeps_back(self, id_: int) -> bool:
+        """Tell whether nothing of an episode is cloned, not even where it was a finish."""
+        return id_ in self._kept_back
 
     def kept_back(self, episodes: Mapping[int, Episode], most: int = 2000) -> tuple[torch.Tensor, torch.Tensor] | None:
         """Return what was seen (B, O) and done (B, A) in drives of the agent that teaches, from which nothing was learned.

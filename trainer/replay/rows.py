@@ -58,7 +58,7 @@ class RowTable:
     def row_bytes(self) -> int:
         """Bytes of memory that a row takes."""
         parts = (self.values, self.next, self.raw, self.driver, self.terminated, self.t, self.progress)
-        plain = sum(part[:1].nbytes for part in parts)
+        plain = sum(part[:1].nbytes for part in parts) + (self.lesson[:1].nbytes if self._taught else 0)
         return plain + (self.pixels.size if self.pixels is not None else 0) + (Chains.ROW_BYTES if self.chains is not None else 0)
 
     def allocate(self, size: int) -> None:

@@ -52,7 +52,7 @@ class EngineProcess:
         try:
             self._process.stdin.write(json.dumps(request).encode() + b"\n")
             self._process.stdin.flush()
-        except OSError as error:
+        except (OSError, ValueError) as error:  # the pipe was closed at its other end, or here
             raise self._ended() from error
 
     def answer(self, timeout: float, what: str) -> Any:
@@ -83,6 +83,8 @@ class EngineProcess:
     def close(self, wait_s: float = 2.0) -> None:
         """Let the program end, and end it when it takes longer than ``wait_s`` (s)."""
         process = self._process
+        if not wait_s:
+            process.kill()  # first: a thread may be writing into a pipe that is not read, and closing would wait for it
         with contextlib.suppress(OSError):
             if process.stdin is not None:
                 process.stdin.close()

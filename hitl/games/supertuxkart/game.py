@@ -158,7 +158,7 @@ class SuperTuxKartGame:
             self._take()
         self._start, self._driven = saved.start, saved.driven[: saved.steps]
         self._action, self._time, self._heading = saved.now, saved.time, saved.heading
-        self._send(child, "replay", self._start, self._driven)
+        self._send(child, "replay", self._start, tuple(self._driven))  # as it is now: it grows, and the picture may come later
         self._note(self._answer(RESTART_S + STEP_S * len(self._driven) / 100, "driving back to where you were"))
 
     def close(self) -> None:

@@ -32,14 +32,15 @@ class Mirror:
     def __init__(self, start: Callable[[], EngineProcess], path: Path, notices: list[str]) -> None:
         self.path, self._notices = path, notices
         self._requests: queue.SimpleQueue[tuple[object, ...] | None] = queue.SimpleQueue()
-        self._start, self._closed = start, False
+        self._start, self._closed, self._gone = start, False, False
         self._process: EngineProcess | None = None
         self._thread = threading.Thread(target=self._run, name="hitl-supertuxkart-picture", daemon=True)
         self._thread.start()
 
     def follow(self, *request: object) -> None:
         """Do what the engine that is driven was asked to do; waits for nothing."""
-        self._requests.put(request)
+        if not self._gone:
+            self._requests.put(request)
 
     def close(self) -> None:
         """End it, and take the picture away."""
@@ -65,8 +66,13 @@ class Mirror:
                         process.ask(*one)
                     waiting.clear()
         except EnvironmentLost:
+            self._gone = True
             if not self._closed:
                 self._notices.append(NO_PICTURE)
+                self._forget()
+        finally:
+            if self._closed and self._process is not None:  # it was closed while the engine was being started
+                self._process.close(wait_s=0.0)
                 self._forget()
 
     def _forget(self) -> None:

@@ -75,9 +75,27 @@ def test_it_drives_without_the_agent_too(home):
         assert rig.policy.problem == ""
 
 
+def test_the_agent_that_taught_is_known_after_ours_has_driven_without_it(home, tmp_path):
+    copy = Home(tmp_path / "copy")
+    shutil.copytree(home.root, copy.root)
+    assert play(copy, "--episodes", "1") == 0
+    with Store(copy.store_path, read_only=True) as store:
+        assert store.newest_agent() is None
+    with pytest.raises(InputFileError, match="is run only where it is named"):  # it is a program; others are opened
+        teacher(copy, AgentSettings(), ("a",), ("b",))
+
+
 def test_it_goes_out_as_a_program_of_its_own(home, tmp_path):
     assert main(["export", "agent", str(tmp_path / "ours.pt"), "--home", str(home.root)]) == 0
     assert (tmp_path / "ours.pt").is_file()
+
+
+def test_nothing_is_kept_back_any_more_once_it_drives(home, tmp_path):
+    copy = Home(tmp_path / "copy")
+    shutil.copytree(home.root, copy.root)
+    gates = train(copy.root, None, SMALL, teacher_of=lambda names: teacher(copy, WANTED, *names)).training.replay.demos.gates
+    assert gates.everywhere
+    assert not gates._kept_back
 
 
 def test_it_goes_on_as_it_was_whatever_preset_is_named(home):

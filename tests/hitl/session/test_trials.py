@@ -12,6 +12,7 @@ from data.errors import DeviceError
 from data.store import Store
 from hitl.demo.shipped import open_shipped
 from hitl.drivers.policy import CheckpointPolicy
+from hitl.games.hang_guard import EnvironmentLost
 from hitl.games.supertuxkart.game import SuperTuxKartGame
 from hitl.home import Home
 from hitl.road.track import load_track
@@ -164,6 +165,46 @@ def test_a_game_that_goes_away_costs_its_drive_alone(tmp_path):
         assert 0.0 < drives.lap_share(Straight(), 1) < 1.0
     finally:
         drives.close()
+
+
+@pytest.mark.parametrize("away", [1, 2])
+def test_a_game_that_stays_away_takes_no_drives_from_the_others(away):
+    def reset(**more):
+        raise EnvironmentLost("It does not begin.")
+
+    drives = SoloDrives(load_track("esses"), 5, most=2)
+    for env in drives.envs[:away]:
+        env.reset = reset
+    reasons = [result.reason for result in drives(Straight(), 70)]
+    assert reasons.count("lost") == (1 if away == 1 else 5)
+
+
+def test_where_all_drives_are_lost_nothing_is_said_of_the_actor():
+    class Lost(SoloDrives):
+        def __call__(self, actor, first_seed):
+            from hitl.session.trials import Solo
+
+            return [Solo(reason="lost"), Solo(reason="lost")]
+
+    with pytest.raises(EnvironmentLost):
+        Lost(load_track("esses"), 1).lap_share(Straight(), 1)
+
+
+def test_whoever_waits_for_a_trial_is_asked_in_each_step_and_can_end_it(home):
+    asked = []
+
+    def meanwhile():
+        asked.append(1)
+        if len(asked) > 5:
+            raise InterruptedError
+
+    trials = Trials(home)
+    trials.meanwhile = meanwhile
+    lap_share = trials(layout_of(home))
+    with pytest.raises(InterruptedError):
+        lap_share(Straight(), 1)
+    assert len(asked) == 6
+    trials.close()
 
 
 def test_a_whole_lap_is_all_of_it():

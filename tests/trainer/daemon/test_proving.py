@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import time
 from pathlib import Path
 
 import numpy as np
@@ -362,3 +363,26 @@ def test_who_stops_a_trainer_does_not_wait_for_a_trial(tmp_path: Path) -> None:
     daemon.stop = stop
     daemon.run()
     assert newest(tmp_path).updates >= 70
+
+
+def test_a_long_trial_shows_that_the_trainer_is_at_work_and_is_left_when_it_is_to_stop(tmp_path):
+    drive(tmp_path / "store.sqlite")
+    asked, beats = [], []
+    daemon = Daemon(tmp_path, Wish(SMALL), stop=lambda: bool(asked))
+
+    def trial(actor, number):
+        for _ in range(2):
+            time.sleep(0.6)
+            daemon.during_trial()
+            beats.append(daemon.beat.ticks)
+        asked.append("stop")
+        daemon.during_trial()
+        pytest.fail("it goes on")
+
+    daemon._trials = lambda names: trial
+    daemon.run()
+    assert beats[1] - beats[0] >= 0.5
+    assert read_heartbeat(tmp_path).state == "stopped"
+    assert newest(tmp_path).updates == daemon.training.learner.updates
+    with Store(tmp_path / "store.sqlite") as store:
+        assert "trials" not in {kind for _, _, kind, _ in store.events()}

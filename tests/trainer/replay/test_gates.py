@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 from data.records import HUMAN
 from tests.support.batches import ACT, OBS, TINY, with_takeover
 from tests.trainer.replay.test_replay import pieces
+from trainer.learner.teaching import Teaching
+from trainer.learner.tqc import TQC
 from trainer.replay.replay import Replay
 
 CONFIG = TINY.with_values(frozen_agent=True, frozen_before_s=0.2, frozen_after_s=0.1, bc_weight=1.0, n_step=1)
@@ -202,6 +204,19 @@ def test_of_five_of_its_drives_one_is_not_learned_from():
     assert np.array_equal(theirs.numpy(), lesson(seen.numpy(), None))
 
 
+def test_a_finish_that_is_kept_back_is_not_cloned_either():
+    replay = Replay(OBS, ACT, TAUGHT.with_values(own_finishes=10), teacher=lesson)
+    for id_ in range(1, 6):
+        update = driven(id_, 39, 40)
+        update.driver[:] = 0
+        update.segments.clear()
+        for number, record in update.episodes.items():
+            update.episodes[number] = dataclasses.replace(record, reason="finish")
+        replay.add(update)
+    assert 5 in replay.demos.finishes
+    assert {id_ for (id_, _), (_, yes) in marked(replay).items() if yes} == {1, 2, 3, 4}
+
+
 def test_it_drives_everywhere_or_nowhere():
     replay = taught()
     replay.add(driven(1, 10, 20))
@@ -210,6 +225,17 @@ def test_it_drives_everywhere_or_nowhere():
     gates.everywhere = True
     assert gates.driven("") == [(-math.inf, math.inf)]
     assert gates.zones[""] == [(12.0, 42.0)], "where the human helped is known all the same"
+
+
+def test_a_run_that_went_back_to_before_it_was_taught_does_not_drive():
+    replay, learner = taught(), TQC(OBS, ACT, TAUGHT)
+    teaching = Teaching(learner, replay)
+    learner.drive_everywhere()
+    assert not teaching.over()
+    assert replay.demos.gates.driven("") == [(-math.inf, math.inf)]
+    learner.drives_everywhere = False
+    assert not teaching.over()
+    assert replay.demos.gates.driven("") == []
 
 
 def test_what_was_earned_is_kept_with_each_step_of_a_drive_that_ended():

@@ -1,17 +1,24 @@
 """SuperTuxKart's own picture: an engine that follows, what it draws, and what the window makes of it."""
 
+import contextlib
 import json
 import sys
+import threading
 import time
 
 import pygame
 import pytest
 
+from hitl.games.base import Start
 from hitl.games.supertuxkart.engine import Frames, columns_of
 from hitl.games.supertuxkart.engine_process import EngineProcess
+from hitl.games.supertuxkart.game import SuperTuxKartGame
 from hitl.games.supertuxkart.mirror import NO_PICTURE, Mirror, picture_path
+from hitl.home import Home
+from hitl.road.track import load_track
 from takeover_ui.window.composer import Composer
 from takeover_ui.window.picture import Picture, cover
+from tests.support.places import ROOT
 from tests.support.sample_screens import view
 
 ROWS = 180
@@ -23,6 +30,7 @@ for line in sys.stdin:
     with Path("followed").open("a") as file:
         file.write(line)
 """
+READS_NOTHING = "import time; print('\"ready\"', flush=True); time.sleep(600)"
 CANNOT_DRAW = "print('no OpenGL'); raise SystemExit(1)"
 
 
@@ -118,6 +126,67 @@ def test_an_engine_that_cannot_draw_costs_the_picture_alone(mirror, tmp_path):
     until(lambda: seen.newest() is None)
     follows.follow("step", 1)  # and nothing is waited for
     seen.close()
+
+
+def test_a_picture_that_comes_later_goes_back_as_far_as_the_game_did(tmp_path):
+    class Late:
+        def __init__(self):
+            self.asked = []
+
+        def follow(self, *request):
+            self.asked.append(request)
+
+        def close(self):
+            pass
+
+    program = [sys.executable, str(ROOT / "tests" / "support" / "stand_in_engine.py"), "well"]
+    game = SuperTuxKartGame(load_track("fortmagma"), Home(tmp_path).create(), program)
+    with contextlib.closing(game):
+        game.restart(Start())
+        for _ in range(3):
+            game.advance(0.05)
+        saved = game.save()
+        game.mirror = late = Late()
+        game.restore(saved)
+        game.advance(0.05)
+        (name, _, steps), _ = late.asked
+        assert (name, len(steps)) == ("replay", 3), "the step after it is a request of its own"
+
+
+def test_an_engine_that_reads_no_more_does_not_hold_up_the_end(mirror):
+    follows, notices = mirror(READS_NOTHING)
+    follows.follow("replay", [0.0] * 500_000)  # more than any pipe holds
+    until(lambda: follows._requests.empty())
+    time.sleep(0.5)  # it is being written now
+    ending = threading.Thread(target=follows.close, daemon=True)
+    ending.start()
+    ending.join(15.0)
+    assert not ending.is_alive()
+    assert notices == []
+
+
+def test_one_that_is_closed_while_its_engine_starts_leaves_no_engine_behind(tmp_path):
+    begins, goes_on, made = threading.Event(), threading.Event(), []
+
+    def start():
+        begins.set()
+        goes_on.wait(20.0)
+        made.append(EngineProcess([sys.executable, "-c", FOLLOWS], {}, tmp_path / "log"))
+        return made[0]
+
+    one = Mirror(start, tmp_path / "picture-1", [])
+    assert begins.wait(20.0)
+    threading.Timer(0.3, goes_on.set).start()
+    one.close()
+    until(lambda: made and made[0]._process.poll() is not None)
+
+
+def test_nothing_is_kept_for_an_engine_that_is_gone(mirror):
+    follows, notices = mirror(CANNOT_DRAW)
+    until(lambda: notices == [NO_PICTURE])
+    until(lambda: follows._requests.empty())
+    follows.follow("step", 1)
+    assert follows._requests.empty()
 
 
 def test_what_other_sessions_have_left_behind_is_removed(tmp_path):
