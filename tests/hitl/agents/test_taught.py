@@ -132,7 +132,7 @@ def test_one_that_cannot_be_asked_is_helped_in_places_and_that_is_said(tmp_path,
     )  # fmt: skip
     with Store(fresh.store_path, read_only=True) as store:
         config = load(fresh.checkpoints / store.checkpoints()[0].name)[1].config
-        told = [text for (text,) in store.conn.execute("SELECT text FROM events")]
+        told = [message for (message,) in store.conn.execute("SELECT message FROM events")]
     assert (config["frozen_agent"], config["frozen_teaches"]) == (True, False)
     assert any("is run only where it is named" in text and "in places" in text for text in told)
 
