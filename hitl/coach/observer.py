@@ -22,6 +22,8 @@ class Looking:
 
     looked_s: float = 0.0
     drove_s: float = 0.0
+    called: bool = False
+    """Whether they only had to look when the agent called."""
 
 
 @dataclass
