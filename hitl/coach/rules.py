@@ -189,9 +189,9 @@ class Coach:
 
     def measured(self, corner: str, passes: Iterable[bool], time_s: float) -> None:
         """The agent drove a corner without help where nobody could help it: these attempts count, and nothing is said."""
-        at = self._at.get(corner)
-        for passed in passes if at is not None else ():
-            at.progress.tried(passed, time_s)
+        if (at := self._at.get(corner)) is not None:
+            for passed in passes:
+                at.progress.tried(passed, time_s)
 
     def drove(self, failed: bool) -> list[Said]:
         """The agent drove an episode alone; what is said when nothing needs the player any more, once."""
