@@ -102,7 +102,7 @@ class CallMe:
         """``show``: as for `Countdown`; ``over``: the player has no part in what follows."""
         self.rig, self._call, self._show, self._over = rig, call, show, over
         self._rule = CallRule()
-        self.looking = Looking()
+        self.looking = Looking(called=True)
         self.calls = self.missed = 0
 
     def drive(self, seed: int) -> Iterator[EpisodeResult]:

@@ -52,12 +52,15 @@ def lines(coaching: Coaching, looking: Looking, beat: Heartbeat | None, words: W
         said.append(words["end_no_trainer"])
     elif beat.owed_updates > 0 and beat.updates_per_second > 0:
         said.append(words.say("end_trained", n=max(1, round(beat.owed_updates / beat.updates_per_second / 60))))
-    said.append(following(coaching, words))
+    said.append(following(coaching, words, called=looking.called))
     return [line for line in said if line]
 
 
-def following(coaching: Coaching, words: Words) -> str:
-    """Return what to do next time; "" before the agent has tried anything alone."""
+def following(coaching: Coaching, words: Words, *, called: bool = False) -> str:
+    """Return what to do next time; "" before the agent has tried anything alone, or where it is what was just done.
+
+    ``called``: the agent called in this session.
+    """
     hardest = coaching.coach.hardest
     if hardest is None:
         return ""
@@ -67,7 +70,7 @@ def following(coaching: Coaching, words: Words) -> str:
         return words.say("end_next_enough", corner=hardest.corner)
     if hardest.passes * 2 < min(hardest.of, NEWEST):
         return words.say("end_next_practice", corner=hardest.corner)
-    return words["end_next_call"]
+    return "" if called else words["end_next_call"]
 
 
 def card(coaching: Coaching, looking: Looking, beat: Heartbeat | None, words: Words, elsewhere: bool = False) -> Card:

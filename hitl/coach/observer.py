@@ -5,7 +5,7 @@ It looks on, tick by tick, and decides nothing about the drive. It remembers the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -22,6 +22,8 @@ class Looking:
 
     looked_s: float = 0.0
     drove_s: float = 0.0
+    called: bool = False
+    """Whether they only had to look when the agent called."""
 
 
 @dataclass
@@ -96,6 +98,10 @@ class Coaching:
                 self._tell(self.coach.alone(corner.name, passed, self._weights, self._driven_s))
         if came and all(alone for *_, alone in came) and result.purpose != "lap":
             self._tell(self.coach.drove(result.reason in DRIVING_FAULTS))
+
+    def measured(self, corner: str, passes: Iterable[bool]) -> None:
+        """The agent was measured beside this session: whether it passed that corner, by attempt."""
+        self.coach.measured(corner, passes, self._driven_s)
 
     def _tell(self, sentences: Sequence[Said]) -> None:
         for said in sentences:

@@ -187,6 +187,12 @@ class Coach:
                 return [Said("coach_enough", "warning", values, "enough")]
         return []
 
+    def measured(self, corner: str, passes: Iterable[bool], time_s: float) -> None:
+        """The agent drove a corner without help where nobody could help it: these attempts count, and nothing is said."""
+        if (at := self._at.get(corner)) is not None:
+            for passed in passes:
+                at.progress.tried(passed, time_s)
+
     def drove(self, failed: bool) -> list[Said]:
         """The agent drove an episode alone; what is said when nothing needs the player any more, once."""
         if failed or not self._at or self._told_all or not all(at.progress.now().has_it for at in self._at.values()):

@@ -171,7 +171,7 @@ def _print(
     heads = "metres", "lost\ns", "agent\nalone", "95 %", "trend", _WITH[human], "taken\nover", "entry\nkm/h", "brakes\nm before"
     shown = table("corner", *heads, right=heads, title=f"Corners of {track_words(track)}", padding=(0, 1, 0, 0))
     for column in shown.columns:
-        column.no_wrap = column.header in heads  # the name gives way where the terminal is narrow
+        column.no_wrap = column.header in heads[:-2]  # the name and the pairs give way where the terminal is narrow
     shown.columns[0].min_width = 7
     for s in stats:
         low, high = s.agent.interval

@@ -137,7 +137,7 @@ class Progress:
         """Tell whether the player now wants to practise the corner; asked after each drive. It may wait for the player."""
         return False
 
-    def evaluated(self, agent_steps: int, passes: int) -> None:
+    def evaluated(self, agent_steps: int, measured: Measurement) -> None:
         """A checkpoint has been evaluated."""
 
 
@@ -271,7 +271,7 @@ class Demo:
         measured = self._measure(CHOICE_SEED + 1000 * len(self._evaluations))
         if measured.complete:
             self._evaluations.append(measured)
-            self.progress.evaluated(self.agent_steps, measured.passes)
+            self.progress.evaluated(self.agent_steps, measured)
         self.progress.phase("learning")
         return measured
 

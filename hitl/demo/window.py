@@ -119,8 +119,11 @@ class DemoWindow(SessionScreen, Progress):
         if self.asked(card) and isinstance(wheel, HumanOrScripted):
             wheel.claim()
 
-    def evaluated(self, agent_steps: int, passes: int) -> None:
-        """Add a point to the trend."""
+    def evaluated(self, agent_steps: int, measured: Measurement) -> None:
+        """Add a point to the trend; the coach counts these attempts, too, so that it does not ask for help in vain."""
+        passes = measured.passes
+        if (coaching := self._rig.session.coaching) is not None:
+            coaching.measured(self._corner.name, [result.passed[self._corner.name] for result in measured.results])
         self._evaluations += ((float(agent_steps), passes / EPISODES),)
         text = self.words.say("demo_passes", passes=passes, n=EPISODES)
         self._window.toast(text, "good" if passes >= 18 else "info")

@@ -37,6 +37,7 @@ class PadState:
 
 #: A pad that is unplugged or unusable. That is not a pad at rest, ``PadState()``.
 MISSING = PadState(connected=False)
+NO_PAD = "no pad"  # what a pad is called that is not there
 
 
 @runtime_checkable

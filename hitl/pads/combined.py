@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hitl.pads.base import MISSING, Pad, PadState
+from hitl.pads.base import MISSING, NO_PAD, Pad, PadState
 
 
 class EitherPad:
@@ -27,8 +27,8 @@ class EitherPad:
 
     @property
     def name(self) -> str:
-        """Both names."""
-        return " or ".join(pad.name for pad in self.parts)
+        """Both names; where no pad is plugged in, the other's alone."""
+        return " or ".join(name for pad in self.parts if (name := pad.name) != NO_PAD) or NO_PAD
 
     def read(self) -> PadState:
         """Return the newest state."""

@@ -11,7 +11,7 @@ from typing import Any
 import pygame
 
 from data.errors import DeviceError, HitlError
-from hitl.pads.base import MISSING, PadState
+from hitl.pads.base import MISSING, NO_PAD, PadState
 from hitl.pads.device import Device
 from hitl.pads.devices import Devices, devices
 from hitl.pads.identity import Identity, own_table, parse, pick
@@ -71,7 +71,7 @@ class SdlPad:
         if self.device is not None:
             return self.device.name
         waits = self.identity or self.chosen
-        return waits.name if waits else self.wanted or "no pad"
+        return waits.name if waits else self.wanted or NO_PAD
 
     def read(self) -> PadState:
         """Return the newest state: some microseconds, and never a wait."""

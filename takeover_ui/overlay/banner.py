@@ -55,9 +55,9 @@ def draw(
                 box = _on_glass(pen, f"said_{name}", text, theme.READABLE, shade, inside.w, around, 12, lines=1, **at)
                 top = box.bottom + pen.px(10)
     for level, text in view.toasts[-_SHOWN_TOASTS:]:
-        width, around = min(area.w - pen.px(100), pen.px(760)), (pen.px(48), pen.px(16))
+        width, around = min(area.w - pen.px(100), pen.px(760)), (pen.px(64), pen.px(16))
         box = _on_glass(pen, "toast", text, 26, theme.TEXT, width, around, 10, lines=4, midtop=(area.centerx, top))
-        signs.lamp(pen.surface, (box.left + pen.px(15), box.centery), level, pen.px(6))
+        signs.lamp(pen.surface, (box.left + pen.px(16), box.centery), level, pen.px(6))
         top = box.bottom + pen.px(8)
     if view.hint:
         width, corner = area.w - 2 * pen.px(30) - bottom_inset, (area.right - pen.px(16), area.bottom - pen.px(18))

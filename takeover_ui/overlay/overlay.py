@@ -42,8 +42,9 @@ def draw(
         return pen.marks
     names = [name for name in shown_in(size, without) if has(view, name)]
     heights = [height_of(name, size) for name in names]
-    pen = Pen(surface, min(surface.get_width() / DESIGN[size][0], surface.get_height() / max(1, sum(heights))))
-    gap = min((surface.get_height() / pen.scale - sum(heights)) / max(1, len(names)), 18)
+    height = surface.get_height() - FRAME * surface.get_width() / DESIGN[size][0]  # the frame lies over the last line else
+    pen = Pen(surface, min(surface.get_width() / DESIGN[size][0], height / max(1, sum(heights))))
+    gap = min((height / pen.scale - sum(heights)) / max(1, len(names)), 18)
     top = 0.0
     for name, design in zip(names, heights, strict=True):
         inset, begin, end = 0 if name == "driver" else pen.px(_PAD), int(top * pen.scale), int((top + design) * pen.scale)

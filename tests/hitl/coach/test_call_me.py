@@ -272,6 +272,7 @@ class TestTheEnd:
         assert "let it drive" in said["free"]
         assert "--call-me" in said["call"]
         assert "--practice" in said["practice"]
+        assert ending.following(self.coaching([True, True, False]), ENGLISH, called=True) == "", "that was just done"
         coaching = self.coaching([False])
         for k in range(4):
             coaching.ended(Ended(k, "hairpin", 3.0, "cleared"))

@@ -174,3 +174,12 @@ def test_every_sentence_has_a_text_with_its_values() -> None:
     assert {"coach_has_it", "coach_done", "coach_counted", "coach_failed_part"} <= set(names(said))
     for words in LANGUAGES.values():
         assert all(one.text(words) for one in said)
+
+
+def test_what_was_measured_counts_and_nothing_is_said() -> None:
+    coach = Coach([CORNER], {"hairpin": [False] * NEWEST})
+    assert names(coach.offered("hairpin", "zone", None, 100.0)) == ["coach_help"]
+    coach.measured("hairpin", [True] * NEWEST, 101.0)
+    assert coach.learned("hairpin").has_it  # type: ignore[union-attr]
+    assert coach.offered("hairpin", "zone", None, 200.0) == [], "it has just passed ten times alone"
+    coach.measured("chicane", [True], 201.0)

@@ -94,3 +94,5 @@ def test_both_shake_and_close(pads: tuple[Said, Said, EitherPad]) -> None:
     either.close()
     assert (pad.rumbled, keys.rumbled, pad.closed, keys.closed) == (1, 1, True, True)
     assert either.name == "pad or keyboard"
+    pad.name = "no pad"
+    assert either.name == "keyboard", "not: no pad or keyboard"

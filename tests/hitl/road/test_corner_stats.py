@@ -265,6 +265,14 @@ def test_drives_come_back_as_they_were_recorded(home: Path) -> None:
     assert read[7].driver.sum() == 50
 
 
+def test_eighty_columns_lose_no_digit(
+    home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(command, "_pair", lambda *_: "11,153 / 11,154")
+    monkeypatch.setenv("COLUMNS", "80")
+    assert run(home, capsys).split("Agent alone")[0].count("11,154") == 2
+
+
 def test_the_command_lists_mines_renames_and_adds(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     told = json.loads(run(home, capsys, "--json"))
     (corner,) = told["corners"]

@@ -204,12 +204,13 @@ def test_the_demo_s_views(tmp_path: Path) -> None:
     trainer, process = SimpleNamespace(newest=TrainerState(True)), SimpleNamespace(alive=True)
     screen = DemoWindow(shown, HAIRPIN)  # type: ignore[arg-type]
     results = [EpisodeResult("evaluation", total=68.5, passed={"hairpin": number < 5}) for number in range(EPISODES)]
+    half = [EpisodeResult("evaluation", passed={"hairpin": number < EPISODES // 2}) for number in range(EPISODES)]
 
     def begin(rig: SessionSetup) -> None:
         screen.begin_demo(rig, process, trainer)  # type: ignore[arg-type]
         rig.session.human = NoHuman()  # no one to ask
         screen.measured(Measurement(results, "hairpin", 1))
-        screen.evaluated(1_000, EPISODES // 2)
+        screen.evaluated(1_000, Measurement(half, "hairpin", 2))
         screen.phase("evaluation")
         screen.lap(7, EPISODES)
 
