@@ -91,6 +91,7 @@ def main(argv: list[str], *, trains_elsewhere: bool = False) -> int:
         parser.error("--checkpoint names one of the home's own, so it does not go with --agent")
 
     from data.errors import DeviceError, HitlError
+    from hitl.road.known_tracks import drivable
     from hitl.settings import plays_elsewhere
     from takeover_ui.window.window import display_available
 
@@ -101,6 +102,8 @@ def main(argv: list[str], *, trains_elsewhere: bool = False) -> int:
     home = home_path(args)
     settings = _settings(home, args)
     play = settings.play
+    if play.env == "box2d":  # a mistyped track is told before there is a window
+        drivable(home, play.track)
     own_game = play.env in SHOWN_FROM_ABOVE  # any other game has a window of its own, over which ours floats
     stopping = stop_on_signal()
     with contextlib.ExitStack() as stack:

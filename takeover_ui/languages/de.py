@@ -34,6 +34,7 @@ TEXTS: dict[str, str | tuple[str, ...]] = {
     "to_best": "zur besten",
     "to_you": "zu deiner",
     "delta": "{value:+.1f} s",
+    "delta_at": "an der Kurve",
     "of_metres": "{at:.0f} von {length:.0f} m",
     "gas_brake": "Gas / Bremse",
     "gas": "Gas",

@@ -34,6 +34,7 @@ TEXTS: dict[str, str | tuple[str, ...]] = {
     "to_best": "to the best",
     "to_you": "to yours",
     "delta": "{value:+.1f} s",
+    "delta_at": "at the corner",
     "of_metres": "{at:.0f} of {length:.0f} m",
     "gas_brake": "gas / brake",
     "gas": "gas",
@@ -44,7 +45,7 @@ TEXTS: dict[str, str | tuple[str, ...]] = {
     "ceiling": "usual",
     "takeovers": "takeovers",
     "learning": "The agent learns",
-    "not_learning": "The agent does not learn now",
+    "not_learning": "The agent is not learning",
     "evaluations": "alone through the corner",
     "recording": "recording",
     "disk_slow": "The disk is slow",
@@ -72,7 +73,7 @@ TEXTS: dict[str, str | tuple[str, ...]] = {
     "gauge_trainer": "learning",
     "gauge_recording": "recording",
     "gauge_map": "map",
-    "gauge_reset": "all as at first",
+    "gauge_reset": "all as by default",
     "arrange_move": "drag: move    wheel: size",
     "arrange_scale": "click: off and on",
     # what keys and buttons do
@@ -177,7 +178,7 @@ TEXTS: dict[str, str | tuple[str, ...]] = {
     "end_after": "alone now",
     "end_of": "{n} of {of}",
     "end_nothing": "You took over nowhere.",
-    "end_looked": "You had to look for {looked:.0f} s, and drove for {drove:.1f} s of it.",
+    "end_looked": "You had to watch for {looked:.0f} s, and drove for {drove:.1f} s of it.",
     "end_trained": (
         "You can close this: it will have learned all of it in about {n} minute.",
         "You can close this: it will have learned all of it in about {n} minutes.",
@@ -213,7 +214,7 @@ TEXTS: dict[str, str | tuple[str, ...]] = {
     ),
     "demo_fast": "lap {number} of {of}, {times:.0f}× as fast",
     "demo_shows": "A scripted driver shows how. Touch the wheel at any time, and it is yours.",
-    "demo_passes": ("{passes} of {n} pass without help", "{passes} of {n} passes without help"),
+    "demo_passes": ("{passes} of {n} lap passed without help", "{passes} of {n} laps passed without help"),
     "demo_no_browser": "There is no browser here: the report is {name} in the home folder.",
     # the demo's cards
     "intro_title": (

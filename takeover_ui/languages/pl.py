@@ -36,6 +36,7 @@ TEXTS: dict[str, str | tuple[str, ...]] = {
     "to_best": "do rekordu",
     "to_you": "do twojego",
     "delta": "{value:+.1f} s",
+    "delta_at": "przy zakręcie",
     "of_metres": "{at:.0f} z {length:.0f} m",
     "gas_brake": "gaz / hamulec",
     "gas": "gaz",

@@ -42,6 +42,7 @@ def draw(pen: Pen, rect: pygame.Rect, view: View, words: Mapping[str, str]) -> N
 
 def one(pen: Pen, box: pygame.Rect, key: str, value: float) -> int:
     """Draw one comparison at the left of ``box``; return where it ends (px)."""
+    value = round(value, 2) + 0.0  # never -0.00
     slower, reach = value > 0.0, pen.px(8)
     colour = theme.WARNING if slower else theme.GOOD
     signs.triangle(pen.surface, colour, (box.left + reach, box.centery), reach, up=slower)

@@ -166,7 +166,7 @@ def _laps(pen: Pen, rect: pygame.Rect, view: View, words: Mapping[str, str]) -> 
     for number, (key, value, colour) in enumerate(values):
         box = pygame.Rect(rect.left + number * third, rect.top, third - pen.px(6), rect.h)
         if key == "last_lap" and times.delta is not None:
-            label, shade = words["to_best"], delta_colour(times.delta)
+            label, shade = words["delta_at"], delta_colour(times.delta)
             text = words["delta"].format(value=times.delta)
         elif value is not None:
             label, text, shade = words[key], f"{value:.1f} s", colour

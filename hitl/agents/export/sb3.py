@@ -81,8 +81,8 @@ def distill(
     count = sum(len(shown[k]) for k in learned)
     if count < LEAST:
         raise UsageError(
-            f"Only {number_of(count, 'step')} of this game are recorded here, and it takes {LEAST} to teach an agent: drive a "
-            "few episodes first (`hitl play`)."
+            f"Only {number_of(count, 'step')} of this game can be taught from here (some episodes are kept back to measure by), "
+            f"and it takes {LEAST}: drive a few episodes first (`hitl play`)."
         )
     student = copy.deepcopy(network.module).requires_grad_(True)
     _teach(student, np.concatenate([shown[k] for k in learned]), np.concatenate([wanted[k] for k in learned]), actions, seed)

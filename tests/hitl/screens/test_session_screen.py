@@ -220,7 +220,7 @@ def test_the_demo_s_views(tmp_path: Path) -> None:
     assert view.fast.startswith(f"lap 7 of {EPISODES}, ")
     assert view.evaluations == ((0.0, 0.25), (1_000.0, 0.5)), "the trend begins with what was measured"
     assert view.trainer is trainer.newest
-    assert shown.toasts == [f"{EPISODES // 2} of {EPISODES} passes without help"]
+    assert shown.toasts == [f"{EPISODES // 2} of {EPISODES} laps passed without help"]
     screen.phase("learning")
     assert (screen.message, screen.fast, screen.hint) == ("", "", ENGLISH.say("demo_hint", drive="arrows"))
     process.alive = False

@@ -155,3 +155,14 @@ def test_a_policy_that_has_not_moved_since_the_first_row_has_learned_nothing(dri
     for ours in (True, False):
         found = {f.fault for f in diagnose([Case(history=History(dict(columns), ours=ours))]).findings}
         assert ("uniform-policy" in found) == (ours and not drift), "others may write their first row after much learning"
+
+
+@pytest.mark.parametrize(
+    ("ours", "from_to", "drifts"), [(True, (0.1, 0.5), False), (True, (0.5, 0.1), True), (False, (0.1, 0.5), True)]
+)
+def test_a_share_of_demos_that_grows_to_its_half_is_no_drift_in_our_trainer(
+    ours: bool, from_to: tuple[float, float], drifts: bool
+) -> None:
+    columns = {"debug/demo_fraction_in_batch": np.linspace(*from_to, 200)}
+    found = {f.fault for f in diagnose([Case(history=History(columns, "metrics", ours))]).findings}
+    assert ("demo-share-drift" in found) is drifts

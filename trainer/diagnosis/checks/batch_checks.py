@@ -41,6 +41,8 @@ def share_drift(history: History, case: Case) -> Answer:
     some = part(history[SHARE], 0.05)
     first, last = middle(some[: max(1, len(some) // 10)]), middle(some[-max(1, len(some) // 10) :])
     text = f"{SHARE} from {first:.2f} to {last:.2f}"
+    if history.ours and last > first:  # it grows to the set half as the player and the agent's own finishes add to them
+        return Sound(text)
     if abs(first - last) > 0.2 and abs(trend(some)) > 0.7:
         sentence = "The share of demos in a batch follows the fill of the memory: every part of the run learns from another mix."
         return Finding(sentence, (text,), 0.9)
