@@ -162,14 +162,21 @@ class SettingsModel:
         self.mode, row = "", self.row
         try:
             if row.kind == "key":
-                self.desk.set(row.name, (control,))
                 name = control.upper() if len(control) == 1 else control
+                if (other := self._has_key(control)) not in (None, row.name):
+                    self.said = ("error", self.words.say("key_taken", key=name, what=self.words[f"row_{other}"]))
+                    return
+                self.desk.set(row.name, (control,))
             else:
                 name = label(self.desk.pad().kind, control)
                 self.desk.bind(row.name.partition(".")[2], control)
             self.said = ("good", self.words.say("bound", button=name, what=self.words[f"row_{row.name}"]))
         except HitlError as error:
             self.said = ("error", str(error))
+
+    def _has_key(self, key: str) -> str | None:
+        """Return the row that a key is for already."""
+        return next((r.name for r in self.rows if r.kind == "key" and key in self.desk.value(r.name)), None)
 
     def measure(self) -> None:
         """Look at the pad that is calibrated once more, and say what the player is to do."""

@@ -160,6 +160,7 @@ TEXTS: dict[str, str] = {
     "press_key": "Drück die Taste für: {what} (Esc: wie zuvor)",
     "press_button": "Drück die Taste für: {what}",
     "bound": "{button}: {what}",
+    "key_taken": "{key} ist schon für „{what}“ da: Nimm eine andere.",
     "try_agent": "Der Agent fährt",
     "try_human": "Du fährst",
     "try_leave": "Esc oder Klick: genug probiert",

@@ -160,6 +160,7 @@ TEXTS: dict[str, str] = {
     "press_key": "Press the key for: {what} (Esc: as it was)",
     "press_button": "Press the button for: {what}",
     "bound": "{button}: {what}",
+    "key_taken": "{key} is for ‘{what}’ already: choose another one.",
     "try_agent": "The agent drives",
     "try_human": "You drive",
     "try_leave": "Esc or a click: enough tried",

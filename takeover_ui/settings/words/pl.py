@@ -160,6 +160,7 @@ TEXTS: dict[str, str] = {
     "press_key": "Naciśnij klawisz dla: {what} (Esc: bez zmian)",
     "press_button": "Naciśnij przycisk: {what}",
     "bound": "{button}: {what}",
+    "key_taken": "{key} służy już do „{what}”: wybierz inny.",
     "try_agent": "Prowadzi agent",
     "try_human": "Prowadzisz ty",
     "try_leave": "Esc lub klik: koniec próby",

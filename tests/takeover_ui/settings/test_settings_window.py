@@ -273,6 +273,8 @@ def test_a_key_is_set_by_pressing_it_and_one_with_another_meaning_is_refused(han
     assert hand.model.mode == ""
     assert hand.model.said[0] == "error"
     assert "'p' cannot be for 'right', because it is for pause already" in hand.model.said[1]
+    hand.keys("return", "j")
+    assert hand.model.said == ("error", "J is for ‘Steer left’ already: choose another one.")
     hand.keys("return", "escape")
     assert not hand.model.over
     assert load(hand.home, "keys").keys.right == ("right", "d")
