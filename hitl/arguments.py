@@ -44,7 +44,8 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Print the usage and the message, and exit with status 2."""
-        super().error(message + self._meant(message))
+        meant = self._meant(message)
+        super().error(f"{message}.{meant}" if meant else message)
 
     def _meant(self, message: str) -> str:
         if unknown := re.match(r"unrecognized arguments: .*?(--?[\w-]+)", message):
