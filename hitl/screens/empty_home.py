@@ -39,10 +39,11 @@ def offer(window: Window, *, agent: bool) -> Choice:
     lines = [words.say("empty_laps", n=LAPS)]
     if agent:
         lines.append(words["empty_agent"])
-    lines.append(words["empty_random"])
+    random = "3" if agent else "2"
+    lines.append(words.say("empty_random", key=random))
     keys = words["empty_keys" if agent else "empty_keys_two"]
     window.card(Card(words["empty_title"], tuple(lines), keys=keys))
-    answers: dict[str, Choice] = {"1": "laps", "3": "drive", "escape": "leave", **({"2": "agent"} if agent else {})}
+    answers: dict[str, Choice] = {"1": "laps", "2": "agent", random: "drive", "escape": "leave"}
     while not window.closed:
         for key in sorted(window.keys()):
             if key in answers:

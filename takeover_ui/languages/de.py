@@ -196,9 +196,9 @@ TEXTS: dict[str, str | tuple[str, ...]] = {
         "1  Fahr selbst {n} Runden: Dann startet das Training, und der Agent lernt, so zu fahren wie du.",
     ),
     "empty_agent": "2  Nimm den Agenten der Demo, der an der Haarnadel scheitert: Er lernt dann aus deinen Übernahmen.",
-    "empty_random": "3  Lass ihn planlos fahren und übernimm, wo du willst; `hitl train` nebenher lernt daraus.",
+    "empty_random": "{key}  Lass ihn planlos fahren und übernimm, wo du willst; `hitl train` nebenher lernt daraus.",
     "empty_keys": "1, 2 oder 3    Esc: verlassen",
-    "empty_keys_two": "1 oder 3    Esc: verlassen",
+    "empty_keys_two": "1 oder 2    Esc: verlassen",
     "drive_lap": "Runde {number} von {of}: fahr bis ins Ziel",
     # the demo
     "demo_hint": "{drive} oder Pad: du fährst    loslassen: der Agent fährt    p: Pause    Esc: verlassen    "

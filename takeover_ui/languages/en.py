@@ -196,9 +196,9 @@ TEXTS: dict[str, str | tuple[str, ...]] = {
         "1  Drive {n} laps yourself: then the trainer starts, and the agent learns to drive like you.",
     ),
     "empty_agent": "2  Take the demo's agent, which stalls at the hairpin; the trainer starts, and learns from your takeovers.",
-    "empty_random": "3  Let it drive at random, and take over where you like; `hitl train` beside learns from that.",
+    "empty_random": "{key}  Let it drive at random, and take over where you like; `hitl train` beside learns from that.",
     "empty_keys": "1, 2 or 3    Esc: leave",
-    "empty_keys_two": "1 or 3    Esc: leave",
+    "empty_keys_two": "1 or 2    Esc: leave",
     "drive_lap": "lap {number} of {of}: drive to the finish",
     # the demo
     "demo_hint": "{drive} or pad: take the wheel    let go: the agent drives    p: pause    esc: leave    right click: gauges",

@@ -203,9 +203,9 @@ TEXTS: dict[str, str | tuple[str, ...]] = {
         "1  Przejedź {n} okrążeń: potem ruszy trening i agent nauczy się jeździć tak jak ty.",
     ),
     "empty_agent": "2  Weź agenta z dema, który wypada na nawrocie: ruszy trening i agent będzie się uczył z twoich przejęć.",
-    "empty_random": "3  Niech jeździ na oślep, a ty przejmuj, gdzie chcesz; `hitl train` obok będzie się z tego uczyć.",
+    "empty_random": "{key}  Niech jeździ na oślep, a ty przejmuj, gdzie chcesz; `hitl train` obok będzie się z tego uczyć.",
     "empty_keys": "1, 2 lub 3    Esc: wyjście",
-    "empty_keys_two": "1 lub 3    Esc: wyjście",
+    "empty_keys_two": "1 lub 2    Esc: wyjście",
     "drive_lap": "okrążenie {number} z {of}: jedź do mety",
     # the demo
     "demo_hint": "{drive} lub pad: prowadzisz    puść: prowadzi agent    p: pauza    Esc: wyjście    prawy klik: wskaźniki",

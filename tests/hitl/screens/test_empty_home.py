@@ -58,7 +58,7 @@ def test_the_demos_agent_is_not_offered_where_it_cannot_be_taken() -> None:
     window = Window("2", "3")
     assert offer(window, agent=False) == "drive"  # type: ignore[arg-type]
     assert window.cards[0] is not None
-    assert [line[0] for line in window.cards[0].lines] == ["1", "3"]
+    assert [line[0] for line in window.cards[0].lines] == ["1", "2"]
 
 
 def test_an_empty_home_is_asked_about_once(tmp_path: Path) -> None:
