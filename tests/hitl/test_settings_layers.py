@@ -78,6 +78,9 @@ def test_the_trainer_takes_what_is_set_in_the_home(tmp_path: Path, monkeypatch: 
         def run(self) -> None:
             pass
 
+        def during_trial(self) -> None:
+            pass
+
     monkeypatch.setattr("trainer.daemon.daemon.Daemon", Stand)
     home_with(tmp_path, "[train]\nutd = 4\ngamma = 0.9\n")
     assert main(["train", "--home", str(tmp_path), "--quiet", "--set", "gamma=0.8", "--seed", "7"]) == 0

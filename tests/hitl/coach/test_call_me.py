@@ -260,7 +260,7 @@ class TestTheEnd:
         coaching.coach.alone("hairpin", True, 1, 30.0)
         card = ending.card(coaching, Looking(40.0, 5.6), None, ENGLISH)
         assert card.rows[1] == ("hairpin", "2 × 5.5 s", "1 of 2", "0 of 4", "1 of 5")
-        assert card.lines[0] == "You had to look for 40 s, and drove for 5.6 s of it."
+        assert card.lines[0] == "You had to watch for 40 s, and drove for 5.6 s of it."
         assert card.lines[-1] == 'Next time: `hitl play --practice "hairpin"`.'
         assert "hairpin  2 × 5.5 s   1 of 2   0 of 4        1 of 5" in ending.printed(coaching, Looking(), None)
 

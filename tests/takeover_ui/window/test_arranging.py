@@ -107,7 +107,7 @@ def test_gauges_are_switched_off_and_on_in_a_list(mouse: Mouse) -> None:
         mouse.press(mouse.option(text))
     assert not mouse.composer.places
     assert mouse.composer.game == AREA, "the game gets the room"
-    mouse.press(mouse.option("all as at first"))
+    mouse.press(mouse.option("all as by default"))
     assert mouse.composer.arrangement == Arrangement()
     assert not mouse.listed
 

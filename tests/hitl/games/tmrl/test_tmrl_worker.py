@@ -18,6 +18,7 @@ from data.store import Store
 from hitl.cli import main
 from hitl.games.tmrl import importing
 from hitl.pads.base import PadState
+from hitl.remote.link import free_port
 from tests.hitl.games.tmrl.test_tmrl import Photo
 from tests.support.places import MODULES, ROOT
 from tests.support.stand_in_game import StandIn
@@ -100,7 +101,7 @@ def test_tmrls_own_worker_drives_and_what_a_person_takes_over_is_in_its_samples_
     monkeypatch.setattr(theirs, "POLICY", Steady)
     monkeypatch.setattr(theirs, "SAMPLE_COMPRESSOR", None)
     monkeypatch.setattr(networking.RolloutWorker, "run", run)
-    monkeypatch.setattr(program, "RolloutWorker", functools.partial(networking.RolloutWorker, standalone=True))
+    monkeypatch.setattr(program, "RolloutWorker", functools.partial(networking.RolloutWorker, standalone=True, local_port=free_port()))
 
     def as_a_program(name, run_name):
         assert (name, run_name, sys.argv) == ("tmrl", "__main__", ["tmrl", "--worker"])
