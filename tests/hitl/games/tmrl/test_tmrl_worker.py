@@ -101,7 +101,8 @@ def test_tmrls_own_worker_drives_and_what_a_person_takes_over_is_in_its_samples_
     monkeypatch.setattr(theirs, "POLICY", Steady)
     monkeypatch.setattr(theirs, "SAMPLE_COMPRESSOR", None)
     monkeypatch.setattr(networking.RolloutWorker, "run", run)
-    monkeypatch.setattr(program, "RolloutWorker", functools.partial(networking.RolloutWorker, standalone=True, local_port=free_port()))
+    alone = functools.partial(networking.RolloutWorker, standalone=True, local_port=free_port())
+    monkeypatch.setattr(program, "RolloutWorker", alone)
 
     def as_a_program(name, run_name):
         assert (name, run_name, sys.argv) == ("tmrl", "__main__", ["tmrl", "--worker"])
