@@ -18,7 +18,6 @@ from data.store import Store
 from hitl.cli import main
 from hitl.games.tmrl import importing
 from hitl.pads.base import PadState
-from hitl.remote.link import free_port
 from tests.hitl.games.tmrl.test_tmrl import Photo
 from tests.support.places import MODULES, ROOT
 from tests.support.stand_in_game import StandIn
@@ -49,6 +48,16 @@ class Hands:
 
     def close(self):
         pass
+
+
+class NoServer:
+    """In place of tmrl's line to its server, which would leave a process waiting for one."""
+
+    def __init__(self, *where, **how):
+        pass
+
+    def __getattr__(self, name):
+        return lambda *given, **more: None
 
 
 @pytest.fixture
@@ -101,8 +110,8 @@ def test_tmrls_own_worker_drives_and_what_a_person_takes_over_is_in_its_samples_
     monkeypatch.setattr(theirs, "POLICY", Steady)
     monkeypatch.setattr(theirs, "SAMPLE_COMPRESSOR", None)
     monkeypatch.setattr(networking.RolloutWorker, "run", run)
-    alone = functools.partial(networking.RolloutWorker, standalone=True, local_port=free_port())
-    monkeypatch.setattr(program, "RolloutWorker", alone)
+    monkeypatch.setattr(networking, "Endpoint", NoServer)
+    monkeypatch.setattr(program, "RolloutWorker", networking.RolloutWorker)
 
     def as_a_program(name, run_name):
         assert (name, run_name, sys.argv) == ("tmrl", "__main__", ["tmrl", "--worker"])
