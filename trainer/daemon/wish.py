@@ -23,6 +23,8 @@ class Wish:
     """What is changed in the settings of a run that goes on with its own; None: they are replaced by ``config``."""
     insisted: frozenset[str] = frozenset()
     """Settings of the command line: where one of them does not fit a checkpoint's networks, the run does not start."""
+    said: frozenset[str] = frozenset()
+    """All settings that the player has set, wherever that was: what is derived from the game leaves these alone."""
     init: Path | None = None
     """A checkpoint file to begin from, when the home has no run of its own; ``best``: go back to the best of the run."""
     fresh: bool = False
@@ -41,7 +43,7 @@ class Wish:
         if base is None and preset is not None:
             base = preset_called(preset)
         config = (base or PRESETS["hitl"]).with_values(**changes)
-        return cls(config, changes if base is None else None, **more)
+        return cls(config, changes if base is None else None, said=frozenset(changes), **more)
 
     def config_where(self, road: bool, beside: bool = False, teaches: bool = False) -> TrainConfig:
         """Return the settings of a run that begins. Where no preset is named, that depends on whether there is a ``road``.
@@ -52,7 +54,7 @@ class Wish:
         config = self.config if road or self.changes is None else PRESETS["plain"].with_values(**self.changes)
         if not beside or config.network == "recurrent":
             return config
-        said = "frozen_teaches" in {*self.insisted, *(self.changes or ())}
+        said = "frozen_teaches" in self.insisted | self.said
         return config.with_values(frozen_agent=True, frozen_teaches=config.frozen_teaches or (teaches and not said))
 
     def of_run(self, stored: Mapping[str, Any]) -> TrainConfig:

@@ -19,6 +19,7 @@ from hitl.session_options import SessionOptions
 from hitl.settings import AgentSettings
 from tests.support.daemon_runs import train
 from trainer.checkpoints.files import load
+from trainer.daemon.wish import Wish
 from trainer.presets import PRESETS
 
 AGENT = "tests.support.straight:drive"
@@ -160,3 +161,10 @@ def test_without_an_agent_there_is_none_to_ask(tmp_path):
     assert main(["play", "--home", str(home.root), "--headless", "--pad", "scripted", "--episodes", "1"]) == 0
     with pytest.raises(InputFileError, match="none can teach"):
         teacher(home, AgentSettings(), ("a",), ("b",))
+
+
+@pytest.mark.parametrize("preset", [{}, {"preset": "hitl"}], ids=["no preset", "a preset"])
+def test_what_is_set_in_the_home_counts_with_a_preset_named_beside_it_too(preset):
+    where = {"road": True, "beside": True, "teaches": True}
+    assert Wish.of(preset).config_where(**where).frozen_teaches
+    assert not Wish.of({**preset, "frozen_teaches": False}).config_where(**where).frozen_teaches
