@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from ceiling_numbers import PUBLISHED, Run, Values, best_published, intervals
+from markupsafe import Markup
 
 from takeover_ui.report.svg import Plot
 
@@ -53,17 +54,22 @@ def _colour(arm: str) -> str:
     return COLOURS.get(arm, COLOURS[""])
 
 
+def _add(plot: Plot, drawn: str) -> None:
+    """Add a part that is SVG already."""
+    plot.parts.append(Markup(drawn))
+
+
 def _band(plot: Plot, grid: Values, low: Values, high: Values, colour: str, opacity: float = 0.11) -> None:
     if np.isfinite(low).all():
         there = [f"{plot.px(x):.1f},{plot.py(y):.1f}" for x, y in zip(grid, high, strict=True)]
         back = [f"{plot.px(x):.1f},{plot.py(y):.1f}" for x, y in zip(grid[::-1], low[::-1], strict=True)]
         points = " ".join((*there, *back))
-        plot.parts.append(f'<polygon points="{points}" fill="{colour}" fill-opacity="{opacity}"/>')
+        _add(plot, f'<polygon points="{points}" fill="{colour}" fill-opacity="{opacity}"/>')
 
 
 def _line(plot: Plot, grid: Values, ys: Values, colour: str, width: float = 2.2) -> None:
     points = " ".join(f"{plot.px(x):.1f},{plot.py(y):.1f}" for x, y in zip(grid, ys, strict=True))
-    plot.parts.append(f'<polyline points="{points}" stroke="{colour}" stroke-width="{width:g}"/>')
+    _add(plot, f'<polyline points="{points}" stroke="{colour}" stroke-width="{width:g}"/>')
 
 
 def _text(x: float, y: float, text: str, css: str, **attributes: str) -> str:
@@ -114,15 +120,15 @@ def curves(run: Run, found: dict[str, dict[str, Any]], path: Path, episodes: int
     ends = [plot.py(float(middle[-1])) for middle, _, _ in lines.values()]
     for arm, end, y in zip(lines, ends, _apart(ends, 16, plot.top, plot.bottom), strict=True):
         from_x, to_x = plot.right + 2, plot.right + 18
-        plot.parts.append(f'<line x1="{from_x}" y1="{end:.1f}" x2="{to_x}" y2="{y:.1f}" stroke="{_colour(arm)}"/>')
-        plot.parts.append(_text(to_x + 4, y + 4, arm, "label", fill=_colour(arm)))
+        _add(plot, f'<line x1="{from_x}" y1="{end:.1f}" x2="{to_x}" y2="{y:.1f}" stroke="{_colour(arm)}"/>')
+        _add(plot, _text(to_x + 4, y + 4, arm, "label", fill=_colour(arm)))
     counts = {a: len(run.seeds_of(a)) for a in arms}
     fewer = ", ".join(f"{a}: {n}" for a, n in counts.items() if n < max(counts.values()))
     seeds = f"{max(counts.values())} seeds" + (f" ({fewer})" if fewer else "")
-    plot.parts.append(_text(plot.left, 24, f"Episodes that pass the corner: {run.track}", "title"))
+    _add(plot, _text(plot.left, 24, f"Episodes that pass the corner: {run.track}", "title"))
     banded = ", ".join(a for a in BANDS if a in lines)
     note = f"Deterministic evaluations; interquartile mean of {seeds}; 95 % bootstrap bands of {banded}"
-    plot.parts.append(_text(plot.left, 44, note, "note"))
+    _add(plot, _text(plot.left, 44, note, "note"))
     return _write(path, plot.width, plot.height, plot.parts)
 
 
@@ -141,29 +147,31 @@ def steps(run: Run, found: dict[str, dict[str, Any]], path: Path) -> Path:
         found_steps, colour = found[arm]["steps_to_90"], _colour(arm) if arm in COLOURS else "#777"
         if arm in PUBLISHED:
             colour = COLOURS[""]
-        plot.parts.append(f'<line class="grid" x1="{plot.left}" x2="{plot.right}" y1="{y:.1f}" y2="{y:.1f}"/>')
-        plot.parts.append(_text(plot.left - 8, y + 4, arm, "label", fill=colour, text_anchor="end"))
+        _add(plot, f'<line class="grid" x1="{plot.left}" x2="{plot.right}" y1="{y:.1f}" y2="{y:.1f}"/>')
+        _add(plot, _text(plot.left - 8, y + 4, arm, "label", fill=colour, text_anchor="end"))
         if not math.isnan(found_steps.low):
             a, b = plot.px(found_steps.low), plot.px(found_steps.high)
-            plot.parts.append(
+            _add(
+                plot,
                 f'<line x1="{a:.1f}" x2="{b:.1f}" y1="{y:.1f}" y2="{y:.1f}" stroke="{colour}" stroke-width="6" '
                 'stroke-opacity="0.3" stroke-linecap="round"/>'
             )
         for seed, value in run.steps(arm).items():
             x, never = plot.px(value), seed in run.censored(arm)
             fill = "#fff" if never else colour
-            plot.parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="2.6" fill="{fill}" stroke="{colour}"/>')
+            _add(plot, f'<circle cx="{x:.1f}" cy="{y:.1f}" r="2.6" fill="{fill}" stroke="{colour}"/>')
         x = plot.px(found_steps.middle)
-        plot.parts.append(
+        _add(
+            plot,
             f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{y - 8:.1f}" y2="{y + 8:.1f}" stroke="{colour}" stroke-width="3"/>'
         )
         reached, seeds = found[arm]["reached"]
         text = f"{found_steps.bound} {found_steps.middle:,.0f}".strip()
-        plot.parts.append(_text(plot.right + 60, y + 4, text, "note", text_anchor="end"))
-        plot.parts.append(_text(plot.right + 104, y + 4, f"{reached}/{seeds}", "note", text_anchor="end"))
-    plot.parts.append(_text(plot.left, 24, f"Steps to 90 % passes: {run.track}", "title"))
+        _add(plot, _text(plot.right + 60, y + 4, text, "note", text_anchor="end"))
+        _add(plot, _text(plot.right + 104, y + 4, f"{reached}/{seeds}", "note", text_anchor="end"))
+    _add(plot, _text(plot.left, 24, f"Steps to 90 % passes: {run.track}", "title"))
     note = "Bar: interquartile mean; broad line: 95 % interval; dots: seeds (hollow: never); right: seeds that got there"
-    plot.parts.append(_text(plot.left, 44, note, "note"))
+    _add(plot, _text(plot.left, 44, note, "note"))
     return _write(path, plot.width, plot.height, plot.parts)
 
 
@@ -183,7 +191,7 @@ def small(run: Run, arms: Sequence[str], path: Path, title: str, episodes: int =
         middle, low, high = curve(run, arm, grid, episodes)
         _band(plot, grid, low, high, COLOURS["laps"], 0.2)
         _line(plot, grid, middle, COLOURS["laps"], 2.2)
-        plot.parts.append(_text(plot.left, 18, arm, "label", fill=COLOURS["laps"]))
+        _add(plot, _text(plot.left, 18, arm, "label", fill=COLOURS["laps"]))
         x, y = (i % columns) * width, top + (i // columns) * height
         parts.append(f'<g transform="translate({x} {y})">{"".join(plot.parts)}</g>')
     rows = math.ceil(len(arms) / columns)

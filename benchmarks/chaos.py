@@ -97,7 +97,7 @@ def report(crew: Crew, faults: Faults, verdict: Verdict) -> tuple[dict[str, Any]
     counts = {f"kill -9 {role}": sum(life.killed for life in crew.lives if life.role == role) for role in ROLES}
     for name, times in faults.recovery(crew).items():
         counts[name], back[name] = faults.done[name], times
-    figures = {
+    figures: dict[str, Any] = {
         "kills": sum(life.killed for life in crew.lives),
         "lost_steps": verdict.lost,
         "hangs": len(crew.hangs),

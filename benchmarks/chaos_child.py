@@ -207,7 +207,7 @@ def review(home: Path, journal: Journal) -> int:
                 journal.write("L", ids[0], time.monotonic(), sync=True)
             return count
 
-        store.label = noted  # type: ignore[method-assign]
+        store.label = noted  # type: ignore[method-assign,assignment]
         model = ReviewModel(StoreReview(store, stored_scene(store, None).track))
         app = ReviewApp(model, stored_scene(store, None), (640, 360))
         try:

@@ -22,13 +22,15 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+import numpy as np
 from ceiling import ARMS, run, stall
+from ceiling_numbers import Estimate, estimate
 from common import print_table, write_report
 
 PLAN = Path(__file__).with_suffix(".toml")
 ROOT = PLAN.parent.parent
 STALL_STEPS = 9_000  # driven steps that a stall takes, as a rule
-PROBE_UPDATES = 100
+PROBES, PROBE_UPDATES = 5, 16
 
 
 @dataclass(frozen=True)
@@ -71,20 +73,17 @@ def jobs_of(questions: Iterable[dict[str, Any]], seeds: int | None = None) -> It
 def seconds_a_step() -> float:
     """Return what a driven step with its update costs on this machine, evaluations included, measured for a second or two."""
     import torch
-    from tqc import ACTIONS, OBSERVATIONS, random_batch
+    from tqc import our_updates
 
-    from trainer.learner.make import make_learner
     from trainer.presets import PRESETS
 
     torch.set_num_threads(1)
-    config = PRESETS["hitl"]
-    learner = make_learner(OBSERVATIONS, ACTIONS, config)
-    batch = random_batch(config.batch_size, "cpu")
+    make = our_updates(PRESETS["hitl"], "cpu")
     times = []
-    for _ in range(PROBE_UPDATES):
+    for _ in range(PROBES):
         begin = time.perf_counter()
-        learner.update(batch)
-        times.append(time.perf_counter() - begin)
+        make(PROBE_UPDATES)
+        times.append((time.perf_counter() - begin) / PROBE_UPDATES)
     return 1.4 * median(times)
 
 
@@ -121,12 +120,39 @@ def stalled(folder: Path, job: Job) -> bool | None:
     return json.loads(noted.read_text()) is not None if noted.is_file() else None
 
 
+def needed(result: dict[str, Any]) -> int:
+    """Return the attempts at the corner until it was passed; all that there were where it never was."""
+    first: int | None = result["first_pass_attempts"]
+    return int(result["attempts"]) if first is None else first
+
+
+def ratios(results: list[dict[str, Any]], skill: str) -> dict[tuple[str, str], tuple[int, Estimate]]:
+    """Return, for each arm and skill, how many times the attempts of `takeover` by hands of ``skill`` it needs.
+
+    Each with the number of agents that did both: the interquartile mean over them and its 95 % interval, tracks as strata.
+    """
+    base = {(r["track"], r["seed"]): needed(r) for r in results if (r["name"], r["skill"]) == ("takeover", skill)}
+    found = {}
+    for name in dict.fromkeys((r["name"], r["skill"]) for r in results):
+        strata: dict[str, list[float | None]] = {}
+        for r in results:
+            if (r["name"], r["skill"]) == name and (r["track"], r["seed"]) in base:
+                strata.setdefault(r["track"], []).append(
+                    float(np.log(max(needed(r), 1) / max(base[r["track"], r["seed"]], 1)))
+                )
+        if name != ("takeover", skill) and strata:
+            e = estimate(list(strata.values()))
+            middle, low, high = (float(np.exp(x)) for x in (e.middle, e.low, e.high))
+            found[name] = sum(map(len, strata.values())), Estimate(middle, low, high)
+    return found
+
+
 def rows_of(results: list[dict[str, Any]]) -> list[tuple[str, ...]]:
     """Return a row of texts for each arm and skill: medians over the agents."""
     rows = []
     for name in dict.fromkeys((r["name"], r["skill"]) for r in results):
         of = [r for r in results if (r["name"], r["skill"]) == name]
-        attempts = [r["attempts"] if r["first_pass_attempts"] is None else r["first_pass_attempts"] for r in of]
+        attempts = [needed(r) for r in of]
         held = [r["corner_held"] for r in of if r["corner_held"] is not None]
         rows.append((
             *name,
@@ -152,10 +178,20 @@ def show(folder: Path, questions: list[dict[str, Any]], jobs: list[Job], seen: l
             part = [r for r in results if (r["track"] in seen) is known]
             if part:
                 print_table(f"{q['text']} — tracks {kind}", COLUMNS, rows_of(part))
+        found = ratios(results, q["skills"][0])
+        if found:
+            rows = [(*name, str(agents), e.text(".2f")) for name, (agents, e) in found.items()]
+            title = f"Attempts, over those of takeover by {q['skills'][0]} hands: interquartile mean and 95 % interval"
+            print_table(title, ("arm", "hands", "agents", "times"), rows)
         left = [j for j in of if j not in done and stalled(folder, j) is not False]
         if left:
             print(f"{q['name']}: {len(left)} of {len(of)} runs are not done, the first: {left[0].file}")
-        figures[q["name"]] = {"runs": len(done), "left": len(left), "results": [{**r, "curve": None} for r in results]}
+        figures[q["name"]] = {
+            "runs": len(done),
+            "left": len(left),
+            "ratios": {" ".join(name): [agents, e.middle, e.low, e.high] for name, (agents, e) in found.items()},
+            "results": [{**r, "curve": None} for r in results],
+        }
     return figures
 
 

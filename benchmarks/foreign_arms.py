@@ -151,6 +151,7 @@ def helped(job: Job) -> dict[str, Any]:
     import torch
 
     from data.records import HUMAN, Corner
+    from hitl.agents.actions import Continuous
     from hitl.agents.export.programs import driving_module
     from hitl.agents.formats.checkpoint import CheckpointNetwork
     from hitl.agents.opening import open_agent
@@ -177,6 +178,8 @@ def helped(job: Job) -> dict[str, Any]:
         network = agent.network
         student = driving_module(network.actor) if isinstance(network, CheckpointNetwork) else network.module  # type: ignore[attr-defined]
         student.requires_grad_(cloned)
+        to_outputs = agent.actions
+        assert isinstance(to_outputs, Continuous)
         optimiser, rng = torch.optim.Adam(student.parameters(), lr=3e-4), np.random.default_rng(seed)
 
         class Own:
@@ -226,7 +229,7 @@ def helped(job: Job) -> dict[str, Any]:
                     seen, did = (table.array[drawn, part].copy() for part in (slice(table.numbers), table.action))
                     answer = student(torch.from_numpy(agent.shown.many(seen)))
                     optimiser.zero_grad()
-                    (answer - torch.from_numpy(agent.actions.wanted(did))).square().mean().backward()
+                    (answer - torch.from_numpy(to_outputs.wanted(did))).square().mean().backward()
                     optimiser.step()
     found = {"agent": f"{kind}:{track}:{seed}", "arm": arm, "human_seconds": human / 20.0, "alone_steps": before}
     return found | {"apart": apart, **curve.as_dict(judge)}

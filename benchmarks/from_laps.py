@@ -53,7 +53,7 @@ def run(track: str, arm: str, seed: int, laps: int, skill: str, steps: int, hold
         with Lockstep(Home(Path(folder) / "home"), options, config, proves=True) as lockstep:
             rig, hz = lockstep.rig, lockstep.rig.task.settings.hz
             rig.session.human = scripted_human(rig.track, skill, None, seed=1000 + seed, hz=hz)
-            lap_seconds = []
+            lap_seconds: list[float] = []
             while len(lap_seconds) < laps:
                 result = rig.session.episode("lap", seed=len(lap_seconds))
                 if result.reason == "finish":

@@ -299,7 +299,7 @@ def _lines(path: Path, c: Columns, cut: bool) -> list[Path]:
         for event, group in (("train/episode", "episode/"), ("train/update", "learner/"), ("train/update", "replay/")):
             values = {k.removeprefix(group): float(v[i]) for k, v in c.items() if k.startswith(group) and math.isfinite(v[i])}
             if "finished" in values:
-                values["finished"] = bool(values["finished"] > 0.5)  # type: ignore[assignment]
+                values["finished"] = bool(values["finished"] > 0.5)
             if values:
                 values = {f"replay_{k}" if group == "replay/" else k: v for k, v in values.items()}
                 rows.append(json.dumps({"event": event, "step": int(c["_step"][i]), "metrics": values}))

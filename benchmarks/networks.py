@@ -126,13 +126,13 @@ def main() -> None:
         figures[f"update_ratio_{name}"] = round(one / plain, 2)
         rows.append((kind, f"{one:.1f}", f"{one / plain:.1f}", f"{two:.2f}"))
     print_table("what a network costs", ("network", "ms an update", "times the mlp", "ms an action"), rows)
-    rows = []
+    recalls = []
     for label, changes in (("with burn-in", {}), ("without burn-in", {"burn_in": 0})):
         first, last = remembered(args.updates, **changes)
         name = label.replace(" ", "_").replace("-", "_")
         figures[f"recall_first_{name}"], figures[f"recall_last_{name}"] = round(first, 3), round(last, 3)
-        rows.append((label, f"{first:.0%}", f"{last:.0%}"))
-    print_table("cues recalled in drives of 200 steps", ("", "first 100 steps", "last 100 steps"), rows)
+        recalls.append((label, f"{first:.0%}", f"{last:.0%}"))
+    print_table("cues recalled in drives of 200 steps", ("", "first 100 steps", "last 100 steps"), recalls)
     write_report(args.json, figures)
 
 

@@ -172,7 +172,8 @@ class Run:
         rng = np.random.default_rng(seed)
         observation, info = env.reset(seed=seed)
         driver.begin()
-        seen, done, paid, weights = [observation], [], [], []
+        seen, done, weights = [observation], [], []
+        paid: list[float] = []
         columns: dict[str, list[float]] = {k: [] for k in ("progress", "x", "y", "heading", "speed")}
         push, using, lap = np.zeros(2), self.newest, purpose == "lap"
         while True:

@@ -41,6 +41,7 @@ RASH = Skill(corner_grip=60.0, braking=40.0)  # brakes too late for the default 
 
 def policy_in_critic(learner: TQC, batch: Batch) -> None:
     """The fault of the reference run: the critic is regressed at Q(o, pi(o))."""
+    assert isinstance(batch.observation, torch.Tensor)
     batch.pair = torch.cat((batch.observation, learner.actor.act(batch.observation, False, learner.generator)), 1)
 
 
@@ -67,7 +68,7 @@ def detached(learner: TQC) -> None:
         tape.slope = lambda *how: torch.zeros_like(slope(*how))  # type: ignore[method-assign]
         return tape
 
-    learner.critics.run = without  # type: ignore[method-assign]
+    learner.critics.run = without  # type: ignore[method-assign,assignment]
 
 
 def growing(learner: TQC, batch: Batch) -> None:
@@ -137,7 +138,7 @@ def squashed(env: DrivingEnv) -> DrivingEnv:
 
 def paid(**values: float) -> Callable[[TaskSettings], TaskSettings]:
     """Return a change of the reward's settings."""
-    return lambda t: replace(t, reward=replace(t.reward or RewardSettings(), **values))  # type: ignore[arg-type]
+    return lambda t: replace(t, reward=replace(t.reward or RewardSettings(), **values))  # type: ignore[type-var]
 
 
 def looking(**values: float) -> Callable[[TaskSettings], TaskSettings]:

@@ -159,13 +159,13 @@ def lockstep(home: Home, tries: int) -> dict[str, Any]:
 def before_failure(store: Store, rig: SessionSetup, lead_s: float) -> list[Start]:
     """Return starts that long before the agent's failures in the corner, wherever that is."""
     corner, hz = rig.corner(CORNER), rig.task.settings.hz
-    found = []
+    found: list[Start | None] = []
     for episode in store.episodes(purpose="drive"):
         if episode.reason != "off_road" or not corner.from_m <= episode.farthest <= corner.to_m:
             continue
         step = practice.first_at(store.steps(episode, columns=("t", "progress")), episode.farthest - practice.THERE_M)
         at = practice.passage_at(store, episode, (step or 0) - round(lead_s * hz))
-        found.append(at and practice.start_at(at, rig.track.line, rig.track.half_width))
+        found.append(practice.start_at(at, rig.track.line, rig.track.half_width) if at else None)
     return [start for start in found if start is not None]
 
 

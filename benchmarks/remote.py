@@ -28,8 +28,8 @@ ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
 import numpy as np  # noqa: E402
+from common import parser, print_table, stopwatch, write_report  # noqa: E402
 
-from benchmarks.common import parser, print_table, stopwatch, write_report  # noqa: E402
 from data.recording.recorder import Recorder  # noqa: E402
 from data.records import SessionInfo, StepRow  # noqa: E402
 from hitl.home import Home  # noqa: E402

@@ -92,6 +92,8 @@ class Fixed:
     """A replay buffer that gives the same rows each time, without copying: drawing is not what is compared."""
 
     def __init__(self, batch: Batch, gamma: float) -> None:
+        assert isinstance(batch.observation, torch.Tensor)
+        assert isinstance(batch.next_observation, torch.Tensor)
         done = (batch.discount == 0).float()[:, None]
         self.samples = ReplayBufferSamples(
             batch.observation.contiguous(),

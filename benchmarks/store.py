@@ -11,8 +11,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from common import parser, print_table, write_report
@@ -65,7 +66,7 @@ def episodes(steps: int) -> list[EpisodeData]:
     return made
 
 
-def timed(call) -> float:
+def timed(call: Callable[[], object]) -> float:
     """Return the seconds a call takes."""
     begin = time.perf_counter()
     call()
@@ -91,9 +92,10 @@ def plain_sqlite(path: Path, data: list[EpisodeData]) -> tuple[float, float]:
 
     def fill() -> None:
         for e in data:
+            assert e.proposed is not None
             rows = zip(
                 (o.tobytes() for o in e.observation), (a.tobytes() for a in e.executed), (a.tobytes() for a in e.proposed),
-                e.reward.tolist(), e.driver.tolist(), strict=True,
+                np.asarray(e.reward).tolist(), np.asarray(e.driver).tolist(), strict=True,
             )  # fmt: skip
             conn.executemany("INSERT INTO steps VALUES (?, ?, ?, ?, ?)", rows)
         conn.commit()
@@ -118,9 +120,11 @@ def plain_npz(path: Path, data: list[EpisodeData]) -> tuple[float, float]:
             for name in names:
                 whole[name]
 
-    return timed(lambda: np.savez(path, **{n: np.concatenate([getattr(e, n) for e in data]) for n in names})), timed(
-        load
-    )
+    def save() -> None:
+        whole: dict[str, Any] = {n: np.concatenate([getattr(e, n) for e in data]) for n in names}
+        np.savez(path, **whole)
+
+    return timed(save), timed(load)
 
 
 def follow_all(path: Path) -> float:

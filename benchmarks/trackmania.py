@@ -29,10 +29,10 @@ ROOT = Path(__file__).parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "support" / "modules")]  # the stand-in for vgamepad lies there
 
 import numpy as np  # noqa: E402
+from common import parser, print_table, stopwatch, write_report  # noqa: E402
+from loop import Notes, Presser, next_tick  # noqa: E402
 
 import hitl.session.environment  # noqa: E402
-from benchmarks.common import parser, print_table, stopwatch, write_report  # noqa: E402
-from benchmarks.loop import Notes, Presser, next_tick  # noqa: E402
 from data.store import Store  # noqa: E402
 from hitl import arbiter  # noqa: E402
 from hitl.drivers.human import HumanDriver, HumanSide, ScriptedHuman  # noqa: E402
@@ -161,7 +161,7 @@ def punctuality(folder: Path, layout: int, seconds: float) -> dict[str, Any]:
                     ages.append(rig.env.game.age + time.perf_counter() - looked[0])
                     return act(observation, deterministic)
 
-                rig.env.game.state, rig.policy.act = seen, timed  # type: ignore[method-assign]
+                rig.env.game.state, rig.policy.act = seen, timed
                 rig.policy.begin_episode()  # loading torch for the first time is no part of driving
                 until = time.monotonic() + seconds
                 rig.session.stop = lambda: time.monotonic() > until
@@ -203,7 +203,7 @@ def punctuality(folder: Path, layout: int, seconds: float) -> dict[str, Any]:
 
 def faults(folder: Path, layout: int, count: int) -> dict[str, Any]:
     """Inject faults of all kinds into running episodes."""
-    hitl.session.environment.RETRY_S = (0.2, 0.5)
+    hitl.session.environment.RETRY_S = (0.2, 0.5, 0.5, 0.5, 0.5)
     hitl.session.environment.MOST_FAILURES = count + 1  # a session ends when a game fails five times within as many seconds
     game, rng, done = Game(layout), random.Random(0), threading.Event()
     given: list[tuple[str, datetime, datetime]] = []  # kind, begin, end

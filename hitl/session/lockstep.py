@@ -24,6 +24,7 @@ from hitl.session_options import SessionOptions
 if TYPE_CHECKING:
     from trainer.config import TrainConfig
     from trainer.learner.learner import Learner
+    from trainer.learner.teaching import Teaching
     from trainer.networks.actor_critic import Actor
     from trainer.replay.gates import Teacher
     from trainer.replay.replay import Replay
@@ -58,6 +59,11 @@ class Lockstep:
     a game that has copies. ``frozen``: an agent that drives where the human never helped (``config.frozen_agent``); ``teacher``:
     the same, to be asked (``frozen_teaches``).
     """
+
+    config: TrainConfig
+    learner: Learner
+    replay: Replay
+    teaching: Teaching
 
     def __init__(
         self,

@@ -98,6 +98,23 @@ def test_the_plan_is_of_arms_tracks_and_hands_that_exist(bench):
     assert set(plan["seen"]) <= set(shipped_tracks())
 
 
+def test_ratios_are_of_agents_that_did_both(bench):
+    def of(name, track, seed, first, skill="good"):
+        return {
+            "name": name, "track": track, "seed": seed, "skill": skill, "first_pass_attempts": first, "attempts": 80
+        }  # fmt: skip
+
+    results = [of("takeover", t, s, 10) for t in ("default", "esses") for s in (0, 1)]
+    results += [of("laps", t, s, 20) for t in ("default", "esses") for s in (0, 1)]
+    results += [of("continue", "default", 0, None), of("laps", "default", 7, 1), of("takeover", "default", 0, 5, "late")]
+    found = bench("evidence").ratios(results, "good")
+    assert set(found) == {("laps", "good"), ("continue", "good"), ("takeover", "late")}
+    agents, laps = found["laps", "good"]
+    assert (agents, laps.middle, laps.low, laps.high) == (4, *[pytest.approx(2.0)] * 3)
+    assert found["continue", "good"][1].middle == pytest.approx(8.0)  # never passed: all of its attempts count
+    assert found["takeover", "late"][1].middle == pytest.approx(0.5)
+
+
 def test_seed_by_seed_so_that_what_is_there_is_balanced(bench):
     evidence = bench("evidence")
     q = {"name": "q", "tracks": ["default", "esses"], "arms": ["no_help", "takeover"], "skills": ["good", "late"], "seeds": 2}
@@ -125,6 +142,7 @@ def test_a_queue_goes_on_where_it_was_cut_off(bench, tmp_path, monkeypatch, caps
     assert "default-0 no_help" in evidence.work((tmp_path, job, float("inf")))
     question = {"name": "q", "text": "Does it?"}
     other = evidence.Job("q", "default", 1, "no_help", "good", 60, 0)
+    question["skills"] = ["good"]
     figures = evidence.show(tmp_path, [question], [job, other], ["default"])
     assert (figures["q"]["runs"], figures["q"]["left"]) == (1, 1)
     told = capsys.readouterr().out
