@@ -225,6 +225,8 @@ class SymmetricReplay:
                 LOG.info(owed.laps.result())
             if owed.teaching.over():
                 LOG.info(owed.teaching.result)
+            if text := owed.teaching.stuck():
+                LOG.warning(text)
             count = owed.due
             if not count:
                 return

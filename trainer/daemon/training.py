@@ -122,6 +122,8 @@ class Training:
         self.budget.paid(count)
         if self.owed.teaching.over():
             self._end_teaching()
+        if text := self.owed.teaching.stuck():
+            self._report.event("taught", text, "warning")
         now = time.monotonic()
         self.watch.spent("sampling", drawing)
         self.watch.spent("training", now - began - drawing, count)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 
 from trainer.learner.learner import Learner
 from trainer.replay.replay import Replay
 
 EVERY = 100  # updates between two looks
+NO_NEARER = 10_000  # updates without coming a tenth nearer, after which the player is told
 
 
 class Teaching:
@@ -17,6 +20,7 @@ class Teaching:
         self._learner, self._replay, self._looked = learner, replay, learner.updates
         self.apart: float | None = None
         """How far the two were apart when this was last looked at, in actions from -1 to 1; None while it cannot be known."""
+        self._nearest, self._nearer_at, self._told = math.inf, learner.updates, False
         if (gates := replay.demos.gates) is not None:
             gates.everywhere = learner.drives_everywhere
 
@@ -29,6 +33,20 @@ class Teaching:
     def result(self) -> str:
         """What is to be said when the two agree."""
         return f"It does what your agent does, {self.apart or 0.0:.3f} apart on average (1 is full): from now on it drives."
+
+    def stuck(self) -> str | None:
+        """Return what is to be said, once, when ours comes no nearer to the agent for long, so that help cannot show."""
+        learner = self._learner
+        if self._told or self.apart is None or not self.active or learner.updates < self._nearer_at + NO_NEARER:
+            return None
+        self._told = True
+        bound = math.ceil(110 * self.apart) / 100
+        return (
+            f"For {NO_NEARER:,} updates ours has come no nearer to what your agent does: it is {self.apart:.3f} apart on average, "
+            f"and drives from {learner.config.frozen_bound:g} on. Until then your agent drives, and your help does not show. "
+            f"Type `hitl train --set frozen_bound={bound:g}` to let ours drive now, or "
+            "`hitl train --set frozen_teaches=false` to have it drive only where you helped."
+        )
 
     @torch.no_grad()
     def over(self) -> bool:
@@ -46,6 +64,8 @@ class Teaching:
             return False
         seen, theirs = (part.to(learner.device) for part in lesson)
         self.apart = float((learner.newest.act(seen, True) - theirs).abs().mean())
+        if self.apart < 0.9 * self._nearest:
+            self._nearest, self._nearer_at = self.apart, learner.updates
         if self.apart > learner.config.frozen_bound:
             return False
         learner.drive_everywhere()

@@ -1,0 +1,60 @@
+"""When ours has learned what another agent does, and when it does not come nearer to it."""
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from tests.support.batches import ACT, OBS, TINY
+from trainer.daemon.wish import read_pairs
+from trainer.learner import teaching
+from trainer.learner.make import make_learner
+
+
+@pytest.fixture
+def taught():
+    """A teaching, and how far the agent's actions are moved away from ours."""
+    learner = make_learner(OBS, ACT, TINY.with_values(frozen_agent=True, frozen_teaches=True, frozen_bound=0.05))
+    away, seen = SimpleNamespace(by=0.5), torch.zeros(8, OBS)
+    replay = SimpleNamespace(
+        demos=SimpleNamespace(gates=SimpleNamespace(everywhere=False)),
+        kept_back=lambda: (seen, learner.newest.act(seen, True) + away.by),
+    )
+    return teaching.Teaching(learner, replay), learner, away
+
+
+def look(found, learner, updates):
+    learner.updates += updates
+    return found.over()
+
+
+def test_it_says_once_that_it_comes_no_nearer(taught):
+    found, learner, away = taught
+    assert not look(found, learner, teaching.EVERY)
+    assert found.stuck() is None
+    away.by = 0.2
+    assert not look(found, learner, teaching.NO_NEARER)  # a long time, but nearer
+    assert found.stuck() is None
+    assert not look(found, learner, teaching.NO_NEARER)
+    text = found.stuck()
+    assert "0.200 apart" in text
+    assert found.stuck() is None
+
+
+def test_what_it_says_then_helps(taught):
+    found, learner, away = taught
+    away.by = 0.121
+    for _ in range(2):
+        look(found, learner, teaching.NO_NEARER)
+    commands = [part.split() for part in found.stuck().split("`") if part.startswith("hitl train --set ")]
+    wider, in_places = (learner.config.with_values(**read_pairs([command[-1]])) for command in commands)
+    assert not in_places.taught
+    learner.config = wider
+    assert look(found, learner, teaching.EVERY), "from now on ours drives"
+
+
+def test_what_agrees_is_not_stuck(taught):
+    found, learner, away = taught
+    away.by = 0.01
+    assert look(found, learner, 2 * teaching.NO_NEARER)
+    assert found.stuck() is None
