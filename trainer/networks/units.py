@@ -1,7 +1,7 @@
 """Units of observations: numbers of any size come to the networks as numbers of about 1.
 
 Running normalisation (as in SimBa, Lee et al. 2025) does so too, but changes what a network sees at every update, and costs where
-the numbers are good as they are (docs/results.md). Here a unit stays until it is wrong by more than ``WRONG``.
+the numbers are good as they are (docs/results_tables.md). Here a unit stays until it is wrong by more than ``WRONG``.
 """
 
 from __future__ import annotations
