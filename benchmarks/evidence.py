@@ -1,6 +1,6 @@
 """Run the plan of the evidence (``evidence.toml``) as a queue that can be cut off at any time and goes on where it was.
 
-    python benchmarks/evidence.py FOLDER [--questions a,b,…] [--jobs 2] [--hours H] [--seeds N] [--plan]
+    python benchmarks/evidence.py FOLDER [--questions a,b,…] [--jobs 2] [--hours H] [--seeds N] [--tracks a,b,…] [--arms a,b,…] [--plan]
 
 Each run of one arm from one stalled agent becomes one file in FOLDER/runs, so what is done is never done again. The budget in
 hours is printed before anything starts (``--plan``: and that is all). Runs go seed by seed, all arms of a seed first, so what is
@@ -203,6 +203,8 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--hours", type=float, default=float("inf"), help="start no run after so many")
     parser.add_argument("--seeds", type=int, help="no more than so many agents a track")
+    parser.add_argument("--tracks", help="only these of a question's tracks, by name, comma-separated")
+    parser.add_argument("--arms", help="only these of a question's arms")
     parser.add_argument("--plan", action="store_true", help="print the budget and the tables, and run nothing")
     args = parser.parse_args()
     plan = tomllib.loads(PLAN.read_text(encoding="utf-8"))
@@ -211,7 +213,13 @@ def main() -> None:
     if unknown := [name for name in wanted if name not in known]:
         parser.error(f"there is no question '{unknown[0]}'; known: {', '.join(known)}")
     questions = [q for q in plan["question"] if q["name"] in wanted]
-    jobs = list(jobs_of(questions, args.seeds))
+    tracks, arms = (named.split(",") if named else None for named in (args.tracks, args.arms))
+    jobs = [
+        j for j in jobs_of(questions, args.seeds)
+        if (tracks is None or Path(j.track).stem in tracks) and (arms is None or j.arm in arms)
+    ]  # fmt: skip
+    if not jobs:
+        parser.error("no run of these questions is of such an arm on such a track")
     folder: Path = args.folder.resolve()
     (folder / "runs").mkdir(parents=True, exist_ok=True)
     agents = list(dict.fromkeys((j.track, j.seed) for j in jobs))
