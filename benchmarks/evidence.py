@@ -1,6 +1,7 @@
 """Run the plan of the evidence (``evidence.toml``) as a queue that can be cut off at any time and goes on where it was.
 
-    python benchmarks/evidence.py FOLDER [--questions a,b,…] [--jobs 2] [--hours H] [--seeds N] [--tracks a,b,…] [--arms a,b,…] [--plan]
+    python benchmarks/evidence.py FOLDER [--questions a,b,…] [--jobs 2] [--hours H] [--seeds N] [--tracks a,b,…]
+        [--arms a,b,…] [--plan]
 
 Each run of one arm from one stalled agent becomes one file in FOLDER/runs, so what is done is never done again. The budget in
 hours is printed before anything starts (``--plan``: and that is all). Runs go seed by seed, all arms of a seed first, so what is
