@@ -13,7 +13,8 @@ from torch import Tensor
 
 from data.errors import shown
 from trainer.learner.device_draw import DeviceDraw, DrawNumbers
-from trainer.learner.learner import Learner, random_stream
+from trainer.learner.learner import Learner
+from trainer.learner.parts import random_stream
 from trainer.learner.schedule import Scalars, UpdateKind, UpdateStep
 from trainer.replay.batch import Batch
 from trainer.replay.replay import Replay

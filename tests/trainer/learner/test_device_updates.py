@@ -184,7 +184,7 @@ def test_a_processor_draws_as_before() -> None:
 
 def without_numbers(config: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> DeviceUpdates:
     """Return updates on a device that knows shapes alone, so that no one can look at a number."""
-    for module in ("learner", "device_updates"):
+    for module in ("parts", "device_updates"):
         monkeypatch.setattr(f"trainer.learner.{module}.random_stream", lambda seed, device: torch.Generator())
     learner, replay = TQC(OBS, ACT, config, "meta"), driven(config, device="meta")
     updates = DeviceUpdates(learner, replay, torch.Generator(), None)
