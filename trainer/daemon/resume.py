@@ -15,7 +15,6 @@ from data.tables.checkpoints import CheckpointRecord
 from trainer.checkpoints.files import SHAPE_FIELDS, load
 from trainer.checkpoints.meta import CheckpointMeta
 from trainer.config import TrainConfig
-from trainer.daemon.update_budget import UpdateBudget
 from trainer.daemon.wish import Wish
 from trainer.device import choose, for_device
 from trainer.learner.learner import Learner
@@ -23,6 +22,7 @@ from trainer.learner.make import make_learner
 from trainer.learner.parts import LATER_NUMBERS
 from trainer.replay.pixels import with_image
 from trainer.retired import unknown_settings
+from trainer.updates.update_budget import UpdateBudget
 
 KIND = "train"
 """Kind of the daemon's own checkpoints; others are something to begin from, not to go on with."""
