@@ -39,12 +39,12 @@ from sb3_twin import theirs
 
 from trainer.config import TrainConfig
 from trainer.daemon.process_tuning import tune_malloc
-from trainer.learner.device_updates import TOGETHER
 from trainer.learner.make import make_learner
-from trainer.learner.updates import make_updates
 from trainer.presets import PRESETS
 from trainer.replay.from_arrays import finished_episode
 from trainer.replay.replay import Replay
+from trainer.updates.device_updates import TOGETHER
+from trainer.updates.updates import make_updates
 
 EPISODE, EPISODES = 500, 100
 Side = Callable[[int], float]

@@ -67,7 +67,15 @@ AFTER = {
 
 def meanings(kind: type) -> dict[str, tuple[str, str]]:
     """Return (group, meaning) of each field: the comment behind it, or the text below it; the comment above a group names it."""
-    source = textwrap.dedent(inspect.getsource(kind))
+    found: dict[str, tuple[str, str]] = {}
+    for part in kind.__mro__:
+        if dataclasses.is_dataclass(part):
+            found |= _meanings_in(textwrap.dedent(inspect.getsource(part)))
+    return found
+
+
+def _meanings_in(source: str) -> dict[str, tuple[str, str]]:
+    """Return the same of one class, without what it inherits."""
     lines, body = source.splitlines(), ast.parse(source).body[0].body  # type: ignore[attr-defined]
     found: dict[str, tuple[str, str]] = {}
     for node, following in zip(body, [*body[1:], None], strict=True):

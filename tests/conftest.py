@@ -36,6 +36,9 @@ LONGEST_S = {
     "tests/trainer/daemon/test_laps_first.py": 5.0,
 }
 """What takes longest, for a checkout in which no run has noted anything: begun last, it would be waited for at the end."""
+AT_ONCE = 2
+"""Files in real time at once: more would be late for each other. Of one room never two: they would find each other's processes."""
+REAL_TIME = " in real time"
 SLOW_S = 5.0  # s beyond which a test that is not `realtime` is named in the summary
 
 
@@ -80,10 +83,10 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Keep each file whole, but for real-time tests: these run one after the other, those of games here, the others there.
+    """Keep each file whole, and no more than ``AT_ONCE`` in real time at once, of which no two are of one room of the tests.
 
-    These are begun first, then what took longest in earlier runs, so that the processes end together.
-    xdist's own `loadgroup` does not see groups with pytest 9.2.
+    Those are begun first, then what took longest in earlier runs, so that the processes end together. xdist's own `loadgroup`
+    does not see groups with pytest 9.2.
     """
     from xdist.scheduler import LoadScopeScheduling
 
@@ -97,28 +100,53 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
         text = (config.rootpath / file).read_text(encoding="utf-8")
         return "from tests.support.source import" in text or "from tests.support.advice import" in text
 
-    def group(nodeid: str) -> str:
-        file, *names = nodeid.partition("[")[0].split("::")
-        if not in_real_time(file) & {"", *names}:
-            return "the packages' source" if looks_through_the_source(file) else file
-        return "games in real time" if file.startswith("tests/hitl/games/") else "others in real time"
+    @functools.cache
+    def scope_of(test: str) -> str:
+        file, *names = test.split("::")
+        if in_real_time(file) & {"", *names}:
+            return file + REAL_TIME
+        return "the packages' source" if looks_through_the_source(file) else file
 
     seconds, files = LONGEST_S | _seconds_noted(config), defaultdict[str, set[str]](set)
 
-    def length(scope: str) -> tuple[bool, float]:
-        return scope.endswith("in real time"), sum(seconds.get(file, 0.0) for file in files[scope])
+    def length(scope: str) -> float:
+        return sum(seconds.get(file, 0.0) for file in files[scope])
 
     class Grouped(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            scope = group(nodeid)
+            scope = scope_of(nodeid.partition("[")[0])
             files[scope].add(nodeid.partition("::")[0])
             return scope
 
         def _assign_work_unit(self, node: Any) -> None:
-            self.workqueue.move_to_end(max(self.workqueue, key=length), last=False)
+            rooms = {
+                other: {_room(scope) for scope, unit in work.items() if scope.endswith(REAL_TIME) and not all(unit.values())}
+                for other, work in self.assigned_work.items()
+                if other is not node
+            }
+            waiting = [scope for scope in self.workqueue if scope.endswith(REAL_TIME)]
+            if sum(map(bool, rooms.values())) >= AT_ONCE:
+                waiting = []
+            free = [scope for scope in waiting if not any(_room(scope) in taken for taken in rooms.values())]
+            if free:
+                left = Counter[str]()  # what runs one after the other longest is begun first
+                for scope in waiting:
+                    left[_room(scope)] += length(scope) + 0.01
+                chosen = max(free, key=lambda scope: (left[_room(scope)], length(scope)))
+            elif others := [scope for scope in self.workqueue if not scope.endswith(REAL_TIME)]:
+                chosen = max(others, key=length)
+            else:
+                node.shutdown()  # the others do what is left in real time
+                return
+            self.workqueue.move_to_end(chosen, last=False)
             super()._assign_work_unit(node)
 
     return Grouped(config, log)
+
+
+def _room(scope: str) -> str:
+    """Return the room of the tests that a file is in: `tests/hitl/games`, for one."""
+    return "/".join(scope.split("/")[:-1][:3])
 
 
 @pytest.fixture(autouse=True)

@@ -18,12 +18,12 @@ from torch import Tensor
 from data.errors import UsageError, shown
 from data.extras import install_cuda
 from trainer.config import TrainConfig
-from trainer.learner.device_updates import TOGETHER
 from trainer.learner.learner import Learner
 from trainer.learner.make import make_learner
-from trainer.learner.updates import make_updates
 from trainer.replay.from_arrays import finished_episode
 from trainer.replay.replay import Replay
+from trainer.updates.device_updates import TOGETHER
+from trainer.updates.updates import make_updates
 
 HZ = 20.0  # driven steps a second, for which updates are owed
 ENOUGH = 2.0  # times the updates that are owed: then the processor is fast enough

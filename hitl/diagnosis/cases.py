@@ -16,12 +16,11 @@ from hitl.diagnosis.roads import facts, line_facts
 from hitl.games.registry import UNTOLD
 from hitl.road.known_tracks import stored_track
 from hitl.task.details import FRAME, STEADY
-from trainer.diagnosis.case import Case
+from trainer.diagnosis.case import Case, RoadFacts
 from trainer.diagnosis.drives import Drives
 from trainer.diagnosis.drives import from_store as drives_from_store
 from trainer.diagnosis.history import from_store, joined, read_histories
 from trainer.diagnosis.recipe import Recipe, from_settings, read_recipe
-from trainer.diagnosis.road import RoadFacts
 
 if TYPE_CHECKING:
     from data.store import Store

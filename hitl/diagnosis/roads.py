@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from hitl.road.speed_profile import speed_profile
 from hitl.road.track import Track, finish_artefact, load_track, reward_points
-from trainer.diagnosis.road import RoadFacts
+from trainer.diagnosis.case import RoadFacts
 
 ASSUMED_TOP = 100 / 3.6  # m/s
 ASSUMED_BRAKING = 10.0  # m/s^2

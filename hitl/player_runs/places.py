@@ -47,10 +47,18 @@ class Fit:
 
 def along(line: ReferenceLine, s: Array) -> Complex:
     """Return the positions of the line at arc lengths of any shape; before and behind it, the line goes straight on."""
-    grid = np.arange(len(line.points)) * line.spacing
-    inside = np.clip(s, 0.0, grid[-1])
-    begin, end = np.exp(1j * line.headings[[0, -1]])
-    return np.interp(inside, grid, line.points @ (1, 1j)) + (s - inside) * np.where(s < 0, begin, end)
+    points = line.points @ (1, 1j)
+    last = len(points) - 1
+    at = np.asarray(s) / line.spacing
+    inside = np.clip(at, 0.0, last)
+    left = np.minimum(inside.astype(np.int64), last - 1)  # the points are evenly spaced, so nothing needs to be searched for
+    place: Complex = points[left]
+    place += (inside - left) * np.diff(points)[left]
+    outside = at != inside
+    if outside.any():
+        begin, end = np.exp(1j * line.headings[[0, -1]])
+        place += (at - inside) * line.spacing * np.where(at < 0, begin, end)
+    return place
 
 
 def heading(line: ReferenceLine, s: Array) -> Array:
@@ -64,15 +72,19 @@ def arcs(points: Complex) -> Array:
 
 
 def _laid(there: Complex, points: Complex, known: Flags, turned: bool) -> tuple[Complex, Complex, Array]:
-    """Lay points (…, K) on the line's (…, K) and return (middle offset, turn, misfit in m root mean square)."""
+    """Lay points (…, K) on the line's (…, K) and return (middle offset, turn, misfit in m root mean square); not ``turned``: 1."""
     count = known.sum(-1, keepdims=True)
     there_mean = (there * known).sum(-1, keepdims=True) / count
     mean = (points * known).sum(-1, keepdims=True) / count
     a, b = (there - there_mean) * known, (points - mean) * known
-    product = (a * b.conj()).sum(-1, keepdims=True)
-    turn = product / np.maximum(np.abs(product), 1e-12)
-    error = np.abs(a - (turn * b if turned else b))
-    return (there_mean - (turn * mean if turned else mean))[..., 0], turn[..., 0], np.sqrt((error**2).sum(-1) / count[..., 0])
+    turn = np.ones_like(mean)
+    if turned:
+        product = (a * b.conj()).sum(-1, keepdims=True)
+        turn = product / np.maximum(np.abs(product), 1e-12)
+        b, mean = turn * b, turn * mean
+    error = a - b
+    squares = (error.real**2 + error.imag**2).sum(-1)
+    return (there_mean - mean)[..., 0], turn[..., 0], np.sqrt(squares / count[..., 0])
 
 
 def fit(line: ReferenceLine, points: Complex, known: Flags, progress: Array, turned: bool) -> Fit:

@@ -19,14 +19,14 @@ from hitl.home import Home
 from hitl.scripting.store import store_file
 from trainer.config import TrainConfig
 from trainer.daemon.resume import KIND, LearnerStart, begin, new_generator
-from trainer.daemon.update_budget import OwedUpdates
 from trainer.daemon.wish import Wish
 from trainer.learner.make import make_learner
 from trainer.replay.batch import Batch
 from trainer.replay.from_arrays import finished_episode
-from trainer.replay.gates import Teacher
+from trainer.replay.halves.gates import Teacher
 from trainer.replay.pixels import with_image
 from trainer.replay.replay import Replay, around_demos
+from trainer.updates.update_budget import OwedUpdates
 
 if TYPE_CHECKING:
     from trainer.learner.learner import Learner

@@ -19,7 +19,7 @@ from data.ranges import ActionRange
 from data.store import Store
 from hitl.scripting.replay import SymmetricReplay
 from trainer.presets import PRESETS
-from trainer.replay.sampling import demo_count
+from trainer.replay.halves.sampling import demo_count
 
 if TYPE_CHECKING:
     from stable_baselines3.common.type_aliases import ReplayBufferSamples

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from trainer.learner.learner import Learner
     from trainer.learner.teaching import Teaching
     from trainer.networks.actor_critic import Actor
-    from trainer.replay.gates import Teacher
+    from trainer.replay.halves.gates import Teacher
     from trainer.replay.replay import Replay
 
 
@@ -84,11 +84,11 @@ class Lockstep:
         from hitl.session.trials import copies
         from trainer.checkpoints.files import load
         from trainer.daemon.proving import Proving
-        from trainer.daemon.update_budget import UpdateBudget
         from trainer.learner import make
         from trainer.learner.teaching import Teaching
         from trainer.replay.pixels import with_image
         from trainer.replay.replay import Replay
+        from trainer.updates.update_budget import UpdateBudget
 
         torch.set_num_threads(1)
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import pygame
 
 from takeover_ui.overlay import notices, overlay
-from takeover_ui.window.scaling import content_scale
-from takeover_ui.window.x11 import connect, library
+from takeover_ui.window.system.scaling import content_scale
+from takeover_ui.window.system.x11 import connect, library
 
 if TYPE_CHECKING:
     from takeover_ui.window.options import WindowOptions

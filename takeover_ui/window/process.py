@@ -66,8 +66,8 @@ def _farther(one: str, other: str) -> bool:
 
 class _Loop:
     def __init__(self, pipe: Connection, slot: Slot, counts: Any, told: Any, screen: Any, keys_anywhere: bool = False) -> None:
-        from takeover_ui.window.held_keys import key_watch
         from takeover_ui.window.key_names import KEYS
+        from takeover_ui.window.system.held_keys import key_watch
 
         self.pipe, self.slot, self.counts, self.told, self.screen = pipe, slot, counts, told, screen
         self.numbers = {name: number for number, name in enumerate(KEYS)}

@@ -21,7 +21,7 @@ from takeover_ui.view import Card, View
 from takeover_ui.window.arranging import Arranging
 from takeover_ui.window.composer import Composer
 from takeover_ui.window.picture import Picture
-from takeover_ui.window.scaling import content_scale
+from takeover_ui.window.system.scaling import content_scale
 
 if TYPE_CHECKING:
     from takeover_ui.window.options import WindowOptions

@@ -17,9 +17,9 @@ from trainer.checkpoints.meta import CheckpointMeta, zone_numbers
 from trainer.daemon.intake import Intake
 from trainer.daemon.reporting import Reporter
 from trainer.daemon.resume import KIND, LearnerStart
-from trainer.daemon.update_budget import UpdateBudget
 from trainer.device import for_device
 from trainer.learner.make import make_learner
+from trainer.updates.update_budget import UpdateBudget
 
 
 class CheckpointWriter:

@@ -38,7 +38,7 @@ from trainer.daemon.training import Training
 from trainer.daemon.wish import Wish
 from trainer.device import choose, pace
 from trainer.learner.make import make_learner
-from trainer.replay.gates import Teacher
+from trainer.replay.halves.gates import Teacher
 from trainer.replay.pixels import with_image
 from trainer.replay.replay import around_demos
 

@@ -15,7 +15,7 @@ from data.store import Store
 from trainer.daemon.evaluations import Watch
 from trainer.daemon.reporting import Reporter
 from trainer.daemon.resume import LearnerStart
-from trainer.replay.gates import Teacher
+from trainer.replay.halves.gates import Teacher
 from trainer.replay.replay import Replay
 
 

@@ -15,13 +15,14 @@ from data.tables.checkpoints import CheckpointRecord
 from trainer.checkpoints.files import SHAPE_FIELDS, load
 from trainer.checkpoints.meta import CheckpointMeta
 from trainer.config import TrainConfig
-from trainer.daemon.update_budget import UpdateBudget
 from trainer.daemon.wish import Wish
 from trainer.device import choose, for_device
-from trainer.learner.learner import LATER_NUMBERS, Learner
+from trainer.learner.learner import Learner
 from trainer.learner.make import make_learner
+from trainer.learner.parts import LATER_NUMBERS
 from trainer.replay.pixels import with_image
 from trainer.retired import unknown_settings
+from trainer.updates.update_budget import UpdateBudget
 
 KIND = "train"
 """Kind of the daemon's own checkpoints; others are something to begin from, not to go on with."""
@@ -158,9 +159,9 @@ def _from_file(
         learner.generator.manual_seed(config.seed + 1)  # another run: it draws its own numbers
         learner.lr_scale = 1.0
         learner.clones_until = min(learner.clones_until, learner.updates)  # the laps of that run are not these
-        learner.reward_scale.zero_()  # what is paid here may be of another unit
+        learner.rewards.largest.zero_()  # what is paid here may be of another unit
         learner.drives_everywhere = False  # another agent may drive here
-        learner.forget_rewards()
+        learner.rewards.forget()
     if wish.init is not None and learner.proven is not None:
         learner.return_to_proven()  # what drove, and was evaluated
     unknown = unknown_settings(path.name, meta.config)

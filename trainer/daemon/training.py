@@ -16,8 +16,8 @@ from trainer.daemon.metric_logs import MetricRows
 from trainer.daemon.proving import PATIENCE, Proving, Trial, TrialLeftError
 from trainer.daemon.reporting import Reporter
 from trainer.daemon.resume import LearnerStart
-from trainer.daemon.update_budget import OwedUpdates
-from trainer.learner.updates import make_updates
+from trainer.updates.update_budget import OwedUpdates
+from trainer.updates.updates import make_updates
 
 IDLE_S = 0.03  # s between two looks when there is nothing to do
 METRICS_S = 2.0  # s between two rows of metrics at the start; grows like the pause between checkpoints

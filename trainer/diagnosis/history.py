@@ -18,7 +18,6 @@ from data.errors import InputFileError, shown
 from data.files.event_files import event_files, event_rows, is_event_file
 from data.files.tables import rows_of
 from data.reading.schema_check import readable_rows
-from trainer.diagnosis.charts import runs_of
 from trainer.diagnosis.names import renamed
 from trainer.diagnosis.stats import Array
 
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from data.store import Store
 
 _MAX_ROWS, _MAX_COLUMNS, _MAX_CELLS = 5_000_000, 10_000, 20_000_000  # far beyond any run; a wrong file should not fill the memory
+_PART, _EDGES = " - ", ("__MIN", "__MAX")  # in the export of a chart of WandB's page: "run - metric__MIN"
 
 
 @dataclass(slots=True)
@@ -148,7 +148,7 @@ def read_histories(path: Path) -> list[History]:
         ) from error
     if not columns:
         raise InputFileError(f"The history {path.name} holds no numbers: export it again with its columns.")
-    charts = [History(part, f"{path.name}, {run}", run=run) for run, part in runs_of(columns).items()]
+    charts = [History(part, f"{path.name}, {run}", run=run) for run, part in _runs_of_chart(columns).items()]
     return [_in_order(h) for h in charts or [History(columns, path.name)]]
 
 
@@ -165,6 +165,23 @@ def _rows(path: Path) -> Iterator[Mapping[str, Any]]:
             "progress.csv."
         )
     return rows_of(tables[0])
+
+
+def _runs_of_chart(columns: Mapping[str, Array]) -> dict[str, dict[str, Array]]:
+    """Return each run's columns under the metrics' own names; empty unless the table is the export of a chart.
+
+    A chart has one axis, and for each curve "run - metric" with the least and the greatest of what the point stands for.
+    """
+    curves = [name for name in columns if _PART in name]
+    axes = [name for name in columns if _PART not in name]
+    if not curves or len(axes) > 1:
+        return {}
+    found: dict[str, dict[str, Array]] = {}
+    for name in curves:
+        if not name.endswith(_EDGES):
+            run, _, metric = name.rpartition(_PART)
+            found.setdefault(run, {axis: columns[axis] for axis in axes})[metric] = columns[name]
+    return found
 
 
 def _in_order(history: History) -> History:

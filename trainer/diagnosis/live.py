@@ -13,7 +13,7 @@ from trainer.config import Times, TrainConfig
 from trainer.diagnosis import probe
 from trainer.diagnosis.case import Case, Check
 from trainer.diagnosis.catalogue import FAULTS
-from trainer.diagnosis.checks import batch_checks, critic_checks, policy_checks, probe_checks, target_checks
+from trainer.diagnosis.checks import batch_checks, critic_checks, policy_checks, target_checks
 from trainer.diagnosis.finding import Finding, Outcome, in_order
 from trainer.diagnosis.history import from_rows
 from trainer.diagnosis.recipe import from_settings
@@ -44,9 +44,9 @@ CHECKS: tuple[Check, ...] = (
     batch_checks.composition,
     batch_checks.share_drift,
     batch_checks.gradients,
-    probe_checks.distinguishes,
-    probe_checks.twins,
-    probe_checks.stuck,
+    critic_checks.distinguishes,
+    critic_checks.twins,
+    policy_checks.stuck,
 )
 """What can be judged while training; how the drives go is judged by ``hitl diagnose``."""
 

@@ -23,7 +23,6 @@ FAMILIES: dict[str, str] = {
     "state": f"{_CHECKS}.state_checks",
     "demo": f"{_CHECKS}.demo_checks",
     "place": f"{_CHECKS}.place_checks",
-    "probe": f"{_CHECKS}.probe_checks",
 }
 """Modules of checks, each with its ``CHECKS``, imported when something is diagnosed. `docs/extending.md` says how to add one."""
 

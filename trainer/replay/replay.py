@@ -1,7 +1,7 @@
 """What the learner draws from: every step once, its n-step return ready, and a weighted list of demo steps.
 
 Here steps become rows of episodes, old episodes give way, and batches are drawn. ``trainer.replay.rows`` holds the rows,
-``trainer.replay.episodes`` works out returns, ``trainer.replay.demos`` says what is a demo.
+``trainer.replay.episodes`` works out returns, ``trainer.replay.halves.demos`` says what is a demo.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ import torch
 from data.reading.update import Update
 from trainer.config import TrainConfig
 from trainer.replay.batch import Batch, Sight
-from trainer.replay.demos import FINISH, Demos
 from trainer.replay.episodes import Episode
-from trainer.replay.gates import Teacher
-from trainer.replay.online import OnlineRows
+from trainer.replay.halves.demos import FINISH, Demos
+from trainer.replay.halves.gates import Teacher
+from trainer.replay.halves.online import OnlineRows
+from trainer.replay.halves.sampling import demo_count, one_replay_weight, takeover_floor
 from trainer.replay.rows import RowTable
-from trainer.replay.sampling import demo_count, one_replay_weight, takeover_floor
 from trainer.replay.sequences import sequence_batch
 
 

@@ -18,10 +18,10 @@ from trainer.config import TrainConfig
 from trainer.daemon import checkpointing
 from trainer.daemon.daemon import Daemon
 from trainer.daemon.heartbeat import read_heartbeat
-from trainer.daemon.update_budget import LapsFirst, UpdateBudget
 from trainer.daemon.wish import Wish
 from trainer.learner.tqc import TQC
 from trainer.replay.replay import Replay
+from trainer.updates.update_budget import LapsFirst, UpdateBudget
 
 CLONED = TINY.with_values(bc_weight=1.0, lap_utd=0.5)
 

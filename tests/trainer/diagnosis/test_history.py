@@ -11,12 +11,11 @@ import pytest
 
 from data.reward import RewardSettings
 from tests.support.places import ROOT
-from trainer.diagnosis.case import Case
+from trainer.diagnosis.case import Case, RoadFacts
 from trainer.diagnosis.catalogue import FAULTS
 from trainer.diagnosis.finding import Diagnosis, Finding
 from trainer.diagnosis.history import History
 from trainer.diagnosis.recipe import Recipe, from_tmrl
-from trainer.diagnosis.road import RoadFacts
 from trainer.diagnosis.run import diagnose
 from trainer.tmrl.reader import TmrlConfig
 

@@ -44,7 +44,7 @@ def test_rewards_a_thousand_times_as_large_or_small_give_the_same_agent_to_the_b
         other.update(paying(seed, n_step * 0.75 * 2.0**power))
     for name, value in usual.tensors().items():
         assert torch.equal(value, other.tensors()[name]), name
-    assert float(other.reward_unit) == float(usual.reward_unit) * 2.0**power
+    assert float(other.rewards.value) == float(usual.rewards.value) * 2.0**power
     for name, ratio in (("debug/q1", 2.0**power), ("debug/r_std", 2.0**power), ("debug/a_0", 1.0)):
         assert other.metrics()[name] == pytest.approx(usual.metrics()[name] * ratio)
 
@@ -55,9 +55,9 @@ def test_a_game_that_begins_to_pay_more_keeps_what_its_critics_know() -> None:
     for seed in range(1, 10):
         learner.update(paying(seed, 1.0))
     before, alpha = learner.critics(batch.pair).clone(), learner.log_alpha.exp()
-    assert float(learner.reward_unit) == 1.0
+    assert float(learner.rewards.value) == 1.0
     learner.update(paying(10, 100.0))
-    unit = float(learner.reward_unit)
+    unit = float(learner.rewards.value)
     assert unit in (16.0, 32.0)
     torch.testing.assert_close(learner.critics(batch.pair) * unit, before, rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(learner.log_alpha.exp() * unit, alpha)
@@ -66,9 +66,9 @@ def test_a_game_that_begins_to_pay_more_keeps_what_its_critics_know() -> None:
 @pytest.mark.parametrize("network", ["mlp", "residual", "simba"])
 def test_the_last_layer_of_every_network_carries_the_unit(network: str) -> None:
     learner, batch = TQC(OBS, ACT, SCALED.with_values(network=network)), paying(0, 1.0)
-    learner.unit_known, before = torch.tensor(True), learner.critics(batch.pair).clone()
+    learner.rewards.known, before = torch.tensor(True), learner.critics(batch.pair).clone()
     with torch.no_grad():
-        learner._change_reward_unit(torch.tensor(8.0))
+        learner._scale_values(learner.rewards.change(torch.tensor(8.0)))
     torch.testing.assert_close(learner.critics(batch.pair) * 8.0, before, rtol=1e-4, atol=1e-5)
 
 
@@ -77,11 +77,11 @@ def test_a_game_that_pays_nothing_yet_changes_nothing_and_then_finds_its_unit(fa
     learner, batch = TQC(OBS, ACT, SCALED), paying(0, 1.0)
     for seed in range(4):
         learner.update(paying(seed, 0.0))
-    assert float(learner.reward_unit) == 1.0
+    assert float(learner.rewards.value) == 1.0
     for seed in range(4):
         learner.update(paying(seed, factor))
     assert learner.healthy()
-    assert 0.05 < float(learner.reward_unit) / factor < 2.0
+    assert 0.05 < float(learner.rewards.value) / factor < 2.0
     assert float(learner.critics(batch.pair).abs().max()) < 10.0, "guesses are no numbers of the unit"
 
 
@@ -105,19 +105,21 @@ def test_units_are_left_and_taken_up_again_without_a_change_of_what_is_known() -
     with_units, batch = TQC(OBS, ACT, SCALED), paying(0, 1.0)
     for seed in range(6):
         with_units.update(paying(seed, 100.0))
-    unit = float(with_units.reward_unit)
+    unit = float(with_units.rewards.value)
     assert unit > 8.0
     without = TQC(OBS, ACT, SCALED.with_values(scale_rewards=False))
     without.load(with_units.tensors(), with_units.numbers())
     torch.testing.assert_close(without.critics(batch.pair), with_units.critics(batch.pair) * unit, rtol=1e-3, atol=1e-3)
-    assert float(without.reward_unit) == 1.0
+    assert float(without.rewards.value) == 1.0
     without.update(paying(7, 100.0))
     again = TQC(OBS, ACT, SCALED)
     again.load(without.tensors(), without.numbers())
     before = again.critics(batch.pair)
-    again._note_rewards(paying(8, 100.0), 1.0, True)
-    assert float(again.reward_unit) > 8.0, "by what is paid now, however many updates were done before"
-    torch.testing.assert_close(again.critics(batch.pair) * again.reward_unit, before, rtol=1e-3, atol=1e-3)
+    factor = again.rewards.note(paying(8, 100.0), 1.0, SCALED.times().n_step, may_change=True)
+    assert factor is not None
+    again._scale_values(factor)
+    assert float(again.rewards.value) > 8.0, "by what is paid now, however many updates were done before"
+    torch.testing.assert_close(again.critics(batch.pair) * again.rewards.value, before, rtol=1e-3, atol=1e-3)
 
 
 @pytest.mark.parametrize("kind", ["fast", "plain"])
@@ -183,7 +185,7 @@ def test_an_actor_alone_drives_with_the_units_of_its_checkpoint(tmp_path: Path) 
     for mine, its in ((learner.actor, other.actor), (learner.average, other.average)):
         assert its is not None
         assert torch.equal(mine.act(seen), its.act(seen))
-    assert float(other.reward_unit) == 128.0
+    assert float(other.rewards.value) == 128.0
     assert other.targets.units is other.critics.units is other.actor.units
     for one in (learner, other):
         one.update(seeing(10, 1000.0, 5.0))

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from data.reading.update import Update
 from tests.support.batches import ACT, OBS, TINY, random_episode, with_takeover
-from trainer.replay.demos import OwnDrives
+from trainer.replay.halves.demos import OwnDrives
 from trainer.replay.replay import Replay
 
 

@@ -11,7 +11,6 @@ from data.errors import InputFileError, UsageError
 from data.reading.update import Update
 from tests.support.batches import ACT, OBS, random_episode
 from trainer.config import PLAIN, TrainConfig
-from trainer.daemon.update_budget import UpdateBudget
 from trainer.learner.tqc import TQC
 from trainer.presets import PRESETS
 from trainer.replay.replay import Replay
@@ -19,6 +18,7 @@ from trainer.retired import RETIRED, unknown_settings, without_retired
 from trainer.tmrl.config import read, settings_of
 from trainer.tmrl.keys import DIRECT, KEPT, NOT_USED, TOGETHER
 from trainer.tmrl.reader import TmrlConfig
+from trainer.updates.update_budget import UpdateBudget
 
 
 def understand(values):

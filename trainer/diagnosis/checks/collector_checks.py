@@ -7,10 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from data.words import number_of
-from trainer.diagnosis.case import Answer, Case, Check, column_check, history_check
+from trainer.diagnosis.case import Answer, Case, Check, RoadFacts, column_check, history_check
 from trainer.diagnosis.finding import Finding, Lacking, Sound
 from trainer.diagnosis.history import History
-from trainer.diagnosis.road import RoadFacts
 from trainer.diagnosis.stats import Array, middle, part
 
 WINDOW = 0.02

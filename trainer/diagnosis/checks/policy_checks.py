@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from trainer.diagnosis.case import Answer, Case, Check, history_check
+from trainer.diagnosis.case import Answer, Case, Check, history_check, probe_check
 from trainer.diagnosis.checks.critic_checks import UNIFORM_STD, largest_reward
 from trainer.diagnosis.finding import Finding, Lacking, Sound
 from trainer.diagnosis.history import History
 from trainer.diagnosis.stats import middle, part, trend
+
+if TYPE_CHECKING:
+    from trainer.diagnosis.probe import Probe
 
 STILL = 0.03
 """Change of a mean or a deviation of the policy's actions, beyond the noise of batches, that is none."""
@@ -116,4 +120,14 @@ def temperature(history: History, case: Case) -> Answer:
     return Sound(text)
 
 
-CHECKS: tuple[Check, ...] = (uniform_policy, saturated, temperature)
+@probe_check("actions-saturated")
+def stuck(probe: Probe, case: Case) -> Answer:
+    """Greedy actions that are all at their limits."""
+    text = f"in {probe.saturated:.0%} of {probe.rows} states every control of the greedy action lies at a limit"
+    if probe.saturated > 0.85:
+        sentence = "Whatever it sees, the policy asks for full lock and full pedal."
+        return Finding(sentence, (text,), 0.9)
+    return Sound(text)
+
+
+CHECKS: tuple[Check, ...] = (uniform_policy, saturated, temperature, stuck)

@@ -5,10 +5,9 @@ from __future__ import annotations
 import math
 
 from data.words import number_of
-from trainer.diagnosis.case import Answer, Case, Check, case_check, recipe_check, road_check
+from trainer.diagnosis.case import Answer, Case, Check, RoadFacts, case_check, recipe_check, road_check
 from trainer.diagnosis.finding import Finding, Lacking, Sound
 from trainer.diagnosis.recipe import Recipe
-from trainer.diagnosis.road import RoadFacts
 
 REACTION_S = 0.2  # s between seeing and the first effect: two or three control steps
 MOST_POINTS = 200  # of a look-ahead that is given as a share of the track

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from data.tables.checkpoints import Evaluation
 from trainer.checkpoints.verdicts import best, verdicts
-from trainer.daemon.update_budget import UpdateBudget
+from trainer.updates.update_budget import UpdateBudget
 
 
 @given(

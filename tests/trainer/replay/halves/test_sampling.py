@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from tests.support.batches import ACT, OBS, TINY, random_episode
 from trainer.config import TrainConfig
 from trainer.presets import PRESETS
+from trainer.replay.halves.sampling import DemoTable, balanced, demo_count, takeover_floor
 from trainer.replay.replay import Replay
-from trainer.replay.sampling import DemoTable, balanced, demo_count, takeover_floor
 
 HZ = 20
 HITL = PRESETS["hitl"]

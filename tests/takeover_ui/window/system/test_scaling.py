@@ -14,11 +14,11 @@ import pygame
 import pytest
 
 from takeover_ui.overlay import overlay
-from takeover_ui.window import scaling
 from takeover_ui.window.composer import Composer
 from takeover_ui.window.floating import place
 from takeover_ui.window.options import WindowOptions
 from takeover_ui.window.screen import fitting
+from takeover_ui.window.system import scaling
 from tests.support import sample_screens as samples
 
 HD = (1920, 1080)

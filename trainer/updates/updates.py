@@ -7,11 +7,11 @@ from typing import Protocol
 
 import torch
 
-from trainer.learner.device_updates import CudaGraphs, DeviceUpdates
 from trainer.learner.learner import Learner
 from trainer.learner.tqc import TQC
 from trainer.replay.batch import Batch
 from trainer.replay.replay import Replay
+from trainer.updates.device_updates import CudaGraphs, DeviceUpdates
 
 
 class Updates(Protocol):

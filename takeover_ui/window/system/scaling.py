@@ -10,7 +10,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from takeover_ui.window.x11 import connect
+from takeover_ui.window.system.x11 import connect
 
 LEAST, MOST = 1.0, 4.0
 _DPI = 96.0  # dots an inch at 100 %, on Windows and X11

@@ -1,6 +1,6 @@
 """Drawing the rows of batches where the learner is: what they are drawn from lies on its device, too.
 
-The same rules as ``trainer.replay.online`` and ``trainer.replay.sampling``, without a number that Python must know while they are
+The same rules as ``trainer.replay.halves.online`` and ``sampling`` there, without a number that Python must know while they are
 followed: how many rows are demos, how many are new, and what all weighs are ``DrawNumbers`` on the device.
 """
 
@@ -33,7 +33,7 @@ class DrawNumbers(NamedTuple):
     stretch: float | Tensor
     slope: float | Tensor
     begin: float | Tensor
-    """Behind ``floor``, see ``trainer.replay.sampling.Stretched``."""
+    """Behind ``floor``, see ``trainer.replay.halves.sampling.Stretched``."""
 
 
 class DeviceDraw:

@@ -14,7 +14,7 @@ from typing import Any
 import pygame
 
 from takeover_ui.window.key_names import CODES
-from takeover_ui.window.x11 import connect
+from takeover_ui.window.system.x11 import connect
 
 
 def key_watch(names: Iterable[str]) -> Callable[[], frozenset[str]]:

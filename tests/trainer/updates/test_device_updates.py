@@ -13,15 +13,15 @@ from benchmarks.raced import CONFIG as RACED
 from tests.support.batches import ACT, OBS, TINY, random_episode, with_takeover
 from tests.support.operations import NeverWait
 from trainer.config import TrainConfig
-from trainer.learner.device_draw import DeviceDraw
-from trainer.learner.device_updates import TOGETHER, DeviceUpdates
 from trainer.learner.schedule import UpdateKind
 from trainer.learner.tqc import TQC
-from trainer.learner.updates import HostUpdates, make_updates
 from trainer.presets import PRESETS
 from trainer.replay.batch import Batch
 from trainer.replay.device_copy import DeviceCopy
 from trainer.replay.replay import Replay
+from trainer.updates.device_draw import DeviceDraw
+from trainer.updates.device_updates import TOGETHER, DeviceUpdates
+from trainer.updates.updates import HostUpdates, make_updates
 
 CPU = torch.device("cpu")
 RECIPE = TINY.with_values(
@@ -184,8 +184,8 @@ def test_a_processor_draws_as_before() -> None:
 
 def without_numbers(config: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> DeviceUpdates:
     """Return updates on a device that knows shapes alone, so that no one can look at a number."""
-    for module in ("learner", "device_updates"):
-        monkeypatch.setattr(f"trainer.learner.{module}.random_stream", lambda seed, device: torch.Generator())
+    for module in ("learner.parts", "updates.device_updates"):
+        monkeypatch.setattr(f"trainer.{module}.random_stream", lambda seed, device: torch.Generator())
     learner, replay = TQC(OBS, ACT, config, "meta"), driven(config, device="meta")
     updates = DeviceUpdates(learner, replay, torch.Generator(), None)
     updates._catch_up()

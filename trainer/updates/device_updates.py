@@ -12,11 +12,12 @@ import torch
 from torch import Tensor
 
 from data.errors import shown
-from trainer.learner.device_draw import DeviceDraw, DrawNumbers
-from trainer.learner.learner import Learner, random_stream
+from trainer.learner.learner import Learner
+from trainer.learner.parts import random_stream
 from trainer.learner.schedule import Scalars, UpdateKind, UpdateStep
 from trainer.replay.batch import Batch
 from trainer.replay.replay import Replay
+from trainer.updates.device_draw import DeviceDraw, DrawNumbers
 
 TOGETHER = 8
 """Updates that one launch makes at most."""
@@ -53,11 +54,11 @@ class DeviceUpdates:
         self._recorded_for: tuple[object, bool] = None, False
         self._on_its_way: list[torch.cuda.Event] = []
         self.trouble = ""
-        """See ``trainer.learner.updates.Updates``."""
+        """See ``trainer.updates.updates.Updates``."""
         self.drawing_s = 0.0
 
     def make(self, count: int) -> None:
-        """See ``trainer.learner.updates.Updates``."""
+        """See ``trainer.updates.updates.Updates``."""
         if not self.replay.online.count and not self.replay.demo.rows:
             raise ValueError("there is nothing to draw from yet")
         self._catch_up()
@@ -70,7 +71,7 @@ class DeviceUpdates:
                 self._launch(part)
 
     def newest_batch(self) -> Batch | None:
-        """See ``trainer.learner.updates.Updates``."""
+        """See ``trainer.updates.updates.Updates``."""
         if not self._done:
             return None
         online = self._numbers[0]

@@ -10,9 +10,9 @@ from data.demos import DemoRule
 from data.records import HUMAN, SegmentRecord
 from trainer.config import TrainConfig
 from trainer.replay.episodes import Episode
-from trainer.replay.gates import Gates
+from trainer.replay.halves.gates import Gates
+from trainer.replay.halves.sampling import DemoTable, Part, balanced
 from trainer.replay.rows import RowTable
-from trainer.replay.sampling import DemoTable, Part, balanced
 
 FINISH = "finish"
 """Kind of a demo that is the agent's own."""
