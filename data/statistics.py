@@ -13,7 +13,8 @@ ENOUGH = 20
 ALIKE = 0.2
 """How alike the drives of one evaluation are (intraclass correlation): the same policy drives almost the same way from starts
 two metres apart, and one of its decisions (to brake here or not) makes all of them pass or none. Measured over policies whose
-weights differ by 2 %: their passes of 20 vary five times as much as those of 20 independent drives would (docs/results_tables.md)."""
+weights differ by 2 %: their passes of 20 vary five times as much as those of 20 independent drives would
+(docs/results_tables.md)."""
 Z_95 = 1.959964  # quantile of the normal distribution for 95 %, two-sided
 
 
