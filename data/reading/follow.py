@@ -146,7 +146,10 @@ class Follower:
             first, total = episode, total + count
             if total >= newest:
                 break
-        (begin,) = conn.execute("SELECT min(id) FROM steps WHERE episode_id >= ?", (first,)).fetchone()
+        # Asked of each episode: for the smallest of all SQLite would look at every step from the store's first on.
+        (begin,) = conn.execute(
+            "SELECT min((SELECT min(id) FROM steps WHERE episode_id = episodes.id)) FROM episodes WHERE id >= ?", (first,)
+        ).fetchone()
         if total < newest or begin is None:
             return
         self._first, self._begin, self._step, self._old = first, begin, begin - 1, {}
