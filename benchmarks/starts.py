@@ -39,11 +39,15 @@ START = """
 import json, sys, time
 from pathlib import Path
 from data.reading.follow import Follower
+from data.reading.step_cache import StepCache
+from trainer.daemon.process_tuning import tune_malloc
 from trainer.config import TrainConfig
 from trainer.replay.replay import Replay, around_demos
+tune_malloc()
 config, read, began = TrainConfig(), 0.0, time.perf_counter()
-cpu, replay = time.process_time(), None
-with Follower(Path(sys.argv[1]), newest=config.capacity, around=around_demos(config)) as follower:
+cpu, replay, path = time.process_time(), None, Path(sys.argv[1])
+cache = StepCache(path.parent / "steps-cache") if sys.argv[2:] else None
+with Follower(path, newest=config.capacity, around=around_demos(config), cache=cache) as follower:
     while True:
         at = time.perf_counter()
         update = follower.poll()
@@ -53,6 +57,7 @@ with Follower(Path(sys.argv[1]), newest=config.capacity, around=around_demos(con
         if replay is None:
             replay = Replay(*map(len, follower.layout), config)
         replay.add(update)
+    follower.caught_up()
 print(json.dumps({"start_s": time.perf_counter() - began, "read_s": read, "cpu_s": time.process_time() - cpu,
                   "online_rows": replay.online_rows, "demo_rows": replay.demo_rows}))
 """
@@ -90,11 +95,11 @@ def fill(path: Path, steps: int) -> None:
             store.end_session(session)
 
 
-def start(path: Path) -> dict[str, float]:
+def start(path: Path, cached: bool) -> dict[str, float]:
     """Fill a replay from the store in a process of its own; return what it took."""
     root = Path(__file__).parents[1]
     done = subprocess.run(
-        [sys.executable, "-c", START, str(path)], capture_output=True, text=True, check=True, cwd=root,
+        [sys.executable, "-c", START, str(path), *["cached"] * cached], capture_output=True, text=True, check=True, cwd=root,
         env={**os.environ, "PYTHONPATH": str(root)},
     )  # fmt: skip
     return dict(json.loads(done.stdout))

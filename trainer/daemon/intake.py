@@ -61,6 +61,7 @@ class Intake:
             update = self.follower.poll()
             if not (update.news or update.more):
                 break
+        self.follower.caught_up()
         self._tell_unusable()
         self._count_skipped()
         self._start.learner.note_demo_count(self.replay.human_rows)
