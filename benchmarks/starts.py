@@ -56,6 +56,7 @@ with Follower(path, newest=config.capacity, around=around_demos(config), cache=c
             break
         if replay is None:
             replay = Replay(*map(len, follower.layout), config)
+        replay.expect(follower.expected)
         replay.add(update)
     follower.caught_up()
 print(json.dumps({"start_s": time.perf_counter() - began, "read_s": read, "cpu_s": time.process_time() - cpu,

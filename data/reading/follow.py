@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import sqlite3
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -15,6 +14,7 @@ from data.errors import StoreError
 from data.numbers import all_numbers, no_numbers
 from data.reading.layouts import driven_layout
 from data.reading.schema_check import readable_rows
+from data.reading.standing import may_have_stood, steps_stood
 from data.reading.step_cache import Run, StepCache
 from data.reading.update import SELECT, Layout, Update
 from data.records import EpisodeRecord, SegmentRecord
@@ -29,30 +29,6 @@ _STRETCH = f"{SELECT} episode_id = ? AND t BETWEEN ? AND ? AND id < ? ORDER BY t
 
 _NO_STEP = 2**63 - 1
 """Above the id of any step."""
-STANDS = 5 / 3.6
-"""m/s below which a car counts as standing, as in the reward."""
-
-
-def may_have_stood(purpose: str, reason: str | None) -> bool:
-    """Return whether an episode ended in a way for which it matters how long the car had stood (`steps_stood`)."""
-    return reason == "stalled" or (purpose == "lap" and reason != "finish")
-
-
-def steps_stood(conn: sqlite3.Connection, episode_id: int, hz: float) -> int:
-    """Return in how many of an episode's last steps the car stood, by the speed and the height recorded with each.
-
-    An end that is called stalled may be another one: what drives other people's environments may know no other word for it. A
-    car whose place was never known (all zeros), or whose speed was not, was not seen to stand.
-    """
-    count, known, below = 0, False, None
-    for speed, x, y, z in conn.execute(
-        "SELECT speed, x, y, coalesce(z, 0) FROM steps WHERE episode_id = ? ORDER BY t DESC LIMIT 1000", (episode_id,)
-    ):
-        falling = 0.0 if below is None else (z - below) * hz
-        if speed is None or not math.hypot(speed, falling) < STANDS:
-            break
-        known, below, count = known or bool(speed or x or y), z, count + 1
-    return count if known else 0
 
 
 class Follower:
@@ -84,6 +60,9 @@ class Follower:
         self._first = self._begin = 0  # the first episode that is read as a whole, and its first step
         self._old: dict[int, list[tuple[int, int]]] = {}  # what is read of older ones: stretches of t, ends included
         self._stretches: deque[tuple[int, int, int]] = deque()  # (episode, first t, last t): of these, what is not read yet
+        self._lengths: dict[int, int] = {}  # of older ones, during the first look
+        self.expected = 0
+        """About how many steps the first looks give, where ``newest`` was given; 0 before that is known."""
         self.skipped: dict[str, int] = {}
         """Steps driven that are left out, by the purpose of their episode."""
         self._busy = busy_timeout_s
@@ -141,6 +120,7 @@ class Follower:
                 if self._newest is not None:
                     self._leave_out_old(self._conn, self._newest)
                 update = self._read(self._conn, limit)
+            self._lengths.clear()
             self._newest, self._seen_version, self._more = None, version, update.more
             return update
         except sqlite3.DatabaseError as error:
@@ -161,6 +141,7 @@ class Follower:
             first, total = episode, total + count
             if total >= newest:
                 break
+        self.expected = total
         # Asked of each episode: for the smallest of all SQLite would look at every step from the store's first on.
         (begin,) = conn.execute(
             "SELECT min((SELECT min(id) FROM steps WHERE episode_id = episodes.id)) FROM episodes WHERE id >= ?", (first,)
@@ -185,10 +166,14 @@ class Follower:
         )
         for episode, purpose in conn.execute('SELECT id, purpose FROM episodes WHERE id < ? AND "end" IS NOT NULL', (first,)):
             if episode in self._old:
-                self.skipped[purpose] -= self._length(conn, episode)
+                self._lengths[episode] = self._length(conn, episode)
+                self.skipped[purpose] -= self._lengths[episode]
+        self.expected += sum(self._lengths.values())
 
     def _length(self, conn: sqlite3.Connection, episode: int) -> int:
         """Return how many steps of an older episode are given."""
+        if episode in self._lengths:
+            return self._lengths[episode]
         parts = self._old[episode]
         wanted = " OR ".join(["t BETWEEN ? AND ?"] * len(parts))
         sql = f"SELECT count(*) FROM steps WHERE episode_id = ? AND (id >= ? OR {wanted})"
