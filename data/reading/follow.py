@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
 import sqlite3
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +14,8 @@ from data.errors import StoreError
 from data.numbers import all_numbers, no_numbers
 from data.reading.layouts import driven_layout
 from data.reading.schema_check import readable_rows
+from data.reading.standing import may_have_stood, steps_stood
+from data.reading.step_cache import Run, StepCache
 from data.reading.update import SELECT, Layout, Update
 from data.records import EpisodeRecord, SegmentRecord
 from data.tables.segments import changed
@@ -23,33 +24,11 @@ from data.tables.sessions import session_records
 BLOCK = 4_000
 """Rows fetched at a time: small enough to stay in the processor's cache, large enough that NumPy does the work."""
 
-_STEPS = f"{SELECT} id > ? ORDER BY id LIMIT ?"
+_STEPS = f"{SELECT} id > ? AND id < ? ORDER BY id LIMIT ?"
 _STRETCH = f"{SELECT} episode_id = ? AND t BETWEEN ? AND ? AND id < ? ORDER BY t"
 
-STANDS = 5 / 3.6
-"""m/s below which a car counts as standing, as in the reward."""
-
-
-def may_have_stood(purpose: str, reason: str | None) -> bool:
-    """Return whether an episode ended in a way for which it matters how long the car had stood (`steps_stood`)."""
-    return reason == "stalled" or (purpose == "lap" and reason != "finish")
-
-
-def steps_stood(conn: sqlite3.Connection, episode_id: int, hz: float) -> int:
-    """Return in how many of an episode's last steps the car stood, by the speed and the height recorded with each.
-
-    An end that is called stalled may be another one: what drives other people's environments may know no other word for it. A
-    car whose place was never known (all zeros), or whose speed was not, was not seen to stand.
-    """
-    count, known, below = 0, False, None
-    for speed, x, y, z in conn.execute(
-        "SELECT speed, x, y, coalesce(z, 0) FROM steps WHERE episode_id = ? ORDER BY t DESC LIMIT 1000", (episode_id,)
-    ):
-        falling = 0.0 if below is None else (z - below) * hz
-        if speed is None or not math.hypot(speed, falling) < STANDS:
-            break
-        known, below, count = known or bool(speed or x or y), z, count + 1
-    return count if known else 0
+_NO_STEP = 2**63 - 1
+"""Above the id of any step."""
 
 
 class Follower:
@@ -62,6 +41,8 @@ class Follower:
     ``observation_names`` and ``action_names`` are the layout wanted; left out, it is that of the newest session when
     the first step is seen, of those that were driven here rather than imported if there are any. A store that is not there
     yet has nothing new. Raises StoreError when the store can never be read (newer, damaged).
+
+    ``cache``: steps that it holds are taken from there, and the others given to it, until :meth:`caught_up` is called.
     """
 
     def __init__(
@@ -72,12 +53,16 @@ class Follower:
         busy_timeout_s: float = BUSY_TIMEOUT_S,
         newest: int | None = None,
         around: tuple[int, int] = (0, 1),
+        cache: StepCache | None = None,
     ) -> None:
-        self.path = Path(path)
+        self.path, self._cache = Path(path), cache
         self._newest, self._around = newest, around
         self._first = self._begin = 0  # the first episode that is read as a whole, and its first step
         self._old: dict[int, list[tuple[int, int]]] = {}  # what is read of older ones: stretches of t, ends included
         self._stretches: deque[tuple[int, int, int]] = deque()  # (episode, first t, last t): of these, what is not read yet
+        self._lengths: dict[int, int] = {}  # of older ones, during the first look
+        self.expected = 0
+        """About how many steps the first looks give, where ``newest`` was given; 0 before that is known."""
         self.skipped: dict[str, int] = {}
         """Steps driven that are left out, by the purpose of their episode."""
         self._busy = busy_timeout_s
@@ -96,8 +81,17 @@ class Follower:
         """The id of the newest step given, of those read in their order."""
         return self._step
 
+    def caught_up(self) -> None:
+        """All that was there has been read: what comes now is new, and read from the store."""
+        if self._cache is not None:
+            self._cache.finish()
+            self._cache = None
+
     def close(self) -> None:
         """Close the connection."""
+        if self._cache is not None:
+            self._cache.close()
+            self._cache = None
         if self._conn is not None:
             self._conn.close()
             self._conn = None
@@ -126,6 +120,7 @@ class Follower:
                 if self._newest is not None:
                     self._leave_out_old(self._conn, self._newest)
                 update = self._read(self._conn, limit)
+            self._lengths.clear()
             self._newest, self._seen_version, self._more = None, version, update.more
             return update
         except sqlite3.DatabaseError as error:
@@ -146,7 +141,11 @@ class Follower:
             first, total = episode, total + count
             if total >= newest:
                 break
-        (begin,) = conn.execute("SELECT min(id) FROM steps WHERE episode_id >= ?", (first,)).fetchone()
+        self.expected = total
+        # Asked of each episode: for the smallest of all SQLite would look at every step from the store's first on.
+        (begin,) = conn.execute(
+            "SELECT min((SELECT min(id) FROM steps WHERE episode_id = episodes.id)) FROM episodes WHERE id >= ?", (first,)
+        ).fetchone()
         if total < newest or begin is None:
             return
         self._first, self._begin, self._step, self._old = first, begin, begin - 1, {}
@@ -167,10 +166,14 @@ class Follower:
         )
         for episode, purpose in conn.execute('SELECT id, purpose FROM episodes WHERE id < ? AND "end" IS NOT NULL', (first,)):
             if episode in self._old:
-                self.skipped[purpose] -= self._length(conn, episode)
+                self._lengths[episode] = self._length(conn, episode)
+                self.skipped[purpose] -= self._lengths[episode]
+        self.expected += sum(self._lengths.values())
 
     def _length(self, conn: sqlite3.Connection, episode: int) -> int:
         """Return how many steps of an older episode are given."""
+        if episode in self._lengths:
+            return self._lengths[episode]
         parts = self._old[episode]
         wanted = " OR ".join(["t BETWEEN ? AND ?"] * len(parts))
         sql = f"SELECT count(*) FROM steps WHERE episode_id = ? AND (id >= ? OR {wanted})"
@@ -220,21 +223,67 @@ class Follower:
         if self.layout is None:
             self.layout = driven_layout(conn)
             assert self.layout is not None  # there are steps
+        if self._cache is not None and not self._cache.is_open:
+            self._cache.open(conn, self.layout, self._is_wanted)
         return self.layout
+
+    def _is_wanted(self, episode: int) -> bool:
+        """Whether steps of an episode are given."""
+        return (episode >= self._first or episode in self._old) and self._layouts.get(episode) == self.layout
 
     def _read_stretches(self, conn: sqlite3.Connection, limit: int) -> Update:
         """Read what is wanted of older episodes, up to ``limit`` steps and the rest of a stretch."""
         layout = self._decide_layout(conn)
-        rows: list[tuple] = []
+        pieces: list[list[tuple] | Run] = []
         left_out: dict[Layout, int] = {}
-        while self._stretches and len(rows) < limit:
-            found = conn.execute(_STRETCH, (*self._stretches.popleft(), self._begin)).fetchall()
-            rows += self._wanted(found, layout, left_out) if found else []
-        update = Update.empty(len(layout[0]), len(layout[1]), len(rows))
-        kept = update.fill(0, rows, layout) if rows else 0
-        update.cut(kept, len(rows))
+        count = 0
+        while self._stretches and count < limit:
+            for piece in self._stretch(conn, *self._stretches.popleft()):
+                if isinstance(piece, Run):
+                    count += piece.length
+                elif piece := self._wanted(piece, layout, left_out):
+                    count += len(piece)
+                    if pieces and isinstance(pieces[-1], list):
+                        pieces[-1] += piece
+                        continue
+                pieces.append(piece)
+        update = Update.empty(len(layout[0]), len(layout[1]), count)
+        kept, fresh = 0, list[tuple[int, int]]()
+        for piece in pieces:
+            kept = self._put(piece, update, kept, layout, fresh)
+        update.cut(kept, count)
+        self._note(update, fresh)
         update.left_out, update.more = left_out, True
         return update
+
+    def _stretch(self, conn: sqlite3.Connection, episode: int, first: int, last: int) -> Iterator[list[tuple] | Run]:
+        """Yield the steps of an older episode from ``t`` ``first`` to ``last``, both included: those in the cache as runs."""
+        for run in self._cache.within(episode, first, last, self._begin) if self._cache is not None else ():
+            if run.t > first:
+                yield conn.execute(_STRETCH, (episode, first, run.t - 1, self._begin)).fetchall()
+            yield run
+            first = run.t + run.length
+        if first <= last:
+            yield conn.execute(_STRETCH, (episode, first, last, self._begin)).fetchall()
+
+    def _put(
+        self, piece: list[tuple] | Run, update: Update, at: int, layout: Layout, fresh: list[tuple[int, int]]
+    ) -> int:
+        """Write steps into an update from ``at`` on; return where they end. ``fresh`` gets the places of those that were read."""
+        if isinstance(piece, Run):
+            assert self._cache is not None
+            return self._cache.take(piece, update, at)
+        stop = update.fill(at, piece, layout) if piece else at
+        if fresh and fresh[-1][1] == at:
+            fresh[-1] = (fresh[-1][0], stop)
+        else:
+            fresh.append((at, stop))
+        return stop
+
+    def _note(self, update: Update, fresh: list[tuple[int, int]]) -> None:
+        if self._cache is not None:
+            for start, stop in fresh:
+                self._cache.note(update, start, stop)
 
     def _read_steps(self, conn: sqlite3.Connection, limit: int) -> Update:
         (newest,) = conn.execute("SELECT coalesce(max(id), 0) FROM steps").fetchone()
@@ -243,15 +292,26 @@ class Follower:
             return self._empty()
         layout = self._decide_layout(conn)
         update = Update.empty(len(layout[0]), len(layout[1]), room)
-        cursor = conn.execute(_STEPS, (self._step, limit))
         seen = kept = 0
-        while rows := cursor.fetchmany(BLOCK):
-            seen += len(rows)
-            self._step = rows[-1][0]
-            rows = self._wanted(rows, layout, update.left_out)
-            if rows:
-                kept = update.fill(kept, rows, layout)
+        fresh: list[tuple[int, int]] = []
+        while seen < limit:
+            run = self._cache.block_after(self._step) if self._cache is not None else None
+            if run is not None and run.step == self._step + 1:
+                run = run.cut(0, min(run.length, limit - seen))
+                kept = self._put(run, update, kept, layout, fresh)
+                self._step, seen = self._step + run.length, seen + run.length
+                continue
+            cursor = conn.execute(_STEPS, (self._step, _NO_STEP if run is None else run.step, limit - seen))
+            while rows := cursor.fetchmany(BLOCK):
+                seen += len(rows)
+                self._step = rows[-1][0]
+                kept = self._put(self._wanted(rows, layout, update.left_out), update, kept, layout, fresh)
+            if run is None:
+                break
+            if seen < limit:  # there are no others before those of the cache
+                self._step = run.step - 1
         update.cut(kept, room)
+        self._note(update, fresh)
         update.more = seen >= limit
         return update
 

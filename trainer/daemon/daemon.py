@@ -20,6 +20,7 @@ from data.errors import InputFileError, NoStoreError, StoreError
 from data.exchange.relayout import rebuild_said
 from data.reading.follow import Follower
 from data.reading.layouts import driven_layout, has_road
+from data.reading.step_cache import StepCache
 from data.reading.update import Layout, Update
 from data.store import Store
 from data.words import number_of
@@ -41,6 +42,9 @@ from trainer.learner.make import make_learner
 from trainer.replay.halves.gates import Teacher
 from trainer.replay.pixels import with_image
 from trainer.replay.replay import around_demos
+
+CACHE = "steps-cache"
+"""The folder in the home for what was read of the store, to be taken from there at the next start."""
 
 
 class Daemon:
@@ -160,10 +164,10 @@ class Daemon:
             if not start.own or start.meta.env_steps or driven in (None, names):
                 if start.unknown:
                     self._report.event("settings", start.unknown, "warning")
-                follower = Follower(self.store_path, *names, **_newest(start.config))
+                follower = Follower(self.store_path, *names, **self._newest(start.config))
                 return Opened(start, follower, names, Update.empty(len(names[0]), len(names[1])))
         if stored:
-            follower = Follower(self.store_path, **_newest(self.wish.config))
+            follower = Follower(self.store_path, **self._newest(self.wish.config))
             first = follower.poll()
             if follower.layout is not None:
                 names = follower.layout
@@ -182,6 +186,10 @@ class Daemon:
         time.sleep(0.2)
         return None
 
+    def _newest(self, config: TrainConfig) -> Any:
+        """Return what a follower is to begin with: what the replay can hold, and every demo; read before where it was."""
+        return {"newest": config.capacity, "around": around_demos(config), "cache": StepCache(self.root / CACHE)}
+
     def _can_be_asked(self, names: Layout) -> bool:
         """Tell whether the agent that drives here says what it would do elsewhere."""
         try:
@@ -194,11 +202,6 @@ class Daemon:
         if self.training is not None:
             self.training.fill_heartbeat()
         self._report.write(state, self.training.watch if self.training is not None else Watch(), problem)
-
-
-def _newest(config: TrainConfig) -> Any:
-    """Return what a follower is to begin with: what the replay can hold, and every demo."""
-    return {"newest": config.capacity, "around": around_demos(config)}
 
 
 def _be_nice() -> None:

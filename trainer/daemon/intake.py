@@ -53,6 +53,7 @@ class Intake:
         """Read all that the store holds; False when asked to stop before the end."""
         update = self._first
         while True:
+            self.replay.expect(self.follower.expected)
             self._take_in(update)
             if self._report.due("starting", 0, 0):  # a large store takes a while
                 self._report.write("starting", self.watch)
@@ -61,6 +62,7 @@ class Intake:
             update = self.follower.poll()
             if not (update.news or update.more):
                 break
+        self.follower.caught_up()
         self._tell_unusable()
         self._count_skipped()
         self._start.learner.note_demo_count(self.replay.human_rows)

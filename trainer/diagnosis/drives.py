@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from data.demos import DemoRule
 from data.numbers import usable_rows
 from data.reading.drives import Drive, EpisodeSummary
-from data.reading.follow import may_have_stood, steps_stood
 from data.reading.layouts import apart
 from data.reading.schema_check import readable_rows
+from data.reading.standing import may_have_stood, steps_stood
 from data.records import HUMAN, Corner, Segment, SessionRecord
 from trainer.diagnosis.stats import Array
 

@@ -149,6 +149,11 @@ class Replay:
 
     # Taking in
 
+    def expect(self, steps: int) -> None:
+        """Make room at once for so many steps that are about to come: a table that grows bit by bit is copied each time."""
+        if (rows := min(steps, self.config.capacity + self.config.capacity // 8)) > len(self.table):
+            self.table.allocate(rows)
+
     def add(self, update: Update) -> int:
         """Take in new steps and new or changed episodes and segments; return how many online steps were new."""
         touched: set[int] = set()

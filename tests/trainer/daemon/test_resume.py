@@ -11,20 +11,22 @@ import pytest
 import torch
 
 from data.errors import TrainingError, UsageError
+from data.reading import step_cache
 from data.store import Store
 from tests.support.daemon_runs import ACTIONS, NAMES, SMALL, die, drive, ended, newest, state, train, wait_for
 from trainer.checkpoints.files import save
 from trainer.checkpoints.meta import CheckpointMeta
 from trainer.config import TrainConfig
 from trainer.daemon import control
-from trainer.daemon.daemon import Daemon
+from trainer.daemon.daemon import CACHE, Daemon
 from trainer.daemon.heartbeat import read_heartbeat
 from trainer.daemon.wish import Wish
 from trainer.learner.tqc import TQC
 from trainer.retired import RETIRED
 
 
-def test_interrupted_and_uninterrupted_agree_bit_for_bit(tmp_path: Path) -> None:
+def test_interrupted_and_uninterrupted_agree_bit_for_bit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(step_cache, "LEAST_ROWS", 1)  # those that begin again take what they can from there
     config = SMALL.with_values(
         bc_weight=3.0, learn_alpha=True, critics=3, target_critics=2, actor_average=0.9, actor_average_growth=0.25,
         utd=2.0, recent_fraction=0.5, recent_steps=40, log_std_max=-1.0
@@ -41,6 +43,7 @@ def test_interrupted_and_uninterrupted_agree_bit_for_bit(tmp_path: Path) -> None
                 die(root, -cut, config)
         results.append(train(root, None, config))
     assert len(list((tmp_path / "home2" / "checkpoints").iterdir())) > 3
+    assert list((tmp_path / "home2" / CACHE).iterdir())
     one, *others = results
     assert one.training.learner.demo_rows == one.training.replay.human_rows > 0
     for other in others:
