@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from data.reading.drives import Drive
-    from data.records import SegmentRecord
+    from data.records import Segment
     from takeover_ui.view import View
 
 os.environ["SDL_VIDEODRIVER"] = "dummy"
@@ -29,7 +29,7 @@ sys.path.insert(0, str(ROOT))
 IMAGES = ROOT / "docs" / "images"
 
 
-def moments(home: Path, purpose: str = "") -> tuple[Callable[[int], View], SegmentRecord, Drive]:
+def moments(home: Path, purpose: str = "") -> tuple[Callable[[int], View], Segment, Drive]:
     """Return the view at each step of the newest episode with a takeover, that takeover, and the whole episode."""
     import numpy as np
 
