@@ -12,7 +12,7 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from statistics import fmean
+from statistics import fmean, median
 from typing import Any, Literal
 
 from data.errors import TrainingError, UsageError
@@ -35,7 +35,7 @@ MOST_STEPS = 12_000  # driven steps after which learning stops
 FINISHES_TO_STOP = 0.5  # of the laps, in the second one: an agent that fails elsewhere now goes on learning
 MOST_MORE = 3  # evaluations for which it goes on
 MOST_OWED = 400  # updates that the trainer may owe before a headless session waits for it
-FAR_S = 20.0  # s of driving to a corner from which on most drives begin shortly before it
+FAR_S, FAR_TRIES = 20.0, 10  # s of driving to a corner from which on so many tries, shortly before it, come before each drive
 
 
 @dataclass(frozen=True)
@@ -174,6 +174,7 @@ class Demo:
         self.agent_steps = self.human_steps = 0
         self._practice: Practice | None = None
         self._tries = 0  # of practice that are left
+        self._far = False  # the corner is a long way from the start
         with Store(rig.home.store_path, read_only=True) as store:
             first = store.latest_checkpoint()
         self._updates_before = first.updates if first is not None else 0
@@ -186,6 +187,7 @@ class Demo:
         self.progress.phase("before")
         before = self._measure(TEST_SEED)
         if before.complete:
+            self._far = median(r.steps for r in before.results) > FAR_S * self.rig.task.settings.hz
             self.progress.measured(before)
             after = self._improve()
         else:  # the player has left: there is nothing to compare with
@@ -225,6 +227,8 @@ class Demo:
         began = time.monotonic()
         episode = good = more = 0
         next_evaluation = STEPS_BETWEEN
+        if self._far:
+            self._begin_practice(FAR_TRIES)
         while not self.cancelled():
             used = time.monotonic() - began
             if used > self.seconds or self._driven > MOST_STEPS:
@@ -238,8 +242,10 @@ class Demo:
             self.progress.step(used / self.seconds, self._standing(episode))
             if self.cancelled():  # the player leaves
                 break
-            if not self._tries and (self._far(result) or self.progress.offers_practice()):
-                self._begin_practice()
+            if self._far and result.purpose == "drive":
+                self._begin_practice(FAR_TRIES)
+            elif not self._tries and self.progress.offers_practice():
+                self._begin_practice(TRIES)
             if self._driven >= next_evaluation and not self._tries:
                 next_evaluation = self._driven + STEPS_BETWEEN
                 newest = self._evaluate()
@@ -258,15 +264,10 @@ class Demo:
             self.progress.phase("learning")
         return result
 
-    def _far(self, drive: EpisodeResult) -> bool:
-        """Tell whether the corner is so far from the start that each drive is followed by tries that begin shortly before it."""
-        far = drive.steps > FAR_S * self.rig.task.settings.hz
-        return far and drive.purpose == "drive" and drive.progress > self.corner.from_m
-
-    def _begin_practice(self) -> None:
+    def _begin_practice(self, tries: int) -> None:
         self.rig.written()
         with contextlib.suppress(UsageError):  # no recorded approach that a try could begin at
-            self._practice, self._tries = Practice(self.rig, self.corner.name, self.rig.options.seed), TRIES
+            self._practice, self._tries = Practice(self.rig, self.corner.name, self.rig.options.seed), tries
             self.progress.phase("practice")
 
     @property

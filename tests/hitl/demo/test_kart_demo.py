@@ -36,10 +36,10 @@ def test_the_agent_that_comes_with_it_has_stalled_at_the_lava(tmp_path):
 @pytest.mark.skipif(engine_version() is None, reason="SuperTuxKart's engine is not installed: .ci/install-supertuxkart")
 @pytest.mark.skipif(find(Home(kart.ENGINE.parent)) is None, reason="SuperTuxKart's data are not here: `hitl supertuxkart`")
 def test_the_headless_demo_from_end_to_end_in_a_short_form(tmp_path, monkeypatch):
-    """One lap before and after, one from the start in between, and tries that begin shortly before the corner."""
+    """One lap before and after, and in between tries that begin shortly before the corner."""
     small = ("--set", "batch_size=32", "--set", "checkpoint_seconds=0.2")
     monkeypatch.setattr(run_demo, "TrainerProcess", lambda *words: TrainerProcess(*words, *small))
-    monkeypatch.setattr(demo, "MOST_STEPS", 1_300)
+    monkeypatch.setattr(demo, "MOST_STEPS", 400)
     monkeypatch.setattr(demo, "STEPS_BETWEEN", 5_000)
     for module in (demo, before_after):
         monkeypatch.setattr(module, "EPISODES", 1)
@@ -57,10 +57,8 @@ def test_the_headless_demo_from_end_to_end_in_a_short_form(tmp_path, monkeypatch
         corner, report = stalled_at(Home(home), "fortmagma"), stored_report(store)
     session = driven[-1].session_id
     own = [e for e in driven if e.session_id == session]
-    tries = [e for e in own if e.purpose == "practice"]
-    assert own[0].purpose == "drive"
-    assert own[0].length > 500
-    assert len(tries) >= 2
-    assert all(e.length < 250 for e in tries)
+    assert len(own) >= 3
+    assert {e.purpose for e in own} == {"practice"}
+    assert all(e.length < 250 for e in own)
     assert report.takeovers == result["takeovers"]
     assert corner is None or corner.name == report.corner.name
