@@ -66,7 +66,7 @@ class Skill:
         return speed * math.tan(wheels * self.full_lock) / self.wheelbase
 
     def _radius(self, speed: float) -> float:
-        return float(np.interp(speed, *zip(*self.radii, strict=True)))
+        return float(np.interp(speed, [known for known, _ in self.radii], [radius for _, radius in self.radii]))
 
 
 CAR = Skill()
