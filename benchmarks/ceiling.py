@@ -1,6 +1,7 @@
 """Does a takeover break a ceiling that more training does not? A stalled agent, forked into arms with equal steps and updates.
 
-    python benchmarks/ceiling.py [--track NAME or FILE] [--arms a,b,…] [--seeds 5] [--steps 7500] [--jobs 2] [--json FILE]
+    python benchmarks/ceiling.py [--env ENV] [--track NAME or FILE] [--arms a,b,…] [--seeds 5] [--steps 7500] [--jobs 2]
+                                 [--json FILE]
 
 Phase 1 trains the reference kind of learner (``arms.RUN_L``: one replay, laps in it, no takeovers) from nothing until it stands
 at a corner: until five evaluations in a row, a thousand steps apart, have 20 episodes that reach the corner and none that passes
@@ -8,6 +9,9 @@ it, within 15,000 steps. (Some seeds never do: they need no help, and the next s
 (networks, optimisers, every step, the laps) once for each arm of ``arms.py`` and goes on. Every arm drives the same number of
 steps and does the same number of updates for each, unless its text says otherwise; what differs is where the human's seconds go
 and what the learner makes of them. ``--keep DIR`` keeps the stalled homes, and takes those that are there.
+
+``--env supertuxkart`` does the same in a real game, on laps of a minute: there an evaluation has ten episodes, of which nine must
+pass, and the corner's clock is read more rarely.
 """
 
 from __future__ import annotations
@@ -19,8 +23,10 @@ import multiprocessing
 import os
 import shutil
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from pkgutil import resolve_name
 from statistics import fmean, median
 from typing import TYPE_CHECKING, Any
 
@@ -28,13 +34,15 @@ from arms import ARMS as OURS
 from arms import HELP_S, RUN_L, Arm
 from common import print_table, stopwatch, write_report
 from corner_clock import EVERY as CLOCK_EVERY
-from corner_clock import CornerClock
+from corner_clock import TRIES, CornerClock
 from helping import helper, practice_starts
 from label_rules import LABEL_RULES
 from offline_rl import OFFLINE_RL
 from opponents import OPPONENTS
 
+from hitl.demo.shipped import SHIPPED
 from hitl.drivers.person import SKILLS
+from hitl.games.registry import COPIES
 from hitl.session.trials import Solo, SoloDrives
 
 if TYPE_CHECKING:
@@ -51,12 +59,14 @@ ARMS = OURS | {
 EVALUATE_EVERY = 250  # driven steps, until the corner is passed
 WATCH_EVERY = 500  # driven steps, afterwards
 EPISODES = 20
-ENOUGH = 18  # passes of 20
+LEAST, ROAD_M = 10, 8_000.0  # episodes of an evaluation on a long road, and m that it drives in all
+ENOUGH = 0.9  # of an evaluation's episodes
+RARER = 5  # times as rarely the corner's clock is read, with as many times fewer tries, where a copy of the game is a process
 CALL_S = 6.0  # s of attention beside the takeover itself when the player is called: the countdown and the way to the corner
 IN_A_ROW = 5  # evaluations without a pass that make a stall
 
 
-def stall(folder: Path, track: str, seed: int) -> dict[str, Any] | None:
+def stall(folder: Path, track: str, seed: int, env: str = "box2d") -> dict[str, Any] | None:
     """Phase 1 for one seed; returns where it stands, or None when it never stalled."""
     from hitl.demo.stall import train_until_stalled
     from hitl.home import Home
@@ -69,6 +79,7 @@ def stall(folder: Path, track: str, seed: int) -> dict[str, Any] | None:
     result = train_until_stalled(
         Home(folder),
         track,
+        env=env,
         seed=seed,
         max_steps=15_000,
         in_a_row=IN_A_ROW,
@@ -82,8 +93,9 @@ def stall(folder: Path, track: str, seed: int) -> dict[str, Any] | None:
 
 
 def run(
-    folder: Path, track: str, name: str, seed: int, steps: int, hold: int, place: dict[str, Any], skill: str = "expert"
-) -> dict[str, Any]:
+    folder: Path, track: str, name: str, seed: int, steps: int, hold: int, place: dict[str, Any], skill: str = "expert",
+    env: str = "box2d",
+) -> dict[str, Any]:  # fmt: skip
     """Phase 2: one arm from one stalled home (which is copied, not changed), for ``steps`` driven steps at most.
 
     Once the corner is passed it is watched for ``hold`` more.
@@ -100,7 +112,7 @@ def run(
         home = Home(Path(fresh) / "home")
         shutil.copytree(folder, home.root)
         init = max(home.checkpoints.glob("*.safetensors"))
-        options = SessionOptions(track=track, kind="demo", seed=seed, greedy_every=arm.greedy_every)
+        options = SessionOptions(env, track, kind="demo", seed=seed, greedy_every=arm.greedy_every)
         with Lockstep(
             home, options, config, init=init, make_learner=arm.make_learner, make_replay=arm.make_replay,
             proves=arm.proves,
@@ -111,11 +123,14 @@ def run(
             wheel, human = helper(arm, rig, lockstep, corner, seed, skill)
             rig.session.human = wheel
             lockstep.learn()  # takes in what the stalled run left; no update is owed yet
-            judge, clock = _Judge(rig.track, corner, hz), CornerClock(rig.track, corner, folder / home.store_path.name)
+            game, most, seldom = copies_in(env, home)
+            judge = _Judge(rig.track, corner, hz, game, most)
+            tries = max(most, TRIES // seldom)
+            clock = CornerClock(rig.track, corner, folder / home.store_path.name, tries, game, most)
             curve = [judge(lockstep, 0.0)]
             paid = Paid(human)
             episode, share_from = 0, (0, human)
-            due, next_reading = EVALUATE_EVERY, CLOCK_EVERY
+            due, next_reading = EVALUATE_EVERY, CLOCK_EVERY * seldom
             reached: int | None = None
             while lockstep.steps < steps and (reached is None or lockstep.steps < reached + hold):
                 start = practice_starts(home, rig, corner) if arm.practice and episode % 2 else {}
@@ -125,16 +140,17 @@ def run(
                 paid.add(result, corner, lockstep.steps, watch.seconds)
                 if lockstep.steps >= next_reading:
                     clock.read(lockstep.policy.actor, steps=lockstep.steps, attempts=paid.attempts)
-                    next_reading = lockstep.steps + (CLOCK_EVERY if reached is None else WATCH_EVERY)
+                    next_reading = lockstep.steps + seldom * (CLOCK_EVERY if reached is None else WATCH_EVERY)
                 if lockstep.steps >= due:
                     driven, helped = lockstep.steps - share_from[0], paid.human - share_from[1]
                     curve.append(judge(lockstep, helped / driven))
                     share_from = (lockstep.steps, paid.human)
-                    if reached is None and curve[-1]["passes"] >= ENOUGH:
+                    if reached is None and curve[-1]["passes"] >= ENOUGH * judge.episodes:
                         reached = lockstep.steps
                     due = lockstep.steps + (EVALUATE_EVERY if reached is None else WATCH_EVERY)
             clock.close()
-    after = [c["passes"] / EPISODES for c in curve if reached is not None and c["steps"] > reached]
+            judge.close()
+    after = [c["passes"] / judge.episodes for c in curve if reached is not None and c["steps"] > reached]
     return {
         "arm": name if skill == "expert" else f"{name}:{skill}",
         "skill": skill,
@@ -150,6 +166,7 @@ def run(
         "takeover_share": curve[-1]["takeover_share"],
         "others_before": curve[0]["others"],
         "others_after": curve[-1]["others"],
+        "episodes": judge.episodes,
         "curve": curve,
         "clock": clock.readings,
     }
@@ -200,15 +217,27 @@ def _laps(home: Any, hz: float) -> list[float]:
     return [length / hz for (length,) in rows] or [math.nan]
 
 
-class _Judge:
-    """Evaluates a learner: twenty deterministic episodes, on starts that no other evaluation of the arm has had."""
+def copies_in(env: str, home: Any) -> tuple[Callable[[Any], Any], int, int]:
+    """Return what makes a copy of a game for a track, how many are driven at once, and how many times as rare readings are."""
+    how = COPIES[env]
+    make = resolve_name(how.make)
+    return lambda track: make(track, home), how.most, RARER if how.own_process else 1
 
-    def __init__(self, track: Any, corner: Any, hz: float) -> None:
+
+class _Judge:
+    """Evaluates a learner: deterministic episodes, on starts that no other evaluation of the arm has had."""
+
+    def __init__(self, track: Any, corner: Any, hz: float, game: Callable[[Any], Any], most: int) -> None:
         from hitl.road.corners import corners_from_curvature
 
-        self._drive, self._corner, self._hz = SoloDrives(track, EPISODES), corner, hz
+        self.episodes = min(EPISODES, max(LEAST, round(ROAD_M / track.line.length)))
+        self._drive, self._corner, self._hz = SoloDrives(track, self.episodes, game=game, most=most), corner, hz
         self._others = [c for c in corners_from_curvature(track.line) if c.to_m <= corner.from_m]
         self._count = 0
+
+    def close(self) -> None:
+        """Let go of the games."""
+        self._drive.close()
 
     def __call__(self, lockstep: Any, takeover_share: float) -> dict[str, Any]:
         found: list[Solo] = self._drive(lockstep.policy.actor, 3_000_000 + 1000 * self._count)
@@ -260,17 +289,18 @@ def show(figures: dict[str, Any], steps: int) -> None:
                 f"{fmean(held):.0%}" if held else "–",
                 f"{median(f['human_seconds']):.0f}",
                 f"{median(f['final_return']):.1f}",
-                f"{median(f['finished_laps']):.0f}",
+                f"{median(f['finished_laps']):.0f} of {f['episodes'][0]}",
                 ARMS[name.partition(":")[0]].text,
             )
         )
-    columns = ("arm", "steps to 90 %", "range", "seeds", "held", "human s", "return", "laps of 20", "")
-    print_table("Steps until 18 of 20 deterministic episodes pass the corner (median over seeds)", columns, rows)
+    columns = ("arm", "steps to 90 %", "range", "seeds", "held", "human s", "return", "laps", "")
+    print_table("Steps until 90 % of the deterministic episodes pass the corner (median over seeds)", columns, rows)
 
 
 def main() -> None:
     """Run both phases and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--env", default="box2d", choices=list(COPIES), metavar="ENV", help="box2d or supertuxkart")
     parser.add_argument("--track", default="default")
     parser.add_argument("--arms", default="continue,rlpd,laps,takeover", help="comma-separated, or `all`")
     parser.add_argument("--seeds", type=int, default=5, help="stalled agents; seeds that never stall are passed over")
@@ -284,6 +314,8 @@ def main() -> None:
     parser.add_argument("--keep", type=Path, metavar="DIR", help="where stalled homes are kept, and found again")
     parser.add_argument("--json", type=Path, metavar="FILE")
     args = parser.parse_args()
+    if args.env != "box2d" and args.track == "default":
+        args.track = SHIPPED[args.env]
     arms = list(ARMS) if args.arms == "all" else [name for name in args.arms.split(",") if name]
     for name in arms:
         if name not in ARMS:
@@ -303,14 +335,14 @@ def main() -> None:
             while len(stalled) < args.seeds and len(where) < 3 * args.seeds:
                 first = args.first_seed + len(where)
                 more = range(first, first + args.seeds - len(stalled))
-                places = pool.map(_stall, [(home(seed), args.track, seed) for seed in more], 1)
+                places = pool.map(_stall, [(home(seed), args.track, seed, args.env) for seed in more], 1)
                 for seed, place in zip(more, places, strict=True):
                     told = f"stands at '{place['corner'][0]}' after {place['steps']:,} steps" if place else "never stalled"
                     print(f"seed {seed}: {told}", flush=True)
                     where[seed] = place
                 stalled = [seed for seed, place in where.items() if place is not None]
             jobs = [
-                (home(seed), args.track, name, seed, args.steps, args.hold, where[seed], skill)
+                (home(seed), args.track, name, seed, args.steps, args.hold, where[seed], skill, args.env)
                 for seed in stalled
                 for name in arms
                 for skill in (args.skill if ARMS[name].takeovers or ARMS[name].laps_s else args.skill[:1])

@@ -6,7 +6,7 @@ its start (place, direction, speed), and of every action.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
@@ -31,8 +31,14 @@ EVERY = 50  # driven steps between two readings
 class CornerClock:
     """Reads, again and again, what share of disturbed tries at a corner pass it."""
 
-    def __init__(self, track: Track, corner: Corner, store: Path, tries: int = TRIES) -> None:
-        """``store``: of the stalled agent, whose approaches the tries begin with. Raises ValueError where it holds none."""
+    def __init__(
+        self, track: Track, corner: Corner, store: Path, tries: int = TRIES,
+        game: Callable[[Track], Any] | None = None, most: int = TRIES,
+    ) -> None:  # fmt: skip
+        """``store``: of the stalled agent, whose approaches the tries begin with. ``game``, ``most``: as for ``SoloDrives``.
+
+        Raises ValueError where it holds none.
+        """
         from data.store import Store
         from hitl.games.driving_env import DrivingEnv
         from hitl.session.practice import starts
@@ -42,20 +48,29 @@ class CornerClock:
         if not self._starts:
             raise ValueError(f"no drive in {store} comes to {corner.name}")
         self._corner = corner
-        self._envs = [DrivingEnv(track) for _ in range(tries)]
+        self._tries = tries
+        self._envs = [DrivingEnv(track, game=game(track) if game else None) for _ in range(min(tries, most))]
         self._limit = round(LIMIT_S * self._envs[0].task.settings.hz)
         self.readings: list[dict[str, Any]] = []
 
     def __call__(self, actor: Actor, number: int) -> float:
         """Return the share of tries that pass, 0 to 1. ``number``: of the reading; each has disturbances of its own."""
+        rng = np.random.default_rng([9_000_000, number])
+        begins = [disturbed(self._starts[k % len(self._starts)], rng) for k in range(self._tries)]
+        passed = 0
+        for first in range(0, self._tries, len(self._envs)):
+            passed += self._drive(actor, begins[first : first + len(self._envs)], first, rng)
+        return passed / self._tries
+
+    def _drive(self, actor: Actor, begins: list[Start], first: int, rng: np.random.Generator) -> int:
+        """Drive these tries at once, of which ``first`` is the number of the first one; return how many pass."""
         import torch
 
-        rng = np.random.default_rng([9_000_000, number])
         seen = np.stack([
-            env.reset(seed=k, options={"start": disturbed(self._starts[k % len(self._starts)], rng)})[0]
-            for k, env in enumerate(self._envs)
+            env.reset(seed=first + k, options={"start": start})[0]
+            for k, (env, start) in enumerate(zip(self._envs, begins, strict=False))
         ])  # fmt: skip
-        driving, passed = list(range(len(self._envs))), 0
+        driving, passed = list(range(len(begins))), 0
         for _ in range(self._limit):
             actions = actor.act(torch.from_numpy(seen[driving]), True).cpu().numpy()
             actions = actions + ACTION * rng.standard_normal(actions.shape).astype(np.float32)
@@ -69,7 +84,7 @@ class CornerClock:
             driving = still
             if not driving:
                 break
-        return passed / len(self._envs)
+        return passed
 
     def read(self, actor: Actor, **now: Any) -> float:
         """Read it and note the share beside what else is true ``now``."""

@@ -1,7 +1,8 @@
 """Draws the pictures in ``docs/images`` from a recorded store: ``python docs/make_images.py --home DIR``.
 
 The driving pictures are steps of the newest episode with a takeover, the review is the same store, and the report is drawn by
-Chromium where it is installed.
+Chromium where it is installed. ``--kart HOME`` draws the picture of SuperTuxKart instead, from the home of a demo there: the
+game's own, of the same drive driven again, with the overlay (who made what is seen in it: ``docs/images/NOTICE.md``).
 """
 
 from __future__ import annotations
@@ -12,7 +13,15 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from data.reading.drives import Drive
+    from data.records import Segment
+    from takeover_ui.view import View
 
 os.environ["SDL_VIDEODRIVER"] = "dummy"
 ROOT = Path(__file__).resolve().parents[1]
@@ -20,22 +29,21 @@ sys.path.insert(0, str(ROOT))
 IMAGES = ROOT / "docs" / "images"
 
 
-def driving(home: Path) -> None:
-    """Draw the window before, in and (small sizes) during a takeover."""
+def moments(home: Path, purpose: str = "") -> tuple[Callable[[int], View], Segment, Drive]:
+    """Return the view at each step of the newest episode with a takeover, that takeover, and the whole episode."""
     import numpy as np
-    import pygame
 
     from data.store import Store
     from hitl.screens.session_screen import key_hint
     from hitl.screens.stored.report import stored_report
     from hitl.screens.stored.scene import stored_scene
-    from takeover_ui.overlay import overlay
     from takeover_ui.view import RecorderState, TrainerState, View
-    from takeover_ui.window.composer import Composer
 
     with Store.open_existing(home / "store.sqlite") as store:
         scene, report = stored_scene(store), stored_report(store)
-        segment = [s for s in store.segments(track=scene.track, kind="takeover") if s.corner][-1]
+        kept = {e.id for e in store.episodes(scene.track) if not purpose or e.purpose == purpose}
+        taken = store.segments(track=scene.track, kind="takeover")
+        segment = [s for s in taken if s.corner and s.episode_id in kept][-1]
         whole = store.steps(segment.episode_id)
         lines = [
             store.steps(s.episode_id) for s in store.segments(track=scene.track, kind="takeover")[-4:]
@@ -63,6 +71,17 @@ def driving(home: Path) -> None:
             risk=None if np.isnan(whole.risk[k]) else float(whole.risk[k]),
         )  # fmt: skip
 
+    return view, segment, whole
+
+
+def driving(home: Path) -> None:
+    """Draw the window before, in and (small sizes) during a takeover."""
+    import pygame
+
+    from takeover_ui.overlay import overlay
+    from takeover_ui.window.composer import Composer
+
+    view, segment, _ = moments(home)
     for name, k in (("agent", segment.start - 6), ("human", (segment.start + segment.stop) // 2)):
         surface = pygame.Surface((1280, 720))
         Composer().draw(surface, view(k))
@@ -75,6 +94,45 @@ def driving(home: Path) -> None:
     overlay.draw(sheet.subsurface((520, 16, wide, high)), view(segment.start - 6), "compact")
     overlay.draw(sheet.subsurface((0, high + 32, 960, strip)), view(k), "bar")
     pygame.image.save(sheet, str(IMAGES / "overlay_small.png"))
+
+
+def kart(home: Path) -> None:
+    """Draw SuperTuxKart's window in the middle of a takeover: the drive is driven again, and its last moment drawn."""
+    import pygame
+
+    from data.store import Store
+    from hitl.games.driving_env import DrivingEnv
+    from hitl.games.supertuxkart.game import PICTURE_LOG, SuperTuxKartGame, start_engine
+    from hitl.games.supertuxkart.mirror import Mirror
+    from hitl.home import Home
+    from hitl.road.track import load_track
+    from takeover_ui.window.composer import Composer
+    from takeover_ui.window.picture import Picture
+
+    view, segment, whole = moments(home, "drive")
+    k = (segment.start + segment.stop) // 2
+    with Store(home / "store.sqlite", read_only=True) as store:
+        seed = next(e.seed for e in store.episodes(segment.track) if e.id == segment.episode_id)
+    with tempfile.TemporaryDirectory() as folder:
+        own, drawn = Home(Path(folder)).create(), Path(folder) / "picture"
+        track = load_track(segment.track)
+        game = SuperTuxKartGame(track, own)
+        how = str(drawn), "720", "medium"
+        game.mirror = Mirror(lambda: start_engine(track.name, own, log=PICTURE_LOG, picture=how), drawn, game.notices)
+        env = DrivingEnv(track, game=game)
+        env.reset(seed=seed)
+        for action in whole.executed[:k]:
+            env.step(action)
+        composer = Composer(size="compact")
+        composer.picture, seen = Picture(drawn), None
+        while seen is None and not game.notices:  # the drawing engine loads, and drives all of it before it draws
+            time.sleep(0.2)
+            seen = composer.picture.newest()
+        surface = pygame.Surface((1280, 720))
+        composer.draw(surface, view(k))
+        pygame.image.save(surface, str(IMAGES / "driving_kart.jpg"))
+        composer.picture.close()
+        game.close()
 
 
 def settings(home: Path) -> None:
@@ -147,9 +205,14 @@ def reporting(home: Path) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--home", type=Path, required=True, help="a home folder whose store holds takeovers")
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--home", type=Path, help="a home folder whose store holds takeovers")
+    source.add_argument("--kart", type=Path, metavar="HOME", help="that of `hitl demo --env supertuxkart`: its picture alone")
     given = parser.parse_args()
     IMAGES.mkdir(exist_ok=True)
+    if given.kart is not None:
+        kart(given.kart)
+        sys.exit()
     driving(given.home)
     settings(given.home)
     reviewing(given.home)

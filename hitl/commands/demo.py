@@ -69,7 +69,8 @@ def main(argv: list[str]) -> int:
     from data.store import Store
     from hitl.commands.report import save
     from hitl.demo.cards import intro_card, outcome_card
-    from hitl.games.supertuxkart.game import kart_track
+    from hitl.demo.shipped import SHIPPED
+    from hitl.games.supertuxkart.game import installed, kart_track
     from hitl.road.kart_tracks import GAME
     from hitl.road.known_tracks import file_under
     from hitl.road.track import load_track
@@ -80,7 +81,9 @@ def main(argv: list[str]) -> int:
         raise UsageError(f"The demo drives {' or '.join(SHOWN_FROM_ABOVE)}; in '{shown(args.env)}' begin with `hitl play`.")
     if args.env == GAME:
         args.track = kart_track(args.track).name
+        installed(home_path(args))  # before a home is made
     track = load_track(args.track)
+    ships = SHIPPED[args.env] == args.track
     for path in (args.json, args.report):
         if path is not None and not path.absolute().parent.is_dir():
             raise InputFileError(f"Cannot write '{path.name}': its folder does not exist.")
@@ -89,9 +92,9 @@ def main(argv: list[str]) -> int:
     home = home_path(args) if args.home else Home(_fresh_home())
     with contextlib.ExitStack() as stack:
         window = None
-        if not args.headless and args.track == "default":  # another agent is trained first, in the terminal
+        if not args.headless and ships:  # another agent is trained first, in the terminal
             window = stack.enter_context(_window(home))
-        corner = _prepare(home, args, track.name)
+        corner = _prepare(home, args, track.name, ships)
         if corner is None:
             return 0
         if not args.headless and window is None:
@@ -168,13 +171,13 @@ def _fresh_home() -> Path:
     return Path(tempfile.mkdtemp(prefix=time.strftime("%Y%m%d-%H%M%S-"), dir=root))
 
 
-def _prepare(home: Home, args: argparse.Namespace, track: str) -> Corner | None:
+def _prepare(home: Home, args: argparse.Namespace, track: str, ships: bool) -> Corner | None:
     """Fill the home with a stalled agent and return its corner; None when an agent for the player's own track did not stall."""
     from data.errors import HitlError
     from hitl.demo.shipped import open_shipped, stalled_at
 
-    if args.track == "default":  # and no file of that name
-        open_shipped(home)
+    if ships:
+        open_shipped(home, args.track)
         corner = stalled_at(home, track)
         if corner is None:
             raise HitlError("The stalled agent that comes with hitl is missing. Install hitl again.")

@@ -12,7 +12,7 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from statistics import fmean
+from statistics import fmean, median
 from typing import Any, Literal
 
 from data.errors import TrainingError, UsageError
@@ -28,21 +28,25 @@ from hitl.trainer_process import TrainerProcess
 EPISODES = 20
 TEST_SEED = 1_000_000  # the starts of "before" and "after"; checkpoints are chosen on others
 CHOICE_SEED = 3_000_000
-PASSES_TO_STOP = 19  # of 20, in two evaluations in a row: then the demo ends early
+LEAST, ROAD_M = 6, 8_000.0  # laps of an evaluation in between on a long road, and m that it drives in all
+PASSES_TO_STOP = 0.95  # of an evaluation's laps, in two in a row: then the demo ends early
 STEPS_BETWEEN = 600  # driven steps between two evaluations
 MOST_STEPS = 12_000  # driven steps after which learning stops
-FINISHES_TO_STOP = 10  # of 20, in the second one: an agent that fails elsewhere now goes on learning
+FINISHES_TO_STOP = 0.5  # of the laps, in the second one: an agent that fails elsewhere now goes on learning
 MOST_MORE = 3  # evaluations for which it goes on
 MOST_OWED = 400  # updates that the trainer may owe before a headless session waits for it
+FAR_S, FAR_TRIES = 20.0, 10  # s of driving to a corner from which on so many tries, shortly before it, come before each drive
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """Twenty deterministic episodes of one checkpoint; fewer when the player left before the end."""
+    """Deterministic episodes of one checkpoint."""
 
     results: list[EpisodeResult]
     corner: str
     checkpoint_id: int | None
+    asked: int | None = None
+    """So many were to be driven, unless the player left; None: twenty."""
 
     @property
     def passes(self) -> int:
@@ -61,8 +65,12 @@ class Measurement:
 
     @property
     def complete(self) -> bool:
-        """Whether all twenty episodes were driven."""
-        return len(self.results) == EPISODES
+        """Whether all episodes were driven."""
+        return len(self.results) == (EPISODES if self.asked is None else self.asked)
+
+    def most(self, count: int, share: float) -> bool:
+        """Tell whether ``count`` is that share of the episodes, to the last whole one."""
+        return count >= math.floor(share * len(self.results))
 
     def as_json(self) -> dict[str, float | int | None]:
         """Return its part of the ``--json`` file; null is what was not measured."""
@@ -166,10 +174,12 @@ class Demo:
         self.agent_steps = self.human_steps = 0
         self._practice: Practice | None = None
         self._tries = 0  # of practice that are left
+        self._far = False  # the corner is a long way from the start
         with Store(rig.home.store_path, read_only=True) as store:
             first = store.latest_checkpoint()
         self._updates_before = first.updates if first is not None else 0
         self._evaluations: list[Measurement] = []
+        self._between = min(EPISODES, max(LEAST, round(ROAD_M / rig.track.line.length)))  # laps of an evaluation
 
     def run(self) -> DemoResult:
         """Measure, learn, measure again."""
@@ -177,6 +187,7 @@ class Demo:
         self.progress.phase("before")
         before = self._measure(TEST_SEED)
         if before.complete:
+            self._far = median(r.steps for r in before.results) > FAR_S * self.rig.task.settings.hz
             self.progress.measured(before)
             after = self._improve()
         else:  # the player has left: there is nothing to compare with
@@ -216,6 +227,8 @@ class Demo:
         began = time.monotonic()
         episode = good = more = 0
         next_evaluation = STEPS_BETWEEN
+        if self._far:
+            self._begin_practice(FAR_TRIES)
         while not self.cancelled():
             used = time.monotonic() - began
             if used > self.seconds or self._driven > MOST_STEPS:
@@ -229,13 +242,15 @@ class Demo:
             self.progress.step(used / self.seconds, self._standing(episode))
             if self.cancelled():  # the player leaves
                 break
-            if not self._tries and self.progress.offers_practice():
-                self._begin_practice()
+            if self._far and result.purpose == "drive":
+                self._begin_practice(FAR_TRIES)
+            elif not self._tries and self.progress.offers_practice():
+                self._begin_practice(TRIES)
             if self._driven >= next_evaluation and not self._tries:
                 next_evaluation = self._driven + STEPS_BETWEEN
                 newest = self._evaluate()
-                good = good + 1 if newest.passes >= PASSES_TO_STOP else 0
-                if good >= 2 and (newest.finished >= FINISHES_TO_STOP or more >= MOST_MORE):
+                good = good + 1 if newest.most(newest.passes, PASSES_TO_STOP) else 0
+                if good >= 2 and (newest.most(newest.finished, FINISHES_TO_STOP) or more >= MOST_MORE):
                     break
                 more += good >= 2
 
@@ -249,10 +264,10 @@ class Demo:
             self.progress.phase("learning")
         return result
 
-    def _begin_practice(self) -> None:
+    def _begin_practice(self, tries: int) -> None:
         self.rig.written()
         with contextlib.suppress(UsageError):  # no recorded approach that a try could begin at
-            self._practice, self._tries = Practice(self.rig, self.corner.name, self.rig.options.seed), TRIES
+            self._practice, self._tries = Practice(self.rig, self.corner.name, self.rig.options.seed), tries
             self.progress.phase("practice")
 
     @property
@@ -260,7 +275,9 @@ class Demo:
         return self.agent_steps + self.human_steps
 
     def _standing(self, episodes: int) -> str:
-        last = f", {self._evaluations[-1].passes} of {EPISODES} passes" if self._evaluations else ""
+        last = ""
+        if self._evaluations:
+            last = f", {self._evaluations[-1].passes} of {len(self._evaluations[-1].results)} passes"
         hz = self.rig.task.settings.hz
         learned = number_of(self._updates(), "update")
         return f"{number_of(episodes, 'episode')}, {self.human_steps / hz:.0f} s of takeover, {learned}{last}"
@@ -268,18 +285,19 @@ class Demo:
     def _evaluate(self) -> Measurement:
         """Evaluate the newest checkpoint."""
         self.progress.phase("evaluation")
-        measured = self._measure(CHOICE_SEED + 1000 * len(self._evaluations))
+        measured = self._measure(CHOICE_SEED + 1000 * len(self._evaluations), self._between)
         if measured.complete:
             self._evaluations.append(measured)
             self.progress.evaluated(self.agent_steps, measured)
         self.progress.phase("learning")
         return measured
 
-    def _measure(self, first_seed: int) -> Measurement:
-        results = self.referee.evaluate(EPISODES, first_seed, lambda number: self.progress.lap(number, EPISODES))
+    def _measure(self, first_seed: int, laps: int | None = None) -> Measurement:
+        laps = laps or EPISODES
+        results = self.referee.evaluate(laps, first_seed, lambda number: self.progress.lap(number, laps))
         for result in results:
             result.judge((self.corner,))
-        return Measurement(results, self.corner.name, self.referee.policy.checkpoint_id)
+        return Measurement(results, self.corner.name, self.referee.policy.checkpoint_id, laps)
 
     def _wait_for_trainer(self) -> None:
         """Wait until the trainer owes few updates: a session faster than real time would run away from it."""

@@ -104,7 +104,9 @@ def run_in_window(
         # The wheel is offered before the corner, and the coach says why; the agent itself does not ask as well.
         coach, offers = chosen.coach, replace(chosen.help, requests_per_minute=0.0)
         sounds = stack.enter_context(Sounds(coach.sound and coach.say != "off", coach.volume))
-        driven = SessionOptions(env, track, kind="demo", seed=seed, real_time=True, gating=shown.gating, help=offers, coach=coach)
+        driven = SessionOptions(
+            env, track, kind="demo", seed=seed, real_time=True, gating=shown.gating, help=offers, coach=coach, show=True
+        )
         measured = SessionOptions(env, track, kind="evaluation", seed=seed)
         say = shown.coached_by(speaker(window, sounds))
         live = stack.enter_context(

@@ -6,18 +6,28 @@ import shutil
 from importlib import resources
 from pathlib import Path
 
-from data.errors import CheckpointError
+from data.errors import CheckpointError, HitlError
 from data.files import held
 from data.records import Corner
 from data.store import Store
 from hitl.home import Home
 
+SHIPPED = {"box2d": "default", "supertuxkart": "fortmagma"}
+"""The track of each game for which a stalled agent comes with hitl."""
 
-def open_shipped(home: Home) -> None:
-    """Copy the stalled agent and its two laps into an empty home folder. Raises UsageError when it already holds a store."""
+
+def open_shipped(home: Home, track: str = "default") -> None:
+    """Copy a track's stalled agent and its two laps into an empty home folder.
+
+    Raises UsageError when it already holds a store, HitlError when the agent is missing.
+    """
     home.require_empty()
+    folder = resources.files("hitl") / "stalled"
+    folder = folder if track == SHIPPED["box2d"] else folder / track
+    if not (folder / "store.sqlite").is_file():
+        raise HitlError("The stalled agent that comes with hitl is missing. Install hitl again.")
     home.create()
-    with resources.as_file(resources.files("hitl") / "stalled") as shipped:
+    with resources.as_file(folder) as shipped:
         shutil.copyfile(shipped / "store.sqlite", home.store_path)
         for file in Path(shipped).glob("*.safetensors"):
             shutil.copyfile(file, home.checkpoints / file.name)

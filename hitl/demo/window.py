@@ -28,6 +28,7 @@ _FRAME_S = 1 / 30
 
 _LEAVES: dict[Phase, str] = {"before": "demo_leave", "evaluation": "demo_leave", "after": "demo_skip"}
 """What the keys do while the agent drives alone: nothing else."""
+_LIVE: frozenset[Phase] = frozenset(("learning", "practice"))
 _OF_THE_DEMO = frozenset(("coach_enough", "coach_done"))
 """When it is enough, the demo's own evaluations say."""
 _OF_YOUR_DRIVING = frozenset(
@@ -90,6 +91,8 @@ class DemoWindow(SessionScreen, Progress):
     def phase(self, phase: Phase) -> None:
         """A new part begins."""
         self._phase = phase
+        if (picture := self._rig.world.picture) is not None:  # the game draws what is driven in real time, no evaluation
+            self._window.show_picture(picture if phase in _LIVE else None)
         self.message = "" if phase == "learning" else self.words.say(f"demo_{phase}", corner=self._corner.name)
         self._say_keys()
         self.fast = ""
@@ -112,7 +115,7 @@ class DemoWindow(SessionScreen, Progress):
         self._ceiling = before.return_mean
         if self._alone is not None:
             self._alone.measured([r.total for r in before.results])
-        self._evaluations = ((0.0, before.passes / EPISODES),)
+        self._evaluations = ((0.0, before.passes / len(before.results)),)
         wheel = self._rig.session.human
         stand_in = isinstance(wheel, HumanOrScripted)
         card = turn_card(self._corner.name, before, driving_keys(self.meanings, self.words), stand_in=stand_in, words=self.words)
@@ -121,12 +124,12 @@ class DemoWindow(SessionScreen, Progress):
 
     def evaluated(self, agent_steps: int, measured: Measurement) -> None:
         """Add a point to the trend; the coach counts these attempts, too, so that it does not ask for help in vain."""
-        passes = measured.passes
+        passes, laps = measured.passes, len(measured.results)
         if (coaching := self._rig.session.coaching) is not None:
             coaching.measured(self._corner.name, [result.passed[self._corner.name] for result in measured.results])
-        self._evaluations += ((float(agent_steps), passes / EPISODES),)
-        text = self.words.say("demo_passes", passes=passes, n=EPISODES)
-        self._window.toast(text, "good" if passes >= 18 else "info")
+        self._evaluations += ((float(agent_steps), passes / laps),)
+        text = self.words.say("demo_passes", passes=passes, n=laps)
+        self._window.toast(text, "good" if passes >= 0.9 * laps else "info")
 
     def episode_over(self, result: EpisodeResult) -> None:
         """Count where the player tried to help and the corner was not passed."""

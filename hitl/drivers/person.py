@@ -38,10 +38,6 @@ TAP_S = 0.25  # s from one tap to the next
 PRESSED_FROM, STEERED_FROM = 0.15, 0.35  # share of the full range that is meant when a key is pressed
 MEMORY_S = 1.0  # s of pictures and movements that matter
 JUMP_M = 5.0  # m between two pictures that no car drives in a step
-# What a practised player expects of the car: how fast its wheels turn, how soon it follows them, what it can do.
-WHEELS_PER_S = 3.75  # share of full lock
-YAW_S = 0.08  # s
-GRIP, PULL, BRAKES = 40.0, 8.0, 40.0  # m/s²
 
 
 @dataclass(frozen=True)
@@ -174,16 +170,19 @@ class Person:
         if steps <= 0:
             return state, place
         skill, dt = self._intent.skill, self._dt
+        car = skill.answers
         hands = [*list(self._done)[max(0, len(self._done) - back) :], *[(float(self._aim[0]), float(self._aim[1]))] * steps]
         x, y, heading, vx, vy = state.x, state.y, state.heading, state.vx, state.vy
         yaw_rate, wheels = state.yaw_rate, state.steer
         for pedal, steer in hands[:steps]:
             speed = math.hypot(vx, vy)
-            wheels += min(max(steer - wheels, -WHEELS_PER_S * dt), WHEELS_PER_S * dt)
-            most = GRIP / max(speed, 1.0)
-            turning = min(max(speed * math.tan(-wheels * skill.full_lock) / skill.wheelbase, -most), most)
-            yaw_rate += (turning - yaw_rate) * min(1.0, dt / YAW_S)
-            change = pedal * (PULL if pedal > 0 else BRAKES) * dt
+            wheels += min(max(steer - wheels, -car.wheels_per_s * dt), car.wheels_per_s * dt)
+            most = car.grip / max(speed, 1.0)
+            turning = min(max(skill.turning(-wheels, speed), -most), most)
+            yaw_rate += (turning - yaw_rate) * min(1.0, dt / car.yaw_s)
+            if pedal < 0 and car.brakes_from:
+                pedal = -float(pedal <= -car.brakes_from)
+            change = pedal * (car.pull if pedal > 0 else car.brakes) * dt
             faster = max(0.0, 1 + change / max(speed, 1.0))
             c, s = math.cos(yaw_rate * dt), math.sin(yaw_rate * dt)
             vx, vy = faster * (c * vx - s * vy), faster * (s * vx + c * vy)

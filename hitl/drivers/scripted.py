@@ -22,6 +22,18 @@ from hitl.road.track import Track
 
 
 @dataclass(frozen=True)
+class Answers:
+    """What a practised player expects of a car: how soon it follows their hands, and what it can do."""
+
+    wheels_per_s: float = 3.75  # share of full lock that its wheels turn
+    yaw_s: float = 0.08  # s, time constant of turning in
+    grip: float = 40.0  # m/s² sideways
+    pull: float = 8.0  # m/s²
+    brakes: float = 40.0  # m/s²
+    brakes_from: float = 0.0  # share of the pedal from which the brake acts, and then wholly; 0: it acts by shares
+
+
+@dataclass(frozen=True)
 class Skill:
     """What a driver dares and how well they do it (tuned for the embedded car)."""
 
@@ -37,10 +49,34 @@ class Skill:
     settling: float = 0.06  # how strongly they answer to the car's turning otherwise than meant
     gas: float = 0.35  # pedal for each m/s that they are too slow
     brake: float = 0.25  # and too fast
+    radii: tuple[tuple[float, float], ...] = ()  # (m/s, m): the arc at full lock by speed, between them in proportion
+    answers: Answers = Answers()
+
+    def lock(self, curvature: float, speed: float) -> float:
+        """Return the lock (rad; full is ``full_lock``) that turns the car on an arc (1/m) at a speed (m/s); left is positive."""
+        if self.radii:
+            return curvature * self._radius(speed) * self.full_lock
+        # A sliding car turns less than its wheels say: more lock with speed.
+        return math.atan(self.wheelbase * curvature) * (1 + 0.0004 * speed * speed)
+
+    def turning(self, wheels: float, speed: float) -> float:
+        """Return the yaw rate (rad/s) at a share of full lock (positive to the left), of a car that does not slide."""
+        if self.radii:
+            return wheels * speed / self._radius(speed)
+        return speed * math.tan(wheels * self.full_lock) / self.wheelbase
+
+    def _radius(self, speed: float) -> float:
+        return float(np.interp(speed, [known for known, _ in self.radii], [radius for _, radius in self.radii]))
 
 
 CAR = Skill()
-CARS = {"supertuxkart": Skill(corner_grip=12.0, braking=8.0, top_speed=22.0, wheelbase=1.0, full_lock=0.2)}
+CARS = {
+    "supertuxkart": Skill(
+        corner_grip=12.0, braking=8.0, top_speed=22.0, full_lock=1.0, gas=0.8,
+        radii=((0.0, 2.0), (10.0, 7.5), (25.0, 15.0)),
+        answers=Answers(wheels_per_s=20.0, yaw_s=0.01, pull=6.0, brakes=21.0, brakes_from=0.3),
+    )
+}  # fmt: skip
 """How the driver that ``CAR`` is of the embedded car drives in other games (``Track.game``)."""
 
 
@@ -56,6 +92,10 @@ def in_car_of(track: Track, skill: Skill) -> Skill:
         top_speed=skill.top_speed * car.top_speed / CAR.top_speed,
         wheelbase=car.wheelbase,
         full_lock=car.full_lock,
+        settling=skill.settling * car.full_lock / CAR.full_lock,
+        gas=skill.gas * car.gas / CAR.gas,
+        radii=car.radii,
+        answers=car.answers,
     )
 
 
@@ -110,9 +150,8 @@ class ScriptedDriver:
         dx, dy = tx - math.sin(direction) * offset - x, ty + math.cos(direction) * offset - y
         left = dy * math.cos(heading) - dx * math.sin(heading)
         curvature = 2 * left / max(dx * dx + dy * dy, 1.0)  # pure pursuit: the arc through the target (Coulter 1992)
-        # A sliding car turns less than its wheels say: more lock with speed, and less when it already turns enough.
-        lock = math.atan(skill.wheelbase * curvature) * (1 + 0.0004 * speed * speed)
-        lock += skill.settling * (curvature * speed - state.yaw_rate)
+        lock = skill.lock(curvature, speed)
+        lock += skill.settling * (curvature * speed - state.yaw_rate)  # less when it already turns enough
         steer = -lock / skill.full_lock
         ahead = place.s + speed * (self._dt + 0.1)
         index = min(int(ahead / line.spacing), len(self._profile) - 1)

@@ -125,11 +125,11 @@ class Screen:
 
             self.surface = open_floating(options)
 
-    def show_picture(self, path: Path) -> None:
+    def show_picture(self, path: Path | None) -> None:
         """Show what a game draws into that file, in place of the road from above."""
         if self.composer.picture is not None:
             self.composer.picture.close()
-        self.composer.picture = Picture(path)
+        self.composer.picture = None if path is None else Picture(path)
 
     @property
     def has_new_picture(self) -> bool:

@@ -112,8 +112,11 @@ class Window:
         self.options = replace(options, title=self.options.title, game_view=self.options.game_view, video=self.options.video)
         self._post(("look", self.options))
 
-    def show_picture(self, path: Path) -> None:
-        """Show what a game draws into that file (`takeover_ui.window.picture`), as soon as there is something in it."""
+    def show_picture(self, path: Path | None) -> None:
+        """Show what a game draws into that file (`takeover_ui.window.picture`), as soon as there is something in it.
+
+        None: the road from above again.
+        """
         self._post(("picture", path))
 
     def to_front(self) -> None:

@@ -8,8 +8,11 @@ from pathlib import Path
 import pytest
 import torch
 
+from data.records import Corner
 from hitl.demo.shipped import open_shipped
+from hitl.games.box2d import Box2DGame
 from hitl.home import Home
+from hitl.road.track import load_track
 from hitl.session.lockstep import Lockstep
 from hitl.session.setup import SessionSetup
 from hitl.session_options import SessionOptions
@@ -48,6 +51,20 @@ def test_its_evaluation_is_the_sessions_own(ceiling, stalled):
     assert [r.reason for r in found] == [r.reason for r in expected]
     assert [r.steps for r in found] == [r.steps for r in expected]
     assert [r.total for r in found] == pytest.approx([r.total for r in expected], rel=1e-3)
+
+
+def test_a_long_lap_is_driven_fewer_times(ceiling, tmp_path):
+    """In a game whose copies are processes of their own, few are open, and the corner's clock is read more rarely."""
+    make, most, rarer = ceiling.copies_in("box2d", Home(tmp_path))
+    assert (most, rarer) == (20, 1)
+    judge = ceiling._Judge(load_track("default"), Corner(*HAIRPIN["corner"]), 20.0, make, most)
+    assert judge.episodes == 20
+    judge.close()
+    assert ceiling.copies_in("supertuxkart", Home(tmp_path))[1:] == (2, ceiling.RARER)
+    lava, car = Corner("lava", 967.0, 1041.0), lambda _: Box2DGame(load_track("default"))
+    long = ceiling._Judge(load_track("fortmagma"), lava, 20.0, car, 2)
+    assert (long.episodes, len(long._drive.envs)) == (10, 2)
+    long.close()
 
 
 @pytest.fixture

@@ -67,6 +67,18 @@ def test_the_clock_tells_an_agent_that_fails_from_a_driver_that_passes(bench, tm
     clock.readings += [{"steps": 100, "attempts": 2, "share": 0.95}, {"steps": 150, "attempts": 3, "share": 1.0}]
     assert clock.figures() == {"first_pass_steps": 100, "first_pass_attempts": 2, "corner_held": pytest.approx(0.975)}
     clock.close()
+    few = clock_module.CornerClock(load_track("default"), HAIRPIN, home.store_path, tries=5, most=2)  # cars at once
+    driven = []
+
+    class Counting(Rolling):
+        def act(self, seen, deterministic):
+            driven.append(len(seen))
+            return super().act(seen, deterministic)
+
+    assert few.read(Counting(), steps=50, attempts=1) == 0.0
+    assert max(driven) == 2
+    assert driven[-1] == 1, "the fifth try is driven alone"
+    few.close()
     with pytest.raises(ValueError, match="comes to nowhere"):
         clock_module.CornerClock(load_track("default"), Corner("nowhere", 10_000.0, 10_050.0), home.store_path)
 

@@ -11,7 +11,7 @@ from importlib import metadata, util
 from pathlib import Path
 
 from data.files import held
-from hitl.home import Home
+from hitl.home import Home, default_home
 
 ENGINE = "1.5"  # the version of the game that the engine is of, and whose data it asks for
 _MARK = f"supertuxkart.{ENGINE}"  # the file by which the engine knows its data
@@ -85,7 +85,8 @@ def _places(home: Home) -> Iterator[tuple[Path, str]]:
     """Yield the folders whose ``data/`` may hold the game's, and what each is."""
     if named := os.environ.get("SUPERTUXKART_DATADIR"):
         yield Path(named).absolute(), "the folder that SUPERTUXKART_DATADIR names"
-    yield fetched_folder(home), "hitl's own copy"
+    for own in dict.fromkeys((home, Home(default_home()))):  # a demo has a home of its own, and no data in it
+        yield fetched_folder(own), "hitl's own copy"
     yield _package_cache() / ENGINE, "the copy of the package pysupertuxkart2"
     for root in _installed():
         yield root, "the installed game"

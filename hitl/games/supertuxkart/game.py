@@ -23,7 +23,7 @@ from data.files.paths import private_folder
 from data.suggest import did_you_mean
 from hitl.games.base import AT_REST, Start, VehicleState
 from hitl.games.hang_guard import EnvironmentLost
-from hitl.games.supertuxkart.data_folder import engine_version, find, own_folder, usable
+from hitl.games.supertuxkart.data_folder import Found, engine_version, find, own_folder, usable
 from hitl.games.supertuxkart.engine_process import LOG, EngineProcess, apart_from_the_players
 from hitl.games.supertuxkart.mirror import LOG as PICTURE_LOG
 from hitl.games.supertuxkart.mirror import Mirror, drawing_unseen, picture_path
@@ -221,15 +221,20 @@ def start_engine(
     return EngineProcess([*(program or script(ENGINE)), track, KART, *picture], env, home.root / log)
 
 
-def _data(home: Home) -> Path:
-    """Return the folder of the game's data. Raises DeviceError when it, or the engine's package, is missing."""
+def installed(home: Home) -> Found:
+    """Return where the game's data are. Raises DeviceError when they, or the engine's package, are missing. Writes nothing."""
     if engine_version() is None:
         raise DeviceError(f"SuperTuxKart's engine is not installed: {install('supertuxkart')}.")
     found = find(home)
     if found is None:
         raise DeviceError("SuperTuxKart's tracks and karts are not on this machine: `hitl supertuxkart` says how to get them.")
+    return found
+
+
+def _data(home: Home) -> Path:
+    """Return the folder of the game's data for the engine. Raises DeviceError when it, or the engine's package, is missing."""
     try:
-        return usable(found, home)
+        return usable(installed(home), home)
     except OSError as error:
         raise DeviceError(f"SuperTuxKart's data cannot be used: {shown(error.strerror or error)}.") from error
 

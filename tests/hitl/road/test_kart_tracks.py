@@ -88,3 +88,12 @@ def test_a_driver_knows_what_a_kart_can_do():
     assert (kart.top_speed, kart.corner_grip, kart.braking) == (22.0, 12.0, 8.0)
     rash = ScriptedDriver(load_track("fortmagma"), Skill(corner_grip=48.0)).skill
     assert rash.corner_grip == 2 * kart.corner_grip
+
+
+def test_a_kart_turns_on_a_wider_arc_the_faster_it_is():
+    kart, car = ScriptedDriver(load_track("fortmagma")).skill, ScriptedDriver(load_track("default")).skill
+    for skill, speed in ((kart, 5.0), (kart, 20.0), (car, 10.0)):
+        lock = skill.lock(0.05, speed)
+        assert skill.turning(lock / skill.full_lock, speed) == pytest.approx(0.05 * speed, rel=0.05)
+    assert kart.turning(1.0, 10.0) == pytest.approx(10.0 / 7.5)
+    assert kart.lock(0.05, 20.0) > 2 * kart.lock(0.05, 5.0)

@@ -27,6 +27,7 @@ def game_data(root, version="1.5"):
 
 @pytest.fixture(autouse=True)
 def _a_machine_without_the_game(tmp_path, monkeypatch):
+    monkeypatch.setenv("HITL_HOME", str(tmp_path / "home"))
     monkeypatch.delenv("SUPERTUXKART_DATADIR", raising=False)
     monkeypatch.setattr(data_folder, "_installed", lambda: iter(()))
     monkeypatch.setattr(data_folder, "_package_cache", lambda: tmp_path / "cache")
@@ -49,6 +50,13 @@ def test_the_data_are_looked_for_in_this_order(tmp_path, home, monkeypatch):
     assert find(home).where == "hitl's own copy"
     monkeypatch.setenv("SUPERTUXKART_DATADIR", str(game_data(tmp_path / "mine")))
     assert find(home).root == tmp_path / "mine"
+
+
+def test_a_demo_has_a_home_of_its_own_and_finds_what_was_fetched_for_the_player(tmp_path, home, monkeypatch):
+    monkeypatch.setenv("HITL_HOME", str(tmp_path / "the player's"))
+    assert find(home) is None
+    fetched = game_data(data_folder.fetched_folder(Home(tmp_path / "the player's")))
+    assert find(home) == Found(fetched, "hitl's own copy")
 
 
 def test_data_of_another_version_or_incomplete_ones_are_not_taken(tmp_path, home, monkeypatch):

@@ -7,6 +7,7 @@ import sys
 import numpy as np
 import pytest
 
+from hitl.drivers.person import driver_of_skill
 from hitl.drivers.scripted import ScriptedDriver
 from hitl.games.base import Start
 from hitl.games.driving_env import DrivingEnv
@@ -162,3 +163,16 @@ def test_a_fatal_exit_of_the_engine_is_said(tmp_path):
     with pytest.raises(EnvironmentLost, match=r"SuperTuxKart (crashed|ended by itself).*supertuxkart.log"):
         SuperTuxKartGame(load_track("default"), home)  # a track that the game does not have
     assert (tmp_path / "supertuxkart.log").stat().st_size > 0
+
+
+@pytest.mark.parametrize("skill", ["good", "clumsy", "keyboard"])
+def test_a_person_gets_through_the_hairpins_over_the_lava(game, skill):
+    """A person who knew a kart as little as their own car's driver left the road within the first corners."""
+    env, person = DrivingEnv(TRACK, game=game), driver_of_skill(TRACK, skill, seed=1)
+    _, info = env.reset(seed=3, options={"start": Start(s=880.0, speed=12.0)})
+    for _ in range(600):
+        person.see(info["state"], info["place"])
+        _, _, ended, _, info = env.step(person.act(info["state"], info["place"]))
+        if ended:
+            break
+    assert info["reason"] == "finish"

@@ -263,6 +263,14 @@ def test_what_is_missing_is_said(tmp_path, monkeypatch):
         open_game.open_world(SessionOptions("supertuxkart"), Home(tmp_path))
 
 
+def test_a_demo_of_a_game_that_is_not_there_leaves_nothing_behind(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(kart, "engine_version", lambda: None)
+    for track in ((), ("--track", "xr591")):
+        assert cli.main(["demo", "--headless", "--env", "supertuxkart", *track, "--home", str(tmp_path / "home")]) == 6
+        assert "engine is not installed" in capsys.readouterr().err
+    assert not (tmp_path / "home").exists()
+
+
 def test_stall_and_demo_train_their_agent_in_the_game(tmp_path, monkeypatch, capsys):
     driven = []
 
@@ -274,6 +282,7 @@ def test_stall_and_demo_train_their_agent_in_the_game(tmp_path, monkeypatch, cap
         raise StopError("enough")
 
     monkeypatch.setattr("hitl.demo.stall.Lockstep", lockstep)
+    monkeypatch.setattr(kart, "installed", lambda home: None)
     for words in (["stall"], ["demo", "--headless"]):
         cli.main([*words, "--env", "stk:lighthouse", "--home", str(tmp_path / words[0])])
         cli.main([*words, "--env", "supertuxkart", "--track", "xr591", "--home", str(tmp_path / words[0])])
