@@ -67,6 +67,7 @@ class PadPolicy(ForeignPolicy):
         self._began = -math.inf
         self._first = True
         self._trouble = ""
+        self._drove = False
         self._down = self._asked = False
 
     def fit(self, controls: Sequence[str | Control], bends: Callable[[float], float] | None) -> None:
@@ -119,19 +120,23 @@ class PadPolicy(ForeignPolicy):
 
     def _tell(self, trouble: str) -> None:
         if trouble == self._trouble:
+            self._drove = self._drove or not trouble
             return
         self._trouble, name = trouble, self.pad.name
         if not trouble:
-            self.notices.append(f"The pad '{name}' drives again.")
+            self.notices.append(f"The pad '{name}' drives{' again' if self._drove else ''}.")
+            self._drove = True
         elif trouble == "silent":
             self.notices.append(
-                f"The pad '{name}' has not moved for {self._silent_s:.0f} s, so nothing is pressed until it does: does the program "
-                "behind it still run?"
+                f"The pad '{name}' has not moved for {self._silent_s:.0f} s, so nothing is pressed until it does: does the "
+                "program behind it still run?"
             )
         elif trouble == "away":
-            gone = "is gone" if self.pad.identity is not None else "is not there"
+            gone = f"The pad '{name}' is gone" if self.pad.identity is not None else f"The pad '{name}' is not there"
+            if name == "next":
+                gone = "No new pad has been plugged in"
             self.notices.append(
-                f"The pad '{name}' {gone}, so nothing is pressed until it is there: start the program that drives by it "
+                f"{gone}, so nothing is pressed until it is there: start the program that drives by it "
                 '(`hitl play --agent "pad:"` lists the pads).'
             )
         else:

@@ -15,12 +15,14 @@ from hitl.pads.mapping import CONTROLLER, Axis, PadMap
 from hitl.pads.sdl import SdlPad, joystick_map
 
 _NUMBERED = re.compile(r"(.*?)(?: number (\d+))?", re.S)
+NEXT = "next"
 MOVES = 0.02  # of an axis: what moves more within a look is being driven with
 
 
 class ProgramsPad(SdlPad):
     """A pad by its ``name``, a part of that, or ``NAME number N`` where several have one name, in the order of plugging in.
 
+    The name ``next`` is the next pad that is plugged in, whatever it is called.
     It is read without dead zone and curve, because a program's stick has neither; only its axes and the button that restarts
     count. While this exists, no other reader binds that device. ``mine``: the identity of the pad that the player chose as
     theirs, which this never is.
@@ -28,6 +30,8 @@ class ProgramsPad(SdlPad):
 
     def __init__(self, name: str, *, mine: str = "", hub: Devices | None = None) -> None:
         self._mine, self._closed, hub = parse(mine), True, hub or devices()
+        hub.poll()
+        self._before = set(hub.present)
         hub.claimants.append(self)
         super().__init__(name, hub=hub)
 
@@ -61,6 +65,8 @@ class ProgramsPad(SdlPad):
     def _called(self, there: Sequence[Device]) -> list[Device]:
         """Return the devices that the name means."""
         there = self._without_mine(there)
+        if self.wanted == NEXT:
+            return [d for d in there if d.instance not in self._before][:1]
         found = _NUMBERED.fullmatch(self.wanted)
         assert found is not None
         name, number = found.group(1).casefold(), int(found.group(2) or 0)

@@ -180,6 +180,20 @@ class TestWhichPad:
             assert third.device is None
             third.close()
 
+    def test_the_next_one_is_whatever_is_plugged_in_from_now_on(self, theirs):
+        one = policy("next")
+        assert not one.now().any()
+        (said,) = one.notices
+        assert said.startswith("No new pad has been plugged in, so nothing is pressed until it is there")
+        with VirtualPad("Worker Pad") as new:
+            new.axis("gas", 0.7)
+            for _ in range(3):
+                action = one.now()
+            assert action[0] == pytest.approx(0.7, abs=1e-3)
+            assert one.notices[1:] == ["The pad 'Worker Pad' drives."]
+            assert SdlPad("worker").device.instance == theirs.instance
+        one.close()
+
     def test_the_pad_that_the_player_chose_is_left_out(self):
         with VirtualPad("Twin"), VirtualPad("Twin") as second:
             devices().poll()
