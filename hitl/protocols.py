@@ -51,6 +51,9 @@ class ReadLate(Protocol):
     def now(self) -> NDArray[np.float32]:
         """Return the action (A,) that it proposes now."""
 
+    def ready(self) -> bool:
+        """Tell whether it can drive, so that an episode may begin."""
+
     def asks_restart(self) -> bool:
         """Tell whether it wants to begin again."""
 

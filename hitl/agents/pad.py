@@ -22,6 +22,7 @@ from hitl.settings import AgentSettings, load
 if TYPE_CHECKING:
     from hitl.agents.programs_pad import ProgramsPad
 
+AWAY_S = 2.0  # s of a car that rolls without its driver, after which the episode is over: it says nothing of how it was driven
 OWN_RESTART_S = 2.0  # s from an episode's beginning in which the program's own restart is the one that was just made
 
 Floats = NDArray[np.float32]
@@ -67,6 +68,7 @@ class PadPolicy(ForeignPolicy):
         self._began = -math.inf
         self._first = True
         self._trouble = ""
+        self._since = 0.0  # s: when the trouble began
         self._drove = False
         self._down = self._asked = False
 
@@ -83,21 +85,20 @@ class PadPolicy(ForeignPolicy):
         state, now = self.pad.read(), self._clock()
         if self._first:
             self._first, self._began, self._last = False, now, None
-            self._down = state.connected and "restart" in state.buttons
-        if self._last is None or state != self._last[0]:
-            self._last = state, now
-        self._note_restart(state, now)
-        trouble = self._what_is_wrong(state, now - self._last[1])
-        self._tell(trouble)
-        if trouble:
+            self._down, self._asked = state.connected and "restart" in state.buttons, False
+        if self._look(state, now):
             return neutral_action(self._controls)
         steer = state.steer if self._bends is None else self._bends(state.steer)
         return to_action(PadState(steer=steer, gas=state.gas, brake=state.brake), self._controls)
 
+    def ready(self) -> bool:
+        """Tell whether the pad is there and moves, so that an episode can begin."""
+        return not self._look(self.pad.read(), self._clock())
+
     def asks_restart(self) -> bool:
-        """Tell whether the program has pressed its restart button; asked once for each press."""
+        """Tell whether the program has pressed its restart button, told once for each press, or has long been away."""
         asked, self._asked = self._asked, False
-        return asked
+        return asked or (self._trouble != "" and self._clock() - self._since > AWAY_S)
 
     def begin_episode(self) -> None:
         """An episode begins: what is held now is not meant for it."""
@@ -106,6 +107,17 @@ class PadPolicy(ForeignPolicy):
     def close(self) -> None:
         """Let go of the pad."""
         self.pad.close()
+
+    def _look(self, state: PadState, now: float) -> str:
+        """Take a reading in; return what is wrong, "" for nothing."""
+        if self._last is None or state != self._last[0]:
+            self._last = state, now
+        self._note_restart(state, now)
+        trouble = self._what_is_wrong(state, now - self._last[1])
+        if trouble != self._trouble:
+            self._since = now
+        self._tell(trouble)
+        return trouble
 
     def _note_restart(self, state: PadState, now: float) -> None:
         down = state.connected and "restart" in state.buttons

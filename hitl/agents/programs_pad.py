@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 
 from hitl.pads.device import Device
 from hitl.pads.devices import Devices, devices
 from hitl.pads.identity import parse, pick
 from hitl.pads.mapping import CONTROLLER, Axis, PadMap
+from hitl.pads.rest import Resting
 from hitl.pads.sdl import SdlPad, joystick_map
 
 _NUMBERED = re.compile(r"(.*?)(?: number (\d+))?", re.S)
@@ -85,6 +86,11 @@ class ProgramsPad(SdlPad):
         made, guessed = (CONTROLLER, False) if device.controller is not None else joystick_map(device)
         buttons = {"restart": ("b",) if device.controller is not None else ()}
         return PadMap(_exact(made.steer), _exact(made.gas), _exact(made.brake), buttons), guessed
+
+    def _rest(self, device: Device, made: PadMap, measured: Collection[str]) -> Resting:
+        if device.controller is None:
+            return super()._rest(device, made, measured)
+        return Resting(made, self._read, measured=measured, slack=-1.0)  # half a trigger is what it says, and not silence
 
 
 def _exact(axis: Axis) -> Axis:

@@ -152,6 +152,10 @@ class SdlPad:
         """Return the mapping of a device where nothing is stored, and whether its pedals are guessed."""
         return (CONTROLLER, False) if device.controller is not None else joystick_map(device)
 
+    def _rest(self, device: Device, made: PadMap, measured: Collection[str]) -> Resting:
+        """Return what finds out where the device's axes rest."""
+        return Resting(made, self._read, measured=measured)
+
     def _fits(self, device: Device) -> bool:
         named = self.wanted.lower() in device.name.lower() or self.wanted == device.key
         return named and (device.controller is not None or bool(self.wanted) or device.joystick.get_numaxes() >= 3)
@@ -178,7 +182,7 @@ class SdlPad:
         if back and self._resting is not None:
             rests |= self._resting.rests
             told |= self._resting.told
-        self._resting = Resting(replace(made, rests=rests), self._read, measured=told)
+        self._resting = self._rest(device, replace(made, rests=rests), told)
         self._map = made
         self.device, self.identity = device, identity
         self._others -= {device.instance}

@@ -132,7 +132,9 @@ class Session:
         self._choice.begin_episode(self.human, moment.trigger if moment is not None else "")
         if self.foresight is not None:
             self.foresight.begin()
-        if moment is None:
+        if purpose != "lap" and not self._agent_there():
+            begun = None
+        elif moment is None:
             begun = self.environment.begin(result, seed, start, self._wait)
         else:
             begun = self.environment.resume(result, moment, self._wait)
@@ -302,6 +304,15 @@ class Session:
         # An agent that begins again by itself waits until the player has let go.
         again = decision.driver == AGENT and isinstance(self.policy, ReadLate) and self.policy.asks_restart()
         return "restart" if again or "restart" in decision.pressed else ""
+
+    def _agent_there(self) -> bool:
+        """Wait for an agent that is a device to be there; False where the player leaves meanwhile."""
+        there = True
+        while isinstance(self.policy, ReadLate) and there and not self.policy.ready():
+            self._pass_on(self.policy.notices)
+            there = self._wait(0.1)
+        self._pass_on(getattr(self.policy, "notices", []))
+        return there
 
     def _pass_on(self, notices: list[str]) -> None:
         """Tell the player what a policy has to say."""

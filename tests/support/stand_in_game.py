@@ -6,8 +6,8 @@
 
 The car and what the game remembers belong to its own thread: others change them by the methods below, between two frames.
 
-``python -m tests.support.stand_in_game PORT [LAYOUT [SESSION_PORT [TRACK]]]`` runs one as a process; a line ``FAULT SECONDS`` on its
-standard input makes it misbehave.
+``python -m tests.support.stand_in_game PORT [LAYOUT [SESSION_PORT [TRACK]]]`` runs one as a process; a line
+``FAULT SECONDS`` on its standard input makes it misbehave.
 """
 
 from __future__ import annotations

@@ -74,6 +74,14 @@ def test_the_stick_is_taken_as_it_is_without_dead_zone_and_curve(theirs, driving
         assert one.now() == pytest.approx([gas, brake, steer], abs=2e-3)
 
 
+def test_half_a_trigger_is_half_a_trigger_from_the_first_reading_on(theirs):
+    theirs.axis("gas", 0.5)
+    one = policy()
+    for _ in range(3):
+        assert one.now()[0] == pytest.approx(0.5, abs=1e-3)
+    one.close()
+
+
 def test_what_the_game_makes_of_the_stick_is_what_it_proposes(theirs, driving):
     one, _ = driving
     one.fit((), lambda stick: stick**3)

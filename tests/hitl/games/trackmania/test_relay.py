@@ -97,5 +97,5 @@ def test_what_the_game_sends_arrives_frame_by_frame_and_a_hang_up_too(layout):
                 assert link.recv(65536), "and goes on once the plugin is back"
         finally:
             telemetry.close()
-        with pytest.raises(OSError):
+        with pytest.raises(ConnectionRefusedError):
             socket.create_connection(("127.0.0.1", telemetry.relay.port), timeout=0.5)
