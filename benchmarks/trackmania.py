@@ -8,8 +8,8 @@ another thread, and the scripted driver steers while it is held. In the second, 
 hold a warning from its time, and as a freeze when the time between two ticks of an episode grew beyond five, or when nothing
 was driven within ten seconds of the fault's end. Where other work shares the machine, `chrt -f 10` before it all keeps that out
 of the figures; the trainer stays an ordinary process. The first parts run one after the other; the faults of all layouts run at
-the same time afterwards, each in a process of its own, because most of that time is waiting. Ten minutes for each of three layouts
-take some 37 minutes in all.
+the same time afterwards, each in a process of its own, because most of that time is waiting. Ten minutes for each of three
+layouts take some 37 minutes in all.
 """
 
 from __future__ import annotations

@@ -16,6 +16,7 @@ from hitl.processes import stop_on_signal
 if TYPE_CHECKING:
     from hitl.home import Home
     from hitl.screens.empty_home import Choice
+    from hitl.screens.recording import Recording
     from hitl.session.setup import SessionSetup
     from hitl.settings import PlaySettings, Settings
     from takeover_ui.window.window import Window
@@ -70,6 +71,10 @@ def command_line() -> Parser:
         "--headless", action="store_true", help="no window; with --pad scripted or none as fast as it goes"
     )
     parser.add_argument("--overlay", choices=("full", "compact", "bar", "off"), help="how much of it (default: as set)")
+    parser.add_argument(
+        "--record", nargs="?", const="", metavar="FOLDER", help="keep what a reviewer needs of this session: a film of each "
+        "takeover, session.json, and a page that shows both (default: recorded/ in the home folder)"
+    )
     parser.add_argument("--seed", type=whole(0, SEED_MOST), default=0, help="of all that is random (default: 0)")
     return parser
 
@@ -107,6 +112,7 @@ def main(argv: list[str], *, trains_elsewhere: bool = False) -> int:
     home = home_path(args)
     settings = _settings(home, args)
     play, by_pad = settings.play, _by_pad(settings, args)
+    recording = _recording(home, args)
     fast = args.headless and args.pad in ("scripted", "none") and not by_pad
     if play.env == "box2d":  # a mistyped track is told before there is a window
         drivable(home, play.track)
@@ -174,6 +180,8 @@ def main(argv: list[str], *, trains_elsewhere: bool = False) -> int:
         )
         for sentence in _layouts_apart(rig):
             tell("warning", sentence)
+        if recording is not None:
+            stack.enter_context(recording.following(rig))
         if watch is not None:
             from hitl.screens.trainer_state import HeartbeatReader
 
@@ -215,7 +223,19 @@ def main(argv: list[str], *, trains_elsewhere: bool = False) -> int:
             print(sentence)
         problem = rig.recorder.status.problem
     print("\n".join(text for text in (driven, ended, problem) if text))
+    if recording is not None:
+        print(recording.write())
     return 0
+
+
+def _recording(home: Home, args: argparse.Namespace) -> Recording | None:
+    """Return what is kept of this session, None where that is not asked for."""
+    if args.record is None:
+        return None
+    from data.files.paths import user_path
+    from hitl.screens.recording import Recording
+
+    return Recording(home, user_path(args.record) if args.record else None, _over(args))
 
 
 def _choice(args: argparse.Namespace, home: Home, play: PlaySettings, window: Window | None) -> Choice:

@@ -160,7 +160,7 @@ def test_a_running_worker_drives_through_hitl_and_a_person_takes_over(place):
     mine[0].close()
     assert hitl.process.returncode == 0, "".join(hitl.lines)
     assert "finished" in "".join(worker.lines)
-    assert "Traceback" not in "".join(worker.lines + again.lines + hitl.lines)
+    assert "Traceback" not in "".join(worker.lines + hitl.lines)
 
     assert main(export) == 0
     with Store(home.store_path, read_only=True) as store:
@@ -175,15 +175,20 @@ def test_a_running_worker_drives_through_hitl_and_a_person_takes_over(place):
     human = np.concatenate([s.driver == HUMAN for s in steps])
     executed, proposed = (np.concatenate([getattr(s, name) for s in steps]) for name in ("executed", "proposed"))
     assert (executed[~human] == proposed[~human]).all()
-    assert np.abs(executed[human, 0] - 0.3).max() < 0.05, "what the person drove"
+    assert np.median(executed[human, 0]) == pytest.approx(0.263, abs=0.01), "what the person drove, with their pad's dead zone"
+    assert not executed[human, 2].any()
     assert proposed[human, 2].any(), "what the worker would have steered meanwhile"
     laps = [read_demonstration(path) for path in (folder / "with-their-worker").glob("*.npz")]
     assert any((lap.driver == HUMAN).any() and (lap.driver == AGENT).any() for lap in laps)
 
     # Ours learns an agent of its own from all this, which drives without the program; untrained, it drives at random.
     assert train == ["train", "--background"]
-    ours = start("hitl", *alone, "--headless", "--pad", "none", "--episodes", "1", STAND_IN_PORT=game_port)
-    assert ours.process.wait(60.0) == 0, "".join(ours.lines)
-    with Store(home.store_path, read_only=True) as store:
-        assert len({s.observation_names for s in store.sessions()}) == 1
-        assert store.newest_session().id not in store.agents()
+    ours = start("hitl", *alone, "--headless", "--pad", "none", STAND_IN_PORT=game_port)
+
+    def drives():
+        assert ours.process.poll() is None, "".join(ours.lines)
+        with Store(home.store_path, read_only=True) as store:
+            assert len({s.observation_names for s in store.sessions()}) == 1
+            return store.newest_session().id not in store.agents()
+
+    wait_for(drives, 60.0)
