@@ -29,6 +29,7 @@ import numpy as np
 from hitl.games.base import Start, VehicleState
 from hitl.games.box2d import CLOCK, ENGINE_SHARE, FULL_LOCK, Box2DGame
 from hitl.road.track import Track, load_track
+from hitl.timing.priority import raise_priority
 
 HZ = 100
 A, B, Y = 0x1000, 0x2000, 0x8000
@@ -345,6 +346,7 @@ if __name__ == "__main__":
     asked_port, asked_layout, asked_session = map(int, (*sys.argv[1:4], *("11", "0")[len(sys.argv) - 2 :]))
     asked_track = load_track(Path(sys.argv[4])) if len(sys.argv) > 4 else None
     with StandIn(asked_track, port=asked_port, layout=asked_layout, session_port=asked_session) as it:
+        it.between_frames(raise_priority)  # a game that draws on time, whatever else runs on the machine
         print("ready", flush=True)
         with contextlib.suppress(KeyboardInterrupt):
             for text in sys.stdin:
