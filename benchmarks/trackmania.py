@@ -313,11 +313,15 @@ def at_once(folder: Path, layouts: list[int], count: int, figures: dict[str, dic
         file = folder / f"faults-{layout}.json"
         more = ["--minutes", "0", "--faults", str(count), "--layouts", str(layout), "--json", str(file)]
         running.append((layout, file, subprocess.Popen([sys.executable, __file__, *more], stdout=subprocess.DEVNULL)))
-    for layout, file, process in running:
-        if process.wait():
-            raise SystemExit(f"The faults of {layout} numbers a frame ended with {process.returncode}.")
-        found = json.loads(file.read_text())["figures"][str(layout)]
-        figures[str(layout)] |= {name: value for name, value in found.items() if not name.startswith("load")}
+    try:
+        for layout, file, process in running:
+            if process.wait():
+                raise SystemExit(f"The faults of {layout} numbers a frame ended with {process.returncode}.")
+            found = json.loads(file.read_text())["figures"][str(layout)]
+            figures[str(layout)] |= {name: value for name, value in found.items() if not name.startswith("load")}
+    finally:
+        for _, _, process in running:
+            process.terminate()
 
 
 def load() -> float:

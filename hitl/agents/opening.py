@@ -23,6 +23,8 @@ PYTHON = re.compile(r"[A-Za-z_]\w*(\.\w+)*:[A-Za-z_]\w*(\.\w+)*")
 SUFFIXES = (".zip", ".tmod", ".pt", ".ts", ".onnx", ".safetensors")
 PAD = "pad:"
 """What the name of another program's pad begins with: such an agent can be watched, and not be opened."""
+NEXT = "next"
+"""The name of whichever pad is plugged in next."""
 Names = tuple[str, ...]
 
 

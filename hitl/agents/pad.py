@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from data.errors import DeviceError, UsageError
 from data.tables.sessions import ONLY_A_PAD
 from hitl.agents.agent import AgentIdentity
-from hitl.agents.opening import PAD
+from hitl.agents.opening import NEXT, PAD
 from hitl.agents.policy import ForeignPolicy
 from hitl.home import Home
 from hitl.pads.base import Control, PadState, neutral_action, to_action
@@ -59,7 +59,7 @@ class PadPolicy(ForeignPolicy):
         self, pad: ProgramsPad, action_names: Sequence[str], observation_size: int, silent_s: float,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:  # fmt: skip
-        agent: Any = PadAgent(pad.name)
+        agent: Any = PadAgent(pad.name if pad.device is not None or pad.wanted != NEXT else "another program")
         super().__init__(agent, observation_size)
         self.pad, self._silent_s, self._clock = pad, silent_s, clock
         self._controls: Sequence[str | Control] = action_names
@@ -71,6 +71,11 @@ class PadPolicy(ForeignPolicy):
         self._since = 0.0  # s: when the trouble began
         self._drove = False
         self._down = self._asked = False
+
+    @property
+    def name(self) -> str:
+        """Who drives, for the player."""
+        return self.pad.name if self.pad.device is not None else self.agent.identity.name
 
     def fit(self, controls: Sequence[str | Control], bends: Callable[[float], float] | None) -> None:
         """Drive by these controls; ``bends``: what the game makes of the stick, which is undone before anything is sent."""
@@ -145,7 +150,7 @@ class PadPolicy(ForeignPolicy):
             )
         elif trouble == "away":
             gone = f"The pad '{name}' is gone" if self.pad.identity is not None else f"The pad '{name}' is not there"
-            if name == "next":
+            if name == NEXT:
                 gone = "No new pad has been plugged in"
             self.notices.append(
                 f"{gone}, so nothing is pressed until it is there: start the program that drives by it "

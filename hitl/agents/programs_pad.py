@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 
+from hitl.agents.opening import NEXT
 from hitl.pads.device import Device
 from hitl.pads.devices import Devices, devices
 from hitl.pads.identity import parse, pick
@@ -16,7 +17,6 @@ from hitl.pads.rest import Resting
 from hitl.pads.sdl import SdlPad, joystick_map
 
 _NUMBERED = re.compile(r"(.*?)(?: number (\d+))?", re.S)
-NEXT = "next"
 MOVES = 0.02  # of an axis: what moves more within a look is being driven with
 
 

@@ -24,7 +24,8 @@ TURNED = 0.1  # of steering, from which the game has obeyed
 
 def measure(site: Site) -> Figures:
     """Return what came of it. Raises DeviceError where no virtual pad can be made."""
-    from hitl.agents.programs_pad import NEXT, ProgramsPad
+    from hitl.agents.opening import NEXT
+    from hitl.agents.programs_pad import ProgramsPad
     from hitl.games.trackmania.virtual_pad import VirtualPad, plug_in
     from hitl.pads.devices import devices
 

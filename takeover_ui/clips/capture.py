@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pygame
 
-from takeover_ui.clips.frames import frame_name
+from takeover_ui.clips.game_pictures import frame_name
 from takeover_ui.window.picture import Picture
 
 BEFORE_S, AFTER_S = 2.5, 1.5  # as of the other films of takeovers

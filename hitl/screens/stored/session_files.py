@@ -27,7 +27,7 @@ from hitl.screens.stored.clips import ClipMaker
 from hitl.screens.stored.report import package_versions, stored_report
 from hitl.screens.stored.scene import stored_scene
 from takeover_ui.clips.files import can_write, write
-from takeover_ui.clips.frames import Frames
+from takeover_ui.clips.game_pictures import GamePictures
 from takeover_ui.report.contents import DriveRow, Film, Report
 
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ class SessionFiles:
                     pass
                 one.files.append(path.name)
             frames = pictures.get(one.segment.id)
-            if frames is not None and (shown := Frames(frames)).seconds:
+            if frames is not None and (shown := GamePictures(frames)).seconds:
                 path = self.folder / f"takeover-{one.segment.id}-game{suffix}"
                 for _ in write(path, shown):
                     pass

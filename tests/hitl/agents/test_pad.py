@@ -257,6 +257,12 @@ def test_it_cannot_be_opened_taught_or_exported(tmp_path):
         make(("a",), ACTIONS)
 
 
+def test_a_package_that_cannot_tell_the_two_pads_apart_is_refused(tmp_path, capsys):
+    line = ["play", "--agent", "pad:x", "--pad", "inputs", "--headless", "--home", str(tmp_path)]
+    assert main(line) == 2
+    assert "use --pad sdl" in capsys.readouterr().err
+
+
 def test_several_that_are_meant_are_refused_before_anything_is_recorded(tmp_path):
     home = Home(tmp_path / "home").create()
     with VirtualPad("Twin"), VirtualPad("Twin"), pytest.raises(DeviceError, match="Several pads"):

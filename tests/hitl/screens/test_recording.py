@@ -21,7 +21,7 @@ from hitl.home import Home
 from hitl.protocols import Tick
 from hitl.screens.recording import KeptPictures
 from takeover_ui.clips.files import can_write, write
-from takeover_ui.clips.frames import Frames
+from takeover_ui.clips.game_pictures import GamePictures
 
 FILMS = any(map(can_write, (".mp4", ".gif")))
 
@@ -179,7 +179,7 @@ def test_the_games_own_pictures_around_a_takeover_become_a_film(tmp_path):
     segment = Taken()
     segment.started = taken_at.isoformat()
     folder = kept.by_segment([segment])[7]
-    frames = Frames(folder)
+    frames = GamePictures(folder)
     assert 3.0 < frames.seconds < 5.5
     greys = [frames.draw(s).get_at((5, 5))[0] for s in (0.0, 2.5, frames.seconds)]
     assert greys[0] < first - 20, "some seconds before"
@@ -202,4 +202,4 @@ def test_pictures_that_cannot_be_kept_cost_nothing_else(tmp_path):
     kept.close()
     segment = Taken()
     segment.started = datetime.now(UTC).isoformat()
-    assert Frames(kept.by_segment([segment])[7]).seconds == 0.0
+    assert GamePictures(kept.by_segment([segment])[7]).seconds == 0.0

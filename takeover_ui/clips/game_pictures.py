@@ -14,7 +14,7 @@ def frame_name(milliseconds: int) -> str:
     return f"{milliseconds:09d}{SUFFIX}"
 
 
-class Frames:
+class GamePictures:
     """Pictures in a folder, each called by its moment. It has what `takeover_ui.clips.files.write` asks of a clip."""
 
     def __init__(self, folder: Path) -> None:
