@@ -7,11 +7,14 @@ runs as a process of its own, at 100 frames a second. In the first part a virtua
 another thread, and the scripted driver steers while it is held. In the second, a fault counts as named when the store's events
 hold a warning from its time, and as a freeze when the time between two ticks of an episode grew beyond five, or when nothing
 was driven within ten seconds of the fault's end. Where other work shares the machine, `chrt -f 10` before it all keeps that out
-of the figures; the trainer stays an ordinary process.
+of the figures; the trainer stays an ordinary process. The first parts run one after the other; the faults of all layouts run at
+the same time afterwards, each in a process of its own, because most of that time is waiting. Ten minutes for each of three
+layouts take some 37 minutes in all.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import subprocess
@@ -266,13 +269,12 @@ def faults(folder: Path, layout: int, count: int) -> dict[str, Any]:
         game.close()
     near = timedelta(seconds=NAMED_WITHIN_S)
     unnamed = Counter(kind for kind, began, ended in given if not any(began <= at <= ended + near for at in told))
-    if unnamed:
-        print("not named:", dict(unnamed))
     return {
         "faults": len(given),
         "kinds": len({kind for kind, _, _ in given}),
         "interrupted": sum(r.reason == "env_lost" for r in results),
         "named": len(given) - sum(unnamed.values()),
+        "not_named": " ".join(f"{kind}:{n}" for kind, n in sorted(unnamed.items())),
         "freezes": sum(gap > FREEZE_TICKS / 20 for gap in gaps) + sum(late > BACK_S for late in back),
         "tick_gap_ms_max": 1000 * max(gaps),
         "back_s_max": max(back),
@@ -289,19 +291,54 @@ def main() -> None:
     options.add_argument("--layouts", type=int, nargs="+", default=sorted(LAYOUTS), choices=sorted(LAYOUTS))
     args = options.parse_args()
     figures: dict[str, dict[str, Any]] = {}
-    with stopwatch() as watch:
+    with stopwatch() as watch, tempfile.TemporaryDirectory() as folder:
         for layout in args.layouts:
-            with tempfile.TemporaryDirectory() as folder:
-                found = {"load_before": os.getloadavg()[0]}
-                found |= punctuality(Path(folder) / "a", layout, 60.0 * args.minutes) if args.minutes else {}
-                found |= faults(Path(folder) / "b", layout, args.faults) if args.faults else {}
-                figures[str(layout)] = found | {"load_after": os.getloadavg()[0]}
-            rows = [
-                (name, *(f"{found[name]:.2f}" if isinstance(found[name], float) else found[name] for found in figures.values()))
-                for name in found
-            ]
-            print_table("Stand-in TrackMania, by numbers a frame", ("figure", *figures), rows)
+            found = {"load_before": load()}
+            found |= punctuality(Path(folder) / f"a{layout}", layout, 60.0 * args.minutes) if args.minutes else {}
+            figures[str(layout)] = found | {"load_after": load()}
+            if args.minutes:
+                shown(figures)
+        if args.faults and len(args.layouts) == 1:
+            figures[str(layout)] |= faults(Path(folder) / "b", layout, args.faults)
+        elif args.faults:
+            at_once(Path(folder), args.layouts, args.faults, figures)
+        shown(figures)
     write_report(args.json, figures, [0], watch.seconds)
+
+
+def at_once(folder: Path, layouts: list[int], count: int, figures: dict[str, dict[str, Any]]) -> None:
+    """Inject faults into all layouts at the same time, and add what is found to ``figures``."""
+    running = []
+    for layout in layouts:
+        file = folder / f"faults-{layout}.json"
+        more = ["--minutes", "0", "--faults", str(count), "--layouts", str(layout), "--json", str(file)]
+        running.append((layout, file, subprocess.Popen([sys.executable, __file__, *more], stdout=subprocess.DEVNULL)))
+    try:
+        for layout, file, process in running:
+            if process.wait():
+                raise SystemExit(f"The faults of {layout} numbers a frame ended with {process.returncode}.")
+            found = json.loads(file.read_text())["figures"][str(layout)]
+            figures[str(layout)] |= {name: value for name, value in found.items() if not name.startswith("load")}
+    finally:
+        for _, _, process in running:
+            process.terminate()
+
+
+def load() -> float:
+    """Return the load average of the last minute; 0 where the system has none."""
+    return os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
+
+
+def shown(figures: dict[str, dict[str, Any]]) -> None:
+    """Print what is measured so far."""
+    names = dict.fromkeys(name for found in figures.values() for name in found)
+
+    def cell(value: Any) -> Any:
+        return f"{value:.2f}" if isinstance(value, float) else value
+
+    rows = [(name, *(cell(found.get(name, "")) for found in figures.values())) for name in names]
+    print_table("Stand-in TrackMania, by numbers a frame", ("figure", *figures), rows)
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":

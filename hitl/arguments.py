@@ -82,7 +82,8 @@ def add_agent(parser: argparse.ArgumentParser, what: str = "drive with the agent
     """Add ``--agent`` and what belongs to it (docs/agents.md); where they are not given, settings.toml says."""
     parser.add_argument(
         "--agent", metavar="SPEC", help=f"{what}: a .zip of Stable-Baselines3, .tmod, .pt, .ts, .onnx "
-        "or .safetensors file, a checkpoint, or module:callable (none: not the one that is set)"
+        "or .safetensors file, a checkpoint, module:callable, or pad:NAME, another program by its pad (pad: lists them). none: "
+        "not the one that is set"
     )
     parser.add_argument(
         "--actions", metavar="FILE", help="if --agent chooses one of several actions: the table of them, CSV or JSON"

@@ -41,6 +41,23 @@ class Placed(Protocol):
         """The car is at this metre in the tick for which ``act`` is called next."""
 
 
+@runtime_checkable
+class ReadLate(Protocol):
+    """A policy that is a device: what it says is read again as late as the player's pad, just before an action is sent."""
+
+    notices: list[str]
+    """Sentences for the player, also in mid-episode; whoever says them empties it."""
+
+    def now(self) -> NDArray[np.float32]:
+        """Return the action (A,) that it proposes now."""
+
+    def ready(self) -> bool:
+        """Tell whether it can drive, so that an episode may begin."""
+
+    def asks_restart(self) -> bool:
+        """Tell whether it wants to begin again."""
+
+
 class FrozenAgent(Protocol):
     """An agent that stays as it is."""
 

@@ -98,12 +98,13 @@ class PlaySettings:
 class AgentSettings:
     """The agent that you have already, where it drives in place of the home's own: docs/agents.md."""
 
-    use: str = ""  # .zip (SB3), .tmod, .pt, .ts, .onnx, .safetensors, a checkpoint, or module:callable; empty: the home's own
+    use: str = ""  # .zip (SB3), .tmod, .pt, .ts, .onnx, .safetensors, a checkpoint, module:callable, or pad:NAME; empty: ours
     actions: str = ""  # of an agent that chooses one of several actions: a CSV or JSON file with a row for each
     normalize: str = ""  # what it was normalised with: VecNormalize's .pkl, or mean and var as .npz or .json
     stack: Annotated[int, Meta(ge=1, le=64)] = 1  # how many observations it sees at once
     alone: bool = False  # it drives alone, whatever was learned beside it
     range: tuple[float, float] | None = None  # of its actions, where its file does not say; none: -1 to 1
+    silent_s: Annotated[float, Meta(ge=0, le=600)] = 5.0  # pad:NAME: s without a movement until all is let go; 0: never
 
 
 @dataclass(frozen=True)
@@ -130,6 +131,7 @@ class TrackManiaSettings:
     layout: Literal[0, 11, 20, 33] = 0  # numbers in a frame; 0: detected
     settle_s: Annotated[float, Meta(ge=0)] = 1.5  # s from a restart until the car may drive, where no session port says so
     session_port: Annotated[int, Meta(ge=0, le=65535)] = 9001  # of the 33-number plugin's answers on map and start; 0: not asked
+    relay_port: Annotated[int, Meta(ge=0, le=65535)] = 0  # where another program here gets the plugin's stream from us; 0: none
     controls: Literal["auto", "pad", "keys"] = "auto"  # auto: keys if there is no virtual pad
     sees: Literal["auto", "road", "detailed", "frame"] = "auto"  # what the agent sees; auto: as this home has it
 

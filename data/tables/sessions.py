@@ -19,6 +19,9 @@ from data.recording.applier import insert_session
 from data.recording.session_lock import LiveLock
 from data.records import SessionInfo, SessionRecord
 
+ONLY_A_PAD = "pad"
+"""The kind of an agent of which only the pad is known that it drives by."""
+
 
 class Sessions:
     """The sessions, events and metrics of an open store."""
@@ -90,9 +93,13 @@ class Sessions:
         return {str(track): str(uid) for track, uid in rows if uid}
 
     def newest_agent(self) -> dict[str, Any] | None:
-        """Return what is known of the agent from elsewhere that drove the newest session; None where none did."""
+        """Return what is known of the agent from elsewhere that drove the newest session; None where none did.
+
+        One of which only the pad is known is none: nothing can be learned from or beside what cannot be asked.
+        """
         session = self.newest_session()
-        return self.agents().get(session.id) if session is not None else None
+        known = self.agents().get(session.id) if session is not None else None
+        return None if known is None or known.get("kind") == ONLY_A_PAD else known
 
     def add_metrics(self, update: int, values: Mapping[str, float]) -> None:
         """Write numbers the trainer measured at an update; what is not finite is stored as NULL."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from hitl.agents.pad import is_pad, pad_policy
 from hitl.agents.policy import ForeignPolicy, agent_policy
 from hitl.drivers.policy import CheckpointPolicy
 from hitl.home import Home
@@ -63,6 +64,8 @@ def beside_policy(
     wanted: AgentSettings, home: Home, *, seed: int = 0
 ) -> Callable[[Names, Names], ForeignPolicy | BesidePolicy] | None:
     """Return what makes the policy of a session, for ``SessionSetup(policy=…)``; None where no agent is asked for."""
+    if is_pad(wanted.use):  # it cannot be asked, so nothing can be learned to fit beside it: what is learned drives alone
+        return pad_policy(wanted, home)
     foreign = agent_policy(wanted, home)
     if foreign is None or wanted.alone:
         return foreign

@@ -20,6 +20,7 @@ from data.files.paths import user_path
 from data.files.text_files import read_json
 from data.files.validation import SettingPlace, filled
 from data.store import Store
+from data.tables.sessions import ONLY_A_PAD
 from hitl.agents.agent import Agent, AgentIdentity, Floats
 from hitl.agents.opening import Names, file_of, open_agent
 from hitl.home import Home
@@ -93,7 +94,7 @@ def teacher(
     if wanted.use not in ("", "none"):
         return open_agent(wanted, home, observation_names, action_names).follow
     with Store.open_existing(home.store_path) as store:
-        known = list(store.agents().values())
+        known = [agent for agent in store.agents().values() if agent.get("kind") != ONLY_A_PAD]
     if not known:
         raise InputFileError(
             "No agent from elsewhere drives here, so none can teach (frozen_teaches): let it drive, `hitl play --agent FILE`."

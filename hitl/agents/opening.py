@@ -21,6 +21,10 @@ from hitl.settings import AgentSettings
 
 PYTHON = re.compile(r"[A-Za-z_]\w*(\.\w+)*:[A-Za-z_]\w*(\.\w+)*")
 SUFFIXES = (".zip", ".tmod", ".pt", ".ts", ".onnx", ".safetensors")
+PAD = "pad:"
+"""What the name of another program's pad begins with: such an agent can be watched, and not be opened."""
+NEXT = "next"
+"""The name of whichever pad is plugged in next."""
 Names = tuple[str, ...]
 
 
@@ -38,6 +42,10 @@ def open_agent(wanted: AgentSettings, home: Home, observation_names: Names, acti
 
 def file_of(wanted: AgentSettings, home: Home) -> Path | None:
     """Return the file that ``wanted`` names, a checkpoint's included; None for ``module:callable``. Raises as `open_agent`."""
+    if wanted.use.startswith(PAD):
+        raise InputFileError(
+            f"Of '{shown(wanted.use)}' only its pad is known: it drives in `hitl play`, and can be asked for nothing else."
+        )
     path = user_path(wanted.use)
     for found in (path, path.with_name(f"{path.name}.zip")):  # as Stable-Baselines3's own load takes it
         if found.is_file():

@@ -16,6 +16,7 @@ from hitl.processes import stop_on_signal
 if TYPE_CHECKING:
     from hitl.home import Home
     from hitl.screens.empty_home import Choice
+    from hitl.screens.recording import Recording
     from hitl.session.setup import SessionSetup
     from hitl.settings import PlaySettings, Settings
     from takeover_ui.window.window import Window
@@ -70,6 +71,10 @@ def command_line() -> Parser:
         "--headless", action="store_true", help="no window; with --pad scripted or none as fast as it goes"
     )
     parser.add_argument("--overlay", choices=("full", "compact", "bar", "off"), help="how much of it (default: as set)")
+    parser.add_argument(
+        "--record", nargs="?", const="", metavar="FOLDER", help="keep what a reviewer needs of this session: a film of each "
+        "takeover, session.json, and a page that shows both (default: recorded/ in the home folder)"
+    )
     parser.add_argument("--seed", type=whole(0, SEED_MOST), default=0, help="of all that is random (default: 0)")
     return parser
 
@@ -90,18 +95,25 @@ def main(argv: list[str], *, trains_elsewhere: bool = False) -> int:
     if args.checkpoint and args.agent:
         parser.error("--checkpoint names one of the home's own, so it does not go with --agent")
 
+    if (args.agent or "").strip() == "pad:":
+        from hitl.agents.programs_pad import listed, plugged_in
+
+        print(listed(plugged_in()))
+        return 0
+
     from data.errors import DeviceError, HitlError
     from hitl.road.known_tracks import drivable
     from hitl.settings import plays_elsewhere
     from takeover_ui.window.window import display_available
 
-    fast = args.headless and args.pad in ("scripted", "none")
     if not args.headless and not display_available():
         raise DeviceError("There is no display here for the window. Use --headless, with --pad scripted if you cannot drive.")
     args.or_last_demo &= not (args.lap or args.env or args.track or plays_elsewhere())
     home = home_path(args)
     settings = _settings(home, args)
-    play = settings.play
+    play, by_pad = settings.play, _by_pad(settings, args)
+    recording = _recording(home, args)
+    fast = args.headless and args.pad in ("scripted", "none") and not by_pad
     if play.env == "box2d":  # a mistyped track is told before there is a window
         drivable(home, play.track)
     own_game = play.env in SHOWN_FROM_ABOVE  # any other game has a window of its own, over which ours floats
@@ -155,7 +167,7 @@ def main(argv: list[str], *, trains_elsewhere: bool = False) -> int:
                     hurries=args.call_me,
                     only_corner=_only_corner(settings, args),
                     greedy_every=_greedy_every(settings),
-                    may_be_detailed=policy is None and not trains_elsewhere,  # another agent, or another home, sees as before
+                    may_be_detailed=(policy is None or by_pad) and not trains_elsewhere,  # another agent or home sees as before
                     show=not args.headless,
                 ),
                 policy=policy,
@@ -168,6 +180,8 @@ def main(argv: list[str], *, trains_elsewhere: bool = False) -> int:
         )
         for sentence in _layouts_apart(rig):
             tell("warning", sentence)
+        if recording is not None:
+            stack.enter_context(recording.following(rig))
         if watch is not None:
             from hitl.screens.trainer_state import HeartbeatReader
 
@@ -191,7 +205,7 @@ def main(argv: list[str], *, trains_elsewhere: bool = False) -> int:
             elif choice == "laps" and watch is not None:
                 learns = drive_first_laps(rig, watch, args.seed, teller(window, also_printed=True))
                 watch.begin(rig, beats)
-            waits = not args.lap and not trains_elsewhere
+            waits = not args.lap and not trains_elsewhere and not by_pad
             if not learns:
                 driven = "You left before the laps were finished. `hitl play` asks again."
             elif waits and not wait_for_laps(rig, teller(window, also_printed=True), leaves, ways_out(rig.human, window)):
@@ -209,7 +223,19 @@ def main(argv: list[str], *, trains_elsewhere: bool = False) -> int:
             print(sentence)
         problem = rig.recorder.status.problem
     print("\n".join(text for text in (driven, ended, problem) if text))
+    if recording is not None:
+        print(recording.write())
     return 0
+
+
+def _recording(home: Home, args: argparse.Namespace) -> Recording | None:
+    """Return what is kept of this session, None where that is not asked for."""
+    if args.record is None:
+        return None
+    from data.files.paths import user_path
+    from hitl.screens.recording import Recording
+
+    return Recording(home, user_path(args.record) if args.record else None, _over(args))
 
 
 def _choice(args: argparse.Namespace, home: Home, play: PlaySettings, window: Window | None) -> Choice:
@@ -225,6 +251,17 @@ def _choice(args: argparse.Namespace, home: Home, play: PlaySettings, window: Wi
 
         open_shipped(home)
     return choice
+
+
+def _by_pad(settings: Settings, args: argparse.Namespace) -> bool:
+    """Tell whether another program drives, by its pad. Raises UsageError where yours cannot be told from that."""
+    from data.errors import UsageError
+    from hitl.agents.pad import is_pad
+
+    by_pad = is_pad(settings.agent.use) and not args.checkpoint
+    if by_pad and args.pad == "inputs":
+        raise UsageError("The package `inputs` cannot tell your pad from the one that the program drives by: use --pad sdl.")
+    return by_pad
 
 
 def _layouts_apart(rig: SessionSetup) -> list[str]:

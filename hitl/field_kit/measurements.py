@@ -68,6 +68,15 @@ MEASUREMENTS = (
         needs=("telemetry", "virtual_pad"),
     ),
     KitMeasurement(
+        "their_pad",
+        "I plug in a second virtual pad, as another program would that drives, and look whether the game obeys that one, too. Ten "
+        "seconds. Stand on a map, if the game runs, and touch nothing.",
+        "whether another program's pad is told from ours, how soon it is read, whether the game obeys it, and whether frames are "
+        "passed on whole",
+        "their_pad:measure",
+        needs=("virtual_pad",),
+    ),
+    KitMeasurement(
         "overlay",
         "I show the overlay for eight seconds. Click into the game in the first three, to see whether it keeps the focus.",
         "how many pictures the overlay draws, and whether it takes the focus",

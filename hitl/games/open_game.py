@@ -167,7 +167,7 @@ def trackmania_world(options: SessionOptions, home: Home) -> World:
     hz = task.hz
     game = open_trackmania(
         track, host=chosen.host, port=chosen.port, layout=chosen.layout, hz=hz, settle_s=chosen.settle_s,
-        session_port=chosen.session_port,
+        session_port=chosen.session_port, relay_port=chosen.relay_port,
     )  # fmt: skip
     game.curve = curve
     try:
@@ -192,7 +192,7 @@ def trackmania_world(options: SessionOptions, home: Home) -> World:
         if chosen.controls == "auto" and not heard:
             game.spare = lambda: keys_or_none(hz)
 
-    return driven(game, track, replace(options, task=task), home, plug=plug, map_uid=game.map_uid)
+    return driven(game, track, replace(options, task=task), home, plug=plug, map_uid=game.map_uid, bends=curve and curve.gives)
 
 
 def _tmrl(options: SessionOptions, home: Home) -> World:

@@ -39,6 +39,7 @@ class World:
     map_uid: str = ""  # the game's own name for the map that is loaded; "" where it does not tell
     frame_shape: tuple[int, ...] = ()  # rows and columns of the picture in each observation; empty: there is none
     picture: Path | None = None  # the file that the game's own picture is drawn into (`takeover_ui.window.picture`)
+    bends: Callable[[float], float] | None = None  # what the game makes of a stick, where that is undone before sending
     plug: Callable[[Any], None] = lambda hub: None  # makes our own pad; ``hub``: the devices that the player's is read from
     heed: Callable[[Callable[[], bool]], None] = lambda leaving: None  # has it ask, while it waits, whether the player leaves
     release: Callable[[], None] = lambda: None

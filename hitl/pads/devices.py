@@ -14,6 +14,7 @@ import functools
 import os
 import threading
 import time
+from typing import Protocol
 
 import pygame
 from pygame._sdl2 import controller as sdl_controller
@@ -25,6 +26,13 @@ from hitl.pads.own_pad import Guard
 
 HOTPLUG = (pygame.JOYDEVICEADDED, pygame.JOYDEVICEREMOVED)
 STALE_S = 0.5  # s without a poll after which no device counts as connected
+
+
+class Claimant(Protocol):
+    """Reads devices that no person drives with: the pad of another program."""
+
+    def claims(self, instance: int) -> bool:
+        """Tell whether it reads this device, or would as soon as it looks."""
 
 
 class Devices:
@@ -46,6 +54,7 @@ class Devices:
         pygame.event.set_blocked([pygame.JOYAXISMOTION, pygame.JOYBALLMOTION, pygame.CONTROLLERAXISMOTION])
         self.present: dict[int, Device] = {}
         self.guards: list[Guard] = []  # one for each of our virtual pads
+        self.claimants: list[Claimant] = []  # who else reads devices that no person drives with
         self._thread = threading.get_ident()
         self._polled = -1e9
         self._count = -1
@@ -56,15 +65,17 @@ class Devices:
         """Tell whether they were polled lately."""
         return time.monotonic() - self._polled < STALE_S
 
-    def identities(self) -> dict[int, Identity]:
-        """Return what each device is known by, by its instance."""
-        free = sorted((d for d in self.present.values() if not self.blocks(d.instance)), key=lambda d: d.instance)
+    def identities(self, reader: object = None) -> dict[int, Identity]:
+        """Return what each device is known by that ``reader`` may bind, by its instance."""
+        free = sorted((d for d in self.present.values() if not self.blocks(d.instance, reader)), key=lambda d: d.instance)
         known = tell_apart([Identity(d.key, d.serial, d.port) for d in free])
         return {device.instance: identity for device, identity in zip(free, known, strict=True)}
 
-    def blocks(self, instance: int) -> bool:
-        """Tell whether a device is, or may be, a virtual pad of ours, which no person drives with."""
-        return any(guard.blocks(instance) for guard in self.guards)
+    def blocks(self, instance: int, reader: object = None) -> bool:
+        """Tell whether a device is not for ``reader``: it is, or may be, a virtual pad of ours, or a claimant's."""
+        if any(guard.blocks(instance) for guard in self.guards):
+            return True
+        return reader not in self.claimants and any(claimant.claims(instance) for claimant in self.claimants)
 
     def challenge(self) -> None:
         """Do a step towards knowing which devices are ours; to be called while a pad is looked for."""

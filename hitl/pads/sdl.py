@@ -78,7 +78,7 @@ class SdlPad:
         self.hub.poll()
         if not self.hub.fresh:
             return MISSING
-        if self.device is None or self.device.instance not in self.hub.present or self.hub.blocks(self.device.instance):
+        if self.device is None or self.device.instance not in self.hub.present or self.hub.blocks(self.device.instance, self):
             lost, self.device = self.device, None
             self.hub.challenge()
             self._find()
@@ -115,16 +115,16 @@ class SdlPad:
     def _find(self) -> None:
         if self._closed:
             return
-        known = {instance: one for instance, one in self.hub.identities().items() if instance not in self._others}
+        known = {instance: one for instance, one in self.hub.identities(self).items() if instance not in self._others}
         wanted = self.identity or self.chosen
         if wanted is not None:
             found = pick(wanted, known.values())
             fitting = [self.hub.present[i] for i, one in known.items() if one is found]
         else:
-            there = [self.hub.present[i] for i in known]
-            fitting = [d for d in there if d.name.casefold() == self.wanted.casefold()] or [d for d in there if self._fits(d)]
+            fitting = self._fitting([self.hub.present[i] for i in known])
         if not fitting:
-            self.problem = self._why_none(wanted, known.values()) if wanted is not None else ""
+            if wanted is not None:
+                self.problem = self._why_none(wanted, known.values())
             return
         try:
             self._bind(min(fitting, key=lambda d: (d.controller is None, d.instance)))
@@ -143,12 +143,25 @@ class SdlPad:
             f"{'several of its model are' if same > 1 else 'another of its model is'}: choose with `hitl pads --choose`."
         )
 
+    def _fitting(self, there: list[Device]) -> list[Device]:
+        """Return those of the devices that are meant by the name, and say why there is none."""
+        self.problem = ""
+        return [d for d in there if d.name.casefold() == self.wanted.casefold()] or [d for d in there if self._fits(d)]
+
+    def _usual(self, device: Device) -> tuple[PadMap, bool]:
+        """Return the mapping of a device where nothing is stored, and whether its pedals are guessed."""
+        return (CONTROLLER, False) if device.controller is not None else joystick_map(device)
+
+    def _rest(self, device: Device, made: PadMap, measured: Collection[str]) -> Resting:
+        """Return what finds out where the device's axes rest."""
+        return Resting(made, self._read, measured=measured)
+
     def _fits(self, device: Device) -> bool:
         named = self.wanted.lower() in device.name.lower() or self.wanted == device.key
         return named and (device.controller is not None or bool(self.wanted) or device.joystick.get_numaxes() >= 3)
 
     def _bind(self, device: Device) -> None:
-        known = self.hub.identities()
+        known = self.hub.identities(self)
         identity = known.get(device.instance) or Identity(device.key, device.serial, device.port)
         back = self.identity is not None and self.identity.model == identity.model
         if back:
@@ -156,7 +169,7 @@ class SdlPad:
         else:
             self.table_key = own_table(self.tables, identity, list(known.values()))
             table = self.tables.get(self.table_key, {})
-            usual, self.guessed = (CONTROLLER, False) if device.controller is not None else joystick_map(device)
+            usual, self.guessed = self._usual(device)
             made = from_table(table, usual)
             self._measured = {n for n in PEDALS if isinstance(table.get(n), Mapping) and "low" in table[n]}
             self.guessed = self.guessed and len(self._measured) < len(PEDALS)
@@ -169,7 +182,7 @@ class SdlPad:
         if back and self._resting is not None:
             rests |= self._resting.rests
             told |= self._resting.told
-        self._resting = Resting(replace(made, rests=rests), self._read, measured=told)
+        self._resting = self._rest(device, replace(made, rests=rests), told)
         self._map = made
         self.device, self.identity = device, identity
         self._others -= {device.instance}

@@ -34,7 +34,7 @@ from hitl.coach.rules import Said, Say, in_english
 from hitl.drivers.human import HumanSide, NoHuman, button_names, persons_pad
 from hitl.games.hang_guard import EnvironmentLost
 from hitl.games.world import World
-from hitl.protocols import Awaits, EpisodeResult, Holding, Placed, Policy, Remembering, Tick
+from hitl.protocols import Awaits, EpisodeResult, Holding, Placed, Policy, ReadLate, Remembering, Tick
 from hitl.session.driver_choice import DriverChoice
 from hitl.session.environment import Environment
 from hitl.session.help_requests import PolicyForesight
@@ -120,9 +120,7 @@ class Session:
         elif purpose == "practice":
             self.rewind.forget()
         self.policy.begin_episode()
-        if said := getattr(self.policy, "notices", None):
-            self.environment.warn(said)
-            said.clear()
+        self._pass_on(getattr(self.policy, "notices", []))
         if deterministic is not None:
             self._greedy = deterministic
         elif moment is None:  # where the player went back, the same drive goes on
@@ -134,7 +132,9 @@ class Session:
         self._choice.begin_episode(self.human, moment.trigger if moment is not None else "")
         if self.foresight is not None:
             self.foresight.begin()
-        if moment is None:
+        if purpose != "lap" and not self._agent_there():
+            begun = None
+        elif moment is None:
             begun = self.environment.begin(result, seed, start, self._wait)
         else:
             begun = self.environment.resume(result, moment, self._wait)
@@ -219,6 +219,9 @@ class Session:
         risk, asks = self._foresee(observation, proposed)
         offer = self._offered(info, asks)
         self.clock.wait_for_send()
+        if isinstance(self.policy, ReadLate):
+            proposed = door.action(self.policy.now(), "the agent's")
+            self._pass_on(self.policy.notices)
         decision = self._decide(proposed, info, offer)
         if decision.event is not None:
             self._on_event(decision, info)
@@ -298,7 +301,24 @@ class Session:
             return "stopped"
         if "rewind" in decision.pressed and self.go_back() is not None:
             return "rewound"
-        return "restart" if "restart" in decision.pressed else ""
+        # An agent that begins again by itself waits until the player has let go.
+        again = decision.driver == AGENT and isinstance(self.policy, ReadLate) and self.policy.asks_restart()
+        return "restart" if again or "restart" in decision.pressed else ""
+
+    def _agent_there(self) -> bool:
+        """Wait for an agent that is a device to be there; False where the player leaves meanwhile."""
+        there = True
+        while isinstance(self.policy, ReadLate) and there and not self.policy.ready():
+            self._pass_on(self.policy.notices)
+            there = self._wait(0.1)
+        self._pass_on(getattr(self.policy, "notices", []))
+        return there
+
+    def _pass_on(self, notices: list[str]) -> None:
+        """Tell the player what a policy has to say."""
+        if notices:
+            self.environment.warn(notices)
+            notices.clear()
 
     def go_back(self, trigger: str = "rewind") -> Moment | None:
         """Let the next episode begin some seconds ago, with the player at the wheel; None where it cannot: they are told why."""

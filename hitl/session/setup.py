@@ -13,6 +13,7 @@ from data.records import Corner, SessionInfo
 from data.store import Store
 from data.tables.tracks import plain
 from hitl.agents.beside import BesidePolicy
+from hitl.agents.pad import PadPolicy
 from hitl.agents.policy import ForeignPolicy
 from hitl.coach import past
 from hitl.coach.observer import Coaching
@@ -76,6 +77,9 @@ class SessionSetup:
             self.offers = CornerOffers(self.corners, offer, options.only_corner, options.help.offer_s, lost)
             driving: Any = (policy or self._newest_checkpoint)(self.observation_names, self.action_names)
             self.policy = driving  # a CheckpointPolicy, unless another was asked for
+            if isinstance(driving, PadPolicy):
+                stack.callback(driving.close)
+                driving.fit(world.controls, world.bends)
             self.foresight: PolicyForesight | None = None
             if (per_minute := options.help.requests_per_minute) > 0:
                 self.foresight = PolicyForesight(home, driving, self.track.name, per_minute, self.task.settings.hz)
@@ -83,7 +87,8 @@ class SessionSetup:
             if self.human is not None:
                 self.human.keep_time(self.task.settings.hz)
             world.heed(stop)
-            world.plug(device_hub(self.human))  # now that the player's own pad is known
+            # Now that the player's own pad is known, and that of another program.
+            world.plug(driving.pad.hub if isinstance(driving, PadPolicy) else device_hub(self.human))
             self.recorder = Recorder(home.store_path, self._info())
             coaching = self._coaching(say) if say is not None and options.coach.say != "off" and self.corners else None
             stack.callback(self.recorder.close)

@@ -80,6 +80,27 @@ class CornerRow:
     cleared: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Film:
+    """One takeover: what it is called, what is said of it, and the files beside the page that show it, if any."""
+
+    title: str
+    said: str
+    files: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DriveRow:
+    """One drive of a session: when it began (local time), its lap time, how far it came, and what the human drove of it."""
+
+    number: int
+    began: str
+    lap_s: float | None
+    farthest_m: float
+    human_seconds: float
+    takeovers: int
+
+
 @dataclass(slots=True)
 class Report:
     """All that a report shows; what is empty or None is left out."""
@@ -114,5 +135,9 @@ class Report:
     figures: Sequence[tuple[str, str]] = ()
     """More figures, as (name, value)."""
     versions: Mapping[str, str] = field(default_factory=dict)
+    films: Sequence[Film] = ()
+    """The takeovers of a session, where they lie beside the page."""
+    drives: Sequence[DriveRow] = ()
+    """The drives of a session."""
     words: Words = field(default_factory=lambda: ENGLISH)
     """The texts of the language that it is written in."""

@@ -6,8 +6,8 @@
 
 The car and what the game remembers belong to its own thread: others change them by the methods below, between two frames.
 
-``python -m tests.support.stand_in_game PORT [LAYOUT [SESSION_PORT]]`` runs one as a process; a line ``FAULT SECONDS`` on its
-standard input makes it misbehave.
+``python -m tests.support.stand_in_game PORT [LAYOUT [SESSION_PORT [TRACK]]]`` runs one as a process; a line
+``FAULT SECONDS`` on its standard input makes it misbehave.
 """
 
 from __future__ import annotations
@@ -22,12 +22,14 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 
 from hitl.games.base import Start, VehicleState
 from hitl.games.box2d import CLOCK, ENGINE_SHARE, FULL_LOCK, Box2DGame
 from hitl.road.track import Track, load_track
+from hitl.timing.priority import raise_priority
 
 HZ = 100
 A, B, Y = 0x1000, 0x2000, 0x8000
@@ -341,8 +343,10 @@ def stand_in_track(track: Track | None = None) -> Track:
 
 
 if __name__ == "__main__":
-    asked_port, asked_layout, asked_session = map(int, (*sys.argv[1:], *("11", "0")[len(sys.argv) - 2 :]))
-    with StandIn(port=asked_port, layout=asked_layout, session_port=asked_session) as it:
+    asked_port, asked_layout, asked_session = map(int, (*sys.argv[1:4], *("11", "0")[len(sys.argv) - 2 :]))
+    asked_track = load_track(Path(sys.argv[4])) if len(sys.argv) > 4 else None
+    with StandIn(asked_track, port=asked_port, layout=asked_layout, session_port=asked_session) as it:
+        it.between_frames(raise_priority)  # a game that draws on time, whatever else runs on the machine
         print("ready", flush=True)
         with contextlib.suppress(KeyboardInterrupt):
             for text in sys.stdin:

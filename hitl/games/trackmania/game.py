@@ -15,6 +15,7 @@ from hitl.games.hang_guard import TICKS, EnvironmentLost
 from hitl.games.trackmania.details import car_details
 from hitl.games.trackmania.frames import Frame, time_at_finish
 from hitl.games.trackmania.motion import Motion, ground
+from hitl.games.trackmania.relay import Relay
 from hitl.games.trackmania.session_port import SessionPort
 from hitl.games.trackmania.stick_curve import StickCurve
 from hitl.games.trackmania.telemetry import Telemetry
@@ -280,13 +281,15 @@ def _ready(frame: Frame, respawn: bool) -> bool:
 
 
 def open_trackmania(
-    track: Track, *, host: str, port: int, layout: int, hz: float, settle_s: float, session_port: int = 0
+    track: Track, *, host: str, port: int, layout: int, hz: float, settle_s: float, session_port: int = 0,
+    relay_port: int = 0,
 ) -> TrackManiaGame:
-    """Connect to the game. ``session_port``: of the plugin with 33 numbers, 0 where it is not asked.
+    """Connect to the game. ``session_port``: of the plugin with 33 numbers, 0 where it is not asked; ``relay_port``: where other
+    programs on this machine get what the plugin sends, 0: nowhere.
 
     Raises DeviceError, in one sentence, when nothing believable comes within five seconds.
     """
-    telemetry = Telemetry(host, port, layout)
+    telemetry = Telemetry(host, port, layout, Relay(relay_port) if relay_port else None)
     if telemetry.wait(lambda f: True, WAIT_S) is None:
         problem = telemetry.problem
         telemetry.close()

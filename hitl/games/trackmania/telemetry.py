@@ -11,6 +11,7 @@ from collections.abc import Callable
 from data.errors import UsageError
 from data.words import number_of
 from hitl.games.trackmania.frames import KNOWN, SIZES, Frame, Stream
+from hitl.games.trackmania.relay import Relay
 from hitl.timing.priority import real_time
 
 PORT = 9000
@@ -20,13 +21,16 @@ KEPT = 64  # frames
 
 
 class Telemetry:
-    """Frames of one game. ``layout``: 11, 20 or 33 numbers a frame, 0 to look at the stream. Thread-safe; nothing here waits."""
+    """Frames of one game. ``layout``: 11, 20 or 33 numbers a frame, 0 to look at the stream. Thread-safe; nothing here waits.
 
-    def __init__(self, host: str = "127.0.0.1", port: int = PORT, layout: int = 0) -> None:
+    ``relay``: whom every byte is passed on by; it is closed with this.
+    """
+
+    def __init__(self, host: str = "127.0.0.1", port: int = PORT, layout: int = 0, relay: Relay | None = None) -> None:
         if layout not in (0, *SIZES):
             raise UsageError(f"Telemetry has {KNOWN} numbers a frame (0: found out), not {layout}.")
         self.host, self.port = host, port
-        self._asked = layout
+        self._asked, self.relay = layout, relay
         self.layout = layout  # 0 until it is known
         self.dropped = 0  # frames that cannot be believed: not a number, out of range, cut
         self.problem = "not connected yet"
@@ -84,6 +88,8 @@ class Telemetry:
         with self._new:
             self._new.notify_all()
         self._thread.join(timeout=2.0)
+        if self.relay is not None:
+            self.relay.close()
 
     # -- the thread
 
@@ -100,6 +106,8 @@ class Telemetry:
                         self._tell(f"The telemetry broke off ({self.problem}) and is connected again.")
             except OSError as error:
                 self.problem = f"no connection to {self.host}:{self.port} ({error.strerror or error})"
+            if self.relay is not None:
+                self.relay.hang_up()
             with self._lock:
                 self._frames.clear()
             self._closed.wait(BACK_OFF_S[min(tries, len(BACK_OFF_S) - 1)])
@@ -107,7 +115,7 @@ class Telemetry:
 
     def _listen(self, link: socket.socket) -> bool:
         """Read until the connection is of no more use, and set ``problem``; tells whether a frame has come."""
-        stream, last, came = Stream(self._asked), time.perf_counter(), False
+        stream, last, came, total = Stream(self._asked), time.perf_counter(), False, 0  # bytes
         lost = 0  # frames that could not be used since the last good one, in a stream that was good before
         while not self._closed.is_set():
             if self._hurry:
@@ -132,6 +140,9 @@ class Telemetry:
             lost += stream.dropped - before if came else 0
             if stream.layout:
                 self.layout = stream.layout
+            if self.relay is not None and stream.layout:
+                self.relay.pass_on(piece, total, SIZES[stream.layout])
+            total += len(piece)
             if frames:
                 came = True
                 self._keep(frames, last)

@@ -44,7 +44,7 @@ class VirtualPad:
         self.stalls = 0  # how often the watchdog had to let go
         self.guard = Guard(hub) if hub is not None else None
         try:
-            self._pad: Any = _create(module)
+            self._pad: Any = plug_in(module)
         except BaseException:
             if self.guard is not None:
                 self.guard.close()
@@ -155,8 +155,8 @@ class VirtualPad:
         self.close()
 
 
-def _create(module: Any) -> Any:
-    """Load vgamepad and plug a pad in. Raises DeviceError, with what is missing."""
+def plug_in(module: Any = None) -> Any:
+    """Load vgamepad and plug a pad in, as any program does. Raises DeviceError, with what is missing."""
     if module is None:
         try:
             module = importlib.import_module("vgamepad")

@@ -104,7 +104,7 @@ def stored_report(
             ("figure_last", episodes[-1].started[:10]),
             *figures,
         ),
-        versions=_versions(),
+        versions=package_versions(),
     )
 
 
@@ -231,7 +231,8 @@ def _corner_row(corner: Corner, attempts: Sequence[CornerAttempt], takeovers: li
     )
 
 
-def _versions() -> dict[str, str]:
+def package_versions() -> dict[str, str]:
+    """Return the versions of hitl, Python and the packages that matter."""
     found = {"hitl": __version__, "python": platform.python_version()}
     for name in PACKAGES:
         with suppress(PackageNotFoundError):

@@ -45,6 +45,16 @@ TEXTS: dict[str, str | tuple[str, ...]] = {
         "Allein: Fahrten, Übungen und Auswertungen, die bis zur Kurve kamen, ohne Hilfe zwischen Anfahrt und "
         "Kurvenende."
     ),
+    "films": "Übernahmen dieser Sitzung",
+    "film_title": "Übernahme {number}, {place}",
+    "film_metre": "bei {metre:.0f} m",
+    "film_said": "{seconds:.1f} s, {outcome}, {verdict}",
+    "film_unclear": "unklar",
+    "drives": "Fahrten",
+    "drive": "Fahrt",
+    "drive_lap": "Rundenzeit",
+    "drive_far": "kam bis",
+    "drive_human": "vom Menschen",
     "your_verdicts": "Deine Urteile",
     "verdict_unreviewed": "kein Urteil",
     "verdict_good": "gut",

@@ -45,6 +45,16 @@ TEXTS: dict[str, str | tuple[str, ...]] = {
         "Alone: drives, practice and evaluations that came to the corner, without help between its approach "
         "and its end."
     ),
+    "films": "Takeovers of this session",
+    "film_title": "Takeover {number}, {place}",
+    "film_metre": "at {metre:.0f} m",
+    "film_said": "{seconds:.1f} s, {outcome}, {verdict}",
+    "film_unclear": "unclear",
+    "drives": "Drives",
+    "drive": "drive",
+    "drive_lap": "lap time",
+    "drive_far": "came to",
+    "drive_human": "by the human",
     "your_verdicts": "Your verdicts",
     "verdict_unreviewed": "no verdict",
     "verdict_good": "good",

@@ -54,6 +54,16 @@ TEXTS: dict[str, str | tuple[str, ...]] = {
         "Sam: przejazdy, ćwiczenia i oceny jazdy, które dotarły do zakrętu, bez pomocy między dojazdem a "
         "końcem zakrętu."
     ),
+    "films": "Przejęcia w tej sesji",
+    "film_title": "Przejęcie {number}, {place}",
+    "film_metre": "na {metre:.0f} m",
+    "film_said": "{seconds:.1f} s, {outcome}, {verdict}",
+    "film_unclear": "niejasne",
+    "drives": "Przejazdy",
+    "drive": "przejazd",
+    "drive_lap": "czas okrążenia",
+    "drive_far": "dotarł do",
+    "drive_human": "przez człowieka",
     "your_verdicts": "Twoje oceny",
     "verdict_unreviewed": "bez oceny",
     "verdict_good": "dobre",

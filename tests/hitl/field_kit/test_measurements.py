@@ -12,7 +12,7 @@ from pkgutil import resolve_name
 import pytest
 
 from hitl import cli
-from hitl.field_kit import clock, overlay, pads, steering, takeover, telemetry
+from hitl.field_kit import clock, overlay, pads, steering, takeover, telemetry, their_pad
 from hitl.field_kit.kit import DONE, read
 from hitl.field_kit.measurements import MEASUREMENTS
 from hitl.field_kit.private import Private
@@ -236,3 +236,29 @@ def test_each_names_a_function_that_is_there(measurement, site, monkeypatch):
     assert make(measurement, site).state == DONE
     monkeypatch.undo()
     assert callable(resolve_name(f"hitl.field_kit.{measurement.where}"))
+
+
+def test_the_pad_of_another_program_is_told_from_ours_and_read_as_it_sends(site, hub, monkeypatch):
+    monkeypatch.setattr("hitl.games.trackmania.virtual_pad.FIND_S", 1.0)
+    monkeypatch.setattr(their_pad, "FIND_S", 0.5)
+    monkeypatch.setitem(sys.modules, "vgamepad", double())
+    figures = their_pad.measure(site)
+    assert figures["seen"]
+    assert figures["stick_read"] == pytest.approx(figures["stick_sent"], abs=1e-3)
+    assert max(figures["ms_until_read"]) < 500
+    assert figures["still_theirs_beside_ours"]
+    assert figures["ours_heard"]
+    assert figures["game_obeys_theirs"] is None, "there is no game"
+    assert hub.claimants == []
+
+
+def test_whose_pad_the_game_obeys_and_what_comes_through_the_relay(site, game, hub, monkeypatch):
+    monkeypatch.setattr("hitl.games.trackmania.virtual_pad.FIND_S", 0.2)
+    monkeypatch.setattr(their_pad, "FIND_S", 0.5)
+    monkeypatch.setattr(their_pad, "HOLD_S", 0.4)
+    monkeypatch.setattr(their_pad, "RELAY_S", 1.0)
+    figures = their_pad.measure(site)
+    assert figures["game_obeys_theirs"], "the stand-in hears every pad"
+    assert figures["game_obeys_ours"]
+    assert figures["relay_frames"] == pytest.approx(figures["relay_frames_direct"], rel=0.4)
+    assert figures["relay_frames"] > 30

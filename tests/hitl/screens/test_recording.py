@@ -1,0 +1,205 @@
+"""`hitl play --record`: what a reviewer needs of a session, from end to end."""
+
+from __future__ import annotations
+
+import json
+import re
+import struct
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from data.records import AGENT, HUMAN
+from data.store import Store
+from hitl.arbiter import Decision
+from hitl.cli import main
+from hitl.demo.shipped import open_shipped
+from hitl.home import Home
+from hitl.protocols import Tick
+from hitl.screens.recording import KeptPictures
+from takeover_ui.clips.files import can_write, write
+from takeover_ui.clips.game_pictures import GamePictures
+
+FILMS = any(map(can_write, (".mp4", ".gif")))
+
+
+def record(folder: Path, *more: str, language: str = "en") -> tuple[int, Path]:
+    """Let the shipped agent drive one lap with the scripted driver's help; return the exit status and what was recorded."""
+    home = Home(folder / "home").create()
+    if not home.store_path.exists():
+        open_shipped(home)
+    (home.root / "settings.toml").write_text(f'[overlay]\nlanguage = "{language}"\n[trackmania]\nhost = "10.1.2.3"\n')
+    line = ["play", "--headless", "--pad", "scripted", "--skill", "expert", "--episodes", "1", "--home", str(home.root)]
+    return main([*line, "--record", str(folder / "out"), *more]), max((folder / "out").glob("session-*"))
+
+
+@pytest.mark.skipif(not FILMS, reason="needs the extra clips")
+def test_a_session_is_kept_with_films_facts_and_a_page(tmp_path, capsys):
+    status, folder = record(tmp_path)
+    assert status == 0
+    facts = json.loads((folder / "session.json").read_text("utf-8"))
+    page = (folder / "session.html").read_text("utf-8")
+    with Store(tmp_path / "home" / "store.sqlite", read_only=True) as store:
+        session = store.newest_session()
+        (episode,) = store.episodes(session=session.id)
+        segments = store.segments(session=session.id, kind="takeover")
+    assert segments
+    assert folder.name == f"session-{session.id}"
+    assert [t["id"] for t in facts["takeovers"]] == [s.id for s in segments]
+    (drive,) = facts["drives"]
+    assert (drive["ended_by"], drive["lap_s"]) == (episode.reason, episode.lap_s)
+    assert drive["human_s"] == pytest.approx(sum(w["to_s"] - w["from_s"] for w in facts["who_drove"] if w["driver"] == "human"))
+    assert sum(w["to_s"] - w["from_s"] for w in facts["who_drove"]) == pytest.approx(drive["driven_s"])
+    for taken, segment in zip(facts["takeovers"], segments, strict=True):
+        (name,) = taken["films"]
+        assert (folder / name).stat().st_size > 2000
+        assert f'src="{name}"' in page
+        assert taken["corner"] == segment.corner
+        assert taken["seconds"] == pytest.approx(segment.seconds, abs=1e-3)
+    assert facts["versions"]["hitl"]
+    assert "media-src 'self' file:" in page
+    assert "Takeovers of this session" in page
+    printed = capsys.readouterr().out
+    assert f"Recorded: session-{session.id} in {tmp_path / 'out'}: {len(segments)} film" in printed
+
+
+def test_neither_paths_nor_addresses_are_in_it(tmp_path, monkeypatch):
+    monkeypatch.setattr("hitl.screens.stored.session_files.can_write", lambda suffix: False)
+    _, folder = record(tmp_path, "--agent-alone")
+    text = (folder / "session.json").read_text("utf-8") + (folder / "session.html").read_text("utf-8")
+    assert "10.1.2.3" not in text
+    assert str(tmp_path) not in text
+    assert str(Path.home()) + "/" not in text
+
+
+def test_without_the_extra_it_is_said_what_to_type_and_the_rest_is_kept_beside_what_was_there(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("hitl.screens.stored.session_files.can_write", lambda suffix: False)
+    _, folder = record(tmp_path, language="de")
+    said = capsys.readouterr().out
+    assert re.search(r"0 films, session\.json, session\.html\. Films need packages that are not installed: `.*clips", said)
+    assert json.loads((folder / "session.json").read_text("utf-8"))["takeovers"][0]["films"] == []
+    page = (folder / "session.html").read_text("utf-8")
+    assert "Übernahmen dieser Sitzung" in page
+    assert "<video" not in page
+    from hitl.screens.stored.session_files import SessionFiles
+    from hitl.settings import load
+    from takeover_ui.report.texts import ENGLISH
+    from takeover_ui.review.texts import ENGLISH as OF_REVIEW
+
+    home = Home(tmp_path / "home")
+    number = int(folder.name.removeprefix("session-"))
+    again = SessionFiles(home, number, tmp_path / "out", settings=load(home), words=(OF_REVIEW, ENGLISH))
+    assert again.folder.name == f"session-{number}-2"
+    assert "session-" in again.write()
+
+
+@pytest.mark.skipif(not FILMS, reason="needs the extra clips")
+def test_what_is_broken_off_keeps_what_is_done(tmp_path, monkeypatch, capsys):
+    def interrupted(path, clip):
+        raise KeyboardInterrupt
+        yield
+
+    monkeypatch.setattr("hitl.screens.stored.session_files.write", interrupted)
+    status, folder = record(tmp_path)
+    assert status == 0
+    assert "The films were broken off." in capsys.readouterr().out
+    assert (folder / "session.html").exists()
+    assert json.loads((folder / "session.json").read_text("utf-8"))["takeovers"]
+
+
+def test_a_session_without_a_drive_leaves_nothing(tmp_path, monkeypatch, capsys):
+    home = Home(tmp_path / "home").create()
+    monkeypatch.setattr("hitl.session.session.Session.episode", lambda self, *a, **k: pytest.fail("nothing is driven"))
+    monkeypatch.setattr("hitl.session.play_loop.PlayLoop._goes_on", lambda self: False)
+    line = ["play", "--headless", "--pad", "none", "--home", str(home.root), "--record", str(tmp_path / "out")]
+    assert main(line) == 0
+    assert "Nothing was driven in this session, so nothing of it is recorded." in capsys.readouterr().out
+    assert not (tmp_path / "out").exists()
+
+
+ROWS, COLUMNS = 36, 64
+
+
+class Drawn:
+    """What a game draws: each picture has one grey, its number."""
+
+    def __init__(self, path: Path) -> None:
+        self.file = path.open("w+b", buffering=0)
+        self.file.truncate(16 + 3 * ROWS * COLUMNS * 3)
+        self.number = 0
+
+    def draw(self) -> None:
+        self.number += 1
+        self.file.seek(16 + self.number % 3 * ROWS * COLUMNS * 3)
+        self.file.write(bytes([min(self.number, 255)]) * (ROWS * COLUMNS * 3))
+        self.file.seek(0)
+        self.file.write(struct.pack("<QII", self.number, ROWS, COLUMNS))
+
+
+def tick(driver: int, event: str | None = None) -> Tick:
+    nothing = np.zeros(2, np.float32)
+    return Tick({}, Decision(driver, nothing, 0.0, event, "hold"), nothing, 0.0, "drive")
+
+
+class Taken:
+    id, started = 7, ""
+
+
+@pytest.mark.realtime
+def test_the_games_own_pictures_around_a_takeover_become_a_film(tmp_path):
+    drawn = Drawn(tmp_path / "picture")
+    kept, longest = KeptPictures(tmp_path / "picture", tmp_path / "kept"), 0.0
+    began = time.monotonic()
+    taken_at = 0.0
+
+    def drive(seconds, driver, event=None):
+        nonlocal longest
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            drawn.draw()
+            then = time.perf_counter()
+            kept.note(tick(driver, event))
+            longest = max(longest, time.perf_counter() - then)
+            event = None
+            time.sleep(0.05)
+
+    while time.monotonic() - began < 30.0 and not (tmp_path / "kept").exists():  # its process takes a while to start
+        drive(0.2, AGENT)
+        kept.note(tick(HUMAN, "takeover"))
+        kept.note(tick(AGENT, "hand_back"))
+    drive(3.0, AGENT)
+    taken_at, first = datetime.now(UTC), drawn.number
+    drive(1.0, HUMAN, "takeover")
+    last = drawn.number
+    drive(2.5, AGENT, "hand_back")
+    kept.close()
+    segment = Taken()
+    segment.started = taken_at.isoformat()
+    folder = kept.by_segment([segment])[7]
+    frames = GamePictures(folder)
+    assert 3.0 < frames.seconds < 5.5
+    greys = [frames.draw(s).get_at((5, 5))[0] for s in (0.0, 2.5, frames.seconds)]
+    assert greys[0] < first - 20, "some seconds before"
+    assert first - 8 <= greys[1] <= first + 12
+    assert last + 10 < greys[2] < last + 45, "and after"
+    assert longest < 0.02
+    if FILMS:
+        path = tmp_path / ("film.mp4" if can_write(".mp4") else "film.gif")
+        assert list(write(path, frames))[-1] == 1.0
+        assert path.stat().st_size > 500
+
+
+def test_pictures_that_cannot_be_kept_cost_nothing_else(tmp_path):
+    kept = KeptPictures(tmp_path / "none", tmp_path / "kept")
+    kept._process.kill()
+    kept._process.wait()
+    for _ in range(3):
+        kept.note(tick(HUMAN, "takeover"))
+        kept.note(tick(AGENT, "hand_back"))
+    kept.close()
+    segment = Taken()
+    segment.started = datetime.now(UTC).isoformat()
+    assert GamePictures(kept.by_segment([segment])[7]).seconds == 0.0
