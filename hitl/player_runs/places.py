@@ -47,12 +47,12 @@ class Fit:
 
 def along(line: ReferenceLine, s: Array) -> Complex:
     """Return the positions of the line at arc lengths of any shape; before and behind it, the line goes straight on."""
-    points = line.points @ (1, 1j)
+    points: Complex = line.points @ (1, 1j)
     last = len(points) - 1
     at = np.asarray(s) / line.spacing
     inside = np.clip(at, 0.0, last)
     left = np.minimum(inside.astype(np.int64), last - 1)  # the points are evenly spaced, so nothing needs to be searched for
-    place: Complex = points[left]
+    place = points[left]
     place += (inside - left) * np.diff(points)[left]
     outside = at != inside
     if outside.any():

@@ -5,13 +5,11 @@ from __future__ import annotations
 import functools
 from importlib import resources
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from takeover_ui.language import Words
 from takeover_ui.pages.contents import HomePage, Message, Refusal, TakeoverPage, TakeoversPage, Trainer
 from takeover_ui.pages.texts import ENGLISH
-from takeover_ui.report.page import commands
 from takeover_ui.report.texts import share
+from takeover_ui.templates import templates
 
 POLICY = (
     "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; base-uri 'none'; "
@@ -30,7 +28,7 @@ Page = HomePage | TakeoversPage | TakeoverPage | Message | Trainer | Refusal
 
 def render(page: Page, words: Words = ENGLISH) -> str:
     """Return a page, or the trainer's box alone, as HTML."""
-    return _environment().get_template(_TEMPLATES[type(page)]).render(
+    return templates("pages").get_template(_TEMPLATES[type(page)]).render(
         page=page, words=words, say=words.say, share=functools.partial(share, words)
     )
 
@@ -38,16 +36,3 @@ def render(page: Page, words: Words = ENGLISH) -> str:
 def asset(name: str) -> str:
     """Return the text of one of ``ASSETS``."""
     return resources.files(f"takeover_ui.{ASSETS[name][0]}").joinpath(name).read_text(encoding="utf-8")
-
-
-@functools.cache
-def _environment() -> Environment:
-    found = Environment(
-        loader=PackageLoader("takeover_ui", "pages"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    found.filters["commands"] = commands
-    return found

@@ -9,19 +9,18 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
-import re
 from functools import partial
 from importlib import resources
 from pathlib import Path
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from data.files import held
 from takeover_ui.overlay.texts import duration
 from takeover_ui.report import charts
 from takeover_ui.report.contents import Report
 from takeover_ui.report.texts import share, track_named
+from takeover_ui.templates import templates
 
 
 def write_report(path: str | os.PathLike[str], report: Report) -> None:
@@ -35,17 +34,8 @@ def write_report(path: str | os.PathLike[str], report: Report) -> None:
 
 def render(report: Report, home: str = "") -> str:
     """Return the report as one HTML page. ``home``: the address of a page that it leads back to; "" for none."""
-    templates = Environment(
-        loader=PackageLoader("takeover_ui", "report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    templates.filters["commands"] = commands
     style = resources.files("takeover_ui.report").joinpath("report.css").read_text(encoding="utf-8")
-    return templates.get_template("report.html").render(
+    return templates("report").get_template("report.html").render(
         report=report,
         words=report.words,
         say=report.words.say,
@@ -99,8 +89,3 @@ def _figures(report: Report) -> list[tuple[str, str]]:
         (words["figure_length"], f"{report.scene.length:.0f} m"),
         *((words.get(name, name), value) for name, value in report.figures),
     ]
-
-
-def commands(text: str) -> Markup:
-    """Return a sentence in which what is to be typed, between backticks, stands out."""
-    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))

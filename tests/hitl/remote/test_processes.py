@@ -16,6 +16,7 @@ from hitl.cli import main
 from hitl.home import Home
 from hitl.remote.child import Child
 from hitl.remote.link import Access, free_port
+from tests.support import paced
 from tests.support.workers import INFO, row
 
 pytestmark = [pytest.mark.realtime, pytest.mark.skipif(sys.platform == "win32", reason="processes are ended by signals here")]
@@ -31,8 +32,9 @@ def starting(folder):
     def begin(*args, name="log"):
         log = (folder / f"{name}.log").open("wb")
         env = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
+        hitl = [paced.__file__] if args[0] == "worker" else ["-m", "hitl"]
         process = subprocess.Popen(
-            [sys.executable, "-m", "hitl", *map(str, args)], stdout=log, stderr=subprocess.STDOUT, env=env,
+            [sys.executable, *hitl, *map(str, args)], stdout=log, stderr=subprocess.STDOUT, env=env,
             start_new_session=True, stdin=subprocess.DEVNULL,
         )  # fmt: skip
         running.append(process)
@@ -138,12 +140,12 @@ def test_two_workers_one_trainer_and_a_server_that_is_killed(tmp_path, start):
     server.wait()
     before = [count(home) for home in workers]
     assert until(
-        lambda: all(count(home) > b + 200 for home, b in zip(workers, before, strict=True))
+        lambda: all(count(home) > b + 100 for home, b in zip(workers, before, strict=True))
     )  # nobody waits for it
     again = start("server", "--home", tmp_path / "s", "--port", port, name="server again")
     assert until(lambda: "listens" in again.log.read_text()), "a dead server still holds its port"
     missing = count(trainer)
-    assert until(lambda: count(trainer) > missing + 200)
+    assert until(lambda: count(trainer) > missing + 100)
     assert [ended(p) for p in playing] == [0, 0], playing[0].log.read_text()
     assert steps(trainer) == steps(workers[0]) | steps(workers[1])
     assert count(trainer) == sum(map(count, workers))  # and no step twice
@@ -223,10 +225,11 @@ def test_tls_with_our_keys_and_a_wrong_password_gets_nothing(tmp_path, start):
     others.mkdir()
     (others / "certificate.pem").write_bytes((keys / "certificate.pem").read_bytes())
     (others / "password.txt").write_text("a password that is long and wrong")
-    stranger = start(
-        "worker", "--home", tmp_path / "x", "--port", port, "--keys", others, *CARRY_ON, "--episodes", 1, name="x"
-    )
-    playing = start("worker", "--home", worker.root, *at, *CARRY_ON, "--episodes", 2, name="w")
+    with Recorder(Home(tmp_path / "x").create().store_path, INFO) as recorder:
+        recorder.begin_episode()
+        recorder.step(row(0, 0))
+    stranger = start("worker", "--home", tmp_path / "x", "--port", port, "--keys", others, "--send-only", "--all", name="x")
+    playing = start("worker", "--home", worker.root, *at, *CARRY_ON, "--episodes", 1, name="w")
     assert playing.wait(60) == 0
     assert steps(worker) == steps(trainer) != set()
     assert stranger.wait(60) == 0
@@ -240,7 +243,7 @@ def test_a_killed_worker_leaves_no_process_and_loses_nothing(tmp_path, start, at
     others, before = len(children_of(port)), count(trainer)
     at = ("--home", worker.root, "--port", port)
     playing = start("worker", *at, *CARRY_ON, name="w")
-    assert until(lambda: count(trainer) > before + 300)
+    assert until(lambda: count(trainer) > before + 100)
     playing.kill()
     playing.wait()
     done = start("worker", *at, *CARRY_ON, "--episodes", 1, name="w again")
