@@ -69,8 +69,8 @@ MEASUREMENTS = (
     ),
     KitMeasurement(
         "their_pad",
-        "I plug in a second virtual pad, as another program would that drives, and look whether the game obeys that one, too. Ten "
-        "seconds. Stand on a map, if the game runs, and touch nothing.",
+        "I plug in a second virtual pad, as another program would that drives, and look whether the game obeys that one, too. "
+        "Ten seconds. Stand on a map, if the game runs, and touch nothing.",
         "whether another program's pad is told from ours, how soon it is read, whether the game obeys it, and whether frames are "
         "passed on whole",
         "their_pad:measure",

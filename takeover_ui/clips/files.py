@@ -6,7 +6,7 @@ from collections.abc import Generator
 from contextlib import closing
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import pygame
 
@@ -14,8 +14,22 @@ from data.errors import StoreError, UsageError
 from data.extras import install
 from data.files import held
 
-if TYPE_CHECKING:
-    from takeover_ui.clips.clip import Clip
+
+class Drawable(Protocol):
+    """What can be written as a film: `takeover_ui.clips.clip.Clip`, or pictures of a game."""
+
+    size: tuple[int, int]
+    """Pixels, both even."""
+
+    @property
+    def seconds(self) -> float:
+        """How long it is."""
+
+    def frames(self, fps: float) -> int:
+        """Return how many frames it has."""
+
+    def draw(self, seconds: float) -> pygame.Surface:
+        """Return the picture at a moment, in seconds from the beginning."""
 
 
 class Form(NamedTuple):
@@ -33,7 +47,7 @@ FORMS = {".gif": Form(Fraction(25, 2), 30.0, 960), ".mp4": Form(Fraction(25), 12
 NARROWEST = 240
 
 
-def check(path: Path, clip: Clip) -> None:
+def check(path: Path, clip: Drawable) -> None:
     """Raise UsageError for a clip that is too large for a file of this kind, or whose package is missing."""
     form = FORMS[path.suffix.lower()]
     if clip.seconds > form.most_s:
@@ -69,7 +83,7 @@ def _package(path: Path) -> Any:
     return av
 
 
-def write(path: Path, clip: Clip) -> Generator[float, None, None]:
+def write(path: Path, clip: Drawable) -> Generator[float, None, None]:
     """Write a clip while it is iterated over, yielding the share (0 to 1) that is done; the file is there, whole, at the end.
 
     Raises UsageError as ``check`` does, StoreError where the file cannot be written.
@@ -93,7 +107,7 @@ def write(path: Path, clip: Clip) -> Generator[float, None, None]:
         held.unlink(new)
 
 
-def _write_gif(path: Path, clip: Clip, moments: list[float], fps: Fraction) -> Generator[None, None, None]:
+def _write_gif(path: Path, clip: Drawable, moments: list[float], fps: Fraction) -> Generator[None, None, None]:
     image = _package(path)
 
     def picture(seconds: float) -> Any:
@@ -111,7 +125,7 @@ def _write_gif(path: Path, clip: Clip, moments: list[float], fps: Fraction) -> G
     drawn[0].save(path, save_all=True, append_images=drawn[1:], duration=round(1000 / fps), loop=0)
 
 
-def _write_mp4(path: Path, clip: Clip, moments: list[float], fps: Fraction) -> Generator[None, None, None]:
+def _write_mp4(path: Path, clip: Drawable, moments: list[float], fps: Fraction) -> Generator[None, None, None]:
     av = _package(path)
     # The index goes to the front, so that a browser plays it while it loads.
     with av.open(str(path), "w", options={"movflags": "faststart"}) as film:

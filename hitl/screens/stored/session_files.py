@@ -176,7 +176,8 @@ class SessionFiles:
             drives.append({
                 "episode": e.id, "began": e.started, "purpose": e.purpose, "ended_by": e.reason, "lap_s": e.lap_s,
                 "driven_s": round(e.length / e.hz, 3), "farthest_m": round(e.farthest, 2), "return": round(e.total, 3),
-                "human_s": round(e.human_steps / e.hz, 3), "checkpoint": e.checkpoint_id, "corners_s": _rounded(corner_times(drive, spans)),
+                "human_s": round(e.human_steps / e.hz, 3), "checkpoint": e.checkpoint_id,
+                "corners_s": _rounded(corner_times(drive, spans)),
             })  # fmt: skip
             who += [{"episode": e.id, **run} for run in _who_drove(drive)]
         agent = store.agents().get(self._session)
