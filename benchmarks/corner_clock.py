@@ -31,8 +31,11 @@ EVERY = 50  # driven steps between two readings
 class CornerClock:
     """Reads, again and again, what share of disturbed tries at a corner pass it."""
 
-    def __init__(self, track: Track, corner: Corner, store: Path, tries: int = TRIES) -> None:
-        """``store``: of the stalled agent, whose approaches the tries begin with. Raises ValueError where it holds none."""
+    def __init__(self, track: Track, corner: Corner, store: Path, tries: int | None = None) -> None:
+        """``store``: of the stalled agent, whose approaches the tries begin with; ``tries``: None for ``TRIES``.
+
+        Raises ValueError where the store holds no approach.
+        """
         from data.store import Store
         from hitl.games.driving_env import DrivingEnv
         from hitl.session.practice import starts
@@ -42,7 +45,7 @@ class CornerClock:
         if not self._starts:
             raise ValueError(f"no drive in {store} comes to {corner.name}")
         self._corner = corner
-        self._envs = [DrivingEnv(track) for _ in range(tries)]
+        self._envs = [DrivingEnv(track) for _ in range(TRIES if tries is None else tries)]
         self._limit = round(LIMIT_S * self._envs[0].task.settings.hz)
         self.readings: list[dict[str, Any]] = []
 

@@ -36,8 +36,10 @@ LONGEST_S = {
     "tests/trainer/daemon/test_laps_first.py": 5.0,
 }
 """What takes longest, for a checkout in which no run has noted anything: begun last, it would be waited for at the end."""
+TOGETHER = ("tests/hitl/agents/", "tests/takeover_ui/review/")
+"""Folders that run in one process, for what is made once there is made for all of their files."""
 AT_ONCE = 2
-"""Files in real time at once: more would be late for each other. Of one room never two: they would find each other's processes."""
+"""Files in real time at once: more would be late for each other. Of one room never two: they find each other's processes."""
 REAL_TIME = " in real time"
 SLOW_S = 5.0  # s beyond which a test that is not `realtime` is named in the summary
 
@@ -105,7 +107,9 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
         file, *names = test.split("::")
         if in_real_time(file) & {"", *names}:
             return file + REAL_TIME
-        return "the packages' source" if looks_through_the_source(file) else file
+        if looks_through_the_source(file):
+            return "the packages' source"
+        return next((folder for folder in TOGETHER if file.startswith(folder)), file)
 
     seconds, files = LONGEST_S | _seconds_noted(config), defaultdict[str, set[str]](set)
 

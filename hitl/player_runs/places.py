@@ -47,7 +47,7 @@ class Fit:
 
 def along(line: ReferenceLine, s: Array) -> Complex:
     """Return the positions of the line at arc lengths of any shape; before and behind it, the line goes straight on."""
-    points: Complex = line.points @ (1, 1j)
+    points = line.points[:, 0] + 1j * line.points[:, 1]
     last = len(points) - 1
     at = np.asarray(s) / line.spacing
     inside = np.clip(at, 0.0, last)
