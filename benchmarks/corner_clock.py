@@ -32,12 +32,12 @@ class CornerClock:
     """Reads, again and again, what share of disturbed tries at a corner pass it."""
 
     def __init__(
-        self, track: Track, corner: Corner, store: Path, tries: int = TRIES,
-        game: Callable[[Track], Any] | None = None, most: int = TRIES,
+        self, track: Track, corner: Corner, store: Path, tries: int | None = None,
+        game: Callable[[Track], Any] | None = None, most: int | None = None,
     ) -> None:  # fmt: skip
         """``store``: of the stalled agent, whose approaches the tries begin with. ``game``, ``most``: as for ``SoloDrives``.
 
-        Raises ValueError where it holds none.
+        ``tries`` and ``most``: None for ``TRIES``. Raises ValueError where the store holds no approach.
         """
         from data.store import Store
         from hitl.games.driving_env import DrivingEnv
@@ -48,8 +48,9 @@ class CornerClock:
         if not self._starts:
             raise ValueError(f"no drive in {store} comes to {corner.name}")
         self._corner = corner
-        self._tries = tries
-        self._envs = [DrivingEnv(track, game=game(track) if game else None) for _ in range(min(tries, most))]
+        self._tries = TRIES if tries is None else tries
+        count = self._tries if most is None else min(self._tries, most)
+        self._envs = [DrivingEnv(track, game=game(track) if game else None) for _ in range(count)]
         self._limit = round(LIMIT_S * self._envs[0].task.settings.hz)
         self.readings: list[dict[str, Any]] = []
 

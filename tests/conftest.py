@@ -27,17 +27,38 @@ if any(os.environ.get(name) for name in ("WINFS", "WINCLOCK", "WINCP", "WINVENV"
 
     windows_rules.install()
 LONGEST_S = {
-    "tests/benchmarks/test_ceiling.py": 9.0,
-    "tests/trainer/diagnosis/test_drives.py": 8.0,
+    "tests/hitl/games/trackmania/test_trackmania.py": 60.0,
+    "tests/hitl/games/trackmania/test_detailed.py": 45.0,
+    "tests/hitl/remote/test_processes.py": 40.0,
+    "tests/hitl/games/test_laps_meet.py": 30.0,
+    "tests/hitl/field_kit/test_measurements.py": 30.0,
+    "tests/hitl/games/tmrl/test_tmrl.py": 25.0,
+    "tests/data/recording/test_killed.py": 24.0,
+    "tests/benchmarks/test_chaos.py": 22.0,
+    "tests/hitl/test_beside_page.py": 22.0,
+    "tests/hitl/remote/test_tmrl.py": 20.0,
+    "tests/hitl/demo/test_demo.py": 20.0,
+    "tests/trainer/daemon/test_laps_flow.py": 17.0,
+    "tests/takeover_ui/window/test_window.py": 15.0,
+    "tests/takeover_ui/window/test_floating_x11.py": 15.0,
+    "tests/trainer/daemon/test_daemon.py": 12.0,
+    "tests/hitl/session/test_loop.py": 12.0,
+    "tests/trainer/updates/test_device_updates.py": 12.0,
+    "tests/trainer/learner/test_plain.py": 11.0,
+    "tests/trainer/diagnosis/test_drives.py": 10.0,
+    "tests/trainer/diagnosis/test_trained.py": 10.0,
+    "tests/hitl/agents/test_taught.py": 10.0,
     "tests/hitl/test_processes_anywhere.py": 8.0,
-    "tests/trainer/diagnosis/test_trained.py": 7.0,
-    "tests/hitl/demo/test_demo.py": 5.0,
-    "tests/takeover_ui/report/test_report.py": 5.0,
-    "tests/trainer/daemon/test_laps_first.py": 5.0,
+    "tests/trainer/daemon/test_laps_first.py": 7.0,
+    "tests/trainer/replay/test_demo_rule.py": 6.0,
+    "tests/takeover_ui/report/test_report.py": 6.0,
+    "tests/data/exchange/test_player_run_layouts.py": 6.0,
 }
 """What takes longest, for a checkout in which no run has noted anything: begun last, it would be waited for at the end."""
+TOGETHER = ("tests/hitl/agents/", "tests/takeover_ui/review/")
+"""Folders that run in one process, for what is made once there is made for all of their files."""
 AT_ONCE = 2
-"""Files in real time at once: more would be late for each other. Of one room never two: they would find each other's processes."""
+"""Files in real time at once: more would be late for each other. Of one room never two: they find each other's processes."""
 REAL_TIME = " in real time"
 SLOW_S = 5.0  # s beyond which a test that is not `realtime` is named in the summary
 
@@ -105,7 +126,9 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
         file, *names = test.split("::")
         if in_real_time(file) & {"", *names}:
             return file + REAL_TIME
-        return "the packages' source" if looks_through_the_source(file) else file
+        if looks_through_the_source(file):
+            return "the packages' source"
+        return next((folder for folder in TOGETHER if file.startswith(folder)), file)
 
     seconds, files = LONGEST_S | _seconds_noted(config), defaultdict[str, set[str]](set)
 

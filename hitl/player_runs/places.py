@@ -47,7 +47,7 @@ class Fit:
 
 def along(line: ReferenceLine, s: Array) -> Complex:
     """Return the positions of the line at arc lengths of any shape; before and behind it, the line goes straight on."""
-    points: Complex = line.points @ (1, 1j)
+    points = line.points[:, 0] + 1j * line.points[:, 1]
     last = len(points) - 1
     at = np.asarray(s) / line.spacing
     inside = np.clip(at, 0.0, last)
@@ -72,7 +72,7 @@ def arcs(points: Complex) -> Array:
 
 
 def _laid(there: Complex, points: Complex, known: Flags, turned: bool) -> tuple[Complex, Complex, Array]:
-    """Lay points (…, K) on the line's (…, K) and return (middle offset, turn, misfit in m root mean square); not ``turned``: 1."""
+    """Lay points (…, K) on the line's (…, K); return (middle offset, turn: 1 unless ``turned``, misfit in m root mean square)."""
     count = known.sum(-1, keepdims=True)
     there_mean = (there * known).sum(-1, keepdims=True) / count
     mean = (points * known).sum(-1, keepdims=True) / count

@@ -77,6 +77,7 @@ def short(ceiling, monkeypatch):
     monkeypatch.setattr(ceiling, "ARMS", arms)
     monkeypatch.setattr(ceiling, "EVALUATE_EVERY", 200)
     monkeypatch.setattr(ceiling, "EPISODES", 2)
+    monkeypatch.setattr("corner_clock.TRIES", 4)
 
 
 @pytest.mark.usefixtures("short")
@@ -128,7 +129,7 @@ def test_another_loss_of_the_actor_finds_the_best_action(ceiling, name):
 
     g = torch.Generator().manual_seed(0)
     before = off(random_batch(999))
-    for k in range(200):
+    for k in range(150):
         batch = random_batch(k, 128)
         batch.action.copy_(2 * torch.rand(batch.action.shape, generator=g) - 1)
         batch.reward.copy_(-4 * (batch.action - best(batch.observation)).square().sum(1))

@@ -155,6 +155,7 @@ def test_a_telemetry_that_stumbles_shows_it(site, game):
     assert figures["gaps_over_50_ms"] >= 1
 
 
+@pytest.mark.parametrize("game", [11, 33], indirect=True)
 def test_steering_shows_the_curve_of_the_game(site, game, hub):
     game.curve = ([0.0, 0.2, 1.0], [0.0, 0.0, 1.0])  # a dead zone
     figures = steering.measure(site)
@@ -175,6 +176,7 @@ def test_a_takeover_by_the_stand_in_takes_the_next_tick(site):
     assert not site.home.root.exists()
 
 
+@pytest.mark.parametrize("game", [20], indirect=True)  # what each layout tells is tested with the telemetry
 def test_a_takeover_in_the_game_is_driven_by_its_own_settings(site, game, hub):
     site.home.line.write_text("\n".join(f"{x},{y}" for x, y in stand_in_track().line.points.tolist()))
     site.env = "trackmania"

@@ -69,7 +69,7 @@ def test_a_trial_drives_the_track_of_the_newest_session(home):
     assert trials(layout_of(home)) == trial, "the copies are used again"
     drives = trial.__self__
     assert drives.track.name == "default"
-    drives.envs = drives.envs[:2]
+    drives.envs, drives._episodes = drives.envs[:2], 2
     assert 0.0 < trial(Coasts(), 1) < 0.4
     assert trial(Coasts(), 1) == trial(Coasts(), 1) == trial(CoastsElsewhere(), 1)
     assert trial(Coasts(), 2) != trial(Coasts(), 1), "each trial has its own starts"
@@ -247,7 +247,7 @@ def test_in_lockstep_a_collapse_is_not_driven(home, monkeypatch):
     init = max(home.checkpoints.glob("*.safetensors"))
     with Lockstep(home, SessionOptions(kind="demo", greedy_every=2), config, init=init, proves=True) as lockstep:
         drives = lockstep.proving.trial.__self__
-        drives.envs = drives.envs[:2]
+        drives.envs, drives._episodes = drives.envs[:2], 2
         lockstep.learn()
         before = lockstep.learner.driving
         assert before is not lockstep.learner.newest
