@@ -118,14 +118,17 @@ def kart(home: Path) -> None:
         track = load_track(segment.track)
         game = SuperTuxKartGame(track, own)
         how = str(drawn), "720", "medium"
-        game.mirror = Mirror(lambda: start_engine(track.name, own, log=PICTURE_LOG, picture=how), drawn, game.notices)
         env = DrivingEnv(track, game=game)
         env.reset(seed=seed)
         for action in whole.executed[:k]:
             env.step(action)
+        game.mirror = Mirror(lambda: start_engine(track.name, own, log=PICTURE_LOG, picture=how), drawn, game.notices)
+        game.restore(game.save())
         composer = Composer(size="compact")
         composer.picture, seen = Picture(drawn), None
-        while seen is None and not game.notices:  # the drawing engine loads, and drives all of it before it draws
+        while seen is None:  # the drawing engine loads, and drives all of it
+            if game.notices:
+                raise SystemExit(game.notices[0])
             time.sleep(0.2)
             seen = composer.picture.newest()
         surface = pygame.Surface((1280, 720))

@@ -37,6 +37,8 @@ class Picture:
             size = rows * columns * 3
             if number == 0 or len(self._bytes) < _HEAD.size + 3 * size:
                 self._surface, self._seen = None, 0
+                if number:  # the file has grown since
+                    self.close()
                 break
             if number == self._seen:
                 break

@@ -36,6 +36,7 @@ PUSH_STEPS = 80  # most steps of full gas to reach the speed of a start
 TICK = 0.05  # s
 ABOVE_M = 0.4  # above the road, from which a car is let down
 PARTS = 3  # pictures in a step: 60 in a second for 20 steps
+UNSEEN_ROWS = 576  # the most that are drawn without a window: SDL's screen is 1024 x 768 then
 QUALITIES = {"low": "ld", "medium": "sd", "high": "hd"}  # what the engine calls them
 
 
@@ -116,7 +117,8 @@ class Engine:
                     self._draw(frames)
 
     def _draw(self, frames: Frames) -> None:
-        frames.add(self._race.render_data[0].image.tobytes())
+        image = self._race.render_data[0].image
+        frames.add(image.tobytes(), image.shape[:2])
 
     def road(self) -> dict[str, object]:
         """Return the pieces of the track as the engine has them."""
@@ -192,14 +194,23 @@ class Frames:
 
     def __init__(self, path: str, rows: int) -> None:
         """Raises OSError."""
-        self._size = rows * columns_of(rows) * 3
-        self._number, self._shape = 0, (rows, columns_of(rows))
-        with open(path, "w+b") as file:
-            file.truncate(self.HEAD.size + 3 * self._size)
+        self._path, self._number = path, 0
+        with open(path, "wb"):
+            pass
+        self._fit((rows, columns_of(rows)))
+
+    def _fit(self, shape: tuple[int, int]) -> None:
+        """Have room for pictures of this shape. The file never shrinks: another process has mapped it."""
+        self._shape, self._size = shape, shape[0] * shape[1] * 3
+        with open(self._path, "r+b") as file:
+            file.truncate(max(os.path.getsize(self._path), self.HEAD.size + 3 * self._size))
             self._bytes = mmap.mmap(file.fileno(), 0)
 
-    def add(self, picture: bytes) -> None:
-        """Make a picture the newest one."""
+    def add(self, picture: bytes, shape: tuple[int, int] | None = None) -> None:
+        """Make a picture the newest one. ``shape``: its rows and columns; the engine draws smaller ones on a smaller screen."""
+        if shape is not None and shape != self._shape:
+            self._bytes.close()
+            self._fit(shape)
         number = self._number + 1
         at = self.HEAD.size + number % 3 * self._size
         self._bytes[at : at + self._size] = picture
@@ -219,12 +230,13 @@ def main() -> None:
     os.dup2(2, 1)  # what the engine prints
     track, kart, *drawn = sys.argv[1:]
     if drawn:
-        path, rows, quality = drawn
-        engine = Engine(track, kart, int(rows), quality)
+        path, quality = drawn[0], drawn[2]
+        rows = min(int(drawn[1]), UNSEEN_ROWS) if os.environ.get("SDL_VIDEODRIVER") == "offscreen" else int(drawn[1])
+        engine = Engine(track, kart, rows, quality)
         print(json.dumps("ready"), file=answers, flush=True)
         requests: queue.SimpleQueue[Any] = queue.SimpleQueue()
         threading.Thread(target=_read, args=(requests,), daemon=True).start()
-        engine.show(Frames(path, int(rows)), requests)
+        engine.show(Frames(path, rows), requests)
         return
     engine = Engine(track, kart)
     print(json.dumps("ready"), file=answers, flush=True)

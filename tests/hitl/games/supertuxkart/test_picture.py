@@ -77,6 +77,20 @@ def test_the_newest_picture_is_seen_and_none_before_there_is_one(tmp_path):
     picture.close()
 
 
+@pytest.mark.parametrize(("rows", "columns"), [(ROWS // 2, 40), (2 * ROWS, 3 * ROWS)])
+def test_a_picture_of_another_size_than_was_asked_for_is_seen_as_it_is(tmp_path, rows, columns):
+    """The engine draws what fits its screen; a picture of 720 rows was the end of the drawing on a smaller one."""
+    picture, frames = Picture(tmp_path / "picture-1"), Frames(str(tmp_path / "picture-1"), ROWS)
+    frames.add(frame((1, 0, 0)))
+    assert picture.newest().get_size() == (columns_of(ROWS), ROWS)
+    for number in (2, 3):
+        frames.add(bytes((number, 7, 0)) * rows * columns, (rows, columns))
+        seen = picture.newest() or picture.newest()  # one that is larger than the file was: after it is opened anew
+        assert seen.get_size() == (columns, rows)
+        assert seen.get_at((5, 5))[:3] == (number, 7, 0)
+    picture.close()
+
+
 def test_the_window_shows_the_picture_and_the_road_while_there_is_none(tmp_path):
     composer, surface = Composer(size=None), pygame.Surface((960, 540))
     composer.picture = Picture(tmp_path / "picture-1")
