@@ -129,12 +129,14 @@ def transaction(conn: sqlite3.Connection, mode: str = "IMMEDIATE") -> Iterator[s
 
 
 @contextlib.contextmanager
-def bulk_writing(conn: sqlite3.Connection) -> Iterator[None]:
+def bulk_writing(conn: sqlite3.Connection, *, checked: bool = True) -> Iterator[None]:
     """Write much in this block: every commit would else be moved from the log into the store at once, and waited for.
 
     The log grows to 80 MB (20,000 pages) before that is done, and pages that are changed again and again stay in memory.
+    Without ``checked``, SQLite does not look for the episode and the checkpoint of every step: for a writer that has made these
+    rows itself. It must not be called inside a transaction.
     """
-    wanted = {"wal_autocheckpoint": 20_000, "cache_size": -200_000}
+    wanted = {"wal_autocheckpoint": 20_000, "cache_size": -200_000} | ({} if checked else {"foreign_keys": 0})
     before = {name: conn.execute(f"PRAGMA {name}").fetchone()[0] for name in wanted}
     try:
         for name, value in wanted.items():

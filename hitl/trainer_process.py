@@ -6,6 +6,8 @@ import contextlib
 import os
 import secrets
 import subprocess
+import sys
+import threading
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -24,27 +26,32 @@ if TYPE_CHECKING:
 START_S = 30.0  # a trainer must have written its first heartbeat by then
 STOP_S = 20.0  # a trainer needs a moment to write its last checkpoint
 SLOW_S = 2.0  # what takes longer is explained
+FOLLOWS = "HITL_TRAINER_FOLLOWS"  # set for a trainer that is to end when its standard input is closed, so when its parent ends
 
 
 class TrainerProcess:
     """Runs ``hitl train`` on a home folder. Its output goes to ``trainer.log`` there.
 
     ``detached``: it keeps running when this process and its terminal end. Otherwise use it as a context manager, which stops it.
+
+    On Linux it leads a session of its own in both cases. What a terminal has started shares its processors, so a trainer that
+    learns all the time would leave the driving beside it with next to nothing on a busy machine.
     """
 
     def __init__(self, home: Home, *arguments: str, detached: bool = False) -> None:
         self._home = home
         self._log = home.root / "trainer.log"
         self._begun, self._token = time.monotonic(), secrets.token_hex(8)
+        follows = not detached and sys.platform.startswith("linux")
         with self._log.open("ab") as log:
             self._from = log.seek(0, os.SEEK_END)
             self._process = subprocess.Popen(
                 command("hitl", "train", *arguments, "--home", str(home.root)),
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE if follows else subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                env=environment(PYTHONUNBUFFERED="1", **{TOKEN: self._token}),
-                **(apart() if detached else {}),
+                env=environment(PYTHONUNBUFFERED="1", **{TOKEN: self._token}, **({FOLLOWS: "1"} if follows else {})),
+                **(apart() if detached or follows else {}),
             )
 
     @property
@@ -96,6 +103,8 @@ class TrainerProcess:
         if self.alive:
             self._process.kill()
         self._process.wait()
+        if self._process.stdin is not None:
+            self._process.stdin.close()
         control.withdraw(self._home.root, control.STOP)
 
     def __enter__(self) -> TrainerProcess:
@@ -103,6 +112,18 @@ class TrainerProcess:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+
+
+def when_parent_ends(act: Callable[[], None]) -> None:
+    """Call ``act``, on a thread of its own, when the process that started this trainer has ended; if it is to follow that."""
+    if os.environ.pop(FOLLOWS, ""):
+
+        def watch() -> None:
+            while os.read(0, 1):
+                pass
+            act()
+
+        threading.Thread(target=watch, name="hitl-parent", daemon=True).start()
 
 
 class TakingTurns:

@@ -12,6 +12,7 @@ from data.exchange.checks import EpisodeRefusedError, check
 from data.exchange.merge import Summary
 from data.exchange.portable import Portable, adopt_checkpoints, digest
 from data.reading.episodes import EpisodeWriter
+from data.records import SessionInfo
 from data.store import Store
 from data.tables.tracks import plain, settle
 
@@ -29,7 +30,7 @@ def write(
     ``source``: what the sessions' ``source`` column says (no path). ``on_done`` is called with the name and the reason of
     refusal, if any, after the episode was committed.
     """
-    with bulk_writing(store.conn):
+    with bulk_writing(store.conn, checked=False):  # the checkpoints that an episode names get rows of their own before it
         return _write(store, items, source, on_done)
 
 
@@ -41,6 +42,8 @@ def _write(
 ) -> Summary:
     summary = Summary()
     sessions: dict[str, int] = {}
+    before: SessionInfo | None = None
+    session = 0
     writers: dict[int, EpisodeWriter] = {}
     waiting: list[str] = []
     names: set[str] = set()  # of tracks
@@ -67,7 +70,8 @@ def _write(
                 if on_done:
                     on_done(name, reason)
                 continue
-            session = _session(store, sessions, item, source)
+            if item.info is not before:  # most are of one kind, and to compare two takes a while
+                session, before = _session(store, sessions, item, source), item.info
             names.add(plain(item.info.track))
             writer = writers.setdefault(session, EpisodeWriter(store.conn, session, commit_steps=2**62))
             if not store.conn.in_transaction:

@@ -99,7 +99,9 @@ def _run(home: Home, args: argparse.Namespace) -> int:
     for name in ("SIGINT", "SIGTERM", "SIGBREAK"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), lambda number, frame: asked.append(number))
+    from hitl.trainer_process import when_parent_ends
 
+    when_parent_ends(lambda: asked.append(0))
     wish = _wish(home, args)  # a wrong setting is reported at once, not when the first steps come
 
     from hitl.agents.keeping import teacher

@@ -12,6 +12,7 @@ from hitl import cli, processes, trainer_process
 from hitl.home import Home
 from hitl.trainer_process import TrainerProcess
 from tests.support.places import ROOT
+from trainer.daemon import control
 from trainer.daemon.heartbeat import Heartbeat, read_heartbeat, write_heartbeat
 
 BEGINS = """
@@ -73,6 +74,32 @@ def test_a_trainer_whose_process_id_is_another_is_known(tmp_path: Path, monkeypa
         assert beat.pid > 1_000_000, "the rule is kept by the child"
     finally:
         assert cli.main(["train", "stop", *home]) == 0
+
+
+PARENT = """
+import os, signal, sys
+from pathlib import Path
+from hitl.home import Home
+from hitl.trainer_process import TrainerProcess
+trainer = TrainerProcess(Home(Path(sys.argv[1])).create(), "--quiet")
+trainer.wait_for_heartbeat()
+print(os.getsid(trainer._process.pid) == trainer._process.pid, flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.realtime
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="elsewhere terminals have no share of their own")
+def test_one_beside_a_session_has_its_own_share_of_the_machine_and_ends_with_it(tmp_path: Path) -> None:
+    run = subprocess.run([sys.executable, "-c", PARENT, str(tmp_path)], capture_output=True, text=True, cwd=ROOT)
+    assert run.stdout.split() == ["True"], run.stderr
+    until = time.monotonic() + 30
+    while control.running(tmp_path / "store.sqlite"):
+        assert time.monotonic() < until, "it goes on without its parent"
+        time.sleep(0.05)
+    beat = read_heartbeat(tmp_path)
+    assert beat is not None
+    assert beat.state == "stopped"  # as it ends when it is asked to, with all written
 
 
 def test_on_windows_no_window_opens(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -43,6 +43,10 @@ from trainer.replay.halves.gates import Teacher
 from trainer.replay.pixels import with_image
 from trainer.replay.replay import around_demos
 
+NICENESS = 5
+"""How far a trainer steps back behind other programs."""
+AUTOGROUP = Path("/proc/self/autogroup")
+"""Where Linux keeps the niceness of all that belongs to one terminal."""
 CACHE = "steps-cache"
 """The folder in the home for what was read of the store, to be taken from there at the next start."""
 
@@ -212,4 +216,8 @@ def _be_nice() -> None:
 
             psutil.Process().nice(psutil.BELOW_NORMAL_PRIORITY_CLASS)
         else:
-            os.nice(max(0, 5 - os.nice(0)))
+            os.nice(max(0, NICENESS - os.nice(0)))
+            if sys.platform.startswith("linux") and os.getsid(0) == os.getpid():
+                # Linux shares a processor out among terminals and others that lead a session of their own, and only within one
+                # of them by niceness. This process leads one: so it is in the background, and no terminal is slowed down.
+                AUTOGROUP.write_text(str(NICENESS))

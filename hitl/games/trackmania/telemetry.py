@@ -12,7 +12,7 @@ from data.errors import UsageError
 from data.words import number_of
 from hitl.games.trackmania.frames import KNOWN, SIZES, Frame, Stream
 from hitl.games.trackmania.relay import Relay
-from hitl.timing.priority import real_time
+from hitl.timing.priority import thread_first
 
 PORT = 9000
 BACK_OFF_S = (0.1, 0.2, 0.5, 1.0, 2.0)  # between tries to connect; the last one repeats
@@ -120,7 +120,7 @@ class Telemetry:
         while not self._closed.is_set():
             if self._hurry:
                 self._hurry = False
-                real_time()
+                thread_first()
             try:
                 piece = link.recv(65536)
             except TimeoutError:

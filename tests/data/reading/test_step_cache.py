@@ -193,7 +193,7 @@ class Home(RuleBasedStateMachine):
         for _ in range(steps):
             one[0].step(step_row(one[1]))
             one[1] += 1
-        assert one[0].flush()
+        assert one[0].flush(60.0)  # of a busy machine
 
     @precondition(lambda self: self.open)
     @rule()

@@ -1,6 +1,7 @@
 """Who runs first: what may be raised is raised for the threads that a tick waits for, and taken back; nothing is inherited."""
 
 import os
+import platform
 import subprocess
 import sys
 import threading
@@ -10,6 +11,7 @@ import pytest
 
 from hitl.timing import priority
 from hitl.timing.clocks import punctual
+from tests.support.places import ROOT
 
 pytestmark = pytest.mark.realtime
 
@@ -31,7 +33,7 @@ def test_the_driving_thread_goes_first_where_the_user_may_and_only_while_it_driv
         during = os.sched_getscheduler(0) & ~os.SCHED_RESET_ON_FORK
         assert during == (os.SCHED_RR if allowed_before else before)
         assert priority.goes_first() == allowed_before
-    assert os.sched_getscheduler(0) == before
+    assert os.sched_getscheduler(0) & ~os.SCHED_RESET_ON_FORK == before & ~os.SCHED_RESET_ON_FORK
 
 
 @linux
@@ -54,7 +56,58 @@ def test_without_the_right_nothing_changes_and_nothing_fails(monkeypatch):
     before = os.sched_getscheduler(0)
     assert priority.real_time() is None
     priority.raise_priority()()
-    assert os.sched_getscheduler(0) == before
+    assert os.sched_getscheduler(0) & ~os.SCHED_RESET_ON_FORK == before & ~os.SCHED_RESET_ON_FORK
+
+
+SEEN = """
+import ctypes, os, sys, threading
+from hitl.timing import priority
+
+def turn():
+    found = ctypes.create_string_buffer(48)
+    ctypes.CDLL(None).syscall(priority._CALLS[priority.platform.machine()][1], 0, found, 48, 0)
+    return priority._ATTRIBUTES.unpack(found.raw)[5]
+
+os.sched_setscheduler = lambda *a: (_ for _ in ()).throw(PermissionError(1, "not permitted"))
+seen, before = [], turn()
+undo = priority.thread_first()
+thread = threading.Thread(target=lambda: seen.append(turn()))
+thread.start()
+thread.join()
+print(before, turn(), *seen)
+if undo is not None:
+    undo()
+print(turn(), os.sched_getscheduler(0) & ~os.SCHED_RESET_ON_FORK)
+"""
+
+
+@linux
+@pytest.mark.skipif(platform.machine() not in priority._CALLS, reason="the numbers of its calls are not known")
+def test_an_ordinary_user_s_thread_asks_for_short_turns_where_linux_has_them():
+    said = subprocess.run([sys.executable, "-c", SEEN], capture_output=True, text=True, check=True, cwd=ROOT).stdout.split()
+    before, during, of_a_thread, after, policy = map(int, said)
+    assert (of_a_thread, after, policy) == (before, before, os.SCHED_OTHER)
+    assert during == (priority.TURN_NS if before else 0)  # Linux before 6.12 tells of none, and nothing is asked for
+
+
+@linux
+@pytest.mark.parametrize("refused", [0, 1])
+def test_where_short_turns_are_refused_nothing_changes(monkeypatch, refused):
+    """A container may forbid either call."""
+    answers = []
+
+    class Call:
+        def __call__(self, number, thread, content, *rest):
+            answers.append(number.value)
+            if len(answers) > refused:
+                return -1
+            content.raw = priority._ATTRIBUTES.pack(48, os.SCHED_OTHER, 0, 0, 0, 3_000_000, 0, 0)
+            return 0
+
+    monkeypatch.setattr(priority.platform, "machine", lambda: "x86_64")
+    monkeypatch.setattr(priority.ctypes, "CDLL", lambda *a, **k: types.SimpleNamespace(syscall=Call()))
+    assert priority.short_turns() is None
+    assert answers == [315, 314][: refused + 1]
 
 
 def test_windows_raises_the_process_and_takes_it_back(monkeypatch):
@@ -79,6 +132,7 @@ def test_other_systems_need_nothing(monkeypatch):
     monkeypatch.setattr(sys, "platform", "darwin")
     priority.raise_priority()()
     assert priority.real_time() is None
+    assert priority.short_turns() is None
 
 
 allowed_before = sys.platform.startswith("linux") and allowed()

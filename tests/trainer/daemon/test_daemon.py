@@ -3,6 +3,7 @@
 import contextlib
 import os
 import sqlite3
+import subprocess
 import sys
 import threading
 import time
@@ -121,6 +122,20 @@ def test_idle_it_looks_up_now_and_then_and_lets_others_go_first(tmp_path: Path) 
     assert nice[-1] >= 5
     assert time.monotonic() - began > 20 * 0.03
     assert (turns[-1] - turns[0]) / 20 < 0.3 * 0.03  # s of processor for each look: far below a core (measured: 1 %)
+
+
+@pytest.mark.realtime
+@pytest.mark.skipif(not Path("/proc/self/autogroup").exists(), reason="Linux with groups for terminals")
+def test_in_the_background_all_of_its_group_lets_others_go_first() -> None:
+    program = (
+        "import os; from trainer.daemon.daemon import AUTOGROUP, _be_nice; child = os.fork()\n"
+        "os.wait() if child else _be_nice()\n"
+        "print(AUTOGROUP.read_text().split()[-1], flush=True)\n"
+        "if child: _be_nice(); print(AUTOGROUP.read_text().split()[-1])"
+    )
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, start_new_session=True)
+    # One that a terminal started leaves its group, which is the terminal's, as it is.
+    assert run.stdout.split() == ["0", "0", "5"]
 
 
 def test_pause_and_stop_files(tmp_path: Path) -> None:
