@@ -257,4 +257,4 @@ def _title(segment: Segment, words: Words) -> str:
 def _said(segment: Segment, words: Words) -> str:
     outcome = {"cleared": "clip_cleared", "failed": "clip_failed"}.get(segment.outcome, "film_unclear")
     verdict = words.get(f"verdict_{segment.verdict}", segment.verdict)
-    return words.say("film_said", seconds=segment.seconds, outcome=words[outcome], verdict=verdict)
+    return ", ".join((words.written(f"{segment.seconds:.1f} s"), words[outcome], verdict))

@@ -48,7 +48,6 @@ TEXTS: dict[str, str | tuple[str, ...]] = {
     "films": "Übernahmen dieser Sitzung",
     "film_title": "Übernahme {number}, {place}",
     "film_metre": "bei {metre:.0f} m",
-    "film_said": "{seconds:.1f} s, {outcome}, {verdict}",
     "film_unclear": "unklar",
     "drives": "Fahrten",
     "drive": "Fahrt",

@@ -48,7 +48,6 @@ TEXTS: dict[str, str | tuple[str, ...]] = {
     "films": "Takeovers of this session",
     "film_title": "Takeover {number}, {place}",
     "film_metre": "at {metre:.0f} m",
-    "film_said": "{seconds:.1f} s, {outcome}, {verdict}",
     "film_unclear": "unclear",
     "drives": "Drives",
     "drive": "drive",

@@ -57,7 +57,6 @@ TEXTS: dict[str, str | tuple[str, ...]] = {
     "films": "Przejęcia w tej sesji",
     "film_title": "Przejęcie {number}, {place}",
     "film_metre": "na {metre:.0f} m",
-    "film_said": "{seconds:.1f} s, {outcome}, {verdict}",
     "film_unclear": "niejasne",
     "drives": "Przejazdy",
     "drive": "przejazd",

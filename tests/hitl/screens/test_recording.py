@@ -151,18 +151,17 @@ class Taken:
 @pytest.mark.realtime
 def test_the_games_own_pictures_around_a_takeover_become_a_film(tmp_path):
     drawn = Drawn(tmp_path / "picture")
-    kept, longest = KeptPictures(tmp_path / "picture", tmp_path / "kept"), 0.0
+    kept, took = KeptPictures(tmp_path / "picture", tmp_path / "kept"), []
     began = time.monotonic()
     taken_at = 0.0
 
     def drive(seconds, driver, event=None):
-        nonlocal longest
         until = time.monotonic() + seconds
         while time.monotonic() < until:
             drawn.draw()
             then = time.perf_counter()
             kept.note(tick(driver, event))
-            longest = max(longest, time.perf_counter() - then)
+            took.append(time.perf_counter() - then)
             event = None
             time.sleep(0.05)
 
@@ -185,7 +184,7 @@ def test_the_games_own_pictures_around_a_takeover_become_a_film(tmp_path):
     assert greys[0] < first - 20, "some seconds before"
     assert first - 8 <= greys[1] <= first + 12
     assert last + 10 < greys[2] < last + 45, "and after"
-    assert longest < 0.02
+    assert np.median(took) < 0.002
     if FILMS:
         path = tmp_path / ("film.mp4" if can_write(".mp4") else "film.gif")
         assert list(write(path, frames))[-1] == 1.0

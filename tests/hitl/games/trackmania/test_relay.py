@@ -62,7 +62,7 @@ def test_one_that_does_not_read_is_let_go_and_never_waited_for(relay):
             longest = max(longest, time.perf_counter() - began)
             sent += len(piece)
         assert relay.listeners == 0
-        assert longest < 0.05
+        assert longest < 1.0, "a send that waits would wait for ever"
         del link
 
 
