@@ -169,7 +169,8 @@ def test_the_demo_speaks_the_language_of_its_window(code: str, monkeypatch: pyte
     monkeypatch.setattr(session_screen, "READ_S", 0.0)
     shown, words = Window(code), LANGUAGES[code]
     screen = DemoWindow(shown, CORNER)  # type: ignore[arg-type]
-    screen._rig = SimpleNamespace(session=SimpleNamespace(human=HumanDriver(Pad(PadState())), leaving=False))  # type: ignore
+    session = SimpleNamespace(human=HumanDriver(Pad(PadState())), leaving=False)
+    screen._rig = SimpleNamespace(session=session, world=SimpleNamespace(picture=None))  # type: ignore
     screen.phase("practice")
     assert screen.message == words.say("demo_practice", corner=CORNER.name)
     assert screen.hint == words.say("demo_hint", drive=words["arrows"])

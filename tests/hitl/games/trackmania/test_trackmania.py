@@ -168,7 +168,7 @@ class TestGame:
     def test_a_session_reads_telemetry_before_other_programs_run(self, stand_in, game, monkeypatch):
         asked = []
         monkeypatch.setattr(
-            "hitl.games.trackmania.telemetry.real_time", lambda: asked.append(threading.current_thread().name)
+            "hitl.games.trackmania.telemetry.thread_first", lambda: asked.append(threading.current_thread().name)
         )
         game.restart(Start())
         assert asked == ["hitl-telemetry"]
