@@ -122,6 +122,9 @@ def _run(args: list[str]) -> int:
     if args and args[0] in ("--version", "-V", "version"):
         print(f"hitl {__version__}")
         return 0
+    homes = 2 if args[:1] == ["--home"] else int(args[0].startswith("--home=")) if args else 0
+    if homes and len(args) > homes:  # `hitl --home DIR train …`
+        args = [args[homes], *args[:homes], *args[homes + 1 :]]
     alone = not args or args[0].partition("=")[0] == "--home"  # where one stands, in this home
     if not alone and args[0] not in COMMANDS:
         from data.suggest import did_you_mean

@@ -8,7 +8,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +67,20 @@ def stop_on_signal() -> Callable[[], bool]:
         signal.signal(signal.SIGINT, ask)
         signal.signal(signal.SIGTERM, ask)
     return lambda: bool(asked)
+
+
+@contextlib.contextmanager
+def interruptible() -> Iterator[None]:
+    """Let the first Ctrl+C interrupt the block, also after ``stop_on_signal``."""
+    try:
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    except ValueError:  # not in the main thread: signals are handled elsewhere
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def take_any_letter() -> None:

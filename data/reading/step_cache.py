@@ -26,8 +26,8 @@ import numpy as np
 from data.files import held
 from data.reading.update import ARRAYS, SELECT, Layout, Update
 
-PART_ROWS = 65_536
-"""So many new rows are written as one file."""
+PART_ROWS, PART_BYTES = 65_536, 1 << 26
+"""So many new rows are written as one file, and no more than so many bytes of them."""
 LEAST_ROWS = 10_000
 """Fewer are read again more cheaply than they are kept."""
 SHORTEST = 16
@@ -80,8 +80,8 @@ class _Part:
             self.rows = int(known["rows"])
             self.episodes = {int(id_): str(key) for id_, key in known["episodes"].items()}
             """What the episodes in it are known by everywhere."""
-            content = memoryview(self.whole.data)[_START.size + length :]
-            if known["layout"] != _digest(layout) or zlib.crc32(content) != known["checksum"]:
+            body = zlib.crc32(self.whole[_START.size + length :].data)  # without a name: what holds these bytes holds the file
+            if known["layout"] != _digest(layout) or body != known["checksum"]:
                 raise ValueError("of another layout, or not whole")
             self.arrays: dict[str, np.ndarray] = {}
             at = _START.size + length
@@ -121,6 +121,7 @@ class StepCache:
         self._blocks: list[Run] = []  # by step, side by side as far as possible
         self._of_episode: dict[int, list[Run]] = defaultdict(list)  # by t
         self._layout: Layout = ((), ())
+        self._part_rows, self._row_bytes, self._kept = PART_ROWS, 0, 0
         self._fresh: list[dict[str, np.ndarray]] = []
         self._keys: dict[int, str] = {}
         self._can_write = True
@@ -128,6 +129,8 @@ class StepCache:
     def open(self, conn: sqlite3.Connection, layout: Layout, is_wanted: Callable[[int], bool]) -> None:
         """Find out which rows are still those of the store. ``is_wanted``: whether steps of this episode are asked for."""
         self.is_open, self._layout = True, layout
+        self._row_bytes = sum(like.nbytes for like in _kinds(layout).values())
+        self._part_rows = max(SHORTEST, min(PART_ROWS, PART_BYTES // self._row_bytes))
         self._keys = {
             id_: f"{uuid}/{number}"
             for id_, uuid, number in conn.execute(
@@ -135,11 +138,14 @@ class StepCache:
             )
             if is_wanted(id_)
         }
+        useless = []
         for path in sorted(self.folder.glob("*.steps")) if self.folder.is_dir() else ():
             try:
                 self._parts.append(_Part(path, layout))
             except (ValueError, OSError):
-                self._delete(path)
+                useless.append(path)
+        for path in useless:  # not while the error is handled: it holds the file, which Windows would not delete then
+            self._delete(path)
         runs = sorted((run for k, part in enumerate(self._parts) for run in part.runs(k)), key=lambda run: run.step)
         good, end = [], 0
         for run in runs:
@@ -222,15 +228,29 @@ class StepCache:
 
     def note(self, update: Update, start: int, stop: int) -> None:
         """Keep rows that had to be read from the store."""
-        if not self._can_write or stop <= start:
-            return
-        self._fresh.append({name: getattr(update, name)[start:stop].copy() for name in ARRAYS})
-        if sum(len(one["t"]) for one in self._fresh) >= PART_ROWS:
-            self._write()
+        while start < stop and self._can_write and (self._kept or self._has_room()):
+            end = min(stop, start + self._part_rows - self._kept)
+            self._fresh.append({name: getattr(update, name)[start:end].copy() for name in ARRAYS})
+            self._kept += end - start
+            start = end
+            if self._kept >= self._part_rows:
+                self._write()
+
+    def _has_room(self) -> bool:
+        """Whether another file of rows may be written; asked before any are kept for it."""
+        most = self._part_rows * self._row_bytes
+        try:
+            there = sum(path.stat().st_size for path in self.folder.iterdir()) if self.folder.is_dir() else 0
+            free = shutil.disk_usage(self.folder if self.folder.is_dir() else self.folder.parent).free
+        except OSError:
+            self._can_write = False
+        else:
+            self._can_write = there + most <= MOST_BYTES and free - most >= MOST_BYTES
+        return self._can_write
 
     def finish(self) -> None:
         """The start is over: write the rest, and delete what was mostly not asked for any more."""
-        if sum(len(one["t"]) for one in self._fresh) >= LEAST_ROWS:
+        if self._kept >= min(LEAST_ROWS, self._part_rows):
             self._write()
         useless = [part.path for part in self._parts if part.used < part.rows / 2]
         self.close()
@@ -248,7 +268,7 @@ class StepCache:
 
     def _write(self) -> None:
         whole = {name: np.concatenate([one[name] for one in self._fresh]) for name in ARRAYS}
-        self._fresh = []
+        self._fresh, self._kept = [], 0
         _, lengths = _runs(whole["step_id"], whole["episode_id"], whole["t"])
         kept = np.repeat(lengths >= SHORTEST, lengths)
         content = b"".join(np.ascontiguousarray(whole[name][kept]).tobytes() for name in ARRAYS)
@@ -261,9 +281,7 @@ class StepCache:
         ).encode()  # fmt: skip
         try:
             self.folder.mkdir(exist_ok=True)
-            before = sum(path.stat().st_size for path in self.folder.iterdir())
-            free = shutil.disk_usage(self.folder).free
-            if not episodes or before + len(content) > MOST_BYTES or free - len(content) < MOST_BYTES:
+            if not episodes:
                 return
             path = self.folder / f"{int(whole['step_id'][kept][0]):012d}-{zlib.crc32(header):08x}.steps"
             held.write_whole(path, _START.pack(_MAGIC, len(header), zlib.crc32(header)) + header + content)

@@ -22,7 +22,7 @@ from data.files.validation import SettingPlace, filled
 from data.store import Store
 from data.tables.sessions import ONLY_A_PAD
 from hitl.agents.agent import Agent, AgentIdentity, Floats
-from hitl.agents.opening import Names, file_of, open_agent
+from hitl.agents.opening import PAD, Names, file_of, open_agent
 from hitl.home import Home
 from hitl.settings import AgentSettings
 
@@ -91,7 +91,7 @@ def teacher(
     The agent is the one that is ``wanted``, or else the one that drove here last, whatever has driven since: once ours is taught,
     it drives without that. Raises InputFileError when there is none, or it cannot be opened.
     """
-    if wanted.use not in ("", "none"):
+    if wanted.use not in ("", "none") and not wanted.use.startswith(PAD):  # of a pad nothing can be asked
         return open_agent(wanted, home, observation_names, action_names).follow
     with Store.open_existing(home.store_path) as store:
         known = [agent for agent in store.agents().values() if agent.get("kind") != ONLY_A_PAD]

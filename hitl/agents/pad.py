@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.errors import DeviceError, UsageError
+from data.suggest import did_you_mean
 from data.tables.sessions import ONLY_A_PAD
 from hitl.agents.agent import AgentIdentity
 from hitl.agents.opening import NEXT, PAD
@@ -154,7 +155,7 @@ class PadPolicy(ForeignPolicy):
                 gone = "No new pad has been plugged in"
             self.notices.append(
                 f"{gone}, so nothing is pressed until it is there: start the program that drives by it "
-                '(`hitl play --agent "pad:"` lists the pads).'
+                f'(`hitl play --agent "pad:"` lists the pads).{did_you_mean(name, [NEXT]) if name != NEXT else ""}'
             )
         else:
             self.notices.append(f"{trouble} Until then nothing is pressed.")

@@ -224,4 +224,10 @@ def _print(result: DemoResult, report: Report, saved: str) -> None:
     took = f"{number_of(result.agent_steps, 'agent step')}, {result.wall_seconds:.0f} s in all."
     said = [helped(result), unfinished(report), took, saved]
     out.print(" ".join(text for text in said if text), soft_wrap=True)
+    if rows[0][2] != "–" and result.after.passes < 0.9 * len(result.after.results):
+        out.print(
+            f"'{result.corner.name}' is not learned yet: the time was over. On a busy machine there is little of it: "
+            "`hitl demo --minutes 30` gives it more.",
+            soft_wrap=True,
+        )
     out.print("\n  ".join(next_steps()))

@@ -37,6 +37,7 @@ def main(argv: list[str]) -> int:
 
     from data.errors import CheckpointError, HitlError, UsageError
     from hitl.agents.beside import beside_policy
+    from hitl.agents.pad import is_pad
     from hitl.road.gate import parse_gate
     from hitl.screens.lap_words import stored_trials
     from hitl.session.setup import SessionSetup
@@ -46,6 +47,11 @@ def main(argv: list[str]) -> int:
     gate = parse_gate(args.gate) if args.gate else []
     home = home_path(args)
     settings = load(home, "play", "agent", over={"play": {"env": args.env, "track": args.track}, "agent": agent_given(args)})
+    if is_pad(settings.agent.use) and not args.checkpoint:
+        raise UsageError(
+            f"Of '{settings.agent.use}' only its pad is known, and its program drives in real time, so it cannot be evaluated: "
+            "`hitl play --record` times its laps and keeps them, and `hitl eval --agent none` evaluates what has learned here."
+        )
     play, policy = settings.play, beside_policy(settings.agent, home, seed=args.seed) if not args.checkpoint else None
     if policy is None and not home.store_path.is_file():
         raise CheckpointError(

@@ -119,6 +119,8 @@ def main(argv: list[str], *, trains_elsewhere: bool = False) -> int:
     own_game = play.env in SHOWN_FROM_ABOVE  # any other game has a window of its own, over which ours floats
     stopping = stop_on_signal()
     with contextlib.ExitStack() as stack:
+        if recording is not None:
+            stack.push(recording.left)  # last of all, when the session is closed
         window = watch = None
         if not args.headless:
             from hitl.screens.session_window import open_window
@@ -285,7 +287,27 @@ def _settings(home: Home, args: argparse.Namespace) -> Settings:
 
     over = _over(args)
     pad = () if args.pad in ("none", "scripted") else ("pad",)
-    return load(home, *over, *pad, over=over)
+    settings = load(home, *over, *pad, over=over)
+    if args.practice and not {"play.env", "play.track"} & settings.origin.keys() and (game := _game_of(home, args.practice)):
+        args.env, args.track = game
+        over = _over(args)
+        settings = load(home, *over, *pad, over=over)
+    return settings
+
+
+def _game_of(home: Home, corner: str) -> tuple[str, str] | None:
+    """Return (env, track) of the newest session here where that had such a corner, and is a game that its name is enough for."""
+    from data.errors import StoreError
+    from data.store import Store
+
+    try:
+        with Store(home.store_path, read_only=True) as store:
+            session = store.newest_session()
+            if session is None or session.env not in SHOWN_FROM_ABOVE:
+                return None
+            return (session.env, session.track) if corner in {c.name for c in store.corners(session.track)} else None
+    except StoreError:  # none yet, or in use
+        return None
 
 
 def _over(args: argparse.Namespace) -> dict[str, dict[str, Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import subprocess
 import tempfile
@@ -11,9 +12,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from data.errors import HitlError, UsageError
 from data.records import AGENT
 from hitl.home import Home
-from hitl.processes import apart, command, environment
+from hitl.processes import apart, command, environment, interruptible
 from hitl.protocols import Tick
 
 if TYPE_CHECKING:
@@ -84,11 +86,14 @@ class Recording:
     """What is kept of one session. ``over``: the command line's settings, by section."""
 
     def __init__(self, home: Home, into: Path | None, over: Mapping[str, Mapping[str, Any]]) -> None:
-        """Raises HitlError where a setting cannot be told."""
+        """Raises HitlError where a setting cannot be told, or nothing can be written into that folder."""
         from hitl.screens.stored.session_files import FOLDER, SETTINGS
         from hitl.settings import load
 
         self._home, self._into = home, into or home.root / FOLDER
+        there = next((path for path in (self._into, *self._into.absolute().parents) if path.exists()), self._into)
+        if not there.is_dir() or not os.access(there, os.W_OK):
+            raise UsageError(f"Nothing can be written into the folder '{self._into.name}': name another with --record.")
         self._settings = load(home, *SETTINGS, over=over)
         self._pictures: KeptPictures | None = None
         self._temporary: Path | None = None
@@ -115,6 +120,16 @@ class Recording:
             if self._pictures is not None:
                 self._pictures.close()
 
+    def left(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        """Leave a session; one that ends with an error is kept before that is told."""
+        if isinstance(error, HitlError) and self._session is not None:
+            try:
+                print(self.write(), flush=True)
+            except HitlError as other:
+                print(other, flush=True)
+        elif error is not None:
+            self._forget_pictures()
+
     def write(self) -> str:
         """Write it, now that nothing is driven any more; return a sentence. Raises HitlError where that cannot be."""
         from hitl.screens.stored.session_files import NOTHING, SessionFiles
@@ -131,7 +146,11 @@ class Recording:
                 pictures=self._pictures.by_segment if self._pictures is not None else lambda segments: {},
                 say=lambda line: print(line, flush=True),
             )  # fmt: skip
-            return files.write()
+            with interruptible():
+                return files.write()
         finally:
-            if self._temporary is not None:
-                shutil.rmtree(self._temporary, ignore_errors=True)
+            self._forget_pictures()
+
+    def _forget_pictures(self) -> None:
+        if self._temporary is not None:
+            shutil.rmtree(self._temporary, ignore_errors=True)

@@ -140,3 +140,39 @@ def test_tab_completes_commands_options_and_values(tmp_path: Path, capsys: pytes
     for shell in ("bash", "zsh", "fish", "powershell"):
         assert cli.main(["completion", shell]) == 0
         assert "hitl" in capsys.readouterr().out
+
+
+def test_a_home_before_the_command_is_taken(tmp_path, capsys):
+    for line in (["--home", str(tmp_path / "h"), "train", "status"], [f"--home={tmp_path / 'h'}", "train", "status"]):
+        cli.main(line)
+        told = capsys.readouterr()
+        assert "usage" not in told.out + told.err
+
+
+def test_practice_goes_to_the_game_that_was_driven_last_here(tmp_path):
+    import argparse
+
+    from data.records import SessionInfo
+    from hitl.commands.play import _settings, command_line
+    from hitl.home import Home
+
+    home = Home(tmp_path / "home").create()
+
+    def asked(*words: str) -> tuple[str, str]:
+        args: argparse.Namespace = command_line().parse_args(["--headless", "--pad", "none", *words])
+        play = _settings(home, args).play
+        return play.env, str(play.track)
+
+    assert asked("--practice", "corner 15") == ("box2d", "default")
+    with Store(home.store_path) as store:
+        info = SessionInfo(
+            kind="play", env="supertuxkart", track="fortmagma", hz=20.0, observation_names=("a",), action_names=("steer",)
+        )
+        store.end_session(store.start_session(info))
+        store.upsert_corner("fortmagma", "corner 15", 900.0, 950.0, "mined")
+    assert asked("--practice", "corner 15") == ("supertuxkart", "fortmagma")
+    assert asked("--practice", "hairpin") == ("box2d", "default")
+    assert asked() == ("box2d", "default")
+    assert asked("--practice", "corner 15", "--track", "esses") == ("box2d", "esses")
+    (home.root / "settings.toml").write_text('[play]\ntrack = "esses"\n')
+    assert asked("--practice", "corner 15") == ("box2d", "esses")

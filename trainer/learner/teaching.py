@@ -44,7 +44,7 @@ class Teaching:
         return (
             f"For {NO_NEARER:,} updates ours has come no nearer to what your agent does: it is {self.apart:.3f} apart, "
             f"and drives from {learner.config.frozen_bound:g} on. Until then your agent drives, and your help does not show. "
-            f"Type `hitl train --set frozen_bound={bound:g}` to let ours drive now, or "
+            f"Type `hitl train stop`, and then `hitl train --set frozen_bound={bound:g}` to let ours drive, or "
             "`hitl train --set frozen_teaches=false` to have it drive only where you helped."
         )
 

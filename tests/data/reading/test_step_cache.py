@@ -1,5 +1,6 @@
 import shutil
 import sqlite3
+import weakref
 
 import numpy as np
 import pytest
@@ -326,3 +327,48 @@ def test_a_start_does_not_look_at_steps_that_are_too_old(path, monkeypatch):
         )
     start()
     assert turns[1] < 1.5 * turns[0]
+
+
+def test_where_nothing_may_be_written_no_row_is_copied_for_it(path, tmp_path, monkeypatch):
+    recorded(path)
+    monkeypatch.setattr(step_cache, "MOST_BYTES", 1000)
+    cache = StepCache(tmp_path / "cache")
+    monkeypatch.setattr(cache, "_write", lambda: pytest.fail("nothing may be written"))
+    with Follower(path, cache=cache) as follower:
+        follower.poll(200_000)
+        assert cache._fresh == []
+
+
+def test_a_file_holds_no_more_than_its_bytes(path, tmp_path, monkeypatch):
+    recorded(path)
+    monkeypatch.setattr(step_cache, "PART_BYTES", 4000)
+    assert everything(path, StepCache(tmp_path / "cache"))[1] == 0
+    files = list((tmp_path / "cache").glob("*.steps"))
+    assert len(files) > 4
+    assert max(file.stat().st_size for file in files) < 6000
+    found, cached = everything(path, StepCache(tmp_path / "cache"))
+    assert found == everything(path)[0]
+    assert cached > 100
+
+
+def test_a_damaged_file_is_let_go_of_before_it_is_deleted(path, tmp_path, monkeypatch):
+    recorded(path)
+    everything(path, StepCache(tmp_path / "cache"))
+    (file, *_) = (tmp_path / "cache").glob("*.steps")
+    file.write_bytes(file.read_bytes()[:-1] + b"x")
+    opened, deleted = [], []
+    memmap = np.memmap
+
+    def noted(*args, **kwargs):
+        found = memmap(*args, **kwargs)
+        opened.append(weakref.ref(found._mmap))
+        return found
+
+    def gone(path):
+        deleted.append(path)
+        assert sum(one() is not None for one in opened) <= len(opened) - 1, "Windows deletes no file that is mapped"
+
+    monkeypatch.setattr(np, "memmap", noted)
+    monkeypatch.setattr(held, "unlink", gone)
+    everything(path, StepCache(tmp_path / "cache"))
+    assert file in deleted

@@ -339,3 +339,24 @@ def test_a_session_keeps_who_drove_and_what_the_program_would_have_done(tmp_path
     assert said[1] == "The pad 'Worker Pad' drives again."
     expected = [0.3 * np.sin(k) for k in range(2, 10)]
     assert steps.proposed[2:10, 1] == pytest.approx(expected, abs=2e-3)
+
+
+def test_a_pad_cannot_be_evaluated_and_what_can_is_said(tmp_path, capsys):
+    assert main(["eval", "--agent", "pad:foo", "--home", str(tmp_path)]) == 2
+    told = capsys.readouterr().err
+    assert "cannot be evaluated" in told
+    assert "hitl play --record" in told
+
+
+def test_a_pad_that_is_set_does_not_hide_the_agent_that_teaches(tmp_path):
+    from hitl.agents.keeping import teacher
+    from tests.support.places import ROOT
+
+    (shipped,) = (ROOT / "hitl" / "stalled").glob("*.safetensors")
+    home = Home(tmp_path / "home")
+    line = ["play", "--agent", str(shipped), "--headless", "--pad", "none", "--episodes", "1", "--home", str(home.root)]
+    assert main(line) == 0
+    with Store(home.store_path, read_only=True) as store:
+        session = store.newest_session()
+    names = session.observation_names, session.action_names
+    assert teacher(home, AgentSettings(use="pad:next"), *names) is not None

@@ -19,7 +19,7 @@ from hitl.cli import main
 from hitl.demo.shipped import open_shipped
 from hitl.home import Home
 from hitl.protocols import Tick
-from hitl.screens.recording import KeptPictures
+from hitl.screens.recording import KeptPictures, Recording
 from takeover_ui.clips.files import can_write, write
 from takeover_ui.clips.game_pictures import GamePictures
 
@@ -202,3 +202,58 @@ def test_pictures_that_cannot_be_kept_cost_nothing_else(tmp_path):
     segment = Taken()
     segment.started = datetime.now(UTC).isoformat()
     assert GamePictures(kept.by_segment([segment])[7]).seconds == 0.0
+
+
+def test_a_session_that_ends_with_an_error_is_kept_all_the_same(tmp_path, monkeypatch, capsys):
+    from data.errors import DeviceError
+    from hitl.session.play_loop import PlayLoop
+
+    drives = PlayLoop.run
+
+    def lost(self):
+        drives(self)
+        raise DeviceError("The game is gone.")
+
+    monkeypatch.setattr(PlayLoop, "run", lost)
+    monkeypatch.setattr("hitl.screens.stored.session_files.can_write", lambda suffix: False)
+    status, folder = record(tmp_path)
+    assert status != 0
+    told = capsys.readouterr()
+    assert "Recorded: session-" in told.out
+    assert "The game is gone." in told.err
+    assert json.loads((folder / "session.json").read_text("utf-8"))["drives"]
+
+
+def test_a_folder_that_cannot_be_is_refused_before_anything_is_driven(tmp_path, monkeypatch, capsys):
+    (tmp_path / "afile").write_text("in the way")
+    monkeypatch.setattr("hitl.session.session.Session.episode", lambda self, *a, **k: pytest.fail("nothing is driven"))
+    line = ["play", "--headless", "--pad", "none", "--home", str(tmp_path / "home"), "--record"]
+    for folder in ("afile", "afile/below"):
+        assert main([*line, str(tmp_path / folder)]) == 2
+        assert "name another with --record" in capsys.readouterr().err
+
+
+def test_pictures_are_forgotten_where_nothing_is_written(tmp_path):
+    recording = Recording(Home(tmp_path / "home").create(), tmp_path / "out", {})
+    recording._temporary = tmp_path / "pictures"
+    recording._temporary.mkdir()
+    recording.left(KeyboardInterrupt, KeyboardInterrupt(), None)
+    assert not recording._temporary.exists()
+
+
+def test_one_ctrl_c_breaks_the_films_off():
+    import signal
+
+    from hitl.processes import interruptible, stop_on_signal
+
+    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    try:
+        asked = stop_on_signal()
+        with pytest.raises(KeyboardInterrupt), interruptible():
+            signal.raise_signal(signal.SIGINT)
+        assert not asked()
+        signal.raise_signal(signal.SIGINT)  # after the block it is a request again
+        assert asked()
+    finally:
+        signal.signal(signal.SIGINT, before[0])
+        signal.signal(signal.SIGTERM, before[1])
