@@ -90,6 +90,15 @@ def _own_folder(word: str) -> str:
     return head + sign + os.path.expanduser(value) if value == "~" or value.startswith(("~/", "~\\")) else word
 
 
+def _home_of(words: list[str]) -> str | None:
+    """Return the home that a command line names; None where it names none."""
+    for word, after in zip(words, [*words[1:], None], strict=True):
+        name, sign, value = word.partition("=")
+        if name == "--home":
+            return value if sign else after
+    return None
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return the process exit status."""
     take_any_letter()
@@ -138,7 +147,9 @@ def _run(args: list[str]) -> int:
     except HitlError as error:
         if debug:
             raise
-        print(f"hitl: {error}", file=sys.stderr)
+        from hitl.home import in_home
+
+        print(f"hitl: {in_home(str(error), _home_of(args))}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         if debug:

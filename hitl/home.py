@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import re
 import stat
 import sys
 from dataclasses import dataclass
@@ -71,6 +72,28 @@ def add_home(parser: argparse.ArgumentParser, *, or_last_demo: bool = False) -> 
         help=f"folder of store and checkpoints (default: $HITL_HOME or ~/.hitl{otherwise})",
     )
     parser.set_defaults(or_last_demo=or_last_demo)
+
+
+def in_home(text: str, named: Path | str | None) -> str:
+    """Return a sentence whose commands name a home, too: without, they would look into the usual one.
+
+    ``named``: the home as it was typed; None where none was.
+    """
+    if named is None:
+        return text
+    said = str(named)
+    said = f'"{said}"' if re.search(r"[^\w./\\:~+-]", said) else said
+
+    def with_home(found: re.Match[str]) -> str:
+        command, words = found["command"], found["words"]
+        plain = command in _WITHOUT_HOME or re.search(r"--(home|help)\b", words)
+        return found[0] if plain else f"{found[0][:-1]} --home {said}`"
+
+    return _COMMAND.sub(with_home, text)
+
+
+_COMMAND = re.compile(r"`hitl[ ](?P<command>[a-z]+)(?P<words>[^`|]*)`")
+_WITHOUT_HOME = ("completion", "help", "version")
 
 
 def demos_folder() -> Path:

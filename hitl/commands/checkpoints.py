@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from data.words import number_of, track_words
 from hitl.arguments import Parser
 from hitl.commands.selection import local_time, open_store
-from hitl.home import add_home, home_path
+from hitl.home import add_home, home_path, in_home
 
 if TYPE_CHECKING:
     from data.store import Store
@@ -60,7 +60,8 @@ def main(argv: list[str]) -> int:
         out.print(f"Passes are of laps alone on {track_words(track)}.", style="dim")
     if hidden := len(rows) - len(shown):
         out.print(f"{number_of(hidden, 'more was', 'more were')} never evaluated (--all).", style="dim")
-    out.print("`hitl play --checkpoint NUMBER` drives with one, `hitl eval --checkpoint NUMBER` measures it.", style="dim")
+    more = "`hitl play --checkpoint NUMBER` drives with one, `hitl eval --checkpoint NUMBER` measures it."
+    out.print(in_home(more, args.home), style="dim")
     return 0
 
 

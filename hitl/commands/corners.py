@@ -9,9 +9,11 @@ from data.errors import HitlError, UsageError
 from data.words import number_of, track_words
 from hitl.arguments import Parser, whole
 from hitl.commands.selection import date_if_any
-from hitl.home import add_home, home_path
+from hitl.home import add_home, home_path, in_home
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from rich.console import Console
 
     from data.reading.attempts import By
@@ -82,7 +84,7 @@ def main(argv: list[str]) -> int:
     if args.json:
         print(json.dumps(_table(track, stats, times, places, added=args.mine), indent=2))
     else:
-        _print(track, stats, times, places, whose(attempts), added=args.mine)
+        _print(track, stats, times, places, whose(attempts), added=args.mine, named=args.home)
     return 0
 
 
@@ -162,7 +164,8 @@ def _time_table(one: TimeLost) -> dict[str, Any]:
 
 
 def _print(
-    track: str, stats: list[CornerStats], times: list[TimeLost], places: list[FailurePlace], human: By, *, added: bool
+    track: str, stats: list[CornerStats], times: list[TimeLost], places: list[FailurePlace], human: By, *, added: bool,
+    named: Path | None,
 ) -> None:
     from data.reading.attempts import RULE
     from hitl.console import console, table
@@ -200,12 +203,11 @@ def _print(
         where = f"{place.corner.from_m:.0f}–{place.corner.to_m:.0f} m"
         failures = number_of(place.failures, "episode")
         if added:
-            out.print(
-                f"Added '{place.corner.name}' ({where}): {failures} ended there. "
-                f'`hitl corners --rename "{place.corner.name}" NAME` renames it.',
-            )
+            rename = f'`hitl corners --rename "{place.corner.name}" NAME` renames it.'
+            out.print(f"Added '{place.corner.name}' ({where}): {failures} ended there. {in_home(rename, named)}")
         else:
-            out.print(f"{failures} ended at {where}, outside every known corner. `hitl corners --mine` adds one there.")
+            add = in_home("`hitl corners --mine` adds one there.", named)
+            out.print(f"{failures} ended at {where}, outside every known corner. {add}")
 
 
 def _others(stats: list[CornerStats], human: By) -> str:

@@ -12,7 +12,7 @@ from rich.markup import escape
 from data.errors import HitlError, UsageError
 from data.words import listed, number_of
 from hitl.arguments import Parser
-from hitl.home import add_home, home_path
+from hitl.home import add_home, home_path, in_home
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -60,21 +60,23 @@ def main(argv: list[str]) -> int:
     except HitlError as error:
         if args.json:
             print(json.dumps({"error": str(error)}))
-        print(f"hitl: {error}", file=sys.stderr)
+        print(f"hitl: {in_home(str(error), args.home)}", file=sys.stderr)
         return COULD_NOT_TELL
     if args.json:
         print(json.dumps(report.to_dict(), indent=1))
     else:
-        show(report, everything=args.all)
+        show(report, everything=args.all, named=args.home)
     return STATUS[report.answer]
 
 
-def show(report: Diagnosis, everything: bool) -> None:
+def show(report: Diagnosis, everything: bool, named: Path | None = None) -> None:
     """Print a report for people: what is wrong and what to do, the player's own driving first.
 
     ``everything``: also the figures behind it, notes about the run, what is sound and what could not be looked at.
+    ``named``: the home folder that was typed.
     """
     from hitl.console import console, marked
+    from trainer.diagnosis.advice import BRING
 
     out = console()
     for text in report.looked_at:
@@ -85,9 +87,8 @@ def show(report: Diagnosis, everything: bool) -> None:
     numbers = {finding.fault: number for number, finding in enumerate(shown, 1)}
     for finding in shown:
         causes = [numbers[cause.fault] for cause in report.causes(finding)]
-        _show_finding(out, numbers[finding.fault], finding, causes, everything, several)
-    from trainer.diagnosis.advice import BRING
-
+        advice = in_home(finding.advice.replace(BRING, "").strip(), named)  # BRING is told once, below all findings
+        _show_finding(out, numbers[finding.fault], finding, advice, causes, everything, several)
     if any(BRING in finding.advice for finding in shown):
         _line(out, escape(BRING), 0)
         out.print()
@@ -121,10 +122,9 @@ def _line(out: Console, text: str, indent: int) -> None:
 
 
 def _show_finding(
-    out: Console, number: int, finding: Finding, causes: list[int], everything: bool, several: bool
+    out: Console, number: int, finding: Finding, advice: str, causes: list[int], everything: bool, several: bool
 ) -> None:
     from hitl.console import marked
-    from trainer.diagnosis.advice import BRING
     from trainer.diagnosis.catalogue import FAULTS
 
     colour, title = COLOURS[finding.rank], FAULTS[finding.fault].title
@@ -142,7 +142,6 @@ def _show_finding(
         _line(out, f"[dim]{', '.join(t for t in (sure, where) if t)}.[/]", 3)
     if causes:
         _line(out, f"This can come from {listed(map(str, causes))}. Fix that first.", 3)
-    advice = finding.advice.replace(BRING, "").strip()  # told once, below all findings
     _line(out, f"[dim]To change:[/] {escape(advice)}", 3)
     if everything and finding.mathematics:
         _line(out, f"[dim]In mathematics:[/] {escape(finding.mathematics)}", 3)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from hitl.arguments import SEED_MOST, Parser, add_agent, add_env, agent_given, amount, whole
 from hitl.games.registry import SHOWN_FROM_ABOVE
-from hitl.home import add_home, home_path
+from hitl.home import add_home, home_path, in_home
 from hitl.pads import PADS
 from hitl.processes import stop_on_signal
 
@@ -222,9 +222,9 @@ def main(argv: list[str], *, trains_elsewhere: bool = False) -> int:
             rig.recorder.event("error", str(error), level="error")
             raise
         for sentence in rig.recorder.recovered:
-            print(sentence)
+            print(in_home(sentence, args.home))
         problem = rig.recorder.status.problem
-    print("\n".join(text for text in (driven, ended, problem) if text))
+    print(in_home("\n".join(text for text in (driven, ended, problem) if text), args.home))
     if recording is not None:
         print(recording.write())
     return 0

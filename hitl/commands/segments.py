@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 from data.words import number_of
 from hitl.arguments import Parser
 from hitl.commands.selection import add_filters, filters_meant, local_time, open_store, selected
-from hitl.home import add_home
+from hitl.home import add_home, in_home
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from data.demos import DemoRule
     from data.records import Segment
 
@@ -31,7 +33,7 @@ def _row(segment: Segment, rule: DemoRule) -> dict[str, object]:
     }  # fmt: skip
 
 
-def _print_table(segments: list[Segment], rule: DemoRule) -> None:
+def _print_table(segments: list[Segment], rule: DemoRule, named: Path | None) -> None:
     from rich.text import Text
 
     from hitl.console import console, table
@@ -69,7 +71,7 @@ def _print_table(segments: list[Segment], rule: DemoRule) -> None:
     if why := rule.reasons(segments):
         out.print(f"Not learned from: {why}.")
     if any(rule.empty(s) for s in segments):
-        out.print("`hitl store clean` marks takeovers that show nothing as bad.")
+        out.print(in_home("`hitl store clean` marks takeovers that show nothing as bad.", named))
 
 
 def main(argv: list[str]) -> int:
@@ -104,7 +106,7 @@ def main(argv: list[str]) -> int:
     elif args.ids:
         print("\n".join(str(s.id) for s in segments))
     elif segments:
-        _print_table(segments, rule)
+        _print_table(segments, rule, args.home)
     else:
-        print(f"No segments found. Take over in `hitl play`, or loosen the filters.{meant}")
+        print(in_home(f"No segments found. Take over in `hitl play`, or loosen the filters.{meant}", args.home))
     return 0

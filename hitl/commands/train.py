@@ -17,7 +17,7 @@ from data.errors import TrainingError
 from data.words import about, number_of
 from hitl.arguments import SEED_MOST, Parser, add_agent, agent_given, whole
 from hitl.commands.server import access_of, add_access
-from hitl.home import Home, add_home, home_path
+from hitl.home import Home, add_home, home_path, in_home
 from trainer.daemon import control
 from trainer.daemon.heartbeat import Heartbeat, read_heartbeat
 
@@ -74,9 +74,9 @@ def main(argv: list[str]) -> int:
     args.or_last_demo &= not plays_elsewhere()  # as `hitl play`
     home = home_path(args)
     if args.what == "status":
-        return _status(home)
+        return _status(home, args.home)
     if args.what in ("pause", "resume"):
-        return _pause(home, args.what == "pause")
+        return _pause(home, args.what == "pause", args.home)
     if args.what == "stop":
         return _stop(home)
     home.create()
@@ -216,16 +216,16 @@ def _cuda_if_there() -> str:
     return "cuda"
 
 
-def _status(home: Home) -> int:
+def _status(home: Home, named: Path | None) -> int:
     beat = read_heartbeat(home.root)
     if not control.running(home.store_path):
         if beat is not None and beat.state == "failed":
             print(f"The trainer has stopped: {beat.problem}")
         elif beat is not None and beat.state != "stopped":
             done = number_of(beat.updates, "update")
-            print(f"The trainer was killed at {done}; `hitl train` goes on from its last checkpoint.")
+            print(in_home(f"The trainer was killed at {done}; `hitl train` goes on from its last checkpoint.", named))
         else:
-            print("No trainer is at work on this home folder: `hitl train` starts one.")
+            print(in_home("No trainer is at work on this home folder: `hitl train` starts one.", named))
         if curve := _curve(home):
             from hitl.console import print_facts
 
@@ -255,13 +255,13 @@ def _curve(home: Home) -> list[tuple[str, str]]:
     return []
 
 
-def _pause(home: Home, pause: bool) -> int:
+def _pause(home: Home, pause: bool, named: Path | None) -> int:
     if not control.running(home.store_path):
         raise TrainingError("No trainer is at work on this home folder: `hitl train` starts one.")
     (control.ask if pause else control.withdraw)(home.root, control.PAUSE)
     if not pause and control.asked(home.root, control.PAUSE):
         raise TrainingError(f"Training stays paused: '{control.PAUSE}' in the home folder cannot be deleted. Delete that file.")
-    print("Training is paused. Resume with `hitl train resume`." if pause else "Training goes on.")
+    print(in_home("Training is paused. Resume with `hitl train resume`.", named) if pause else "Training goes on.")
     return 0
 
 
@@ -286,5 +286,5 @@ def _background(home: Home, args: argparse.Namespace, words: list[str]) -> int:
     if control.running(home.store_path):
         raise TrainingError("A trainer is already at work on this home folder: `hitl train status` shows it.")
     TrainerProcess(home, *words, detached=True).wait_for_heartbeat(print)
-    print("The trainer is running in the background: `hitl train status`, `pause`, `resume`, `stop`.")
+    print(in_home("The trainer is running in the background: `hitl train status`, `pause`, `resume`, `stop`.", args.home))
     return 0

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from data.errors import StoreError
 from data.records import ROADLESS
 from data.words import number_of
-from hitl.home import Home, add_home, home_path
+from hitl.home import Home, add_home, home_path, in_home
 from trainer.daemon import control
 from trainer.daemon.heartbeat import Heartbeat, read_heartbeat
 
@@ -37,7 +37,7 @@ def main(argv: list[str]) -> int:
     width = max((len(name) for name, _ in rows), default=0)
     for name, text in rows:
         print(f"{name:<{width}}  {text}")
-    print(f"{'' if not rows else chr(10)}{following}")
+    print(f"{'' if not rows else chr(10)}{in_home(following, args.home)}")
     print("`hitl --help` lists all commands.")
     return 0
 

@@ -4,7 +4,8 @@ from pathlib import Path
 import pytest
 
 from data.files.paths import private_folder
-from hitl.cli import main
+from hitl.cli import COMMANDS, main, parser_of
+from hitl.home import _WITHOUT_HOME, in_home
 
 
 @pytest.mark.parametrize("command", ["segments", "diagnose", "corners", "report", "store info", "store check", "doctor", "eval"])
@@ -39,3 +40,36 @@ def test_a_home_that_an_administrator_s_console_makes_is_the_user_s_on_windows(t
     monkeypatch.setattr(Path, "mkdir", lambda self, mode=0o777, **more: asked.append(mode))
     private_folder(tmp_path / "home")
     assert asked == [mode]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("Next: `hitl play`.", "Next: `hitl play --home d/x`."),
+        ('`hitl play --practice "corner 2"`: again.', '`hitl play --practice "corner 2" --home d/x`: again.'),
+        ("`hitl store clean`, then `hitl train`.", "`hitl store clean --home d/x`, then `hitl train --home d/x`."),
+        ("`hitl train --help`, `hitl completion`, `hitl`", "`hitl train --help`, `hitl completion`, `hitl`"),
+        ("`hitl eval --home other`", "`hitl eval --home other`"),
+    ],
+)
+def test_a_command_that_is_told_names_the_home_that_was_typed(text, said):
+    assert in_home(text, Path("d/x")) == said.replace("d/x", str(Path("d/x")))
+    assert in_home(text, None) == text
+
+
+def test_a_home_with_a_space_is_told_in_quotes():
+    assert in_home("`hitl play`", "my home") == '`hitl play --home "my home"`'
+
+
+def test_commands_that_take_no_home_are_known():
+    without = [name for name in COMMANDS if "--home" not in set(parser_of(name).options())]
+    assert {*without} == {*_WITHOUT_HOME} & {*COMMANDS}
+
+
+def test_a_command_goes_on_in_the_home_that_it_was_given(tmp_path, monkeypatch, capsys):
+    """What an error, the front door and a list say can be typed as it stands, and does not lead into another home."""
+    monkeypatch.chdir(tmp_path)
+    assert main(["train", "pause", "--home", "mine"]) == 7
+    assert "`hitl train --home mine` starts one" in capsys.readouterr().err
+    assert main(["--home", "mine"]) == 0
+    assert "`hitl play --home mine`" in capsys.readouterr().out
