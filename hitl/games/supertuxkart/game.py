@@ -21,6 +21,7 @@ from data.errors import DeviceError, shown
 from data.extras import install
 from data.files.paths import private_folder
 from data.suggest import did_you_mean
+from data.words import listed
 from hitl.games.base import AT_REST, Start, VehicleState
 from hitl.games.hang_guard import EnvironmentLost
 from hitl.games.supertuxkart.data_folder import Found, engine_version, find, own_folder, usable
@@ -212,7 +213,7 @@ def start_engine(
 
     ``picture``: the file that it draws into, the rows and the quality of that; empty: it draws nothing, and answers all requests.
     """
-    data = _data(home) if program is None else home.root
+    data = _data(home, track) if program is None else home.root
     folder = own_folder(home)
     private_folder(folder)
     env = apart_from_the_players(folder, data)
@@ -231,10 +232,21 @@ def installed(home: Home) -> Found:
     return found
 
 
-def _data(home: Home) -> Path:
-    """Return the folder of the game's data for the engine. Raises DeviceError when it, or the engine's package, is missing."""
+def _data(home: Home, track: str) -> Path:
+    """Return the folder of the game's data for the engine.
+
+    Raises DeviceError when it, the track in it, or the engine's package is missing.
+    """
+    found = installed(home)
+    tracks = found.root / "data" / "tracks"
+    if not (tracks / track).is_dir():
+        there = [name for name in KART_TRACKS if (tracks / name).is_dir()]
+        others = f"of these tracks it has {listed(there)}" if there else "it has none of the tracks that hitl knows"
+        raise DeviceError(
+            f"SuperTuxKart's track '{track}' is not in {found.where}: {others}. Drive another, or put the whole game there."
+        )
     try:
-        return usable(installed(home), home)
+        return usable(found, home)
     except OSError as error:
         raise DeviceError(f"SuperTuxKart's data cannot be used: {shown(error.strerror or error)}.") from error
 
@@ -244,8 +256,9 @@ def kart_track(name: str) -> Track:
     if name == "default":
         name = TRACK
     if name not in KART_TRACKS:
-        listed, meant = ", ".join(KART_TRACKS), did_you_mean(name, KART_TRACKS)
-        raise DeviceError(f"SuperTuxKart has no track '{shown(os.path.basename(name))}'; its tracks are {listed}.{meant}")
+        meant = did_you_mean(name, KART_TRACKS)
+        named, tracks = shown(os.path.basename(name)), ", ".join(KART_TRACKS)
+        raise DeviceError(f"SuperTuxKart has no track '{named}'; its tracks are {tracks}.{meant}")
     return load_track(name)
 
 

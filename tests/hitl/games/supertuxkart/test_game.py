@@ -15,6 +15,7 @@ from hitl.games.base import Start
 from hitl.games.driving_env import DrivingEnv
 from hitl.games.hang_guard import EnvironmentLost
 from hitl.games.supertuxkart import game as kart
+from hitl.games.supertuxkart.data_folder import Found
 from hitl.games.supertuxkart.game import SuperTuxKartGame
 from hitl.home import Home
 from hitl.pads.base import PadState, to_action
@@ -261,6 +262,15 @@ def test_what_is_missing_is_said(tmp_path, monkeypatch):
     monkeypatch.setattr(kart, "find", lambda home: None)
     with pytest.raises(DeviceError, match="`hitl supertuxkart` says how"):
         open_game.open_world(SessionOptions("supertuxkart"), Home(tmp_path))
+
+
+def test_a_track_that_these_data_lack_is_said_with_those_that_they_have(tmp_path, monkeypatch, capsys):
+    (tmp_path / "game/data/tracks/fortmagma").mkdir(parents=True)
+    monkeypatch.setattr(kart, "engine_version", lambda: "0.7.4")
+    monkeypatch.setattr(kart, "find", lambda home: Found(tmp_path / "game", "the installed game"))
+    assert cli.main(["stall", "--env", "stk:xr591", "--home", str(tmp_path / "home")]) == 6
+    said = capsys.readouterr().err
+    assert "track 'xr591' is not in the installed game: of these tracks it has fortmagma." in said
 
 
 def test_a_demo_of_a_game_that_is_not_there_leaves_nothing_behind(tmp_path, monkeypatch, capsys):
