@@ -55,7 +55,7 @@ def main(argv: list[str]) -> int:
         type=amount(above=0),
         default=None,
         metavar="M",
-        help="stop learning after M minutes (default: 4; with a window 10)",
+        help="stop learning after M minutes (default: 8; with a window 10)",
     )
     parser.add_argument(
         "--no-stand-in", action="store_true", help="with a window: only you take over, never the scripted driver"
@@ -130,7 +130,7 @@ def _window(home: Home) -> Window:
 def _run(home: Home, args: argparse.Namespace, corner: Corner, window: Window | None) -> DemoResult | None:
     from hitl.demo.run import run_headless, run_in_window
 
-    minutes = args.minutes or (4.0 if args.headless else 10.0)
+    minutes = args.minutes or (8.0 if args.headless else 10.0)
     shared: dict[str, Any] = {"seed": args.seed, "minutes": minutes, "skill": args.skill}
     if window is None:
         return run_headless(home, args.env, args.track, corner, **shared)
