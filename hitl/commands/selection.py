@@ -23,10 +23,16 @@ FILTERS = (
 
 
 def open_store(args: argparse.Namespace) -> TakeoverStore:
-    """Open the store of the home folder, which must be there."""
+    """Open the store of the home folder, which must be there. Raises UsageError where it lacks the session that was given."""
     from hitl.scripting.store import TakeoverStore
 
-    return TakeoverStore.open_existing(home_path(args).store_path)
+    store = TakeoverStore.open_existing(home_path(args).store_path)
+    asked = getattr(args, "session", None)
+    if asked is not None and asked not in (known := [session.id for session in store.sessions()]):
+        store.close()
+        newest = f"the newest is {max(known)}" if known else "nothing is recorded yet"
+        raise UsageError(f"There is no session {asked} in this store: {newest}.")
+    return store
 
 
 def add_filters(parser: argparse.ArgumentParser) -> None:

@@ -121,7 +121,7 @@ def test_the_command_writes_the_page(home: Path, capsys: pytest.CaptureFixture[s
         (["--corner", "nowhere"], "no corner 'nowhere'"),
         (["--track", "chicane"], "Nothing was driven"),
         (["--since", "2099-01-01"], "No episode"),
-        (["--session", "77"], "No episode"),
+        (["--session", "77"], "no session 77"),
         (["--since", "soon"], "is not a date"),
     ],
 )
