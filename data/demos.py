@@ -110,9 +110,11 @@ class DemoRule:
         return "" if wanted else self.nothing_shown(segment)
 
     def nothing_shown(self, segment: Segment | SegmentRecord) -> str:
-        """Return why a takeover shows nothing, as it was driven; empty where it shows something or has a priority of its own."""
-        if segment.kind != "takeover" or segment.priority != 1.0:
+        """Return why a segment shows nothing, as it was driven; empty where it shows something or has a priority of its own."""
+        if segment.kind == "lap" or segment.priority != 1.0:
             return ""
+        if segment.kind == "kept":  # the player chose the moment: only one that stands still is a mistake
+            return self._too_near(segment.moved)
         return self.too_little(segment.start, _seconds(segment), segment.moved, segment.trigger)
 
     def empty(self, segment: Segment | SegmentRecord) -> bool:
@@ -133,9 +135,10 @@ class DemoRule:
             return f"too short ({seconds:.2f} s)"
         if trigger not in HANDED and start <= STARTS_WITHIN_STEPS and seconds < self.takeover_held_s - 1e-6:
             return f"a key still held from before ({seconds:.1f} s)"
-        if moved is not None and moved < self.takeover_min_m:
-            return f"hardly moved ({moved:.1f} m)"
-        return ""
+        return self._too_near(moved)
+
+    def _too_near(self, moved: float | None) -> str:
+        return f"hardly moved ({moved:.1f} m)" if moved is not None and moved < self.takeover_min_m else ""
 
 
 def wrecked_start(segment: Segment | SegmentRecord) -> bool:

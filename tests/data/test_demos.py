@@ -31,6 +31,8 @@ REAL = SegmentRecord(1, 1, "takeover", 40, 100, 0, 0, "unreviewed", 1.0, "cleare
         ({"outcome": "failed"}, True, 2.0),
         ({"outcome": "failed", "kind": "lap"}, False, 0.0),  # only finished laps are learned from
         ({"outcome": "failed", "kind": "kept", "moved": None}, True, 1.0),
+        ({"kind": "kept", "stop": 44, "moved": 3.5}, True, 1.0),  # the player chose the moment,
+        ({"kind": "kept", "stop": 240, "moved": 0.1}, False, 0.0),  # but a car that stands shows nothing
         ({"outcome": "failed", "verdict": "good"}, True, 2.0),
         # Mid-corner at speed, short: it counts. Cut off at once: it does not.
         ({"stop": 47, "moved": 3.5}, True, 2.0),

@@ -7,6 +7,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -41,7 +42,7 @@ def _make_history(rng: Random) -> bytes:
 
 
 def _use_history(data: bytes, folder: Path) -> None:
-    from trainer.diagnosis.case import Case
+    from trainer.diagnosis.case import BROKEN, Case
     from trainer.diagnosis.history import read_histories
     from trainer.diagnosis.run import diagnose
 
@@ -53,7 +54,9 @@ def _use_history(data: bytes, folder: Path) -> None:
     )
     assert all(c.dtype == np.float64 and np.isfinite(c).any() for c in history.columns.values())
     assert not any(np.isinf(c).any() for c in history.columns.values()), "an infinite number"
-    str(diagnose([Case(history)]))
+    for ours in (False, True):
+        report = diagnose([Case(replace(history, ours=ours))])
+        assert not (broken := [o.needs for o in report.lacking if o.needs.startswith(BROKEN)]), broken
 
 
 def _frames(rng: Random, layout: int, n: int) -> bytes:

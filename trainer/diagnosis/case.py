@@ -95,12 +95,24 @@ Check = Callable[[Case], list[Outcome]]
 _NO_NUMBER = re.compile(r"(?<![\w/])[+-]?(nan|inf)(?![\w/])")
 
 
-def _signed(answer: Answer, fault: str, source: str, case: Case) -> list[Outcome]:
-    """Return the outcomes of an answer; each says which fault it is about and what it was found in.
+BROKEN = "a check that"
+"""How it begins what is lacking where a check of ours fails on a case."""
+
+
+def _answered(look: Callable[[], Answer], name: str) -> list[Outcome]:
+    """Return a check's answer. One that fails on odd figures takes nothing else with it, least of all a training of hours."""
+    try:
+        answer = look()
+        return [answer] if isinstance(answer, Finding | Sound | Lacking) else list(answer or ())
+    except Exception as error:
+        return [Lacking(f"{BROKEN} does not fail ({type(error).__name__} in `{name}`): please report this")]
+
+
+def _signed(outcomes: Iterable[Outcome], fault: str, source: str, case: Case) -> list[Outcome]:
+    """Return outcomes; each says which fault it is about and what it was found in.
 
     Columns are named as the file names them, and what rests on figures that are no numbers is not sound.
     """
-    outcomes = [answer] if isinstance(answer, Finding | Sound | Lacking) else answer or ()
     found: list[Outcome] = []
     for o in outcomes:
         fault_, source_ = o.fault or fault, o.source or source
@@ -124,7 +136,7 @@ def case_check(fault: str) -> Callable[[Callable[[Case], Answer]], Check]:
     """Make a check of a function of the whole case. Its outcomes are about ``fault`` unless they name another."""
 
     def decorate(look: Callable[[Case], Answer]) -> Check:
-        return wraps(look)(lambda case: _signed(look(case), fault, "", case))
+        return wraps(look)(lambda case: _signed(_answered(lambda: look(case), look.__name__), fault, "", case))
 
     return decorate
 
@@ -137,7 +149,9 @@ def _check_of(part: Callable[[Case], Subject | None]) -> Callable[[str], Callabl
             @wraps(look)
             def check(case: Case) -> list[Outcome]:
                 subject = part(case)
-                return [] if subject is None else _signed(look(subject, case), fault, subject.name, case)
+                if subject is None:
+                    return []
+                return _signed(_answered(lambda: look(subject, case), look.__name__), fault, subject.name, case)
 
             return check
 
