@@ -31,6 +31,7 @@ from takeover_ui.clips.game_pictures import GamePictures
 from takeover_ui.report.contents import DriveRow, Film, Report
 
 if TYPE_CHECKING:
+    from data.demos import DemoRule
     from data.reading.drives import Drive, EpisodeSummary
     from hitl.settings import Settings
     from takeover_ui.language import Words
@@ -208,7 +209,8 @@ class SessionFiles:
     def _report(self, store: Store, scene: Scene, takeovers: list[_Takeover], episodes: list[EpisodeSummary]) -> Report:
         words = self._report_words
         report = stored_report(store, track=scene.track, session=self._session, words=words)
-        films = [Film(_title(t.segment, words), _said(t.segment, words), tuple(t.files)) for t in takeovers]
+        rule = store.rule()
+        films = [Film(_title(t.segment, words), _said(t.segment, rule, words), tuple(t.files)) for t in takeovers]
         count = {e.id: sum(t.segment.episode_id == e.id for t in takeovers) for e in episodes}
         rows = [
             DriveRow(e.id, local_time(e.started, short=True), e.lap_s, e.farthest, e.human_steps / e.hz, count[e.id])
@@ -254,7 +256,8 @@ def _title(segment: Segment, words: Words) -> str:
     return words.say("film_title", number=segment.id, place=place)
 
 
-def _said(segment: Segment, words: Words) -> str:
+def _said(segment: Segment, rule: DemoRule, words: Words) -> str:
     outcome = {"cleared": "clip_cleared", "failed": "clip_failed"}.get(segment.outcome, "film_unclear")
     verdict = words.get(f"verdict_{segment.verdict}", segment.verdict)
-    return ", ".join((words.written(f"{segment.seconds:.1f} s"), words[outcome], verdict))
+    ignored = () if rule.judge(segment).counts else (words["film_ignored"],)
+    return ", ".join((words.written(f"{segment.seconds:.1f} s"), words[outcome], verdict, *ignored))

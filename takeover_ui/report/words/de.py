@@ -49,6 +49,7 @@ TEXTS: dict[str, str | tuple[str, ...]] = {
     "film_title": "Übernahme {number}, {place}",
     "film_metre": "bei {metre:.0f} m",
     "film_unclear": "unklar",
+    "film_ignored": "daraus wird nicht gelernt",
     "drives": "Fahrten",
     "drive": "Fahrt",
     "drive_lap": "Rundenzeit",

@@ -49,6 +49,7 @@ TEXTS: dict[str, str | tuple[str, ...]] = {
     "film_title": "Takeover {number}, {place}",
     "film_metre": "at {metre:.0f} m",
     "film_unclear": "unclear",
+    "film_ignored": "not learned from",
     "drives": "Drives",
     "drive": "drive",
     "drive_lap": "lap time",

@@ -58,6 +58,7 @@ TEXTS: dict[str, str | tuple[str, ...]] = {
     "film_title": "Przejęcie {number}, {place}",
     "film_metre": "na {metre:.0f} m",
     "film_unclear": "niejasne",
+    "film_ignored": "agent się z tego nie uczy",
     "drives": "Przejazdy",
     "drive": "przejazd",
     "drive_lap": "czas okrążenia",

@@ -93,7 +93,11 @@ def test_without_the_extra_it_is_said_what_to_type_and_the_rest_is_kept_beside_w
     number = int(folder.name.removeprefix("session-"))
     again = SessionFiles(home, number, tmp_path / "out", settings=load(home), words=(OF_REVIEW, ENGLISH))
     assert again.folder.name == f"session-{number}-2"
+    with Store(home.store_path, read_only=True) as store:
+        taken = [str(s.id) for s in store.segments(kind="takeover")]
+    assert main(["label", *taken, "--verdict", "bad", "--home", str(home.root)]) == 0
     assert "session-" in again.write()
+    assert "not learned from" in (again.folder / "session.html").read_text("utf-8")
 
 
 @pytest.mark.skipif(not FILMS, reason="needs the extra clips")
