@@ -96,6 +96,8 @@ class DemoResult:
     wall_seconds: float
     stand_in_seconds: float = 0.0
     """Of the takeover seconds, those of the scripted driver."""
+    out_of_steps: bool = False
+    """It ended because as many steps were driven as a demo may have, and not because its time was over."""
 
     def as_json(self) -> dict[str, Any]:
         """Return the content of the ``--json`` file."""
@@ -208,6 +210,7 @@ class Demo:
             agent_steps=self.agent_steps,
             updates=self._updates(),
             wall_seconds=time.monotonic() - began,
+            out_of_steps=self._driven > MOST_STEPS,
         )
 
     def _improve(self) -> Measurement:

@@ -100,6 +100,10 @@ class TestShipped:
         after_column = [row.split()[-1] for row in rows]
         assert after_column == ["–"] * 4
         assert "You left" in said
+        for out_of_steps, why in ((False, "the time was over"), (True, "12,000 steps at most. `hitl play`")):
+            failed = DemoResult("default", 0, stalled_at(home, "default"), cut, cut, 0.0, 0, 0, 0, 1.0, 0.0, out_of_steps)
+            _print(failed, report, "")
+            assert f"'hairpin' is not learned yet: {'a demo drives ' if out_of_steps else ''}{why}" in capsys.readouterr().out
 
     def test_an_altered_checkpoint_is_passed_over(self, home):
         path = next(home.checkpoints.glob("*.safetensors"))
