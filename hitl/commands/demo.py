@@ -206,7 +206,7 @@ def _prepare(home: Home, args: argparse.Namespace, track: str, ships: bool) -> C
 def _print(result: DemoResult, report: Report, saved: str) -> None:
     from hitl.console import console, table
     from hitl.demo.cards import compared, helped, next_steps, unfinished
-    from hitl.demo.demo import EPISODES, MOST_STEPS
+    from hitl.demo.demo import EPISODES
     from takeover_ui.report.texts import ENGLISH
 
     heads, *rows = compared(result, report)
@@ -225,9 +225,14 @@ def _print(result: DemoResult, report: Report, saved: str) -> None:
     said = [helped(result), unfinished(report), took, saved]
     out.print(" ".join(text for text in said if text), soft_wrap=True)
     if rows[0][2] != "–" and result.after.passes < 0.9 * len(result.after.results):
-        why, more = "the time was over", "On a busy machine there is little of it: `hitl demo --minutes 30` gives it more."
-        if result.out_of_steps:
-            why = f"a demo drives {MOST_STEPS:,} steps at most"
-            more = "`hitl play` goes on from here."
-        out.print(f"'{result.corner.name}' is not learned yet: {why}. {more}", soft_wrap=True)
+        out.print(_not_learned(result), soft_wrap=True)
     out.print("\n  ".join(next_steps()))
+
+
+def _not_learned(result: DemoResult) -> str:
+    from hitl.demo.demo import MOST_STEPS
+
+    why, more = "the time was over", "On a busy machine there is little of it: `hitl demo --minutes 30` gives it more."
+    if result.out_of_steps:
+        why, more = f"a demo drives {MOST_STEPS:,} steps at most", "`hitl play` goes on from here."
+    return f"'{result.corner.name}' is not learned yet: {why}. {more}"

@@ -11,9 +11,10 @@ from types import SimpleNamespace
 import pytest
 
 from data.errors import CheckpointError
+from data.records import Corner
 from data.store import Store
 from hitl import cli
-from hitl.commands.demo import _print
+from hitl.commands.demo import _not_learned, _print
 from hitl.demo import demo
 from hitl.demo import run as run_demo
 from hitl.demo.demo import Demo, DemoResult, Measurement, Progress
@@ -100,10 +101,13 @@ class TestShipped:
         after_column = [row.split()[-1] for row in rows]
         assert after_column == ["–"] * 4
         assert "You left" in said
-        for out_of_steps, why in ((False, "the time was over"), (True, "12,000 steps at most. `hitl play`")):
-            failed = DemoResult("default", 0, stalled_at(home, "default"), cut, cut, 0.0, 0, 0, 0, 1.0, 0.0, out_of_steps)
-            _print(failed, report, "")
-            assert f"'hairpin' is not learned yet: {'a demo drives ' if out_of_steps else ''}{why}" in capsys.readouterr().out
+
+    @pytest.mark.parametrize(("out_of_steps", "why"), [(False, "the time was over"), (True, "12,000 steps at most. `hitl play`")])
+    def test_a_demo_that_ends_unlearned_says_what_was_over(self, out_of_steps, why):
+        none = Measurement([], "hairpin", 1)
+        result = DemoResult("default", 0, Corner("hairpin", 1.0, 2.0), none, none, 0.0, 0, 0, 0, 1.0, out_of_steps=out_of_steps)
+        assert why in _not_learned(result)
+        assert "'hairpin' is not learned yet" in _not_learned(result)
 
     def test_an_altered_checkpoint_is_passed_over(self, home):
         path = next(home.checkpoints.glob("*.safetensors"))
