@@ -233,6 +233,7 @@ def _not_learned(result: DemoResult) -> str:
     from hitl.demo.demo import MOST_STEPS
 
     why, more = "the time was over", "On a busy machine there is little of it: `hitl demo --minutes 30` gives it more."
-    if result.out_of_steps:
-        why, more = f"a demo drives {MOST_STEPS:,} steps at most", "`hitl play` goes on from here."
+    if result.ended != "time":
+        why = f"a demo drives {MOST_STEPS:,} steps at most" if result.ended == "steps" else "you ended it"
+        more = "`hitl play` goes on from here."
     return f"'{result.corner.name}' is not learned yet: {why}. {more}"

@@ -96,8 +96,8 @@ class DemoResult:
     wall_seconds: float
     stand_in_seconds: float = 0.0
     """Of the takeover seconds, those of the scripted driver."""
-    out_of_steps: bool = False
-    """It ended because as many steps were driven as a demo may have, and not because its time was over."""
+    ended: Literal["time", "steps", "player"] = "time"
+    """Why learning ended where the corner was not learned: no time or no steps were left, or the player ended it."""
 
     def as_json(self) -> dict[str, Any]:
         """Return the content of the ``--json`` file."""
@@ -210,7 +210,7 @@ class Demo:
             agent_steps=self.agent_steps,
             updates=self._updates(),
             wall_seconds=time.monotonic() - began,
-            out_of_steps=self._driven > MOST_STEPS,
+            ended="player" if self.cancelled() else "steps" if self._driven > MOST_STEPS else "time",
         )
 
     def _improve(self) -> Measurement:

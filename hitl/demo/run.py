@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -19,6 +20,7 @@ from hitl.drivers.human import HumanDriver, HumanOrScripted, ScriptedHuman, scri
 from hitl.drivers.scripted import HelpRule
 from hitl.drivers.wheel import player_pad
 from hitl.home import Home
+from hitl.processes import stop_on_signal
 from hitl.screens.coach_screen import speaker
 from hitl.screens.trainer_state import HeartbeatReader
 from hitl.session.setup import SessionSetup
@@ -34,12 +36,14 @@ HELP_SECONDS = 30.0  # of scripted takeover; one that has begun is finished
 class TerminalProgress(Progress):
     """A bar for each part of the demo."""
 
-    def __init__(self, bar: Bar) -> None:
-        self._bar = bar
+    def __init__(self, bar: Bar, stopping: Callable[[], bool]) -> None:
+        self._bar, self._stopping = bar, stopping
         self._task = bar.add_task("starting", total=1.0, text="")
 
     def phase(self, phase: Phase) -> None:
         """Show the part that begins."""
+        if phase == "after" and self._stopping():
+            self._bar.console.print("Stopped: what was learned is measured now. Ctrl+C once more ends it at once.")
         self._bar.update(self._task, description=PHASES[phase], completed=0.0, text="")
 
     def lap(self, number: int, of: int) -> None:
@@ -57,13 +61,13 @@ def run_headless(
     """Run the demo in lock-step; the scripted driver takes over."""
     words = [TextColumn(text, markup=False) for text in ("{task.description}", "{task.fields[text]}")]
     columns = (words[0], BarColumn(), words[1], TimeElapsedColumn())
-    options = SessionOptions(env, track, kind="demo", seed=seed)
+    options, stopping = SessionOptions(env, track, kind="demo", seed=seed), stop_on_signal()
     with (
         SessionSetup(home, options, human=lambda t: _helper(t, corner, seed, skill)) as rig,
         _trainer(home, seed) as trainer,
         Bar(*columns, console=console(stderr=True)) as bar,
     ):
-        return Demo(rig, rig, trainer, corner, TerminalProgress(bar), minutes=minutes).run()
+        return Demo(rig, rig, trainer, corner, TerminalProgress(bar, stopping), minutes=minutes, cancelled=stopping).run()
 
 
 def run_in_window(

@@ -2,6 +2,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -102,10 +103,12 @@ class TestShipped:
         assert after_column == ["–"] * 4
         assert "You left" in said
 
-    @pytest.mark.parametrize(("out_of_steps", "why"), [(False, "the time was over"), (True, "12,000 steps at most. `hitl play`")])
-    def test_a_demo_that_ends_unlearned_says_what_was_over(self, out_of_steps, why):
+    @pytest.mark.parametrize(
+        ("ended", "why"), [("time", "the time was over"), ("steps", "12,000 steps at most. "), ("player", "you ended it")]
+    )
+    def test_a_demo_that_ends_unlearned_says_what_was_over(self, ended, why):
         none = Measurement([], "hairpin", 1)
-        result = DemoResult("default", 0, Corner("hairpin", 1.0, 2.0), none, none, 0.0, 0, 0, 0, 1.0, out_of_steps=out_of_steps)
+        result = DemoResult("default", 0, Corner("hairpin", 1.0, 2.0), none, none, 0.0, 0, 0, 0, 1.0, ended=ended)
         assert why in _not_learned(result)
         assert "'hairpin' is not learned yet" in _not_learned(result)
 
@@ -371,3 +374,20 @@ def test_an_agent_for_another_track_is_trained_until_it_stalls_or_it_is_said(tmp
     assert result.corner is None
     assert result.agent_steps >= 300
     shutil.rmtree(tmp_path / "h")
+
+
+@pytest.mark.realtime
+def test_ctrl_c_ends_the_learning_and_what_was_learned_is_still_measured(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(run_demo.TerminalProgress, "episode_over", lambda self, result: signal.raise_signal(signal.SIGINT))
+    for module in (demo, before_after):
+        monkeypatch.setattr(module, "EPISODES", 2)
+    usual = {name: signal.getsignal(name) for name in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        assert cli.main(["demo", "--headless", "--home", str(tmp_path / "home"), "--json", str(tmp_path / "demo.json")]) == 0
+    finally:
+        for name, handler in usual.items():
+            signal.signal(name, handler)
+    result, said = json.loads((tmp_path / "demo.json").read_text()), capsys.readouterr()
+    assert result["after"]["episodes"] == 2
+    assert "Ctrl+C once more ends it at once" in said.err
+    assert "is not learned yet: you ended it" in said.out
