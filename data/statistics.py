@@ -1,4 +1,4 @@
-"""What counts of passed and failed episodes tell: intervals, and how many episodes are enough."""
+"""What counts of passed and failed episodes tell: intervals, and how many episodes are enough. Stretches of steps."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 ENOUGH = 20
 """Episodes before a checkpoint may be called the best."""
@@ -51,3 +52,9 @@ def bootstrap(values: Sequence[float], of: Callable[..., Any], times: int = 2000
     drawn = known[np.random.default_rng(0).integers(0, len(known), (times, len(known)))]
     low, high = np.percentile(of(drawn, axis=1), [2.5, 97.5])
     return float(low), float(high)
+
+
+def stretches(mask: NDArray[np.bool_]) -> list[tuple[int, int]]:
+    """Return ``[start, stop)`` of every stretch in which a mask (n,) is True without a break."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], mask, [False]])))
+    return [(int(a), int(b)) for a, b in edges.reshape(-1, 2)]
