@@ -7,6 +7,7 @@ import contextlib
 import time
 from pathlib import Path
 
+from data.errors import DeviceError
 from data.words import number_of
 from hitl.arguments import Parser, amount, with_verb
 from hitl.home import Home, add_home, home_path
@@ -38,7 +39,6 @@ def main(argv: list[str]) -> int:
 
 
 def _record(home: Home, args: argparse.Namespace) -> int:
-    from data.errors import DeviceError
     from hitl.games.trackmania.game import WITH_SESSION
     from hitl.games.trackmania.line_recorder import LineRecorder
     from hitl.games.trackmania.session_port import SessionPort
