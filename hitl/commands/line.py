@@ -48,8 +48,7 @@ def _record(home: Home, args: argparse.Namespace) -> int:
     chosen = load(home, "trackmania").trackmania
     path: Path = args.out or home.line
     recorder = LineRecorder()
-    telemetry = Telemetry(chosen.host, chosen.port, chosen.layout)
-    try:
+    with contextlib.closing(Telemetry(chosen.host, chosen.port, chosen.layout)) as telemetry:
         if telemetry.wait(lambda f: True, 5.0) is None:
             raise DeviceError(
                 f"TrackMania sends no telemetry: {telemetry.problem}. Start the game, load the map and the OpenPlanet plugin."
@@ -66,8 +65,6 @@ def _record(home: Home, args: argparse.Namespace) -> int:
                         newest = frame.received
                         recorder.take(frame)
                 time.sleep(0.02)
-    finally:
-        telemetry.close()
     asked = chosen.session_port if telemetry.layout == WITH_SESSION else 0
     recorder.write(path, SessionPort(chosen.host, asked).map_uid() if asked else "")
     if recorder.rolling:
