@@ -36,9 +36,9 @@ SessionId = Annotated[str, Meta(max_length=200, pattern=r"\A[0-9A-Za-z-]+\Z")]
 Digest = Annotated[str, Meta(pattern=r"\A[0-9a-f]{0,64}\Z")]
 
 
-def is_text(value: Any, most: int = 200) -> bool:
-    """Return whether a value is a text of at most ``most`` characters that SQLite and a screen can take."""
-    return isinstance(value, str) and len(value) <= most and re.search(_PRINTABLE, value) is not None
+def is_text(value: Any) -> bool:
+    """Return whether a value is a text of at most 200 characters that SQLite and a screen can take."""
+    return isinstance(value, str) and len(value) <= 200 and re.search(_PRINTABLE, value) is not None
 
 
 def is_time(text: str) -> bool:

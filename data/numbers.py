@@ -66,11 +66,11 @@ def said(found: dict[str, float], most: int = 3) -> str:
     return ", ".join(shown) + (f" and {len(found) - most} more" if len(found) > most else "")
 
 
-def counted(steps: int, names: dict[str, int], most: int = 3) -> str:
+def counted(steps: int, names: dict[str, int]) -> str:
     """Return how many steps hold such numbers, and under which names, as part of a sentence."""
     order = sorted(names.items(), key=lambda item: -item[1])
-    listed = ", ".join(f"{name} in {count:,}" for name, count in order[:most])
-    more = f" and {number_of(len(order) - most, 'more name')}" if len(order) > most else ""
+    listed = ", ".join(f"{name} in {count:,}" for name, count in order[:3])
+    more = f" and {number_of(len(order) - 3, 'more name')}" if len(order) > 3 else ""
     holds = number_of(steps, "step holds a number", "steps hold numbers")
     return f"{holds} that cannot be learned from ({listed}{more})"
 

@@ -1,4 +1,4 @@
-"""What counts of passed and failed episodes tell: intervals, and how many episodes are enough."""
+"""What counts of passed and failed episodes tell: intervals, and how many episodes are enough. Stretches of steps."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 ENOUGH = 20
 """Episodes before a checkpoint may be called the best."""
@@ -18,17 +19,17 @@ weights differ by 2 %: their passes of 20 vary five times as much as those of 20
 Z_95 = 1.959964  # quantile of the normal distribution for 95 %, two-sided
 
 
-def wilson(passes: float, episodes: float, z: float = Z_95) -> tuple[float, float]:
-    """Return the Wilson score interval of a share (Wilson 1927), 95 % by default; (0, 1) for no episodes.
+def wilson(passes: float, episodes: float) -> tuple[float, float]:
+    """Return the 95 % Wilson score interval of a share (Wilson 1927); (0, 1) for no episodes.
 
     It stays within 0..1 and holds for few episodes, too.
     """
     if episodes <= 0:
         return 0.0, 1.0
-    share, z2 = passes / episodes, z * z
+    share, z2 = passes / episodes, Z_95 * Z_95
     scale = 1 + z2 / episodes
     middle = (share + z2 / (2 * episodes)) / scale
-    half = z / scale * math.sqrt(share * (1 - share) / episodes + z2 / (4 * episodes * episodes))
+    half = Z_95 / scale * math.sqrt(share * (1 - share) / episodes + z2 / (4 * episodes * episodes))
     low, high = max(0.0, middle - half), min(1.0, middle + half)
     return (0.0 if passes <= 0 else low), (1.0 if passes >= episodes else high)
 
@@ -51,3 +52,9 @@ def bootstrap(values: Sequence[float], of: Callable[..., Any], times: int = 2000
     drawn = known[np.random.default_rng(0).integers(0, len(known), (times, len(known)))]
     low, high = np.percentile(of(drawn, axis=1), [2.5, 97.5])
     return float(low), float(high)
+
+
+def stretches(mask: NDArray[np.bool_]) -> list[tuple[int, int]]:
+    """Return ``[start, stop)`` of every stretch in which a mask (n,) is True without a break."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], mask, [False]])))
+    return [(int(a), int(b)) for a, b in edges.reshape(-1, 2)]

@@ -11,6 +11,7 @@ from typing import Any
 
 from rich import box
 from rich.console import Console
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -59,3 +60,8 @@ def print_facts(rows: Iterable[tuple[str, str]]) -> None:
 def marked(text: str) -> Text:
     """Return text with styles in rich's markup; whatever is filled in must have gone through ``rich.markup.escape``."""
     return Text.from_markup(text, emoji=False)
+
+
+def indented(text: str, cells: int) -> Padding:
+    """Return text with styles, as :func:`marked` reads it; each of its lines begins so many cells from the left."""
+    return Padding(marked(text), (0, 0, 0, cells), expand=False)

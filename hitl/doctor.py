@@ -196,8 +196,7 @@ def _telemetry(home: Home, env: str) -> Seen:
 
     needed = BAD if env in ("trackmania", "tmrl") else NOTE
     chosen = load(home, "trackmania").trackmania
-    telemetry = Telemetry(chosen.host, chosen.port, chosen.layout)
-    try:
+    with contextlib.closing(Telemetry(chosen.host, chosen.port, chosen.layout)) as telemetry:
         if telemetry.wait(lambda f: True, LISTEN_S) is None:
             do = "start TrackMania, enter a map and load the OpenPlanet plugin (docs/trackmania.md)"
             return needed, telemetry.problem, do
@@ -212,8 +211,6 @@ def _telemetry(home: Home, env: str) -> Seen:
         if rate < 50:
             return NOTE, found, "let the game draw 60 pictures a second or more: less graphics, no limit"
         return OK, found
-    finally:
-        telemetry.close()
 
 
 def _stick(home: Home) -> Seen:

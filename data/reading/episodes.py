@@ -17,6 +17,7 @@ from data.reading.drives import read_columns
 from data.reading.schema_check import readable_rows
 from data.records import AGENT, HUMAN, OUTCOMES, SEGMENT_KINDS, VERDICTS
 from data.schema import INSERT_STEP, STEP_MEASURES
+from data.statistics import stretches
 from data.tables import lap_times
 
 
@@ -243,6 +244,4 @@ def _segments(conn: sqlite3.Connection, episode_id: int, first: int, stop: int) 
 
 def takeovers(driver: np.ndarray) -> list[tuple[int, int]]:
     """Return ``[start, stop)`` of every run of human steps in ``driver`` (n,)."""
-    human = np.concatenate([[0], (np.asarray(driver) == HUMAN).astype(np.int8), [0]])
-    edges = np.flatnonzero(np.diff(human))
-    return [(int(a), int(b)) for a, b in zip(edges[::2], edges[1::2], strict=True)]
+    return stretches(np.asarray(driver) == HUMAN)

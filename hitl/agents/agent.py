@@ -38,39 +38,6 @@ class AgentIdentity:
         return asdict(self)
 
 
-class ForeignAgent(Protocol):
-    """An agent that drives and is never changed. Observations and actions are the session's, in its order and units."""
-
-    @property
-    def identity(self) -> AgentIdentity:
-        """What it is known by."""
-
-    @property
-    def remembers(self) -> bool:
-        """Whether an answer depends on what was seen before: by a memory, or by stacked observations."""
-
-    def act(self, observation: Floats) -> Floats:
-        """Return the action (A,) in [-1, 1] for the next observation (O,) of the running episode."""
-
-    def stepped(self, executed: Floats) -> None:
-        """The step was made with this action (A,), whoever drove."""
-
-    def reset(self) -> None:
-        """An episode begins."""
-
-    def act_many(self, observations: Floats) -> Floats:
-        """Return actions (B, A) for observations (B, O) that have nothing to do with each other.
-
-        Raises ValueError for an agent that remembers: ask `follow` there.
-        """
-
-    def follow(self, observations: Floats, executed: Floats | None = None) -> Floats:
-        """Return the actions (T, A) that it would have chosen along an episode (T, O), from its first step.
-
-        ``executed`` (T, A): what was done instead; None: what it chose. The running episode, if any, is forgotten.
-        """
-
-
 class Network(Protocol):
     """An agent's own network. ``inputs`` is how many numbers it takes, None where only trying tells."""
 
@@ -100,7 +67,10 @@ class Stateless:
 
 
 class Agent:
-    """A `ForeignAgent` from its three parts. Raises InputFileError when they do not fit the session."""
+    """An agent that drives and is never changed. Observations and actions are the session's, in its order and units.
+
+    Raises InputFileError when its three parts do not fit the session.
+    """
 
     def __init__(self, identity: AgentIdentity, network: Network, shown: Preprocessing, actions: Actions) -> None:
         self._identity, self.network, self._shown, self.actions = identity, network, shown, actions
@@ -108,12 +78,12 @@ class Agent:
 
     @property
     def identity(self) -> AgentIdentity:
-        """See `ForeignAgent`."""
+        """What it is known by."""
         return self._identity
 
     @property
     def remembers(self) -> bool:
-        """See `ForeignAgent`."""
+        """Whether an answer depends on what was seen before: by a memory, or by stacked observations."""
         return self.network.remembers or self._shown.stack > 1
 
     @property
@@ -122,26 +92,32 @@ class Agent:
         return self._shown
 
     def act(self, observation: Floats) -> Floats:
-        """See `ForeignAgent`."""
+        """Return the action (A,) in [-1, 1] for the next observation (O,) of the running episode."""
         return self.actions(self.network(self._shown(observation)[None]))[0]
 
     def stepped(self, executed: Floats) -> None:
-        """See `ForeignAgent`."""
+        """The step was made with this action (A,), whoever drove."""
         self.network.stepped(executed)
 
     def reset(self) -> None:
-        """See `ForeignAgent`."""
+        """An episode begins."""
         self._shown.reset()
         self.network.reset()
 
     def act_many(self, observations: Floats) -> Floats:
-        """See `ForeignAgent`."""
+        """Return actions (B, A) for observations (B, O) that have nothing to do with each other.
+
+        Raises ValueError for an agent that remembers: ask `follow` there.
+        """
         if self.remembers:
             raise ValueError("an agent that remembers is asked along an episode: follow")
         return self.actions(self.network(self._shown.many(observations)))
 
     def follow(self, observations: Floats, executed: Floats | None = None) -> Floats:
-        """See `ForeignAgent`."""
+        """Return the actions (T, A) that it would have chosen along an episode (T, O), from its first step.
+
+        ``executed`` (T, A): what was done instead; None: what it chose. The running episode, if any, is forgotten.
+        """
         self.reset()
         if not self.network.remembers:
             shown = np.stack([self._shown(o) for o in observations]) if len(observations) else self._shown.many(observations)

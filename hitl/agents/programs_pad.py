@@ -108,11 +108,9 @@ def calls(some: Sequence[Device], there: Sequence[Device]) -> list[str]:
     return said
 
 
-def plugged_in(
-    seconds: float = 1.0, *, hub: Devices | None = None, clock: Callable[[], float] = time.monotonic
-) -> list[tuple[str, bool]]:
+def plugged_in(seconds: float = 1.0, *, clock: Callable[[], float] = time.monotonic) -> list[tuple[str, bool]]:
     """Return what each pad here is called, and whether it moves within some seconds, as one does that a program drives by."""
-    hub = hub or devices()
+    hub = devices()
     hub.poll()
     there = sorted((d for d in hub.present.values() if not hub.blocks(d.instance)), key=lambda d: d.instance)
     least: dict[int, list[float]] = {}

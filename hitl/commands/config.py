@@ -6,15 +6,15 @@ import argparse
 import json
 import sys
 from collections.abc import Iterator
+from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from data.errors import StoreError
 from hitl.arguments import Parser, with_verb
 from hitl.home import Home, add_home, home_path
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from trainer.tmrl.config import KeyUse
 
 BY_TRACK = ("progress", "max_stray")
@@ -69,8 +69,6 @@ def main(argv: list[str]) -> int:
 
 def _in_force(home: Home, args: argparse.Namespace) -> Iterator[Shown]:
     """Yield every setting of a home, as the next `hitl play` and `hitl train` take it."""
-    from dataclasses import asdict, is_dataclass
-
     from data.reward import RewardSettings
     from hitl.settings import TABLES, load
     from trainer.config import TrainConfig
@@ -103,7 +101,6 @@ def _in_force(home: Home, args: argparse.Namespace) -> Iterator[Shown]:
 
 def _run(home: Home) -> tuple[dict[str, Any] | None, bool]:
     """Return the settings of the run that the next `hitl train` goes on with (None: a new one), and whether there is a road."""
-    from data.errors import StoreError
     from data.reading.layouts import has_road
     from data.store import Store
 
@@ -139,7 +136,7 @@ def show(findings: list[KeyUse], brief: bool = False) -> None:
     """
     from rich.markup import escape
 
-    from hitl.console import console, marked
+    from hitl.console import console, indented, marked
 
     out, others = console(), list[str]()
     for title, statuses, colour in GROUPS:
@@ -156,7 +153,7 @@ def show(findings: list[KeyUse], brief: bool = False) -> None:
             by_note.setdefault(f.note if together else f"{f.key}\n{f.note}", []).append(_named(f))
         # What needs the most words first: that is what was changed most.
         for note, keys in sorted(by_note.items(), key=lambda item: -len(item[0])):
-            _wrapped(out, f"[{colour}]{escape(', '.join(keys))}[/]: {escape(note.rpartition(chr(10))[2])}")
+            out.print(indented(f"[{colour}]{escape(', '.join(keys))}[/]: {escape(note.rpartition(chr(10))[2])}", 2))
     if others:
         out.print(f"Of the other keys: {', '.join(others)}. `hitl config show FILE` lists them.", style="dim")
 
@@ -174,11 +171,3 @@ def _named(use: KeyUse) -> str:
     """Return a key with its value, where that is short; those that are only named need none."""
     text = str(use.value)
     return f"{use.key} {text}" if use.status in ("used", "changed", "unknown", "session") and len(text) <= 24 else use.key
-
-
-def _wrapped(out: Console, text: str) -> None:
-    from rich.padding import Padding
-
-    from hitl.console import marked
-
-    out.print(Padding(marked(text), (0, 0, 0, 2), expand=False))

@@ -75,7 +75,7 @@ def show(report: Diagnosis, everything: bool, named: Path | None = None) -> None
     ``everything``: also the figures behind it, notes about the run, what is sound and what could not be looked at.
     ``named``: the home folder that was typed.
     """
-    from hitl.console import console, marked
+    from hitl.console import console, indented, marked
     from trainer.diagnosis.advice import BRING
 
     out = console()
@@ -90,7 +90,7 @@ def show(report: Diagnosis, everything: bool, named: Path | None = None) -> None
         advice = in_home(finding.advice.replace(BRING, "").strip(), named)  # BRING is told once, below all findings
         _show_finding(out, numbers[finding.fault], finding, advice, causes, everything, several)
     if any(BRING in finding.advice for finding in shown):
-        _line(out, escape(BRING), 0)
+        out.print(indented(escape(BRING), 0))
         out.print()
     if report.answer == "sound":
         out.print(marked("[green]Sound: the return rises, or the car finishes.[/]"))
@@ -113,44 +113,36 @@ def show(report: Diagnosis, everything: bool, named: Path | None = None) -> None
         out.print(f"--all also lists {listed(more)}.", style="dim")
 
 
-def _line(out: Console, text: str, indent: int) -> None:
-    from rich.padding import Padding
-
-    from hitl.console import marked
-
-    out.print(Padding(marked(text), (0, 0, 0, indent), expand=False))
-
-
 def _show_finding(
     out: Console, number: int, finding: Finding, advice: str, causes: list[int], everything: bool, several: bool
 ) -> None:
-    from hitl.console import marked
+    from hitl.console import indented, marked
     from trainer.diagnosis.catalogue import FAULTS
 
     colour, title = COLOURS[finding.rank], FAULTS[finding.fault].title
     name = finding.fault if everything else ""
     out.print(marked(f"{number}. [bold {colour}]{finding.rank}[/] [bold]{escape(title)}[/]  [dim]{escape(name)}[/]"))
-    _line(out, escape(finding.sentence), 3)
+    out.print(indented(escape(finding.sentence), 3))
     if everything:
         for text in finding.evidence:
-            _line(out, f"[dim]·[/] {escape(text)}", 3)
+            out.print(indented(f"[dim]·[/] {escape(text)}", 3))
         for text in finding.picture.splitlines():
             out.print(marked(f"   [dim]{escape(text)}[/]"), no_wrap=True, overflow="crop")
     where = f"seen in {escape(finding.source)}" if finding.source and (everything or several) else ""
     sure = f"{finding.sure:.0%} sure" if everything else ""
     if where or sure:
-        _line(out, f"[dim]{', '.join(t for t in (sure, where) if t)}.[/]", 3)
+        out.print(indented(f"[dim]{', '.join(t for t in (sure, where) if t)}.[/]", 3))
     if causes:
-        _line(out, f"This can come from {listed(map(str, causes))}. Fix that first.", 3)
-    _line(out, f"[dim]To change:[/] {escape(advice)}", 3)
+        out.print(indented(f"This can come from {listed(map(str, causes))}. Fix that first.", 3))
+    out.print(indented(f"[dim]To change:[/] {escape(advice)}", 3))
     if everything and finding.mathematics:
-        _line(out, f"[dim]In mathematics:[/] {escape(finding.mathematics)}", 3)
+        out.print(indented(f"[dim]In mathematics:[/] {escape(finding.mathematics)}", 3))
     out.print()
 
 
 def _show_sound(out: Console, report: Diagnosis) -> None:
     """Print what was looked at and is sound."""
-    from hitl.console import marked
+    from hitl.console import indented, marked
 
     if report.sound:
         out.print(marked("[bold]No fault found[/]"))
@@ -159,12 +151,12 @@ def _show_sound(out: Console, report: Diagnosis) -> None:
         if not any(sound.text in known for known in texts.values()):
             texts.setdefault(sound.fault, []).append(sound.text)
     for fault, told in texts.items():
-        _line(out, f"[green]✓[/] [dim]{fault}:[/] {escape('; '.join(told))}", 1)
+        out.print(indented(f"[green]✓[/] [dim]{fault}:[/] {escape('; '.join(told))}", 1))
 
 
 def _show_needs(out: Console, report: Diagnosis, everything: bool) -> None:
     """Print what would tell more, each with what could then be looked for; without ``everything`` the first few."""
-    from hitl.console import marked
+    from hitl.console import indented, marked
     from trainer.diagnosis.catalogue import FAULTS
 
     needs = report.needs
@@ -172,6 +164,6 @@ def _show_needs(out: Console, report: Diagnosis, everything: bool) -> None:
         out.print(marked("[bold]Give me this and I can tell more[/]"))
     for text, faults in needs if everything else needs[:MOST_NEEDS]:
         titles = ", ".join(faults) if everything else "whether " + ", ".join(FAULTS[fault].title for fault in faults)
-        _line(out, f"[cyan]?[/] {escape(text)} [dim]({escape(titles)})[/]", 1)
+        out.print(indented(f"[cyan]?[/] {escape(text)} [dim]({escape(titles)})[/]", 1))
     if len(needs) > MOST_NEEDS and not everything:
-        _line(out, f"[dim]and {len(needs) - MOST_NEEDS} more (--all)[/]", 1)
+        out.print(indented(f"[dim]and {len(needs) - MOST_NEEDS} more (--all)[/]", 1))

@@ -8,6 +8,7 @@ import json
 import sys
 from pathlib import Path
 
+from data.errors import UsageError
 from hitl.arguments import Parser
 from hitl.games.registry import single_words
 from hitl.home import add_home, home_path
@@ -71,7 +72,6 @@ def main(argv: list[str]) -> int:
 
 
 def _record(args: argparse.Namespace) -> int:
-    from data.errors import UsageError
     from hitl.field_kit.kit import check_target
     from hitl.field_kit.record import record
 

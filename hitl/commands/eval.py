@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from data.errors import CheckpointError, HitlError, UsageError
 from data.words import number_of, track_words
 from hitl.arguments import SEED_MOST, Parser, add_agent, add_env, agent_given, whole
 from hitl.home import add_home, home_path
@@ -35,7 +36,6 @@ def main(argv: list[str]) -> int:
     if args.checkpoint and args.agent:
         parser.error("--checkpoint names one of the home's own, so it does not go with --agent")
 
-    from data.errors import CheckpointError, HitlError, UsageError
     from hitl.agents.beside import beside_policy
     from hitl.agents.pad import is_pad
     from hitl.road.gate import parse_gate

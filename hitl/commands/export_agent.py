@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from data.errors import UsageError, shown
 from hitl.arguments import Parser, add_agent, agent_given, whole
 from hitl.home import Home, add_home, home_path
 
@@ -75,7 +76,6 @@ def _together(
 
     ``track``: the name of the one that it is for. Raises UsageError where there is none, or where it must be named.
     """
-    from data.errors import UsageError, shown
     from hitl.agents.export.together import together
     from hitl.agents.opening import open_agent
     from trainer.checkpoints.meta import EVERYWHERE
@@ -101,7 +101,6 @@ def _wanted(home: Home, given: dict[str, object], ending: str = "") -> AgentSett
 
     Raises UsageError where there is none.
     """
-    from data.errors import UsageError
     from data.store import Store
     from hitl.agents.keeping import kept_settings
     from hitl.settings import load
@@ -121,7 +120,6 @@ def _into_archive(
     home: Home, out: Path, actor: Actor, meta: CheckpointMeta, given: dict[str, object], seed: int
 ) -> str:
     """Write a copy of the agent's archive that drives as the actor does, and return what is to be said of it."""
-    from data.errors import UsageError
     from data.store import Store
     from data.words import number_of
     from hitl.agents.export.sb3 import distill

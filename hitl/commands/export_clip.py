@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from data.errors import UsageError
 from hitl.arguments import Parser, amount, whole
 from hitl.commands.selection import open_store
 from hitl.home import add_home, home_path
@@ -47,7 +48,6 @@ def main(argv: list[str]) -> int:
     if args.width is not None and args.width > FORMS[suffix].widest:
         parser.error(f"a {suffix[1:].upper()} may be {FORMS[suffix].widest} pixels wide")
 
-    from data.errors import UsageError
     from data.reading.segment_review import StoreReview
     from hitl.screens.stored.clips import SECONDS, WIDTH, ClipMaker, told
     from hitl.screens.stored.scene import stored_scene

@@ -7,6 +7,7 @@ import contextlib
 import time
 from pathlib import Path
 
+from data.errors import DeviceError
 from data.words import number_of
 from hitl.arguments import Parser, amount, with_verb
 from hitl.home import Home, add_home, home_path
@@ -38,7 +39,6 @@ def main(argv: list[str]) -> int:
 
 
 def _record(home: Home, args: argparse.Namespace) -> int:
-    from data.errors import DeviceError
     from hitl.games.trackmania.game import WITH_SESSION
     from hitl.games.trackmania.line_recorder import LineRecorder
     from hitl.games.trackmania.session_port import SessionPort
@@ -48,8 +48,7 @@ def _record(home: Home, args: argparse.Namespace) -> int:
     chosen = load(home, "trackmania").trackmania
     path: Path = args.out or home.line
     recorder = LineRecorder()
-    telemetry = Telemetry(chosen.host, chosen.port, chosen.layout)
-    try:
+    with contextlib.closing(Telemetry(chosen.host, chosen.port, chosen.layout)) as telemetry:
         if telemetry.wait(lambda f: True, 5.0) is None:
             raise DeviceError(
                 f"TrackMania sends no telemetry: {telemetry.problem}. Start the game, load the map and the OpenPlanet plugin."
@@ -66,8 +65,6 @@ def _record(home: Home, args: argparse.Namespace) -> int:
                         newest = frame.received
                         recorder.take(frame)
                 time.sleep(0.02)
-    finally:
-        telemetry.close()
     asked = chosen.session_port if telemetry.layout == WITH_SESSION else 0
     recorder.write(path, SessionPort(chosen.host, asked).map_uid() if asked else "")
     if recorder.rolling:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import math
 import time
@@ -84,7 +85,6 @@ def main(argv: list[str]) -> int:
 
 def _game_curve(home: Home) -> int:
     """Measure the game's curve and keep it; the exit status is 1 where it is unfit to drive with."""
-    import contextlib
     import io
 
     from hitl.games.trackmania.stick_curve import keep_curve, measure

@@ -7,14 +7,15 @@ import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from data.errors import DeviceError, HitlError, StoreError, UsageError
+from data.files.paths import user_path
 from hitl.arguments import SEED_MOST, Parser, add_agent, add_env, agent_given, amount, whole
 from hitl.games.registry import SHOWN_FROM_ABOVE
-from hitl.home import add_home, home_path, in_home
+from hitl.home import Home, add_home, home_path, in_home
 from hitl.pads import PADS
 from hitl.processes import stop_on_signal
 
 if TYPE_CHECKING:
-    from hitl.home import Home
     from hitl.screens.empty_home import Choice
     from hitl.screens.recording import Recording
     from hitl.session.setup import SessionSetup
@@ -101,7 +102,6 @@ def main(argv: list[str], *, trains_elsewhere: bool = False) -> int:
         print(listed(plugged_in()))
         return 0
 
-    from data.errors import DeviceError, HitlError
     from hitl.road.known_tracks import drivable
     from hitl.settings import plays_elsewhere
     from takeover_ui.window.window import display_available
@@ -234,7 +234,6 @@ def _recording(home: Home, args: argparse.Namespace) -> Recording | None:
     """Return what is kept of this session, None where that is not asked for."""
     if args.record is None:
         return None
-    from data.files.paths import user_path
     from hitl.screens.recording import Recording
 
     return Recording(home, user_path(args.record) if args.record else None, _over(args))
@@ -257,7 +256,6 @@ def _choice(args: argparse.Namespace, home: Home, play: PlaySettings, window: Wi
 
 def _by_pad(settings: Settings, args: argparse.Namespace) -> bool:
     """Tell whether another program drives, by its pad. Raises UsageError where yours cannot be told from that."""
-    from data.errors import UsageError
     from hitl.agents.pad import is_pad
 
     by_pad = is_pad(settings.agent.use) and not args.checkpoint
@@ -268,7 +266,6 @@ def _by_pad(settings: Settings, args: argparse.Namespace) -> bool:
 
 def _layouts_apart(rig: SessionSetup) -> list[str]:
     """Return a sentence about each kind of recorded steps that cannot be learned from together with this session's."""
-    from data.errors import StoreError
     from data.exchange.relayout import rebuild_said
     from data.reading.layouts import apart
     from data.store import Store
@@ -297,7 +294,6 @@ def _settings(home: Home, args: argparse.Namespace) -> Settings:
 
 def _game_of(home: Home, corner: str) -> tuple[str, str] | None:
     """Return (env, track) of the newest session here where that had such a corner, and is a game that its name is enough for."""
-    from data.errors import StoreError
     from data.store import Store
 
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from data.errors import InputFileError
 from hitl.arguments import Parser, whole
 from hitl.commands.selection import add_dates, open_store
 from hitl.home import add_home, home_path
@@ -54,7 +55,6 @@ def save(path: Path, report: Report) -> str:
     Raises:
         InputFileError: the file cannot be written.
     """
-    from data.errors import InputFileError
     from takeover_ui.report.page import write_report
 
     replaced = "; it replaces the earlier one" if path.exists() else ""

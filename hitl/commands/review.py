@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
+from data.errors import DeviceError, UsageError
 from hitl.arguments import Parser
 from hitl.commands.selection import add_dates, open_store
 from hitl.home import add_home, home_path
@@ -34,11 +36,8 @@ def main(argv: list[str]) -> int:
     )
     args = parser.parse_args(argv)
 
-    from functools import partial
-
     import pygame
 
-    from data.errors import DeviceError, UsageError
     from data.reading.segment_review import StoreReview
     from hitl.screens.stored.clips import ClipMaker
     from hitl.screens.stored.scene import stored_scene
@@ -82,7 +81,6 @@ def main(argv: list[str]) -> int:
 
 def _must_have(corner: str, scene: Scene, segments: Sequence[Segment]) -> None:
     """Raise UsageError where nothing could be shown of a corner: there is none of that name, or nothing was driven there."""
-    from data.errors import UsageError
     from hitl.road.corners import corner_called
 
     held = list(dict.fromkeys(s.corner for s in segments if s.corner))

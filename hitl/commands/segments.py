@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 from data.words import number_of
@@ -96,7 +97,6 @@ def main(argv: list[str]) -> int:
         print(json.dumps([_row(s, rule) for s in segments], indent=1, ensure_ascii=False))
     elif args.csv:
         import csv
-        import sys
 
         writer = csv.DictWriter(
             sys.stdout, fieldnames=list(_row(segments[0], rule)) if segments else ["id"], lineterminator="\n"

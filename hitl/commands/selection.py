@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from data.errors import UsageError
+from data.suggest import did_you_mean
 from hitl.arguments import amount, whole
 from hitl.home import home_path
 
@@ -110,8 +111,6 @@ def selected(store: Store, args: argparse.Namespace) -> list[Segment]:
 
 def filters_meant(store: Store, args: argparse.Namespace) -> str:
     """Return what was probably meant by a filter whose name the store does not know; "" where it knows all of them."""
-    from data.suggest import did_you_mean
-
     if args.corner and args.corner not in (corners := {corner for _, corner in store.corners_named()}):
         return did_you_mean(args.corner, corners)
     for name, known in ((args.track, store.tracks), (args.tag, store.tags)):

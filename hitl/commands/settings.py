@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 
+from data.errors import DeviceError
 from hitl.arguments import Parser
 from hitl.home import add_home, home_path
 
@@ -23,7 +24,6 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--over", action="append", default=[], help=argparse.SUPPRESS)  # what that was started with
     args = parser.parse_args(argv)
 
-    from data.errors import DeviceError
     from takeover_ui.window.window import display_available
 
     if not display_available():

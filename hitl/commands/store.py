@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 from typing import TYPE_CHECKING
 
+from data.errors import TrainingError
 from data.words import number_of
 from hitl.arguments import Parser, with_verb
 from hitl.commands.selection import local_time, open_store, parse_date
@@ -33,7 +35,6 @@ def time_text(seconds: float) -> str:
 
 
 def _info(store: Store, args: argparse.Namespace) -> int:
-    import dataclasses
     import json
 
     from data.recording.log_beside import advice, without_log
@@ -88,7 +89,6 @@ def _check(store: Store, args: argparse.Namespace) -> int:
 
 
 def _recover(store: Store, args: argparse.Namespace) -> int:
-    from data.errors import TrainingError
     from trainer.daemon.control import running
 
     if running(store.path):

@@ -7,13 +7,14 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from data.extras import install
 from data.files import held
+from data.files.paths import user_path
 from hitl.arguments import Parser
-from hitl.home import add_home, home_path
+from hitl.home import Home, add_home, home_path
 
 if TYPE_CHECKING:
     from hitl.games.supertuxkart.fetch import Download
-    from hitl.home import Home
 
 
 def main(argv: list[str]) -> int:
@@ -24,8 +25,6 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--yes", action="store_true", help="download them without asking")
     args = parser.parse_args(argv)
 
-    from data.extras import install
-    from data.files.paths import user_path
     from hitl.games.supertuxkart.data_folder import engine_version, find
     from hitl.games.supertuxkart.fetch import unpack
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from data.errors import HitlError
 from hitl.arguments import Parser
 from hitl.home import add_home, home_path
 
@@ -56,7 +57,6 @@ def _known(track: Any) -> dict[str, Any]:
 
 def _driven(store: Any, name: str) -> dict[str, Any]:
     """Return what the store knows of a track: its corners have the player's names."""
-    from data.errors import HitlError
     from hitl.road.known_tracks import stored_track
     from hitl.screens.lap_times import best_laps
 

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from data.errors import TrainingError
+from data.errors import StoreError, TrainingError, UsageError
 from data.words import about, number_of
 from hitl.arguments import SEED_MOST, Parser, add_agent, agent_given, whole
 from hitl.commands.server import access_of, add_access
@@ -205,7 +205,6 @@ def _wish(home: Home, args: argparse.Namespace) -> Wish:
 
 def _cuda_if_there() -> str:
     """Return ``cuda`` where this machine has it; otherwise say that a configuration asks for it in vain, and return ``cpu``."""
-    from data.errors import UsageError
     from trainer.device import check_device
 
     try:
@@ -244,7 +243,6 @@ def _status(home: Home, named: Path | None) -> int:
 
 def _curve(home: Home) -> list[tuple[str, str]]:
     """Return the learning curve, corner by corner, and the agent's lap times; nothing that is not known or cannot be read."""
-    from data.errors import StoreError
     from data.store import Store
     from hitl.screens.training.lap_line import lap_line
     from hitl.screens.training.learning_curve import learning_curve

@@ -7,14 +7,13 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from data.errors import StoreError
-from data.records import ROADLESS
+from data.records import ROADLESS, SessionRecord
 from data.words import number_of
 from hitl.home import Home, add_home, home_path, in_home
 from trainer.daemon import control
 from trainer.daemon.heartbeat import Heartbeat, read_heartbeat
 
 if TYPE_CHECKING:
-    from data.records import SessionRecord
     from data.store import Store
 
 NEWEST = 60  # drives without help that are looked at

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from data.errors import CheckpointError, InputFileError, UsageError
+from data.reading.unusable import unusable
+from data.store import Store
 from data.words import number_of, track_words
 from hitl.diagnosis.roads import facts, line_facts
 from hitl.games.registry import UNTOLD
@@ -23,7 +25,6 @@ from trainer.diagnosis.history import from_store, joined, read_histories
 from trainer.diagnosis.recipe import Recipe, from_settings, read_recipe
 
 if TYPE_CHECKING:
-    from data.store import Store
     from trainer.diagnosis.probe import Probe
 
 BOUNDED = STEADY | set(FRAME) | {"steer", "gas", "brake", "remaining"}
@@ -70,9 +71,6 @@ def of_home(root: Path, *, alone: bool = False) -> Case:
 
     ``alone``: nothing else is looked at. Raises StoreError, and then UsageError where no agent has driven or learned, nor can.
     """
-    from data.reading.unusable import unusable
-    from data.store import Store
-
     with Store.open_existing(root / "store.sqlite") as store:
         if alone:
             _require_agent(store)

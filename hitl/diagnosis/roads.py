@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from data.statistics import stretches
 from hitl.road.speed_profile import speed_profile
 from hitl.road.track import Track, finish_artefact, load_track, reward_points
 from trainer.diagnosis.case import RoadFacts
@@ -17,12 +18,9 @@ ASSUMED_GRIP = 10.0  # m/s^2 sideways
 ASSUMED_GAIN = 5.0  # m/s^2 of acceleration
 
 
-def braking_zones(speed: NDArray[np.float64], spacing: float) -> list[tuple[int, int]]:
+def braking_zones(speed: NDArray[np.float64]) -> list[tuple[int, int]]:
     """Return [begin, end) of every stretch on which the car slows down, by at least a tenth."""
-    falling = np.r_[False, np.diff(speed) < -1e-9, False]
-    begins, ends = np.flatnonzero(~falling[:-1] & falling[1:]), np.flatnonzero(falling[:-1] & ~falling[1:])
-    zones = zip(begins.tolist(), ends.tolist(), strict=True)
-    return [(a, b) for a, b in zones if speed[min(b, len(speed) - 1)] < 0.9 * speed[a]]
+    return [(a, b) for a, b in stretches(np.diff(speed) < -1e-9) if speed[min(b, len(speed) - 1)] < 0.9 * speed[a]]
 
 
 def facts(
@@ -41,7 +39,7 @@ def facts(
         corners=track.corners,
         assumed=f"{how}: {v * 3.6:.0f} km/h at most, braking with {b:.0f} m/s², {g:.0f} m/s² in corners",
     )
-    zones = braking_zones(speed, line.spacing)
+    zones = braking_zones(speed)
     if zones:
         begin, end = max(zones, key=lambda zone: zone[1] - zone[0])
         road.braking_m = (end - begin) * line.spacing

@@ -6,6 +6,7 @@ import time
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
+from data.errors import HitlError
 from hitl.field_kit.site import Figures, MissingError, Site
 
 if TYPE_CHECKING:
@@ -61,7 +62,6 @@ def _drive(window: Window) -> tuple[int, float, float]:
 
 def _in_front() -> Collection[str] | None:
     """Return what the program in front is called; None where the system does not tell."""
-    from data.errors import HitlError
     from hitl.games.trackmania.key_presses import open_keyboard
 
     try:

@@ -23,15 +23,15 @@ def measure(site: Site) -> Figures:
 
     chosen = load(site.home, "trackmania").trackmania
     site.private.add(chosen.host)
-    telemetry = Telemetry(chosen.host, chosen.port, chosen.layout)
-    try:
-        with contextlib.redirect_stdout(io.StringIO()), VirtualPad(hz=HZ, hub=devices()) as pad:
-            if telemetry.wait(lambda frame: True, WAIT_S) is None:
-                raise MissingError(f"no telemetry now: {telemetry.problem}")
-            time.sleep(WAIT_S)
-            seen = [hold(pad, telemetry, stick, HOLD_S) for stick in STICK]
-    finally:
-        telemetry.close()
+    with (
+        contextlib.closing(Telemetry(chosen.host, chosen.port, chosen.layout)) as telemetry,
+        contextlib.redirect_stdout(io.StringIO()),
+        VirtualPad(hz=HZ, hub=devices()) as pad,
+    ):
+        if telemetry.wait(lambda frame: True, WAIT_S) is None:
+            raise MissingError(f"no telemetry now: {telemetry.problem}")
+        time.sleep(WAIT_S)
+        seen = [hold(pad, telemetry, stick, HOLD_S) for stick in STICK]
     return {
         "stick_sent": list(STICK),
         "steering_seen": [steering for steering, _ in seen],

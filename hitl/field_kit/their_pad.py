@@ -83,8 +83,7 @@ def _in_the_game(site: Site, theirs: Any, ours: Any) -> Figures:
 
     chosen = load(site.home, "trackmania").trackmania
     site.private.add(chosen.host)
-    telemetry = Telemetry(chosen.host, chosen.port, chosen.layout, Relay(0))
-    try:
+    with contextlib.closing(Telemetry(chosen.host, chosen.port, chosen.layout, Relay(0))) as telemetry:
         if telemetry.wait(lambda frame: True, FIND_S) is None:
             return {"game_obeys_ours": None, "game_obeys_theirs": None, "relay_frames": None, "relay_frames_direct": None}
         _press(theirs, 1.0)
@@ -93,8 +92,6 @@ def _in_the_game(site: Site, theirs: Any, ours: Any) -> Figures:
         by_ours = _turned(telemetry, lambda: ours.send(0.0, 0.0, 1.0))
         ours.pause()
         return {"game_obeys_ours": by_ours, "game_obeys_theirs": by_theirs, **_through_the_relay(telemetry)}
-    finally:
-        telemetry.close()
 
 
 def _turned(telemetry: Telemetry, each: Any) -> bool:

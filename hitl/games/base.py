@@ -76,7 +76,8 @@ class Game(Protocol):
     """A game that can be driven. Actions are float32 vectors in [-1, 1], one number for each of ``action_names``.
 
     The session's own thread makes these calls, and stands still for as long as one takes: what has to be waited for (a socket,
-    another process) belongs on a thread of the game's.
+    another process) belongs on a thread of the game's. A game whose time is ours also has ``advance(dt)``, which lets ``dt``
+    seconds of it pass.
     """
 
     action_names: tuple[str, ...]
@@ -95,13 +96,6 @@ class Game(Protocol):
 
     def close(self) -> None:
         """Let go of the game."""
-
-
-class SteppedGame(Game, Protocol):
-    """A game whose time is ours."""
-
-    def advance(self, dt: float) -> None:
-        """Let ``dt`` seconds of the game's time pass."""
 
 
 @runtime_checkable

@@ -63,9 +63,7 @@ class Box2DGame:
 
     def restart(self, start: Start) -> None:
         """Build a fresh world: reusing one would carry over the solver's warm-start state and break repeatability."""
-        x, y, heading = self.track.line.at(start.s)
-        x -= math.sin(heading) * start.offset
-        y += math.cos(heading) * start.offset
+        x, y, heading = self.track.line.beside(start.s, start.offset)
         heading += start.turn
         self._start = start
         self._pressed: list[tuple[float, float, float, float]] = []

@@ -3,7 +3,7 @@
 A step sends the action and returns what the one before it has led to, as in rtgym: an action decided from one observation acts
 in the time-step that follows. So each observation ends with the action that is about to act, and a policy learned as fast as
 the machine goes drives in real time. A game that runs by itself (TrackMania) is paced by the session's clock; one whose time is
-ours (`SteppedGame`) is moved on by one time-step in each step. Nothing waits here, so no thread can hang, and what the game
+ours (it has ``advance``) is moved on by one time-step in each step. Nothing waits here, so no thread can hang, and what the game
 raises reaches the session.
 """
 

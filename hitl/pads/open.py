@@ -9,11 +9,11 @@ from data.errors import DeviceError
 from data.suggest import did_you_mean
 from hitl.pads import PADS
 from hitl.pads.base import Pad
+from hitl.pads.keyboard import KeyboardPad
 from hitl.settings import Settings
 
 if TYPE_CHECKING:
     from hitl.pads.inputs_pad import InputsPad
-    from hitl.pads.keyboard import KeyboardPad
     from hitl.pads.sdl import SdlPad
 
 
@@ -58,6 +58,4 @@ def inputs_pad(settings: Settings, name: str, identity: str) -> InputsPad:
 
 def keyboard_pad(settings: Settings, name: str, identity: str) -> KeyboardPad:
     """Open the keyboard."""
-    from hitl.pads.keyboard import KeyboardPad
-
     return KeyboardPad(meanings=settings.keys.meanings)

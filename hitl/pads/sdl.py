@@ -216,13 +216,11 @@ def joystick_map(device: Device) -> tuple[PadMap, bool]:
     return PadMap(axis(usual.steer), axis(usual.gas), axis(usual.brake), buttons), guessed
 
 
-def pick_by_press(
-    hub: Devices, seconds: float, *, tick: Callable[[], None] | None = None, clock: Callable[[], float] = time.monotonic
-) -> Device | None:
+def pick_by_press(hub: Devices, seconds: float, *, tick: Callable[[], None] | None = None) -> Device | None:
     """Return the device on which a button goes down within `seconds`, or None. ``tick`` is called between looks."""
     before = {d.instance: d.pressed() for d in hub.present.values()}
-    until = clock() + seconds
-    while clock() < until:
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
         hub.poll()
         hub.challenge()
         for device in hub.present.values():

@@ -17,10 +17,10 @@ from data.exchange.relayout import add_pending
 from data.exchange.trackmaniarl.reading import Demonstration, find_files, read_demonstration, read_replay
 from data.reading.attempts import APPROACH_M, REPLAY
 from data.reading.episodes import EpisodeData, SegmentData, takeovers
-from data.records import AGENT, HUMAN, SessionInfo
+from data.records import AGENT, HUMAN
 from hitl.games.base import VehicleState
 from hitl.games.trackmania.details import car_details
-from hitl.player_runs.rebuild import ACTIONS, COLUMNS
+from hitl.player_runs.rebuild import COLUMNS, session_of
 from hitl.road.track import Track
 from hitl.task.driving_task import DrivingTask, TaskSettings
 
@@ -76,11 +76,7 @@ class Demonstrations:
         add_pending(data)
         driver = data.driver = np.concatenate([driver[1:], driver[-1:]])  # as the actions: decided a tick before they act
         data.segments = self._segments(driver, data.columns["progress"])
-        info = SessionInfo(
-            kind="import", env="trackmania", track=self.track.name, hz=self.settings.hz,
-            observation_names=task.names(ACTIONS), action_names=ACTIONS, reward=task.reward.settings.as_dict(),
-            driver=REPLAY if lap.replay else "imported", track_digest=self.digest,
-        )  # fmt: skip
+        info = session_of(task, self.track, self.digest, REPLAY if lap.replay else "imported")
         return Portable(info, data, lap.origin)
 
     def _seen_by(self, states: list[VehicleState]) -> TaskSettings:

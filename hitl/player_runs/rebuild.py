@@ -80,18 +80,7 @@ class OldRuns:
         n = len(data)
         data.columns = {name: np.array([getattr(s, name) for s in states[:n]]) for name in COLUMNS}
         data.columns["progress"] = np.array(places[:n])
-        info = SessionInfo(
-            kind="import",
-            env="trackmania",
-            track=self.track.name,
-            hz=self.settings.hz,
-            observation_names=task.names(ACTIONS),
-            action_names=ACTIONS,
-            reward=task.reward.settings.as_dict(),
-            driver="imported",
-            track_digest=self.digest,
-        )
-        return Portable(info, data, f"player-run:{run.run_id}")
+        return Portable(session_of(task, self.track, self.digest), data, f"player-run:{run.run_id}")
 
     def _states(self, run: PlayerRun) -> list[VehicleState]:
         position, speed, heading = self.drive(run)
@@ -148,6 +137,14 @@ class OldRuns:
             raise EpisodeRefusedError(f"the positions found do not move at the recorded speed ({misfit:.1f} m/s off)")
         position = _filled(places, speed / hz)
         return position, speed, _heading(position, places, numbers, hz)
+
+
+def session_of(task: DrivingTask, track: Track, digest: str, driver: str = "imported") -> SessionInfo:
+    """Return what holds for all that is rebuilt on a track."""
+    return SessionInfo(
+        kind="import", env="trackmania", track=track.name, hz=task.settings.hz, observation_names=task.names(ACTIONS),
+        action_names=ACTIONS, reward=task.reward.settings.as_dict(), driver=driver, track_digest=digest,
+    )  # fmt: skip
 
 
 def _metres(points: NDArray[np.float64]) -> Complex:

@@ -16,6 +16,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from data.errors import HitlError
 from hitl.processes import apart, command, environment
 from hitl.remote.link import Access
 
@@ -59,7 +60,6 @@ class Child:
 
 def main() -> None:
     """Do what the parent asks for."""
-    from data.errors import HitlError
     from hitl.home import Home
     from hitl.remote.link import run_endpoint
 

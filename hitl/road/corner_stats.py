@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from data.reading.attempts import By, CornerAttempt, approaches, outcome
 from data.reading.drives import Drive
 from data.records import AGENT, HUMAN, Corner
-from data.statistics import wilson
+from data.statistics import stretches, wilson
 
 BRAKING = 0.1  # brake above this is braking
 RECENT = 20  # attempts in each half of the trend
@@ -97,10 +97,10 @@ def visit(drive: Drive, corner: Corner, approach_m: float) -> Visit | None:
 
 def braking_onset(speed: NDArray[np.float64], brake: NDArray[np.float64]) -> int | None:
     """Return the index at which the braking that took off most speed began; None if there was none that did."""
-    pressed = np.r_[False, brake > BRAKING, False]
-    begins, ends = np.flatnonzero(~pressed[:-1] & pressed[1:]), np.flatnonzero(pressed[:-1] & ~pressed[1:])
-    if len(begins) == 0:
+    pressed = stretches(brake > BRAKING)
+    if not pressed:
         return None
+    begins, ends = np.array(pressed).T
     lost = speed[begins] - speed[np.minimum(ends, len(speed) - 1)]
     best = int(np.argmax(lost))
     return int(begins[best]) if lost[best] > 0.5 else None

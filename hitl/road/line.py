@@ -162,3 +162,8 @@ class ReferenceLine:
         x = self._x[k] + u * (self._x[k + 1] - self._x[k])
         y = self._y[k] + u * (self._y[k + 1] - self._y[k])
         return x, y, self._headings[k] + u * (self._headings[k + 1] - self._headings[k])
+
+    def beside(self, s: float, offset: float) -> tuple[float, float, float]:
+        """Return (x, y, heading) ``offset`` (m) to the left of the line at arc length ``s``; the heading is the line's."""
+        x, y, heading = self.at(s)
+        return x - math.sin(heading) * offset, y + math.cos(heading) * offset, heading

@@ -10,6 +10,7 @@ import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
+from data.errors import CheckpointError
 from data.ranges import ActionRange
 from hitl.games.pictures import Sight
 from hitl.protocols import EpisodeResult
@@ -61,7 +62,6 @@ def evaluate(policy: Any, env: gymnasium.Env[Any, Any], episodes: int = 20, seed
 def _act_of(policy: Any, env: gymnasium.Env[Any, Any], seed: int) -> tuple[Callable[[], None], Act]:
     """Return what is to be called as an episode begins, and the action for an observation."""
     if isinstance(policy, str | Path):
-        from data.errors import CheckpointError
         from hitl.drivers.policy import ActorPolicy
         from trainer.checkpoints.files import load_policy
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,6 +20,7 @@ from hitl.scripting.store import store_file
 from trainer.config import TrainConfig
 from trainer.daemon.resume import KIND, LearnerStart, begin, new_generator
 from trainer.daemon.wish import Wish
+from trainer.learner.learner import Learner
 from trainer.learner.make import make_learner
 from trainer.replay.batch import Batch
 from trainer.replay.from_arrays import finished_episode
@@ -27,9 +28,6 @@ from trainer.replay.halves.gates import Teacher
 from trainer.replay.pixels import with_image
 from trainer.replay.replay import Replay, around_demos
 from trainer.updates.update_budget import OwedUpdates
-
-if TYPE_CHECKING:
-    from trainer.learner.learner import Learner
 
 LOG = logging.getLogger("hitl")
 NOTHING = "Nothing was driven in this store yet, so there is nothing to draw from: drive first, or give arrays with add_episode."

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from data.errors import InputFileError, UsageError
 from data.exchange.exporters import EXPORTERS, WHOLE, Chosen
 from data.extras import imported
-from data.files.paths import private_folder
+from data.files.paths import private_folder, user_path
 from data.records import Segment
 from data.store import Store
 from data.suggest import did_you_mean
@@ -174,7 +174,6 @@ def _facts_of(geometry: str | Path | None) -> tuple[str, str]:
         return "", ""
     from data.exchange.checks import EpisodeRefusedError
     from data.exchange.trackmaniarl.reading import geometry_facts
-    from data.files.paths import user_path
 
     path = user_path(geometry)
     try:

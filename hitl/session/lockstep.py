@@ -20,9 +20,9 @@ from hitl.road.track import Track
 from hitl.session.session import EpisodeResult
 from hitl.session.setup import SessionSetup
 from hitl.session_options import SessionOptions
+from trainer.config import TrainConfig
 
 if TYPE_CHECKING:
-    from trainer.config import TrainConfig
     from trainer.learner.learner import Learner
     from trainer.learner.teaching import Teaching
     from trainer.networks.actor_critic import Actor

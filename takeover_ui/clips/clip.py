@@ -15,11 +15,10 @@ from takeover_ui.language import Words
 from takeover_ui.overlay.sections import GAUGES
 from takeover_ui.review.corner_plan import CornerPlan
 from takeover_ui.theme import Mark, Pen
-from takeover_ui.view import View
+from takeover_ui.view import Scene, View
 
 if TYPE_CHECKING:
     from data.reading.segment_review import Detail
-    from takeover_ui.view import Scene
 
 Outcome = Literal["", "cleared", "failed"]
 _WIDE, _HIGH = 480, 540  # of a pane, in pixels of the design

@@ -10,6 +10,7 @@ import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
+from data.statistics import stretches
 from takeover_ui.geometry import Ribbon, ribbon
 from takeover_ui.report.contents import DrivenLine, Report
 from takeover_ui.report.svg import Ground, Plot
@@ -173,12 +174,11 @@ def _shown(report: Report) -> Iterator[DrivenLine]:
 
 def _stretches(line: DrivenLine, mask: NDArray[np.bool_]) -> list[slice]:
     """Return the stretches in which ``mask`` holds and the line does not jump (because the other driver drove in between)."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], mask, [False]]).astype(np.int8)))
     steps = np.hypot(*np.diff(line.points, axis=0).T)
     jumps = np.flatnonzero(steps > _JUMP_M) + 1
     found = []
-    for a, b in list(pairwise(edges))[::2]:
-        cuts = [int(a), *(int(j) for j in jumps if a < j < b), int(b)]
+    for a, b in stretches(mask):
+        cuts = [a, *(int(j) for j in jumps if a < j < b), b]
         found += [slice(c, d) for c, d in pairwise(cuts)]
     return found
 

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pygame
 from pygame._sdl2 import controller
 
-from takeover_ui.icon import icon
 from takeover_ui.review.model import ReviewModel
 from takeover_ui.review.view import Hit, ReviewView
 from takeover_ui.theme import Pen
-from takeover_ui.window.screen import fitting
-
-if TYPE_CHECKING:
-    from takeover_ui.view import Scene
+from takeover_ui.view import Scene
+from takeover_ui.window.screen import large_enough, open_plain
 
 KEYS = {
     pygame.K_UP: "previous", pygame.K_DOWN: "next", pygame.K_HOME: "first", pygame.K_END: "last", pygame.K_n: "next_open",
@@ -50,13 +46,7 @@ class ReviewApp:
     """Feeds events to a model. It owns the window while it runs."""
 
     def __init__(self, model: ReviewModel, scene: Scene, size: tuple[int, int] | None = None) -> None:
-        os.environ.setdefault("SDL_FRAMEBUFFER_ACCELERATION", "0")
-        os.environ.setdefault("SDL_WINDOWS_DPI_AWARENESS", "permonitorv2")
-        pygame.display.init()
-        pygame.font.init()
-        pygame.display.set_caption("hitl review")
-        pygame.display.set_icon(icon())
-        self.surface = pygame.display.set_mode(size or fitting((1280, 720)), pygame.RESIZABLE)
+        self.surface = open_plain("hitl review", size)
         pygame.key.set_repeat(300, 40)
         self.model, self.view = model, ReviewView(scene)
         pygame.event.clear()  # what was pressed before there was a window was not meant for it
@@ -92,8 +82,7 @@ class ReviewApp:
 
     def draw(self) -> None:
         """Draw a frame and show it."""
-        surface = pygame.display.get_surface()
-        if surface is not None and surface.get_width() >= 320 and surface.get_height() >= 180:
+        if (surface := large_enough()) is not None:
             self.view.draw(surface, self.model)
             pygame.display.flip()
 

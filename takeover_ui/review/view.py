@@ -10,6 +10,7 @@ import pygame
 
 from data.demos import wrecked_start
 from takeover_ui import theme
+from takeover_ui.language import Words
 from takeover_ui.review import texts, widgets
 from takeover_ui.review.compare import figures, in_words
 from takeover_ui.review.corner_plan import CornerPlan
@@ -19,7 +20,6 @@ from takeover_ui.theme import Mark, Pen
 if TYPE_CHECKING:
     from data.reading.segment_review import Detail
     from data.records import Segment
-    from takeover_ui.language import Words
     from takeover_ui.review.model import ReviewModel
     from takeover_ui.view import Scene
 

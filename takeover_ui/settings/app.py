@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import time
 
 import pygame
 
-from takeover_ui.icon import icon
 from takeover_ui.settings import track_picture
 from takeover_ui.settings.look_picture import WINDOW
 from takeover_ui.settings.model import SettingsModel
 from takeover_ui.settings.view import SettingsView
 from takeover_ui.view import Driver
 from takeover_ui.window.arranging import Arranging
-from takeover_ui.window.screen import fitting
+from takeover_ui.window.screen import large_enough, open_plain
 
 KEYS = {
     pygame.K_UP: "up", pygame.K_DOWN: "down", pygame.K_LEFT: "left", pygame.K_RIGHT: "right", pygame.K_RETURN: "choose",
@@ -41,13 +39,7 @@ class SettingsApp:
     """Feeds a model. It owns the window while it runs."""
 
     def __init__(self, model: SettingsModel, size: tuple[int, int] | None = None) -> None:
-        os.environ.setdefault("SDL_FRAMEBUFFER_ACCELERATION", "0")
-        os.environ.setdefault("SDL_WINDOWS_DPI_AWARENESS", "permonitorv2")
-        pygame.display.init()
-        pygame.font.init()
-        pygame.display.set_caption(f"hitl: {model.words['settings_title']}")
-        pygame.display.set_icon(icon())
-        self.surface = pygame.display.set_mode(size or fitting((1280, 720)), pygame.RESIZABLE)
+        self.surface = open_plain(f"hitl: {model.words['settings_title']}", size)
         pygame.key.set_repeat(300, 50)
         pygame.key.stop_text_input()
         pygame.event.clear()  # what was pressed before there was a window was not meant for it
@@ -90,8 +82,7 @@ class SettingsApp:
 
     def draw(self) -> None:
         """Draw a frame and show it."""
-        surface = pygame.display.get_surface()
-        if surface is not None and surface.get_width() >= 320 and surface.get_height() >= 180:
+        if (surface := large_enough()) is not None:
             self.view.draw(surface, self.model, self._driver)
             pygame.display.flip()
 

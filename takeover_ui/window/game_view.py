@@ -13,6 +13,7 @@ import numpy as np
 import pygame
 from numpy.typing import NDArray
 
+from data.statistics import stretches
 from takeover_ui import signs, theme
 from takeover_ui.overlay import track_map
 from takeover_ui.overlay.arrangement import Place
@@ -175,8 +176,8 @@ class GameView:
                 shade = theme.mix(theme.ROAD, colour, max(0.25, 0.8 - 0.15 * age))
                 if dashed:
                     inside &= np.arange(len(trail)) % 6 < 4
-                for stretch in _stretches(inside):
-                    signs.line(surface, shade, pixels[stretch], wide + 1)
+                for first, stop in stretches(inside):
+                    signs.line(surface, shade, pixels[first:stop], wide + 1)
 
     def _draw_ahead(self, surface: pygame.Surface, view: View) -> None:
         """Draw where the agent would go as dots, and red with a cross at its end where that is off the road."""
@@ -266,12 +267,6 @@ def predicted(view: View, now: float) -> View:
         y=view.y + view.velocity[1] * dt,
         heading=view.heading + view.yaw_rate * dt,
     )
-
-
-def _stretches(mask: NDArray[np.bool_]) -> list[slice]:
-    """Return where a mask is True without a break."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], mask, [False]])))
-    return [slice(int(a), int(b)) for a, b in edges.reshape(-1, 2)]
 
 
 def _grow(mask: NDArray[np.bool_], by: int) -> NDArray[np.bool_]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Sequence
 from dataclasses import replace
@@ -189,3 +190,20 @@ def fitting(
         desktop = desktops[0]
     share = min(max(1.0, scale, desktop[1] / 1.5 / size[1]), desktop[0] * 0.95 / size[0], desktop[1] * 0.88 / size[1])
     return max(_SMALLEST[0], round(size[0] * share)), max(_SMALLEST[1], round(size[1] * share))
+
+
+def open_plain(title: str, size: tuple[int, int] | None) -> pygame.Surface:
+    """Open a window of this process's own; ``size`` None: as large as suits the desktop. Raises pygame.error."""
+    os.environ.setdefault("SDL_FRAMEBUFFER_ACCELERATION", "0")
+    os.environ.setdefault("SDL_WINDOWS_DPI_AWARENESS", "permonitorv2")
+    pygame.display.init()
+    pygame.font.init()
+    pygame.display.set_caption(title)
+    pygame.display.set_icon(icon())
+    return pygame.display.set_mode(size or fitting((1280, 720)), pygame.RESIZABLE)
+
+
+def large_enough() -> pygame.Surface | None:
+    """Return the surface of such a window; None while it is too small to draw on."""
+    surface = pygame.display.get_surface()
+    return surface if surface is not None and surface.get_width() >= 320 and surface.get_height() >= 180 else None

@@ -6,14 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from data.reading.episodes import takeovers
 from data.reading.update import Update
 from data.records import EpisodeRecord, SegmentRecord
-
-
-def takeovers(driver: np.ndarray) -> list[tuple[str, int, int]]:
-    """Return ``("takeover", start, stop)`` for every run of human steps in ``driver`` (n,)."""
-    edges = np.flatnonzero(np.diff(np.concatenate(([0], driver != 0, [0])).astype(np.int8)))
-    return [("takeover", int(a), int(b)) for a, b in edges.reshape(-1, 2)]
 
 
 def finished_episode(
@@ -38,7 +33,7 @@ def finished_episode(
     if driver is None:
         driver = np.full(n, purpose == "lap", np.uint8)
     if segments is None:
-        segments = [("lap", 0, n)] if purpose == "lap" else takeovers(driver)
+        segments = [("lap", 0, n)] if purpose == "lap" else [("takeover", *part) for part in takeovers(driver)]
     ended = np.zeros(n, bool)
     ended[-1] = True
     update = Update(

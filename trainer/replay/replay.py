@@ -105,9 +105,9 @@ class Replay:
         """How many of the human's laps are not learned from."""
         return sum(s.kind == "lap" for s in self.demos.segments.values()) - self.laps
 
-    def demo_seconds(self, kind: str = "takeover") -> float:
-        """Return the seconds of demo rows of this kind in force."""
-        return self.demo.kinds.get(kind, 0) / self.hz
+    def demo_seconds(self) -> float:
+        """Return the seconds of takeover among the demo rows in force."""
+        return self.demo.kinds.get("takeover", 0) / self.hz
 
     def fractions(self) -> dict[str, float]:
         """Return the shares of rows drawn so far."""

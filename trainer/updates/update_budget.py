@@ -8,17 +8,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import torch
 
 from data.words import number_of
+from trainer.learner.learner import Learner
 from trainer.learner.teaching import Teaching
-
-if TYPE_CHECKING:
-    from trainer.learner.learner import Learner
-    from trainer.replay.batch import Batch
-    from trainer.replay.replay import Replay
+from trainer.replay.batch import Batch
+from trainer.replay.replay import Replay
 
 CHUNK = 8  # updates between two looks at the store; a fixed number, so that a resumed run draws as an uninterrupted one
 SLOW = frozenset({"cnn", "recurrent"})  # networks whose eight updates may take seconds: a verdict must not wait for them

@@ -6,6 +6,7 @@ each of which acted from its frame to the next. A recovery lap is one in which a
 
 from __future__ import annotations
 
+import hashlib
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -164,6 +165,4 @@ def find_files(path: Path) -> Iterator[Path]:
 
 def geometry_facts(path: Path) -> tuple[str, str]:
     """Return (map uid, SHA-256) of a geometry file, by which its demonstrations must name it. Raises EpisodeRefusedError."""
-    import hashlib
-
     return text_of(read_archive(path), "map_uid"), hashlib.sha256(path.read_bytes()).hexdigest()

@@ -11,13 +11,12 @@ from numpy.typing import NDArray
 
 from data.errors import UsageError
 from data.exchange.checks import EpisodeRefusedError, need
-from data.exchange.portable import digest
+from data.exchange.portable import Portable, digest
 from data.exchange.trackmaniarl.reading import DEMONSTRATION, DRIVER, NUMBERS, finish_after
 from data.words import number_of
 
 if TYPE_CHECKING:
     from data.exchange.exporters import Chosen
-    from data.exchange.portable import Portable
 
 TABLE = np.array(
     [(gas, brake, steer) for steer, gas, brake in itertools.product(np.linspace(-1, 1, 13), (0, 1), (0, 1, -1))], np.float32

@@ -109,9 +109,7 @@ class SuperTuxKartGame:
         child = self._child or self._open()
         if self._waits:  # for a step whose result nobody wants any more
             self._take()
-        x, y, heading = self.track.line.at(start.s)
-        x -= math.sin(heading) * start.offset
-        y += math.cos(heading) * start.offset
+        x, y, heading = self.track.line.beside(start.s, start.offset)
         self.release()
         self._start: tuple[float, ...] = (x, y, self.track.height_at(start.s), heading + start.turn, start.speed)
         self._driven: list[Step] = []

@@ -24,7 +24,6 @@ class LineRecorder:
         self.points: list[tuple[float, float, float]] = []
         self.length = 0.0
         self.over = False
-        self.restarts = 0
         self.rolling = False  # the car was moving in the first frame: the line does not begin at the start
         self._last: tuple[float, float, float] | None = None
 
@@ -37,7 +36,6 @@ class LineRecorder:
         stands = abs(frame.speed) < 1.0
         if self._last is not None and math.dist(self._last, here) > (AT_REST_M if stands else JUMP_M):  # begun anew
             self.points, self.length = [], 0.0
-            self.restarts += 1
         self._last = here
         if not self.points:
             self.points.append(here)
