@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # networks this small only wait for each other's threads
-sys.dont_write_bytecode = False  # else each of the three rewrites every test module in every run: 9 s of its processor
+sys.dont_write_bytecode = False  # else each of the processes rewrites every test module in every run: 9 s of its processor
 MEMORY = "/dev/shm"
 """Where Linux keeps files in memory: a disk waits for every commit of every store, and for every file that goes again."""
 MEMORY_BYTES = 2**30  # that must be free there: a whole run leaves far less, but containers often have 64 MB
@@ -96,8 +96,8 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
 
     Four keep two cores busy: tests in real time mostly wait. Without these there is one for each core, and six at most.
     """
-    if hasattr(config, "workerinput"):  # this is one of the four
-        if hasattr(os, "nice") and config.workerinput["workercount"] > AT_ONCE and not _in_real_time(config.workerinput["workerid"]):
+    if worker := getattr(config, "workerinput", None):  # this is one of the four
+        if worker["workercount"] > AT_ONCE and hasattr(os, "nice") and not _in_real_time(worker["workerid"]):
             os.nice(5)
         return
     whole = all(os.path.isdir(argument.partition("::")[0]) for argument in config.args)
