@@ -1,4 +1,4 @@
-"""How the suite runs: several tests at a time where pytest-xdist is installed, two of them at most in real time."""
+"""How the suite runs: several tests at a time where pytest-xdist is installed, three of them at most in real time."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # networks this small only wait for each other's threads
-sys.dont_write_bytecode = False  # else each of the three rewrites every test module in every run: 9 s of its processor
+sys.dont_write_bytecode = False  # else each of the processes rewrites every test module in every run: 9 s of its processor
 MEMORY = "/dev/shm"
 """Where Linux keeps files in memory: a disk waits for every commit of every store, and for every file that goes again."""
 MEMORY_BYTES = 2**30  # that must be free there: a whole run leaves far less, but containers often have 64 MB
@@ -57,8 +57,12 @@ LONGEST_S = {
 """What takes longest, for a checkout in which no run has noted anything: begun last, it would be waited for at the end."""
 TOGETHER = ("tests/hitl/agents/", "tests/takeover_ui/review/")
 """Folders that run in one process, for what is made once there is made for all of their files."""
-AT_ONCE = 2
-"""Files in real time at once: more would be late for each other. Of one room never two: they find each other's processes."""
+AT_ONCE = 3 if hasattr(os, "nice") else 2
+"""Files in real time at once: more would be late for each other. Of one room never two: they find each other's processes.
+
+Such a test waits for three quarters of its time. The processes beside those do what only computes, and let them go first, where
+they can.
+"""
 REAL_TIME = " in real time"
 SLOW_S = 5.0  # s beyond which a test that is not `realtime` is named in the summary
 
@@ -88,16 +92,18 @@ def pytest_collection_finish() -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_cmdline_main(config: pytest.Config) -> None:
-    """Use three processes for runs of whole folders; `-n 0`, `--pdb` and single files stay in one.
+    """Use four processes for runs of whole folders; `-n 0`, `--pdb` and single files stay in one.
 
-    Three keep two cores busy: tests in real time mostly wait. Without these there is one for each core, and six at most.
+    Four keep two cores busy: tests in real time mostly wait. Without these there is one for each core, and six at most.
     """
-    if hasattr(config, "workerinput"):
-        return  # this is one of the three
+    if worker := getattr(config, "workerinput", None):  # this is one of the four
+        if worker["workercount"] > AT_ONCE and hasattr(os, "nice") and not _in_real_time(worker["workerid"]):
+            os.nice(5)
+        return
     whole = all(os.path.isdir(argument.partition("::")[0]) for argument in config.args)
     option = config.option
     if importlib.util.find_spec("xdist") and whole and getattr(option, "numprocesses", 0) is None and not option.usepdb:
-        option.numprocesses, option.dist = 3, "loadscope"
+        option.numprocesses, option.dist = AT_ONCE + 1, "loadscope"
         if option.markexpr == "not realtime":
             option.numprocesses = min(max(os.cpu_count() or 2, 2), 6)
 
@@ -106,8 +112,8 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """Keep each file whole, and no more than ``AT_ONCE`` in real time at once, of which no two are of one room of the tests.
 
-    Those are begun first, then what took longest in earlier runs, so that the processes end together. xdist's own `loadgroup`
-    does not see groups with pytest 9.2.
+    Those are begun first, then what took longest in earlier runs, so that the processes end together. Those in real time stay in
+    the processes that no one has told to let others go first. xdist's own `loadgroup` does not see groups with pytest 9.2.
     """
     from xdist.scheduler import LoadScopeScheduling
 
@@ -142,13 +148,17 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
             return scope
 
         def _assign_work_unit(self, node: Any) -> None:
+            def may_be_in_real_time(one: Any) -> bool:
+                """Any may where none is left that should: what crashed is replaced by one with a higher number."""
+                return _in_real_time(one.gateway.id) or not any(_in_real_time(n.gateway.id) for n in self.assigned_work)
+
             rooms = {
                 other: {_room(scope) for scope, unit in work.items() if scope.endswith(REAL_TIME) and not all(unit.values())}
                 for other, work in self.assigned_work.items()
                 if other is not node
             }
             waiting = [scope for scope in self.workqueue if scope.endswith(REAL_TIME)]
-            if sum(map(bool, rooms.values())) >= AT_ONCE:
+            if sum(map(bool, rooms.values())) >= AT_ONCE or not may_be_in_real_time(node):
                 waiting = []
             free = [scope for scope in waiting if not any(_room(scope) in taken for taken in rooms.values())]
             if free:
@@ -167,9 +177,14 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     return Grouped(config, log)
 
 
+def _in_real_time(worker: str) -> bool:
+    """Tell whether a process, `gw0` or another, is one of those for tests in real time."""
+    return int(worker.removeprefix("gw")) < AT_ONCE
+
+
 def _room(scope: str) -> str:
-    """Return the room of the tests that a file is in: `tests/hitl/games`, for one."""
-    return "/".join(scope.split("/")[:-1][:3])
+    """Return the room of the tests that a file is in: `tests/hitl/games/tmrl`, for one."""
+    return scope.rpartition("/")[0]
 
 
 @pytest.fixture(autouse=True)

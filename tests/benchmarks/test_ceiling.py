@@ -77,7 +77,7 @@ def short(ceiling, monkeypatch):
     monkeypatch.setattr(ceiling, "ARMS", arms)
     monkeypatch.setattr(ceiling, "EVALUATE_EVERY", 200)
     monkeypatch.setattr(ceiling, "EPISODES", 2)
-    monkeypatch.setattr("corner_clock.TRIES", 4)
+    monkeypatch.setattr("corner_clock.TRIES", 2)
 
 
 @pytest.mark.usefixtures("short")

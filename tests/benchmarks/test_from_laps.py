@@ -35,6 +35,7 @@ def passed(from_laps, monkeypatch):
             return found
 
     monkeypatch.setattr(from_laps, "SoloDrives", Planned)
+    monkeypatch.setattr("hitl.session.trials.ATTEMPTS", 2)  # trials are tested elsewhere
     learn = Lockstep.learn
 
     def noted(self):

@@ -15,7 +15,6 @@ from data.store import Store
 from hitl.cli import main
 from hitl.home import Home
 from hitl.road.track import load_track
-from tests.hitl.test_their_files import ROAD
 from tests.support.demonstrations import MAP, driven_frames, write_demo, write_geometry, write_recovery
 from tests.support.places import MODULES, ROOT
 from tests.support.stand_in_game import StandIn, stand_in_track
@@ -23,6 +22,9 @@ from tests.support.stand_in_game import StandIn, stand_in_track
 pytestmark = pytest.mark.realtime
 PAGE = (ROOT / "docs" / "beside.md").read_text("utf-8").partition("\n## tmrl")[0]
 OURS, THEIRS = PAGE.partition("### Its policy, driven by hitl")[::2]
+ROAD = """name = "short"
+segments = [{straight = 50}, {radius = 20, angle = 90, corner = "bend"}, {straight = 25}]
+"""
 LAP = " --headless --pad scripted --skill expert --episodes 1"
 
 

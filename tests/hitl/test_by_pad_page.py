@@ -20,7 +20,6 @@ from hitl.cli import main
 from hitl.home import Home
 from hitl.remote.link import free_port
 from hitl.road.track import load_track
-from tests.hitl.test_their_files import ROAD
 from tests.support.demonstrations import write_geometry
 from tests.support.pad_line import QUIT, SHOULDER, PadOut
 from tests.support.places import MODULES, ROOT
@@ -30,6 +29,9 @@ pytestmark = pytest.mark.realtime
 PAGE = (ROOT / "docs" / "by_pad.md").read_text("utf-8")
 MINE, THEIRS = "My Pad", "Xbox 360 Controller"
 MAP = "StandInMapUid"
+ROAD = """name = "short"
+segments = [{straight = 40}, {radius = 20, angle = 70, corner = "bend"}, {straight = 20}]
+"""
 
 
 def commands():

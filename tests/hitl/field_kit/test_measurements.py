@@ -28,6 +28,7 @@ from tests.support.virtual_pad import VirtualPad
 
 pytestmark = pytest.mark.realtime
 
+with_20 = pytest.mark.parametrize("game", [20], indirect=True)  # what each layout tells is tested with the telemetry
 PLANTED = {
     "USER": "planted-user-4711",
     "HITL_PASSWORD": "planted-password-4711",
@@ -148,6 +149,7 @@ def test_telemetry_is_described_by_its_numbers(site, game):
     assert figures["numbers_that_never_change"]  # the car stands
 
 
+@with_20
 def test_a_telemetry_that_stumbles_shows_it(site, game):
     threading.Timer(0.6, game.fault, ("silent", 0.2)).start()
     figures = telemetry.measure(site)
@@ -155,7 +157,7 @@ def test_a_telemetry_that_stumbles_shows_it(site, game):
     assert figures["gaps_over_50_ms"] >= 1
 
 
-@pytest.mark.parametrize("game", [11, 33], indirect=True)
+@with_20
 def test_steering_shows_the_curve_of_the_game(site, game, hub):
     game.curve = ([0.0, 0.2, 1.0], [0.0, 0.0, 1.0])  # a dead zone
     figures = steering.measure(site)
@@ -176,7 +178,7 @@ def test_a_takeover_by_the_stand_in_takes_the_next_tick(site):
     assert not site.home.root.exists()
 
 
-@pytest.mark.parametrize("game", [20], indirect=True)  # what each layout tells is tested with the telemetry
+@with_20
 def test_a_takeover_in_the_game_is_driven_by_its_own_settings(site, game, hub):
     site.home.line.write_text("\n".join(f"{x},{y}" for x, y in stand_in_track().line.points.tolist()))
     site.env = "trackmania"
@@ -254,6 +256,7 @@ def test_the_pad_of_another_program_is_told_from_ours_and_read_as_it_sends(site,
     assert hub.claimants == []
 
 
+@with_20
 def test_whose_pad_the_game_obeys_and_what_comes_through_the_relay(site, game, hub, monkeypatch):
     monkeypatch.setattr("hitl.games.trackmania.virtual_pad.FIND_S", 0.2)
     monkeypatch.setattr(their_pad, "FIND_S", 0.5)

@@ -195,11 +195,9 @@ def without_numbers(config: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> Dev
 @pytest.mark.parametrize("name", FORMS)
 def test_what_is_recorded_never_waits_and_moves_nothing(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     updates = without_numbers(FORMS[name], monkeypatch)
-    for detailed in (True, False):
-        for moves_actor in (True, False):
-            kinds = (UpdateKind(detailed, moves_actor),) * 2
-            with NeverWait("meta"):
-                updates._work(kinds)
+    kinds = tuple(UpdateKind(detailed, moves_actor) for detailed in (True, False) for moves_actor in (True, False))
+    with NeverWait("meta"):
+        updates._work(kinds)
 
 
 @pytest.mark.parametrize(("name", "most"), [("raced", 91), ("hitl", 158)])

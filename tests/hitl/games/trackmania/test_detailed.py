@@ -46,7 +46,7 @@ def configure(home, stand_in, more=""):
     (home.root / "settings.toml").write_text(f"[trackmania]\n{ports}\nsettle_s = 0.1\n{more}\n")
 
 
-def session(home, *, fresh=True, seconds=1.5, drives=1, purpose="lap"):
+def session(home, *, fresh=True, seconds=0.6, drives=1, purpose="lap"):
     """Drive for a moment as `hitl play` does, and return the names of what was seen."""
     options = SessionOptions(
         env="trackmania", real_time=True, may_be_detailed=fresh, task=TaskSettings(max_seconds=seconds)
@@ -135,7 +135,7 @@ def test_a_plugin_that_is_exchanged_while_driving_is_named(home, stand_in):
 
 @with_33
 def test_an_agent_learns_from_it_and_drives_alone(home, stand_in, capsys):
-    session(home, drives=3, purpose="drive")
+    session(home, seconds=1.5, drives=3, purpose="drive")
     daemon = train(home.root, 20)
     assert daemon.training.learner.updates >= 20
     assert main(["eval", "--home", str(home.root), "--env", "trackmania", "--trials", "1", "--json"]) == 0

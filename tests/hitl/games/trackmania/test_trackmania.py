@@ -32,6 +32,7 @@ from tests.support.stand_in_game import StandIn, stand_in_track
 
 pytestmark = pytest.mark.realtime
 SETTLE_S = 0.1  # the stand-in counts down for less
+with_20 = pytest.mark.parametrize("stand_in", [20], indirect=True)  # where the telemetry's layout makes no difference
 
 
 def write_line(home, track):
@@ -137,6 +138,7 @@ class TestGame:
         with pytest.raises(EnvironmentLost, match="nowhere"):
             look()
 
+    @with_20
     def test_a_car_that_drives_on_the_spot_is_an_error(self, stand_in, game):
         game.restart(Start())
         for _ in range(12):
@@ -158,6 +160,7 @@ class TestGame:
             look()
         assert time.perf_counter() - began > 0.4
 
+    @with_20
     def test_few_pictures_a_second_are_told_once(self, stand_in, game, monkeypatch):
         monkeypatch.setattr(game.telemetry, "rate", lambda over_s: 24.0)
         game._settle_s = 0.3  # pictures are counted for so long at least
@@ -165,6 +168,7 @@ class TestGame:
         game.restart(Start())
         assert [text[:39] for text in game.notices] == ["TrackMania draws only 24 pictures a sec"]
 
+    @with_20
     def test_a_session_reads_telemetry_before_other_programs_run(self, stand_in, game, monkeypatch):
         asked = []
         monkeypatch.setattr(
@@ -173,6 +177,7 @@ class TestGame:
         game.restart(Start())
         assert asked == ["hitl-telemetry"]
 
+    @with_20
     def test_what_the_telemetry_rode_through_is_noted(self, stand_in, game):
         game.restart(Start())
         game.telemetry._tell("The telemetry broke off.")
@@ -181,6 +186,7 @@ class TestGame:
         game.state()
         assert len(game.notices) == 1
 
+    @with_20
     def test_after_a_finish_the_pop_up_is_closed_before_the_restart(self, stand_in, game):
         game.restart(Start())
         stand_in.finish()
@@ -198,6 +204,7 @@ class TestGame:
         state = game.state()
         assert game.track.line.locate_anywhere(state.x, state.y).s == pytest.approx(40.0, abs=1.5)
 
+    @with_20
     def test_a_game_that_hears_another_pad_is_told_to_the_player_once(self, stand_in, game):
         restarted_a_second_ago(game)
         stand_in.fault("deaf", 3.0)
@@ -208,6 +215,7 @@ class TestGame:
         assert len(game.notices) == 1
         assert "HidHide" in game.notices[0]
 
+    @with_20
     def test_a_game_that_obeys_gives_no_warning(self, stand_in, game):
         restarted_a_second_ago(game)
         rng = np.random.default_rng(0)
@@ -217,6 +225,7 @@ class TestGame:
             game.state()
         assert game.notices == []
 
+    @with_20
     def test_a_stick_that_the_game_bends_gives_no_warning(self, stand_in, game):
         stand_in.curve = ([0.0, 0.5, 0.667, 0.83, 1.0], [0.0, 0.0, 0.06, 0.35, 1.0])
         restarted_a_second_ago(game)
@@ -226,6 +235,7 @@ class TestGame:
             game.state()
         assert game.notices == []
 
+    @with_20
     def test_a_game_that_does_not_restart_is_an_error(self, stand_in, game, monkeypatch):
         stand_in.fault("no_restart", 60.0)
         stand_in.finish()
@@ -234,6 +244,7 @@ class TestGame:
             game.restart(Start())
 
 
+@pytest.mark.parametrize("stand_in", [11], indirect=True)  # which tells least; sessions with the others are below
 def test_a_whole_session_with_takeovers(home, stand_in):
     with SessionSetup(home, options(task=TaskSettings(max_seconds=7.0)), human=scripted) as rig:
         rig.session.stop = lambda: rig.session._result.progress > 40
@@ -257,6 +268,7 @@ def test_a_whole_session_with_takeovers(home, stand_in):
     assert rows(home, "SELECT count(*) FROM events WHERE message LIKE '%does not obey%'") == [(0,)]
 
 
+@with_20
 def test_a_press_reaches_the_game_with_the_next_send(home, stand_in):
     pad = Fixed(PadState(steer=-0.625, gas=1.0, buttons=frozenset({"takeover"})))
     with SessionSetup(home, options(), human=lambda track: HumanDriver(pad)) as rig:
@@ -271,7 +283,7 @@ def test_a_press_reaches_the_game_with_the_next_send(home, stand_in):
 FAULT_OF = {"silent": 0.5, "half": 0.0, "nan": 0.5, "garbage": 0.4, "close": 0.0, "down": 0.6, "nowhere": 0.9}
 
 
-@pytest.mark.parametrize("stand_in", [20], indirect=True)
+@with_20
 @pytest.mark.parametrize("fault", FAULT_OF)
 def test_a_fault_in_mid_episode_closes_it_and_the_next_one_begins(home, stand_in, fault, monkeypatch):
     monkeypatch.setattr("hitl.session.environment.RETRY_S", (0.2,))
