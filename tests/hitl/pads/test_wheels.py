@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -161,7 +162,7 @@ def test_the_command_finds_out_and_stores_it(
             "gas": [(5, 1.0), (5, -1.0)], "brake": [(2, 0.7), (2, -1.0)],
         }  # fmt: skip
         moves: list[tuple[int, float]] = []
-        real, sleep, looks = finding.ask, time.sleep, [0]
+        real, sleep, looks, now = finding.ask, time.sleep, [0], [0.0]
 
         def ask(look, rest, say):  # type: ignore[no-untyped-def]
             asked = iter(plans)
@@ -174,12 +175,15 @@ def test_the_command_finds_out_and_stores_it(
 
         def wait(seconds: float) -> None:  # the player moves between the command's looks
             looks[0] += 1
+            now[0] += seconds
             if moves and looks[0] % 5 == 0:
                 wheel.raw_axis(*moves.pop(0))
             sleep(0.001)
 
         monkeypatch.setattr(finding, "ask", ask)
         monkeypatch.setattr(pads.time, "sleep", wait)
+        # As many looks as it takes on an idle machine, however busy this one is.
+        monkeypatch.setattr("hitl.pads.measure.time", SimpleNamespace(sleep=wait, perf_counter=lambda: now[0]))
         out = run("--find", "--seconds", "0.3")
         assert "The wheel is axis0, the gas axis5, the brake axis2." in out
         assert "guessed" not in run("--once")
