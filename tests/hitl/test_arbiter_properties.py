@@ -9,6 +9,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from hitl.arbiter import AGENT, HUMAN, GatingSettings, Inputs, State, new_episode, step
 from hitl.pads.base import MISSING, PadState, braking_action, neutral_action, to_action
+from hitl.pads.hands import LIES_WAITING_S, STILL
 
 NAMES = ("gas", "brake", "steer")
 unit = st.floats(0.0, 1.0, width=32)
@@ -37,10 +38,13 @@ ALL = TAKING | {"pause", "panic", "star", "quit", "restart"}
 ENDS = {"hand_back", "interrupted", "paused", "panic"}
 
 
+def axes(pad: PadState) -> dict[str, float]:
+    return {"left": -pad.steer, "right": pad.steer, "gas": pad.gas, "brake": pad.brake}
+
+
 def controls(pad: PadState, at: float) -> frozenset[str]:
     """What is held or moved by at least ``at`` on a pad that is there."""
-    axes = {"left": -pad.steer, "right": pad.steer, "gas": pad.gas, "brake": pad.brake}
-    return pad.buttons | {name for name, value in axes.items() if value >= at} if pad.connected else frozenset()
+    return pad.buttons | {name for name, value in axes(pad).items() if value >= at} if pad.connected else frozenset()
 
 
 class Driving(RuleBasedStateMachine):
@@ -52,6 +56,8 @@ class Driving(RuleBasedStateMachine):
         self.driver, self.since = AGENT, 0.0
         self.before = ALL
         self.released: frozenset[str] = frozenset()  # seen released since the last start, pause, loss or panic
+        self.still: dict[str, tuple[float, float]] = {}  # axis: where it is, and since when (s)
+        self.lain: set[str] = set()  # axes that have lain still off their rest, as a worn stick does: they count from there on
 
     @rule()
     def episode_ends(self) -> None:
@@ -163,7 +169,7 @@ class Driving(RuleBasedStateMachine):
             assert asked, "the wheel was taken by nobody"
             if not inputs.hold:
                 takes = controls(inputs.pad, self.settings.take_at) & (TAKING if touch else {"takeover"})
-                fresh = takes & self.released
+                fresh = takes & (self.released | self.lain)
                 assert fresh or self.settings.mode == "toggle", "taken by what was never seen released"
         # What is kept is kept by what was seen released, too; a command acts when it goes down, and only then.
         now = controls(inputs.pad, self.settings.release_at)
@@ -174,6 +180,14 @@ class Driving(RuleBasedStateMachine):
             self.released = frozenset()
         self.released |= ALL - now if inputs.pad.connected else frozenset()
         self.before = now if inputs.pad.connected else ALL
+        if not inputs.pad.connected:
+            self.still, self.lain = {}, set()
+        for name, value in axes(inputs.pad).items() if inputs.pad.connected else ():
+            at, since = self.still.get(name, (0.0, 0.0))
+            if abs(value - at) > STILL:
+                self.still[name] = value, inputs.time
+            elif at > 0.0 and inputs.time - since >= LIES_WAITING_S:
+                self.lain.add(name)
         self.driver = decision.driver
 
 

@@ -194,7 +194,7 @@ def test_makers_who_cannot_be_reached_leave_a_way_by_hand(home, makers, capsys, 
     makers.shutdown()
     makers.server_close()
     assert command(home) == 6
-    assert "`hitl supertuxkart --archive FILE`" in capsys.readouterr().err
+    assert f"`hitl supertuxkart --archive FILE --home {home.root}`" in capsys.readouterr().err
     given = tmp_path / fetch.ARCHIVE
     given.write_bytes(WHOLE)
     command(home, "--archive", str(given))

@@ -14,8 +14,9 @@ from hitl.games.driving_env import DrivingEnv
 from hitl.games.hang_guard import EnvironmentLost
 from hitl.games.supertuxkart import game as kart
 from hitl.games.supertuxkart.data_folder import engine_version, find
-from hitl.games.supertuxkart.game import SuperTuxKartGame
+from hitl.games.supertuxkart.game import ENGINE, SuperTuxKartGame
 from hitl.home import Home
+from hitl.processes import script
 from hitl.road.track import load_track
 
 TRACK = load_track("fortmagma")
@@ -161,7 +162,7 @@ def test_nothing_is_written_outside_the_home(tmp_path, monkeypatch):
 def test_a_fatal_exit_of_the_engine_is_said(tmp_path):
     home = Home(tmp_path).create()
     with pytest.raises(EnvironmentLost, match=r"SuperTuxKart (crashed|ended by itself).*supertuxkart.log"):
-        SuperTuxKartGame(load_track("default"), home)  # a track that the game does not have
+        SuperTuxKartGame(TRACK, home, program=script(ENGINE))  # with the home for its data: there are none in it
     assert (tmp_path / "supertuxkart.log").stat().st_size > 0
 
 
