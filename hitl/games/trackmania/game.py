@@ -229,11 +229,12 @@ class TrackManiaGame:
             self._may_be(steer, newest.steer) and (abs(newest.gas - gas) <= DEVIATION or brake > 0.1)
             for gas, brake, steer in self._sent
         )
-        self._deviating = 0 if obeyed else self._deviating + 1
+        # Now and then another pad does by chance what was sent: such a tick takes one back, and does not begin the count anew.
+        self._deviating = max(0, self._deviating - 1) if obeyed else self._deviating + 1
         if self._deviating == DEVIATES_TICKS and self._notable:
             self._notable = False
             self.notices.append(NOT_OBEYED_KEYS if self.pad is not None and self.pad.by_keys else NOT_OBEYED)
-        if obeyed and not self._notable and max(newest.gas, abs(newest.steer)) > 0.3:
+        if not self._deviating and not self._notable and max(newest.gas, abs(newest.steer)) > 0.3:
             self._notable = True  # it does again: tell the player the next time
 
     def _may_be(self, steer: float, applied: float) -> bool:

@@ -216,6 +216,21 @@ class TestGame:
         assert "HidHide" in game.notices[0]
 
     @with_20
+    def test_another_pad_is_noticed_although_it_does_by_chance_what_was_sent_now_and_then(self, game):
+        restarted_a_second_ago(game)
+        frame = game.telemetry.newest()
+        sent, apart, alike = (1.0, 0.0, 0.8), {"gas": 0.0, "steer": -1.0}, {"gas": 1.0, "steer": 0.8}
+        game._sent = [sent] * 4
+        for k in range(20):  # one of four
+            game._compare(frame._replace(**(alike if k % 4 == 3 else apart)))
+        assert len(game.notices) == 1
+        for _ in range(20):  # it is ours again,
+            game._compare(frame._replace(**alike))
+        for _ in range(6):  # and then another's once more
+            game._compare(frame._replace(**apart))
+        assert len(game.notices) == 2
+
+    @with_20
     def test_a_game_that_obeys_gives_no_warning(self, stand_in, game):
         restarted_a_second_ago(game)
         rng = np.random.default_rng(0)
