@@ -28,6 +28,7 @@ class HeldWeights:
         """Theirs."""
         self.in_force = False
         """Whether they drive, and not the newest."""
+        self._fell = False  # the newest weights did, when they last drove without noise
         self._shares: list[float] = []  # of the newest weights' last drives with noise, since they fell
         self._failures = 0
 
@@ -35,15 +36,15 @@ class HeldWeights:
         """The newest weights drove ``share`` (0 to 1) of the lap."""
         if not deterministic:
             self._shares = [*self._shares, share][-DRIVES:]
-            if len(self._shares) == DRIVES and min(self._shares) >= LAP - WORSE:
-                self.in_force = False
-        elif share >= LAP:
+            self.in_force = self._fell and not (len(self._shares) == DRIVES and min(self._shares) >= LAP - WORSE)
+            return
+        if share >= LAP:
             self.held, self.checkpoint_id, self._failures = copy.deepcopy(actor), checkpoint_id, 0
-        elif self.held is not None and share < LAP - WORSE:
-            self.in_force, self._shares = True, []
+        self._fell = self.in_force = self.held is not None and share < LAP - WORSE
+        self._shares = []
 
     def drove_held(self, share: float) -> None:
         """The held weights drove ``share`` of the lap: the road, the car or the player's settings may be others by now."""
         self._failures = 0 if share >= LAP - WORSE else self._failures + 1
         if self._failures == FAILURES:
-            self.held, self.in_force = None, False
+            self.held, self.in_force, self._fell = None, False, False

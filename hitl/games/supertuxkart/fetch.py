@@ -90,10 +90,16 @@ def unpack(home: Home, archive: Path) -> Path:
         with tarfile.open(archive) as packed:
             for member in packed:
                 inside = PurePosixPath(member.name).parts[1:]  # the first is the archive's own folder
-                if inside[:1] == ("data",) and (member.isfile() or member.isdir()):
-                    member.name = str(PurePosixPath(*inside))
-                    packed.extract(member, fresh, filter="data")
-                    count += member.isfile()
+                content = packed.extractfile(member) if inside[:1] == ("data",) and member.isfile() else None
+                if content is not None:
+                    # Not by `extract`: its filter, without which archives write where they like, is missing before Python 3.11.4.
+                    path = fresh.joinpath(*inside)
+                    if not path.resolve().is_relative_to(fresh.resolve()):
+                        raise InputFileError(f"'{shown(archive.name)}' would write outside of its folder: it was not unpacked.")
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    with content, path.open("wb") as file:
+                        shutil.copyfileobj(content, file)
+                    count += 1
         if not (fresh / "data" / "tracks").is_dir():
             raise InputFileError(f"'{shown(archive.name)}' holds no data of SuperTuxKart: give {ARCHIVE} from {PAGE}.")
         shutil.rmtree(target, ignore_errors=True)

@@ -37,6 +37,13 @@ def test_weights_that_fall_are_seen_to_fall_once():
     assert (held.held, held.checkpoint_id) == ("newer", 9)
 
 
+def test_only_the_last_drives_with_noise_count():
+    held = after((GREEDY, 1.0), (GREEDY, 0.0), *((NOISY, 1.0),) * DRIVES)
+    assert not held.in_force
+    held.drove_newest("newest", 9, 0.0, NOISY)
+    assert held.in_force, "they fell again before they drove without noise"
+
+
 def test_weights_that_no_longer_drive_are_held_no_more():
     held = after((GREEDY, 1.0), (GREEDY, 0.2))
     for _ in range(FAILURES - 1):
