@@ -156,7 +156,7 @@ def _seconds(segment: Segment | SegmentRecord) -> float:
 
 
 MOVED = """
-CASE WHEN g.kind = 'takeover' AND g.stop > g.start THEN (
+CASE WHEN g.kind IN ('takeover', 'kept') AND g.stop > g.start THEN (
   SELECT CASE
     WHEN d.m > 0 THEN d.m
     WHEN d.known AND EXISTS (
@@ -168,5 +168,5 @@ CASE WHEN g.kind = 'takeover' AND g.stop > g.start THEN (
     FROM steps p WHERE p.episode_id = g.episode_id AND p.t >= g.start AND p.t < g.stop) d)
 END
 """
-"""SQL: how far (m) the car came in a takeover ``g``, along the line or in the plane. NULL where its place is not known (an
-environment without a line says 0 everywhere)."""
+"""SQL: how far (m) the car came in a segment ``g`` that is no lap, along the line or in the plane. NULL where its place is not
+known (an environment without a line says 0 everywhere)."""

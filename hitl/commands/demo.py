@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from data.words import number_of, track_words
 from hitl.arguments import SEED_MOST, Parser, amount, whole
 from hitl.games.registry import SHOWN_FROM_ABOVE, spelt_out
-from hitl.home import Home, add_home, demos_folder, home_path
+from hitl.home import Home, add_home, demos_folder, home_path, in_home
 
 if TYPE_CHECKING:
     from data.records import Corner
@@ -113,7 +113,7 @@ def main(argv: list[str]) -> int:
         saved = save(path, report)
         if args.json is not None:
             args.json.write_text(json.dumps(result.as_json(), indent=1) + "\n", encoding="utf-8")
-        _print(result, report, saved)
+        _print(result, report, saved, args.home)
         if window is not None:
             _stay(window, outcome_card(result, report, window.options.words), path)
     return 0
@@ -203,7 +203,7 @@ def _prepare(home: Home, args: argparse.Namespace, track: str, ships: bool) -> C
     return result.corner
 
 
-def _print(result: DemoResult, report: Report, saved: str) -> None:
+def _print(result: DemoResult, report: Report, saved: str, named: Path | None = None) -> None:
     from hitl.console import console, table
     from hitl.demo.cards import compared, helped, next_steps, unfinished
     from hitl.demo.demo import EPISODES
@@ -225,8 +225,10 @@ def _print(result: DemoResult, report: Report, saved: str) -> None:
     said = [helped(result), unfinished(report), took, saved]
     out.print(" ".join(text for text in said if text), soft_wrap=True)
     if rows[0][2] != "–" and result.after.passes < 0.9 * len(result.after.results):
-        out.print(_not_learned(result), soft_wrap=True)
-    out.print("\n  ".join(next_steps()))
+        out.print(in_home(_not_learned(result), named), soft_wrap=True)
+    told = (line.partition(":") for line in next_steps())
+    lines = (in_home(f"`{command}`", named).strip("`") + colon + text for command, colon, text in told)
+    out.print("\n  ".join(lines), soft_wrap=True)
 
 
 def _not_learned(result: DemoResult) -> str:

@@ -37,22 +37,28 @@ class TerminalProgress(Progress):
     """A bar for each part of the demo."""
 
     def __init__(self, bar: Bar, stopping: Callable[[], bool]) -> None:
-        self._bar, self._stopping = bar, stopping
+        self._bar, self._stopping, self._told = bar, stopping, False
         self._task = bar.add_task("starting", total=1.0, text="")
 
     def phase(self, phase: Phase) -> None:
         """Show the part that begins."""
-        if phase == "after" and self._stopping():
-            self._bar.console.print("Stopped: what was learned is measured now. Ctrl+C once more ends it at once.")
+        self._heed()
         self._bar.update(self._task, description=PHASES[phase], completed=0.0, text="")
 
     def lap(self, number: int, of: int) -> None:
         """Count the laps of an evaluation."""
+        self._heed()
         self._bar.update(self._task, completed=(number - 1) / of, text=f"lap {number} of {of}")
 
     def step(self, share: float, text: str) -> None:
         """Show how far it is."""
         self._bar.update(self._task, completed=min(1.0, share), text=text)
+
+    def _heed(self) -> None:
+        """Say once that the player's Ctrl+C was heard, also while laps are still measured."""
+        if not self._told and self._stopping():
+            self._told = True
+            self._bar.console.print("Stopping: what was learned is still measured. Ctrl+C once more ends it at once.")
 
 
 def run_headless(

@@ -230,7 +230,7 @@ class TrackManiaGame:
             for gas, brake, steer in self._sent
         )
         # Now and then another pad does by chance what was sent: such a tick takes one back, and does not begin the count anew.
-        self._deviating = max(0, self._deviating - 1) if obeyed else self._deviating + 1
+        self._deviating = max(0, self._deviating - 1) if obeyed else min(DEVIATES_TICKS, self._deviating + 1)
         if self._deviating == DEVIATES_TICKS and self._notable:
             self._notable = False
             self.notices.append(NOT_OBEYED_KEYS if self.pad is not None and self.pad.by_keys else NOT_OBEYED)

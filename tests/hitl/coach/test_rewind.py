@@ -47,6 +47,13 @@ class Crawl(Cruise):
         return np.array([0.04, 0.0], np.float32)
 
 
+class Stand(Cruise):
+    """Never sets off."""
+
+    def act(self, observation: Any, deterministic: bool) -> Any:
+        return np.array([0.0, 0.0], np.float32)
+
+
 class Planned:
     """A pad: its states by episode and tick; the last one of a row stays."""
 
@@ -279,6 +286,18 @@ def test_what_is_kept_is_learned_from_and_no_help(tmp_path: Path) -> None:
         (episode,) = store.episodes()
         (kept,) = store.segments()
         assert (episode.human_steps, episode.helped, store.rule().judge(kept).counts) == (0, False, True)
+
+
+def test_a_car_that_stood_while_it_was_kept_shows_nothing(tmp_path: Path) -> None:
+    pad = Planned([*[REST] * 30, PadState(buttons=frozenset({"keep"})), REST, OVER])
+    with SessionSetup(Home(tmp_path), SessionOptions(greedy_every=0), human=lambda track: Player(pad)) as rig:
+        rig.session.policy = Stand()  # type: ignore[assignment]
+        rig.session.episode(seed=0)
+        assert rig.written()
+    with Store(tmp_path / "store.sqlite", read_only=True) as store:
+        (kept,) = store.segments()
+        assert kept.kind == "kept"
+        assert store.rule().judge(kept).why.startswith("hardly moved")
 
 
 def test_driving_on_from_a_moment_is_no_drive_of_its_own(tmp_path: Path) -> None:

@@ -224,6 +224,9 @@ class TestGame:
         for k in range(20):  # one of four
             game._compare(frame._replace(**(alike if k % 4 == 3 else apart)))
         assert len(game.notices) == 1
+        for _ in range(200):  # it goes on for long,
+            game._compare(frame._replace(**apart))
+        assert len(game.notices) == 1
         for _ in range(20):  # it is ours again,
             game._compare(frame._replace(**alike))
         for _ in range(6):  # and then another's once more
