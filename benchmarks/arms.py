@@ -15,6 +15,7 @@ from opponents import PLAIN
 from trainer.presets import PRESETS
 
 HELP_S = 30.0  # s of human driving that an arm may use
+WHEREVER_S = 45.0  # where help goes on to the next corner
 UTD = 1.0  # updates for each driven step, in the stalled run and in every arm
 
 RUN_L: dict[str, Any] = PLAIN | {
@@ -67,6 +68,7 @@ class Arm:
     greedy_every: int = 0  # every second, third, … episode is driven without noise; 0: none
     practice: bool = False  # every second episode begins shortly before the corner
     on_request: bool = False  # the human takes over when the agent asks, and only then
+    wherever: bool = False  # the human takes over where the agent's last try alone ended, not only where it stalled
     proves: bool = False  # drives without noise are by weights that passed a trial
     settings: dict[str, Any] = field(default_factory=dict)
     make_learner: Callable[..., Any] | None = None
@@ -81,11 +83,12 @@ def ours(
     greedy_every: int = 2,
     practice: bool = False,
     on_request: bool = False,
+    wherever: bool = False,
     proves: bool = True,
     **settings: Any,
 ) -> Arm:
     """Return an arm of our recipe (with takeovers, unless it says otherwise) with some settings changed."""
-    return Arm(text, takeovers, laps_s, greedy_every, practice, on_request, proves, settings)
+    return Arm(text, takeovers, laps_s, greedy_every, practice, on_request, wherever, proves, settings)
 
 
 ARMS: dict[str, Arm] = {
@@ -99,6 +102,7 @@ ARMS: dict[str, Arm] = {
     "ours_laps": ours("ours, but all the seconds of help are whole laps", takeovers=False, laps_s=HELP_S),
     "ours_lap": ours("ours, but the help is one more whole lap", takeovers=False, laps_s=1.0),
     "takeover": ours("ours: takeovers at the corner"),
+    "wherever": ours("ours: takeovers wherever its last try alone ended", wherever=True),
     # Without each ingredient in turn, or with one more.
     "slow_average": ours("an average whose span begins at 250 updates", actor_average=0.996),
     "all_noisy": ours("no episode without noise", greedy_every=0),

@@ -5,10 +5,11 @@
 
 Phase 1 trains the reference kind of learner (``arms.RUN_L``: one replay, laps in it, no takeovers) from nothing until it stands
 at a corner: until five evaluations in a row, a thousand steps apart, have 20 episodes that reach the corner and none that passes
-it, within 15,000 steps. (Some seeds never do: they need no help, and the next seed takes their place.) Phase 2 copies that home
-(networks, optimisers, every step, the laps) once for each arm of ``arms.py`` and goes on. Every arm drives the same number of
-steps and does the same number of updates for each, unless its text says otherwise; what differs is where the human's seconds go
-and what the learner makes of them. ``--keep DIR`` keeps the stalled homes, and takes those that are there.
+it, within 15,000 steps. (Some seeds never do: they need no help, and the next seed takes their place. ``--learner plain`` is the
+learner of ``hitl stall`` instead.) Phase 2 copies that home (networks, optimisers, every step, the laps) once for each arm of
+``arms.py`` and goes on. Every arm drives the same number of steps and does the same number of updates for each, unless its text
+says otherwise; what differs is where the human's seconds go and what the learner makes of them. ``--keep DIR`` keeps the stalled
+homes, and takes those that are there.
 
 ``--env supertuxkart`` does the same in a real game, on laps of a minute: there an evaluation has ten episodes, of which nine must
 pass, and the corner's clock is read more rarely.
@@ -31,7 +32,7 @@ from statistics import fmean, median
 from typing import TYPE_CHECKING, Any
 
 from arms import ARMS as OURS
-from arms import HELP_S, RUN_L, Arm
+from arms import HELP_S, RUN_L, UTD, Arm
 from common import print_table, stopwatch, write_report
 from corner_clock import EVERY as CLOCK_EVERY
 from corner_clock import TRIES, CornerClock
@@ -41,6 +42,7 @@ from offline_rl import OFFLINE_RL
 from opponents import OPPONENTS
 
 from hitl.demo.shipped import SHIPPED
+from hitl.demo.stall import RECIPE
 from hitl.drivers.person import SKILLS
 from hitl.games.registry import COPIES
 from hitl.session.trials import Solo, SoloDrives
@@ -56,18 +58,25 @@ ARMS = OURS | {
     )
     for name, o in (OPPONENTS | OFFLINE_RL | LABEL_RULES).items()
 }  # fmt: skip
+LEARNERS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "run_l": (RUN_L, RUN_L),
+    "plain": ({}, RECIPE | {"utd": UTD}),
+}
+"""Learners that stall: what phase 1 adds to the recipe of ``hitl stall``, and what `continue` goes on with."""
 EVALUATE_EVERY = 250  # driven steps, until the corner is passed
 WATCH_EVERY = 500  # driven steps, afterwards
 EPISODES = 20
 LEAST, ROAD_M = 10, 8_000.0  # episodes of an evaluation on a long road, and m that it drives in all
 ENOUGH = 0.9  # of an evaluation's episodes
 RARER = 5  # times as rarely the corner's clock is read, with as many times fewer tries, where a copy of the game is a process
-CALL_S = 6.0  # s of attention beside the takeover itself when the player is called: the countdown and the way to the corner
+CALL_S = (
+    6.0  # s of attention beside the takeover itself when the player is called: the countdown and the way to the corner
+)
 IN_A_ROW = 5  # evaluations without a pass that make a stall
 
 
-def stall(folder: Path, track: str, seed: int, env: str = "box2d") -> dict[str, Any] | None:
-    """Phase 1 for one seed; returns where it stands, or None when it never stalled."""
+def stall(folder: Path, track: str, seed: int, env: str = "box2d", learner: str = "run_l") -> dict[str, Any] | None:
+    """Phase 1 for one seed, with one of ``LEARNERS``; returns where it stands, or None when it never stalled."""
     from hitl.demo.stall import train_until_stalled
     from hitl.home import Home
 
@@ -83,18 +92,22 @@ def stall(folder: Path, track: str, seed: int, env: str = "box2d") -> dict[str, 
         seed=seed,
         max_steps=15_000,
         in_a_row=IN_A_ROW,
-        settings=RUN_L,
-        report=lambda e: print(f"  seed {seed}: {e.agent_steps:,} steps, {e.progress_mean:.0f} m, {e.passes}", flush=True),
+        settings=LEARNERS[learner][0],
+        report=lambda e: print(
+            f"  seed {seed}: {e.agent_steps:,} steps, {e.progress_mean:.0f} m, {e.passes}", flush=True
+        ),
     )
     corner = result.corner
-    place = None if corner is None else {"corner": [corner.name, corner.from_m, corner.to_m], "steps": result.agent_steps}
+    place = (
+        None if corner is None else {"corner": [corner.name, corner.from_m, corner.to_m], "steps": result.agent_steps}
+    )
     noted.write_text(json.dumps(place))
     return place
 
 
 def run(
     folder: Path, track: str, name: str, seed: int, steps: int, hold: int, place: dict[str, Any], skill: str = "expert",
-    env: str = "box2d",
+    env: str = "box2d", learner: str = "run_l",
 ) -> dict[str, Any]:  # fmt: skip
     """Phase 2: one arm from one stalled home (which is copied, not changed), for ``steps`` driven steps at most.
 
@@ -107,14 +120,20 @@ def run(
     from trainer.presets import PRESETS
 
     arm, corner = ARMS[name], Corner(*place["corner"])
-    config = PRESETS["hitl"].with_values(**{"utd": RUN_L["utd"], **arm.settings, "seed": seed, "warmup_steps": 0})
+    settings = LEARNERS[learner][1] if name == "continue" else arm.settings
+    config = PRESETS["hitl"].with_values(**{"utd": UTD, **settings, "seed": seed, "warmup_steps": 0})
     with tempfile.TemporaryDirectory() as fresh:
         home = Home(Path(fresh) / "home")
         shutil.copytree(folder, home.root)
         init = max(home.checkpoints.glob("*.safetensors"))
         options = SessionOptions(env, track, kind="demo", seed=seed, greedy_every=arm.greedy_every)
         with Lockstep(
-            home, options, config, init=init, make_learner=arm.make_learner, make_replay=arm.make_replay,
+            home,
+            options,
+            config,
+            init=init,
+            make_learner=arm.make_learner,
+            make_replay=arm.make_replay,
             proves=arm.proves,
         ) as lockstep:
             rig = lockstep.rig
@@ -306,9 +325,14 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5, help="stalled agents; seeds that never stall are passed over")
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--steps", type=int, default=7500, help="driven steps an arm")
-    parser.add_argument("--hold", type=int, default=5000, help="driven steps that a corner is watched once it is passed")
+    parser.add_argument(
+        "--hold", type=int, default=5000, help="driven steps that a corner is watched once it is passed"
+    )
     parser.add_argument(
         "--skill", nargs="+", default=["expert"], choices=SKILLS, help="who helps: see hitl/drivers/person.py"
+    )
+    parser.add_argument(
+        "--learner", default="run_l", choices=list(LEARNERS), help="what stalls; plain: that of `hitl stall`"
     )
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--keep", type=Path, metavar="DIR", help="where stalled homes are kept, and found again")
@@ -335,14 +359,16 @@ def main() -> None:
             while len(stalled) < args.seeds and len(where) < 3 * args.seeds:
                 first = args.first_seed + len(where)
                 more = range(first, first + args.seeds - len(stalled))
-                places = pool.map(_stall, [(home(seed), args.track, seed, args.env) for seed in more], 1)
+                places = pool.map(_stall, [(home(seed), args.track, seed, args.env, args.learner) for seed in more], 1)
                 for seed, place in zip(more, places, strict=True):
-                    told = f"stands at '{place['corner'][0]}' after {place['steps']:,} steps" if place else "never stalled"
+                    told = (
+                        f"stands at '{place['corner'][0]}' after {place['steps']:,} steps" if place else "never stalled"
+                    )
                     print(f"seed {seed}: {told}", flush=True)
                     where[seed] = place
                 stalled = [seed for seed, place in where.items() if place is not None]
             jobs = [
-                (home(seed), args.track, name, seed, args.steps, args.hold, where[seed], skill, args.env)
+                (home(seed), args.track, name, seed, args.steps, args.hold, where[seed], skill, args.env, args.learner)
                 for seed in stalled
                 for name in arms
                 for skill in (args.skill if ARMS[name].takeovers or ARMS[name].laps_s else args.skill[:1])

@@ -6,7 +6,10 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from arms import HELP_S, Arm
+from arms import HELP_S, WHEREVER_S, Arm
+
+from hitl.demo.stall import REACH_M
+from hitl.drivers.scripted import HelpRule, TakeoverRule
 
 if TYPE_CHECKING:
     from data.records import Corner
@@ -15,6 +18,8 @@ if TYPE_CHECKING:
 
 LEAVE_M = 8.0  # m behind a corner at which the wheel is given back
 NO_CORNER_S = 2.0  # s that help lasts where no corner is near
+NO_CORNER_M = 25.0  # m before and behind the place where the agent failed, of help that is not at a corner
+FINISH_M = 3.0  # m before the end of the line at which an episode counts as finished
 PER_MINUTE = 4.0  # requests, at most
 
 
@@ -24,7 +29,6 @@ def helper(
     """Return the wheel of an arm, and the human steps that were driven beforehand (whole laps)."""
     from hitl.drivers.human import NoHuman, ScriptedHuman, scripted_human
     from hitl.drivers.person import driver_of_skill
-    from hitl.drivers.scripted import HelpRule
 
     hz = rig.task.settings.hz
     driver = driver_of_skill(rig.track, skill, seed + 7, hz)
@@ -40,8 +44,44 @@ def helper(
     if arm.on_request:
         rule: Any = OnRequest(rig, lockstep, driver.decides_in)
         return ScriptedHuman(driver, rule, limit_s=HELP_S, hz=hz), steps
+    if arm.wherever:
+        return ScriptedHuman(driver, WhereItFails(rig, corner, driver.decides_in), limit_s=WHEREVER_S, hz=hz), steps
     wanted = HelpRule(corners=frozenset({corner.name}), danger=False, patient=True)
     return scripted_human(rig.track, skill, wanted, seed=seed + 7, corners=rig.corners, limit_s=HELP_S, hz=hz), steps
+
+
+class WhereItFails(TakeoverRule):
+    """Helps where the agent's last try alone ended: first at the corner of the stall, then at the next one that it fails.
+
+    After each help the agent tries by itself, and it is not helped again after a try that reached the finish.
+    """
+
+    def __init__(self, rig: SessionSetup, corner: Corner, decides_in: Callable[[], float]) -> None:
+        self._finish = rig.track.line.length
+        self._alone = False
+        rule = HelpRule(corners=frozenset({corner.name}), danger=False)
+        super().__init__(rig.track, rule, rig.task.settings.hz, rig.corners, decides_in)
+        self._all = sorted(rig.corners, key=lambda c: c.from_m)
+
+    def begin(self) -> None:
+        """An episode begins: with help, unless the last one had it or reached the finish."""
+        if self._reached > 0.0:
+            if self._alone and self._reached < self._finish - FINISH_M:
+                end = self._reached
+                behind = [c for c in self._all if c.from_m - REACH_M <= end]  # the last one that it came near to
+                self._corners = behind[-1:] if behind and end < behind[-1].to_m + LEAVE_M else [_stretch(end)]
+                self._alone = False
+            else:
+                self._alone = True
+        super().begin()
+        self._helping = not self._alone
+
+
+def _stretch(end: float) -> Corner:
+    """Return the stretch of road around a place where no corner is."""
+    from data.records import Corner
+
+    return Corner("no corner", max(0.0, end - NO_CORNER_M), end + NO_CORNER_M)
 
 
 class OnRequest:
