@@ -48,12 +48,15 @@ class History:
 
     @property
     def begins_at(self) -> float:
-        """The first row's step (or count of updates) where the file lacks what came before, as after a resume; 0 for none."""
+        """The first row's step (or count of updates) where the file lacks what came before, as after a resume; 0 for none.
+
+        A run of our own trainer that goes on from a checkpoint counts on from there. A new one writes its first row early.
+        """
         for name in ("_step", "updates"):
             if name in self:
                 steps = self.columns[name][np.isfinite(self.columns[name])]
                 usual = float(np.median(np.diff(steps))) if len(steps) > 2 else math.inf
-                if steps[0] > max(10 * usual, 0.05 * steps[-1]):
+                if steps[0] > max((3 if self.ours else 10) * usual, 0.05 * steps[-1]):
                     return float(steps[0])
                 return 0.0
         return 0.0

@@ -138,6 +138,9 @@ def test_a_file_that_begins_in_the_middle_does_not_say_what_the_run_has_learned(
     assert isinstance(part, Finding)
     assert "begins at step 5,000" in part.sentence
     assert History({"_step": 400.0 * (1 + np.arange(N))}).begins_at == 0  # Stable-Baselines3's first row
+    on = {"updates": 7_500.0 + 2_000.0 * np.arange(12)}  # from a checkpoint of 7,500 updates, with rows far apart
+    assert (History(on, ours=True).begins_at, History(on).begins_at) == (7_500.0, 0.0)
+    assert History({"updates": 2_000.0 * (1 + np.arange(12))}, ours=True).begins_at == 0
 
 
 def test_a_gap_that_is_too_small_to_tell_is_said_to_be() -> None:
