@@ -69,9 +69,7 @@ EPISODES = 20
 LEAST, ROAD_M = 10, 8_000.0  # episodes of an evaluation on a long road, and m that it drives in all
 ENOUGH = 0.9  # of an evaluation's episodes
 RARER = 5  # times as rarely the corner's clock is read, with as many times fewer tries, where a copy of the game is a process
-CALL_S = (
-    6.0  # s of attention beside the takeover itself when the player is called: the countdown and the way to the corner
-)
+CALL_S = 6.0  # s of attention beside the takeover itself when the player is called: the countdown and the way to the corner
 IN_A_ROW = 5  # evaluations without a pass that make a stall
 
 
@@ -93,14 +91,10 @@ def stall(folder: Path, track: str, seed: int, env: str = "box2d", learner: str 
         max_steps=15_000,
         in_a_row=IN_A_ROW,
         settings=LEARNERS[learner][0],
-        report=lambda e: print(
-            f"  seed {seed}: {e.agent_steps:,} steps, {e.progress_mean:.0f} m, {e.passes}", flush=True
-        ),
+        report=lambda e: print(f"  seed {seed}: {e.agent_steps:,} steps, {e.progress_mean:.0f} m, {e.passes}", flush=True),
     )
     corner = result.corner
-    place = (
-        None if corner is None else {"corner": [corner.name, corner.from_m, corner.to_m], "steps": result.agent_steps}
-    )
+    place = None if corner is None else {"corner": [corner.name, corner.from_m, corner.to_m], "steps": result.agent_steps}
     noted.write_text(json.dumps(place))
     return place
 
@@ -128,12 +122,7 @@ def run(
         init = max(home.checkpoints.glob("*.safetensors"))
         options = SessionOptions(env, track, kind="demo", seed=seed, greedy_every=arm.greedy_every)
         with Lockstep(
-            home,
-            options,
-            config,
-            init=init,
-            make_learner=arm.make_learner,
-            make_replay=arm.make_replay,
+            home, options, config, init=init, make_learner=arm.make_learner, make_replay=arm.make_replay,
             proves=arm.proves,
         ) as lockstep:
             rig = lockstep.rig
@@ -325,9 +314,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5, help="stalled agents; seeds that never stall are passed over")
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--steps", type=int, default=7500, help="driven steps an arm")
-    parser.add_argument(
-        "--hold", type=int, default=5000, help="driven steps that a corner is watched once it is passed"
-    )
+    parser.add_argument("--hold", type=int, default=5000, help="driven steps that a corner is watched once it is passed")
     parser.add_argument(
         "--skill", nargs="+", default=["expert"], choices=SKILLS, help="who helps: see hitl/drivers/person.py"
     )
@@ -361,9 +348,7 @@ def main() -> None:
                 more = range(first, first + args.seeds - len(stalled))
                 places = pool.map(_stall, [(home(seed), args.track, seed, args.env, args.learner) for seed in more], 1)
                 for seed, place in zip(more, places, strict=True):
-                    told = (
-                        f"stands at '{place['corner'][0]}' after {place['steps']:,} steps" if place else "never stalled"
-                    )
+                    told = f"stands at '{place['corner'][0]}' after {place['steps']:,} steps" if place else "never stalled"
                     print(f"seed {seed}: {told}", flush=True)
                     where[seed] = place
                 stalled = [seed for seed, place in where.items() if place is not None]

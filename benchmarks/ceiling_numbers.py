@@ -170,9 +170,7 @@ def summary(runs: Sequence[Run], episodes: int = 20) -> dict[str, dict[str, Any]
         ]
         result[arm] = {
             "reached": (seeds - never, seeds),
-            "steps_to_90": estimate(
-                [list(r.steps(arm).values()) for r in where], bound="≥" if never > seeds // 4 else ""
-            ),
+            "steps_to_90": estimate([list(r.steps(arm).values()) for r in where], bound="≥" if never > seeds // 4 else ""),
             "held": estimate([r.arms[arm]["held"] for r in where]),
             "passes": estimate([[_share(v, episodes) for v in last(r, arm, "passes")] for r in where]),
             "return": estimate([r.arms[arm]["final_return"] for r in where]),

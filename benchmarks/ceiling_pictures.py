@@ -154,7 +154,7 @@ def steps(run: Run, found: dict[str, dict[str, Any]], path: Path) -> Path:
             _add(
                 plot,
                 f'<line x1="{a:.1f}" x2="{b:.1f}" y1="{y:.1f}" y2="{y:.1f}" stroke="{colour}" stroke-width="6" '
-                'stroke-opacity="0.3" stroke-linecap="round"/>',
+                'stroke-opacity="0.3" stroke-linecap="round"/>'
             )
         for seed, value in run.steps(arm).items():
             x, never = plot.px(value), seed in run.censored(arm)
@@ -163,16 +163,14 @@ def steps(run: Run, found: dict[str, dict[str, Any]], path: Path) -> Path:
         x = plot.px(found_steps.middle)
         _add(
             plot,
-            f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{y - 8:.1f}" y2="{y + 8:.1f}" stroke="{colour}" stroke-width="3"/>',
+            f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{y - 8:.1f}" y2="{y + 8:.1f}" stroke="{colour}" stroke-width="3"/>'
         )
         reached, seeds = found[arm]["reached"]
         text = f"{found_steps.bound} {found_steps.middle:,.0f}".strip()
         _add(plot, _text(plot.right + 60, y + 4, text, "note", text_anchor="end"))
         _add(plot, _text(plot.right + 104, y + 4, f"{reached}/{seeds}", "note", text_anchor="end"))
     _add(plot, _text(plot.left, 24, f"Steps to 90 % passes: {run.track}", "title"))
-    note = (
-        "Bar: interquartile mean; broad line: 95 % interval; dots: seeds (hollow: never); right: seeds that got there"
-    )
+    note = "Bar: interquartile mean; broad line: 95 % interval; dots: seeds (hollow: never); right: seeds that got there"
     _add(plot, _text(plot.left, 44, note, "note"))
     return _write(path, plot.width, plot.height, plot.parts)
 

@@ -74,11 +74,7 @@ def overview(found: dict[str, dict[str, dict[str, Any]]], key: str, form: str) -
 
 def markdown(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Return a table for a document."""
-    lines = [
-        " | ".join(columns),
-        " | ".join("---" for _ in columns),
-        *(" | ".join((f"`{r[0]}`", *r[1:])) for r in rows),
-    ]
+    lines = [" | ".join(columns), " | ".join("---" for _ in columns), *(" | ".join((f"`{r[0]}`", *r[1:])) for r in rows)]
     return "\n".join(f"| {line} |" for line in lines)
 
 

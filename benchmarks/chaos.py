@@ -78,9 +78,7 @@ def run(root: Path, seconds: float, seed: int, kill_s: float, short: bool) -> tu
         for life in crew.lives:
             if life.role != "trainer":
                 life.witness = read_journal(life.journal)
-        sessions = [
-            (life.witness, life.killed_at) for life in crew.lives if life.role == "session" and life.witness.uuid
-        ]
+        sessions = [(life.witness, life.killed_at) for life in crew.lives if life.role == "session" and life.witness.uuid]
         verdict = judge(stage.store, sessions, [life.witness for life in crew.lives if life.role == "review"])
         return report(crew, faults, verdict)
 

@@ -34,20 +34,7 @@ os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 HELD_S, REST_S = (0.2, 1.5), (0.3, 2.0)  # how long the button is held and left alone, s
-COMMANDS = (
-    "next",
-    "previous",
-    "good",
-    "bad",
-    "star",
-    "start_in",
-    "start_out",
-    "stop_in",
-    "more",
-    "less",
-    "undo",
-    "next_open",
-)
+COMMANDS = ("next", "previous", "good", "bad", "star", "start_in", "start_out", "stop_in", "more", "less", "undo", "next_open")
 
 
 def shift_clock(control: Path) -> None:
@@ -261,11 +248,7 @@ def main() -> int:
 
     journal = Journal(args.journal)
     try:
-        return (
-            session(args.home, args.control, journal, args.wheel)
-            if args.role == "session"
-            else review(args.home, journal)
-        )
+        return session(args.home, args.control, journal, args.wheel) if args.role == "session" else review(args.home, journal)
     except HitlError as error:  # as the command line does
         print(f"hitl: {error}", file=sys.stderr)
         return error.exit_code

@@ -21,14 +21,7 @@ from trainer.daemon.heartbeat import read_heartbeat
 
 ROLES = ("session", "trainer", "review")
 CHILD = Path(__file__).with_name("chaos_child.py")
-TRAINER = (
-    "hidden=32",
-    "quantiles=9",
-    "batch_size=64",
-    "checkpoint_seconds=1",
-    "checkpoint_seconds_max=3",
-    "warmup_steps=100",
-)
+TRAINER = ("hidden=32", "quantiles=9", "batch_size=64", "checkpoint_seconds=1", "checkpoint_seconds_max=3", "warmup_steps=100")
 PATIENCE_S = 60.0
 """Without a sign of life, or an end when asked to, a process counts as hung."""
 START_S = 180.0

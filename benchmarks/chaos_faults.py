@@ -203,3 +203,5 @@ class Faults:
         ends = [end for name, end in self.over if name in ("suspended", "environment hangs")]
         sessions = [life.witness.at for life in crew.lives if life.role == "session"]
         return max((sum(end < at <= end + 1.0 for at in times) for end in ends for times in sessions), default=0)
+
+

@@ -22,11 +22,7 @@ class Stage:
             folder.mkdir(parents=True)
         self.small = False
         parts = [str(Path(__file__).parent.parent), os.environ.get("PYTHONPATH", "")]
-        self.environment = {
-            **os.environ,
-            "PYTHONPATH": os.pathsep.join(filter(None, parts)),
-            "TMPDIR": str(root / "tmp"),
-        }
+        self.environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, parts)), "TMPDIR": str(root / "tmp")}
         self.environment |= {
             "PYTHONUNBUFFERED": "1", "SDL_VIDEODRIVER": "dummy", "OMP_NUM_THREADS": "1", "WANDB_MODE": "online",
             "WANDB_BASE_URL": "http://127.0.0.1:9", "WANDB_API_KEY": "0" * 40, "WANDB_SILENT": "true",

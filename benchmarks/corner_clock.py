@@ -120,8 +120,5 @@ def disturbed(start: Start, rng: np.random.Generator) -> Start:
     """Return a start a little beside this one."""
     offset, turn, speed = rng.standard_normal(3) * (OFFSET_M, TURN, SPEED_SHARE)
     return replace(
-        start,
-        offset=start.offset + float(offset),
-        turn=start.turn + float(turn),
-        speed=start.speed * (1 + float(speed)),
+        start, offset=start.offset + float(offset), turn=start.turn + float(turn), speed=start.speed * (1 + float(speed))
     )

@@ -26,19 +26,7 @@ def run(seed: int, track: str, skill: str) -> dict[str, float]:
     """Run one demo as a player would and return its figures."""
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "demo.json"
-        command = [
-            sys.executable,
-            "-m",
-            "hitl",
-            "demo",
-            "--headless",
-            "--seed",
-            str(seed),
-            "--track",
-            track,
-            "--skill",
-            skill,
-        ]
+        command = [sys.executable, "-m", "hitl", "demo", "--headless", "--seed", str(seed), "--track", track, "--skill", skill]
         command += ["--home", str(Path(folder) / "home"), "--json", str(out)]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         result = json.loads(out.read_text(encoding="utf-8"))

@@ -124,9 +124,7 @@ def main() -> None:
         found = [f.fault for f in look(plan, args.seed + 1000 + k).above_notes]
         alarms += bool(found)
         if found:
-            rows.append(
-                (f"sound: {kind}", TRACKS[(args.seed + 1000 + k) % len(TRACKS)], "false alarm", ", ".join(found))
-            )
+            rows.append((f"sound: {kind}", TRACKS[(args.seed + 1000 + k) % len(TRACKS)], "false alarm", ", ".join(found)))
         print("sound", kind, found, sep=" | ", flush=True)
     for k, name in enumerate(order[len(drawn) :] if args.rest else []):
         plant(len(drawn) + k, name)

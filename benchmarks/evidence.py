@@ -165,17 +165,7 @@ def rows_of(results: list[dict[str, Any]]) -> list[tuple[str, ...]]:
     return rows
 
 
-COLUMNS = (
-    "arm",
-    "hands",
-    "passed",
-    "attempts at the corner",
-    "held",
-    "s at the wheel",
-    "takeovers",
-    "s watched",
-    "s if called",
-)
+COLUMNS = ("arm", "hands", "passed", "attempts at the corner", "held", "s at the wheel", "takeovers", "s watched", "s if called")
 
 
 def show(folder: Path, questions: list[dict[str, Any]], jobs: list[Job], seen: list[str]) -> dict[str, Any]:
@@ -245,10 +235,7 @@ def main() -> None:
         total += hours
         print(f"{q['name']}: {len(new)} runs, at most {hours:.1f} hours with {args.jobs} at a time. {q['text']}")
     missing = [a for a in agents if stalled(folder, next(j for j in jobs if (j.track, j.seed) == a)) is None]
-    print(
-        f"{len(missing)} agents are to be stalled first: about {cost * STALL_STEPS * len(missing):.1f} hours.",
-        flush=True,
-    )
+    print(f"{len(missing)} agents are to be stalled first: about {cost * STALL_STEPS * len(missing):.1f} hours.", flush=True)
     if not args.plan:
         os.environ["OMP_NUM_THREADS"] = "1"
         until = time.time() + 3600 * args.hours
@@ -263,11 +250,7 @@ def _queue(pool: Any, folder: Path, jobs: list[Job], agents: list[tuple[str, int
     for seed in sorted({seed for _, seed in agents}):
         for text in pool.imap_unordered(make_stalled, [(folder, t, s, until) for t, s in agents if s == seed]):
             print(text, end="\n" if text else "", flush=True)
-        todo = {
-            j.file: j
-            for j in jobs
-            if j.seed == seed and stalled(folder, j) and not (folder / "runs" / j.file).is_file()
-        }
+        todo = {j.file: j for j in jobs if j.seed == seed and stalled(folder, j) and not (folder / "runs" / j.file).is_file()}
         for text in pool.imap_unordered(work, [(folder, j, until) for j in todo.values()]):
             print(text, end="\n" if text else "", flush=True)
 

@@ -60,9 +60,7 @@ def _by_stall(file: Path, kind: str, track: str, seed: int) -> dict[str, Any] | 
         result = train_until_stalled(home, track, seed=seed, in_a_row=5)
         file.write_bytes(max(home.checkpoints.glob("*.safetensors")).read_bytes())
     corner = result.corner
-    return (
-        None if corner is None else {"corner": [corner.name, corner.from_m, corner.to_m], "steps": result.agent_steps}
-    )
+    return None if corner is None else {"corner": [corner.name, corner.from_m, corner.to_m], "steps": result.agent_steps}
 
 
 def _in_its_loop(file: Path, kind: str, track: str, seed: int) -> dict[str, Any] | None:
@@ -111,9 +109,7 @@ def before_the_place(result: dict[str, Any]) -> tuple[str, str]:
     for corners in (result["corners"][0], result["corners"][-1]):
         known = [corners[name] for name in result["before_it"]]
         reached, passed = (sum(figures[k] for figures in known) for k in (0, 1))
-        found.append(
-            f"{passed} of {reached}, {sum(seconds or 0.0 for *_, seconds in known):.2f} s" if known else "none"
-        )
+        found.append(f"{passed} of {reached}, {sum(seconds or 0.0 for *_, seconds in known):.2f} s" if known else "none")
     return found[0], found[1]
 
 
@@ -123,9 +119,7 @@ def main() -> None:
     parser.add_argument("--agents", default=AGENTS, help="ALGORITHM:TRACK:SEED, comma-separated")
     parser.add_argument("--arms", default=",".join(SHOWN))
     parser.add_argument("--steps", type=int, default=2500, help="driven steps an arm")
-    parser.add_argument(
-        "--hold", type=int, default=5000, help="driven steps that the place is watched once it is passed"
-    )
+    parser.add_argument("--hold", type=int, default=5000, help="driven steps that the place is watched once it is passed")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--keep", type=Path, metavar="DIR")
     parser.add_argument("--json", type=Path, metavar="FILE")
@@ -143,10 +137,7 @@ def main() -> None:
         jobs = [(folder, *agent, arm, args.steps, args.hold) for agent in stalled for arm in arms]
         for result in pool.imap_unordered(run, jobs, 1):
             results.append(result)
-            print(
-                json.dumps({k: v for k, v in result.items() if k not in ("curve", "metres", "corners", "laps")}),
-                flush=True,
-            )
+            print(json.dumps({k: v for k, v in result.items() if k not in ("curve", "metres", "corners", "laps")}), flush=True)
             write_report(args.json, {"runs": results}, sorted({seed for *_, seed in stalled}), watch.seconds)
     rows = []
     for arm in arms:

@@ -64,9 +64,7 @@ def agents(folder: Path, seen: int, done: int) -> Iterator[tuple[str, str, int]]
     yield "SB3 SAC, 4 stacked", str(folder / "stack"), 4
     torch.save(Gru(seen, done).state_dict(), folder / "gru.tmod")
     yield "tmrl, recurrent", str(folder / "gru.tmod"), 1
-    net = nn.Sequential(
-        nn.Linear(seen, 256), nn.ReLU(), nn.Linear(256, 256), nn.ReLU(), nn.Linear(256, done), nn.Tanh()
-    )
+    net = nn.Sequential(nn.Linear(seen, 256), nn.ReLU(), nn.Linear(256, 256), nn.ReLU(), nn.Linear(256, done), nn.Tanh())
     write_torchscript(net, seen, folder / "a.pt")
     yield "TorchScript", str(folder / "a.pt"), 1
     try:
@@ -108,11 +106,7 @@ def main() -> None:
             key = label.lower().replace(", ", "_").replace(" ", "_")
             first, usual = loads[0], float(np.median(ticks))
             late = float(np.quantile(ticks, 0.99))
-            figures |= {
-                f"load_s_{key}": round(first, 3),
-                f"tick_ms_{key}": round(usual, 4),
-                f"tick_ms_p99_{key}": round(late, 4),
-            }
+            figures |= {f"load_s_{key}": round(first, 3), f"tick_ms_{key}": round(usual, 4), f"tick_ms_p99_{key}": round(late, 4)}
             rows.append((label, f"{first:.3f}", f"{np.median(loads):.3f}", f"{usual:.3f}", f"{late:.3f}"))
     columns = ("agent", "s to the first action, first time", "again", "ms a tick", "99 %")
     print_table("agents from elsewhere", columns, rows)

@@ -271,9 +271,7 @@ def _theirs(file: Path, kind: str, track: str, seed: int, fresh: Path) -> GoOn:
         return driven + EVALUATE_EVERY
 
     def act(seen: np.ndarray, metres: np.ndarray) -> np.ndarray:
-        return np.asarray(
-            model.predict(env.normalize_obs(seen) if statistics.is_file() else seen, deterministic=True)[0]
-        )
+        return np.asarray(model.predict(env.normalize_obs(seen) if statistics.is_file() else seen, deterministic=True)[0])
 
     return go_on, act, lambda: None
 
@@ -288,9 +286,7 @@ def _ours(file: Path, kind: str, track: str, seed: int, fresh: Path) -> GoOn:
     from trainer.presets import PRESETS
 
     config = PRESETS["hitl"].with_values(**{**RECIPE, "warmup_steps": 500}, seed=seed)
-    run = Lockstep(
-        Home(fresh / "home"), SessionOptions(track=track, kind="stall", seed=seed, greedy_every=0), config, init=file
-    )
+    run = Lockstep(Home(fresh / "home"), SessionOptions(track=track, kind="stall", seed=seed, greedy_every=0), config, init=file)
 
     def go_on(driven: int) -> int:
         run.drive(20_000 * (seed + 1) + driven)

@@ -92,9 +92,7 @@ def rising(rng: np.random.Generator) -> Columns:
     return found
 
 
-def returns(
-    values: Callable[[np.ndarray], np.ndarray], noise: float = 5.0
-) -> Callable[[Columns, np.random.Generator], None]:
+def returns(values: Callable[[np.ndarray], np.ndarray], noise: float = 5.0) -> Callable[[Columns, np.random.Generator], None]:
     """Return what gives both returns another course; lengths follow, and the critic knows."""
 
     def change(c: Columns, rng: np.random.Generator) -> None:
@@ -164,9 +162,7 @@ def starved(c: Columns, rng: np.random.Generator) -> None:
     returns(lambda t: 20 + 120 * np.minimum(1, 2 * t))(c, rng)
 
 
-def columns(
-    **changes: Callable[[Columns, np.random.Generator], np.ndarray],
-) -> Callable[[Columns, np.random.Generator], None]:
+def columns(**changes: Callable[[Columns, np.random.Generator], np.ndarray]) -> Callable[[Columns, np.random.Generator], None]:
     """Return what gives some columns of a run that rises other values; "__" stands for "/" in their names."""
 
     def change(c: Columns, rng: np.random.Generator) -> None:
@@ -217,49 +213,31 @@ KINDS: dict[str, Kind] = {
     "ceiling": Kind(returns(lambda t: 20 + 33 * np.minimum(1, 6 * t)), ("return-plateau",)),
     "ceiling from the first row": Kind(returns(lambda t: 20 + 0 * t), ("return-plateau",)),
     "ceiling, file cut at its begin": Kind(returns(lambda t: 20 + 33 * np.minimum(1, 6 * t)), ("return-plateau",), 250),
-    "collapse": Kind(
-        returns(lambda t: 20 + 180 * np.minimum(1, 3 * t) - 170 * np.clip(6 * t - 3, 0, 1)), ("return-collapsed",)
-    ),
+    "collapse": Kind(returns(lambda t: 20 + 180 * np.minimum(1, 3 * t) - 170 * np.clip(6 * t - 3, 0, 1)), ("return-collapsed",)),
     "evaluations collapse": Kind(evaluations_fall, ("replay-narrowed", "return-collapsed"), shown_by=("return_test",)),
     "replay narrows": Kind(narrowing, ("replay-narrowed", "return-collapsed"), shown_by=("return_test",)),
     "temperature explodes": Kind(alpha_explodes, ("temperature-runaway", "return-plateau")),
     "Q explodes": Kind(q_explodes, ("exploded", "return-collapsed")),
     "NaN": Kind(not_a_number, ("exploded", "return-collapsed")),
-    "collector silent": Kind(
-        silent, ("collector-silent",), shown_by=("episode_length_train",)
-    ),  # no row without an episode
+    "collector silent": Kind(silent, ("collector-silent",), shown_by=("episode_length_train",)),  # no row without an episode
     "starved": Kind(starved, ("learning-starved", "return-plateau"), shown_by=("idle_time",)),
     "critic ignores actions": Kind(
-        columns(debug__q_a1=lambda c, _: (c["debug/q1"] + c["debug/q2"]) / 2),
-        ("critic-ignores-actions",),
-        shown_by=("debug/q_a1",),
-    ),
+        columns(debug__q_a1=lambda c, _: (c["debug/q1"] + c["debug/q2"]) / 2), ("critic-ignores-actions",),
+        shown_by=("debug/q_a1",)),
     "uniform policy": Kind(uniform, ("uniform-policy", "return-plateau")),
-    "one critic twice": Kind(
-        columns(debug__q2=lambda c, _: c["debug/q1"]), ("twin-critics-identical",), shown_by=("debug/q2",)
-    ),
+    "one critic twice": Kind(columns(debug__q2=lambda c, _: c["debug/q1"]), ("twin-critics-identical",), shown_by=("debug/q2",)),
     "discount above one": Kind(
-        columns(debug__backup=lambda c, _: c["debug/r"] + 1.02 * c["debug/q_a1_targ"]),
-        ("discount-power",),
-        shown_by=("debug/backup",),
-    ),
-    "no gradient": Kind(
-        columns(debug__actor_grad_norm=lambda *_: np.zeros(N)), ("gradients-zero",), shown_by=("debug/actor_grad_norm",)
-    ),
+        columns(debug__backup=lambda c, _: c["debug/r"] + 1.02 * c["debug/q_a1_targ"]), ("discount-power",),
+        shown_by=("debug/backup",)),
+    "no gradient": Kind(columns(debug__actor_grad_norm=lambda *_: np.zeros(N)), ("gradients-zero",),
+                        shown_by=("debug/actor_grad_norm",)),
     "saturated": Kind(saturated, ("actions-saturated", "return-plateau")),
     "demo share drifts": Kind(
-        columns(debug__demo_fraction_in_batch=lambda *_: 0.9 - 0.7 * T),
-        ("demo-share-drift", "batch-composition"),
-        shown_by=("debug/demo_fraction_in_batch",),
-    ),
-    "sampling slows": Kind(
-        columns(sampling_duration=lambda *_: 0.016 + 3 * T),
-        ("sampling-slows",),
-        shown_by=("sampling_duration", "memory_len"),
-    ),
-    "nothing evaluated": Kind(
-        columns(return_test=lambda *_: np.zeros(N)), ("evaluation-missing",), shown_by=("return_test",)
-    ),
+        columns(debug__demo_fraction_in_batch=lambda *_: 0.9 - 0.7 * T), ("demo-share-drift", "batch-composition"),
+        shown_by=("debug/demo_fraction_in_batch",)),
+    "sampling slows": Kind(columns(sampling_duration=lambda *_: 0.016 + 3 * T), ("sampling-slows",),
+                           shown_by=("sampling_duration", "memory_len")),
+    "nothing evaluated": Kind(columns(return_test=lambda *_: np.zeros(N)), ("evaluation-missing",), shown_by=("return_test",)),
     "Q rises, returns fall": Kind(overestimates, ("q-return-apart", "return-collapsed")),
     "ends at two places": Kind(one_place, ("ends-in-one-place",), shown_by=("worker/progress",)),
     "sound, rises": Kind(same),
@@ -293,6 +271,7 @@ ITERATION = {
 }  # fmt: skip
 
 
+
 def _renamed(c: Columns, names: Mapping[str, str], only: bool) -> Columns:
     return {names.get(k, k): v for k, v in c.items() if k in names or not only}
 
@@ -306,9 +285,7 @@ def _table(path: Path, c: Columns, cut: bool) -> list[Path]:
     with path.open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(c)
-        writer.writerows(
-            [["" if math.isnan(v) else repr(float(v)) for v in row] for row in zip(*c.values(), strict=True)]
-        )
+        writer.writerows([["" if math.isnan(v) else repr(float(v)) for v in row] for row in zip(*c.values(), strict=True)])
     if cut:
         text = path.read_text()
         path.write_text(text[: -len(text.splitlines()[-1]) // 2])
@@ -320,9 +297,7 @@ def _lines(path: Path, c: Columns, cut: bool) -> list[Path]:
     rows = []
     for i in range(len(c["_step"])):
         for event, group in (("train/episode", "episode/"), ("train/update", "learner/"), ("train/update", "replay/")):
-            values = {
-                k.removeprefix(group): float(v[i]) for k, v in c.items() if k.startswith(group) and math.isfinite(v[i])
-            }
+            values = {k.removeprefix(group): float(v[i]) for k, v in c.items() if k.startswith(group) and math.isfinite(v[i])}
             if "finished" in values:
                 values["finished"] = bool(values["finished"] > 0.5)
             if values:
@@ -438,9 +413,7 @@ def main() -> None:
         else:
             others.append((name, said.answer, ", ".join(f.fault for f in said.above_notes)))
     print_table("Kept histories", ("file", "answer", "findings"), others)
-    print(
-        f"{totals['FALSELY SOUND']} faulty ones called sound, {totals['FALSE ALARM']} sound ones accused; {dict(totals)}"
-    )
+    print(f"{totals['FALSELY SOUND']} faulty ones called sound, {totals['FALSE ALARM']} sound ones accused; {dict(totals)}")
     seeds = list(range(args.seed, args.seed + args.seeds))
     write_report(args.json, {k.lower().replace(" ", "_"): v for k, v in totals.items()}, seeds=seeds)
 

@@ -72,9 +72,7 @@ class Trust(TQC):
 
 
 LABEL_RULES: dict[str, Opponent] = {
-    "preference": Opponent(
-        "ours, and the human's action preferred to the agent's (after PPL, Cai et al. 2025)", Preference
-    ),
+    "preference": Opponent("ours, and the human's action preferred to the agent's (after PPL, Cai et al. 2025)", Preference),
     "trust": Opponent("ours, cloning a step as far as small clones of the others would do the same", Trust),
 }
 """By the name of the arm."""

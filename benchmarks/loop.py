@@ -147,9 +147,7 @@ def drive(home: Home, seconds: float, seed: int, trainer: bool) -> tuple[dict[st
         presser = Presser(virtual, seed)
         rig = SessionSetup(
             home,
-            SessionOptions(
-                real_time=True, seed=seed, gating=arbiter.GatingSettings(mode="hold", settle_s=0.0, minimum_s=0.0)
-            ),
+            SessionOptions(real_time=True, seed=seed, gating=arbiter.GatingSettings(mode="hold", settle_s=0.0, minimum_s=0.0)),
             human=lambda _: NotedWheel(SdlPad(virtual.name), notes),
             watch=notes.tick,
             stop=lambda: time.perf_counter() > ends[0],

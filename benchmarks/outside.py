@@ -125,15 +125,7 @@ def run(job: tuple[str, str, int, int]) -> dict[str, Any]:
         totals = theirs(env, seed, steps) if arm == "sb3" else ours(env, arm, seed, steps)
     if "@pay=" in env:
         totals = [total / float(env.rpartition("=")[2]) for total in totals]
-    return {
-        "env": env,
-        "arm": arm,
-        "seed": seed,
-        "steps": steps,
-        "mean": mean(totals),
-        "least": min(totals),
-        "s": watch.seconds,
-    }
+    return {"env": env, "arm": arm, "seed": seed, "steps": steps, "mean": mean(totals), "least": min(totals), "s": watch.seconds}
 
 
 def iqm(values: list[float]) -> float:

@@ -34,9 +34,7 @@ from trainer.replay.batch import Batch
 
 C = CONFIG.with_values
 CAREFUL = Skill(corner_grip=18.0, braking=12.0)  # slower than the human in every corner, and through each of them
-RASH = Skill(
-    corner_grip=60.0, braking=40.0
-)  # brakes too late for the default track's hairpin, and gets through all others
+RASH = Skill(corner_grip=60.0, braking=40.0)  # brakes too late for the default track's hairpin, and gets through all others
 
 # In the learner
 

@@ -59,9 +59,7 @@ def help_wheel(rig: SessionSetup) -> HumanSide:
     return ScriptedHuman(ScriptedDriver(rig.track), TakeoverRule(rig.track, rule))
 
 
-def a_minute(
-    seconds: float, one: Callable[[int], EpisodeResult], wanted: str = ""
-) -> tuple[float, list[EpisodeResult]]:
+def a_minute(seconds: float, one: Callable[[int], EpisodeResult], wanted: str = "") -> tuple[float, list[EpisodeResult]]:
     """Drive for that long and return (drives a minute, the drives); ``wanted``: only those that ended so count."""
     results: list[EpisodeResult] = []
     began = time.perf_counter()
@@ -186,10 +184,7 @@ def main() -> None:
     print_table(
         f"Practice at the {CORNER} of the default track",
         ["", "value"],
-        [
-            (k, ", ".join(f"{a} s: {b:.0%}" for a, b in v.items()) if isinstance(v, dict) else v)
-            for k, v in figures.items()
-        ],
+        [(k, ", ".join(f"{a} s: {b:.0%}" for a, b in v.items()) if isinstance(v, dict) else v) for k, v in figures.items()],
     )
     write_report(args.json, figures, seeds=[0], wall_seconds=watch.seconds)
 

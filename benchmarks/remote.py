@@ -37,7 +37,9 @@ from hitl.remote.child import Child  # noqa: E402
 from hitl.remote.link import Access, free_port  # noqa: E402
 
 HZ, SEEN, WAIT_S = 20.0, 29, 30.0
-ARRIVED = "SELECT g.number FROM segments g JOIN steps s ON s.episode_id = g.episode_id AND s.t = g.stop - 1"
+ARRIVED = (
+    "SELECT g.number FROM segments g JOIN steps s ON s.episode_id = g.episode_id AND s.t = g.stop - 1"
+)
 
 
 class Driver(threading.Thread):
@@ -142,9 +144,7 @@ def main() -> None:
     """Measure, print and write."""
     options = parser(__doc__ or "")
     options.add_argument("--takeovers", type=int, default=80)
-    options.add_argument(
-        "--tmrl-server", action="store_true", help="through tmrl's own Server, which must be installed"
-    )
+    options.add_argument("--tmrl-server", action="store_true", help="through tmrl's own Server, which must be installed")
     args = options.parse_args()
     with tempfile.TemporaryDirectory() as folder, stopwatch() as clock:
         took = np.array(latencies(Path(folder), args.takeovers, args.tmrl_server))

@@ -1,6 +1,6 @@
 """Drawing a half-and-half batch of 512 from ten thousand and from a million steps, and following a store.
 
-python benchmarks/sampling.py [--json FILE]
+    python benchmarks/sampling.py [--json FILE]
 """
 
 from __future__ import annotations

@@ -179,9 +179,7 @@ def kept(store_path: Path) -> tuple[int, int, int, int]:
         inside = "FROM segments g JOIN steps p ON p.episode_id = g.episode_id AND p.t >= g.start AND p.t <= g.stop"
         return (
             one("SELECT count(*) FROM segments").fetchone()[0],
-            one(
-                "SELECT count(*) FROM segments g JOIN steps p ON p.episode_id = g.episode_id WHERE p.driver = 1"
-            ).fetchone()[0],
+            one("SELECT count(*) FROM segments g JOIN steps p ON p.episode_id = g.episode_id WHERE p.driver = 1").fetchone()[0],
             *one(f"SELECT count(*), sum(p.id * 31 + unicode(hex(p.observation))) {inside}").fetchone(),
         )
 

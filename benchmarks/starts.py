@@ -121,9 +121,7 @@ def main() -> None:
                 fill(folder / "store.sqlite", steps)
                 for what, cached in (("as it is", False), ("first with the cache", True), ("next", True)):
                     found = start(folder / "store.sqlite", cached)
-                    figures |= {
-                        f"{name}_{steps // 1000}k_{what}".replace(" ", "_"): round(v, 3) for name, v in found.items()
-                    }
+                    figures |= {f"{name}_{steps // 1000}k_{what}".replace(" ", "_"): round(v, 3) for name, v in found.items()}
                     rows.append((f"{steps:,}", what, *(f"{value:,.2f}" for value in found.values())))
                     print(*rows[-1], flush=True)
             finally:

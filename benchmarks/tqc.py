@@ -245,9 +245,7 @@ def arguments() -> argparse.Namespace:
     made = parser((__doc__ or "").splitlines()[0])
     made.add_argument("--seconds", type=float, default=4.0, help="for each side of each race (default: 4)")
     made.add_argument("--threads", type=int, nargs="+", default=[1, 2], help="of one process (default: 1 2)")
-    made.add_argument(
-        "--rows", type=int, nargs="+", default=[256, 512, 2048], help="batch sizes (default: 256 512 2048)"
-    )
+    made.add_argument("--rows", type=int, nargs="+", default=[256, 512, 2048], help="batch sizes (default: 256 512 2048)")
     made.add_argument("--gpu", action="store_true", help="race on the GPU, not on the processor")
     made.add_argument("--sbx", metavar="PYTHON", help="a Python that has sbx-rl (default: this one, if it has it)")
     args = made.parse_args()

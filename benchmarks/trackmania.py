@@ -154,9 +154,7 @@ def punctuality(folder: Path, layout: int, seconds: float) -> dict[str, Any]:
         try:
             with rig_for(folder, game, wheel, notes.tick) as rig:
                 command = [sys.executable, "-m", "hitl", "train", "--home", str(folder), "--quiet"]
-                trainer = subprocess.Popen(
-                    command, cwd=ROOT, preexec_fn=ordinary if hasattr(os, "SCHED_OTHER") else None
-                )
+                trainer = subprocess.Popen(command, cwd=ROOT, preexec_fn=ordinary if hasattr(os, "SCHED_OTHER") else None)
                 act, state, looked = rig.policy.act, rig.env.game.state, [0.0]
 
                 def seen() -> Any:
@@ -185,9 +183,7 @@ def punctuality(folder: Path, layout: int, seconds: float) -> dict[str, Any]:
                     updates = store.conn.execute("SELECT coalesce(max(updates), 0) FROM metrics").fetchone()[0]
                     lost = [
                         text
-                        for (text,) in store.conn.execute(
-                            "SELECT message FROM events WHERE kind IN ('env_lost', 'notice')"
-                        )
+                        for (text,) in store.conn.execute("SELECT message FROM events WHERE kind IN ('env_lost', 'notice')")
                     ]
         finally:
             game.close()
@@ -212,9 +208,7 @@ def punctuality(folder: Path, layout: int, seconds: float) -> dict[str, Any]:
 def faults(folder: Path, layout: int, count: int) -> dict[str, Any]:
     """Inject faults of all kinds into running episodes."""
     hitl.session.environment.RETRY_S = (0.2, 0.5, 0.5, 0.5, 0.5)
-    hitl.session.environment.MOST_FAILURES = (
-        count + 1
-    )  # a session ends when a game fails five times within as many seconds
+    hitl.session.environment.MOST_FAILURES = count + 1  # a session ends when a game fails five times within as many seconds
     game, rng, done = Game(layout), random.Random(0), threading.Event()
     given: list[tuple[str, datetime, datetime]] = []  # kind, begin, end
     ticks: list[float] = []

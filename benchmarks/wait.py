@@ -88,9 +88,7 @@ def drive(home: Home, seconds: float, seed: int, skill: str, settings: Sequence[
         finally:
             trainer.stop()
     if first.ended is None:
-        raise SystemExit(
-            f"No takeover ended within {LONGEST_S:.0f} s: is this machine too busy for a session at 20 Hz?"
-        )
+        raise SystemExit(f"No takeover ended within {LONGEST_S:.0f} s: is this machine too busy for a session at 20 Hz?")
     return first.ended, passed
 
 
@@ -118,9 +116,7 @@ def main() -> None:
     made.add_argument("--runs", type=int, default=5)
     made.add_argument("--seconds", type=float, default=90.0, help="of driving after the first takeover (default: 90)")
     made.add_argument("--skill", default="good", help="of the scripted driver (default: good)")
-    made.add_argument(
-        "--set", action="append", default=[], metavar="NAME=VALUE", help="a setting of the trainer, to compare"
-    )
+    made.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a setting of the trainer, to compare")
     args = made.parse_args()
     waits: list[float] = []
     attempts: list[int | None] = []
@@ -135,17 +131,9 @@ def main() -> None:
                 wait, tried = first_to_pass(home, ended)
             waits.append(round(args.seconds if wait is None else wait, 1))
             attempts.append(tries)
-            rows.append(
-                (
-                    run,
-                    f"{wait:.1f}" if wait is not None else f"none of {tried} in {args.seconds:.0f} s",
-                    tries or "none",
-                )
-            )
+            rows.append((run, f"{wait:.1f}" if wait is not None else f"none of {tried} in {args.seconds:.0f} s", tries or "none"))
             print(f"run {run}: {rows[-1][1]} s", flush=True)
-    print_table(
-        "From help to help learned, in real time at 20 Hz", ("run", "wait, s", "first try that passed alone"), rows
-    )
+    print_table("From help to help learned, in real time at 20 Hz", ("run", "wait, s", "first try that passed alone"), rows)
     print(f"median {statistics.median(waits):.1f} s (goal: 20)")
     figures = {"wait_s": waits, "wait_s_median": statistics.median(waits), "first_pass_attempts": attempts}
     write_report(args.json, figures, seeds=list(range(args.runs)), wall_seconds=watch.seconds)

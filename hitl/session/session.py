@@ -31,10 +31,11 @@ from hitl import arbiter
 from hitl.coach.observer import Coaching
 from hitl.coach.rewind import Moment, Rewind
 from hitl.coach.rules import Said, Say, in_english
+from hitl.drivers.agent_side import AgentSide
 from hitl.drivers.human import HumanSide, NoHuman, button_names, persons_pad
 from hitl.games.hang_guard import EnvironmentLost
 from hitl.games.world import World
-from hitl.protocols import Awaits, EpisodeResult, Holding, Placed, Policy, ReadLate, Remembering, Tick
+from hitl.protocols import Awaits, EpisodeResult, Policy, Tick
 from hitl.session.driver_choice import DriverChoice
 from hitl.session.environment import Environment
 from hitl.session.help_requests import PolicyForesight
@@ -80,7 +81,7 @@ class Session:
         tell: Callable[[str, str], None] = lambda level, text: None,
         say: Say | None = None,
     ) -> None:
-        self.policy, self.recorder, self.options = policy, recorder, options
+        self.recorder, self.options = recorder, options
         self.clock, self._release = world.clock, world.release
         self._lap_m = world.track.line.length if world.has_line else None
         self.human: HumanSide = human or NoHuman()
@@ -88,6 +89,7 @@ class Session:
         self.corners = self.offers.corners
         self.foresight, self.watch, self.stop = foresight, watch, stop
         self.environment = Environment(world, recorder, tell)
+        self.policy = policy
         self.segments = Segments(recorder, rule or DemoRule(), world.task.settings.hz, tell, say)
         self.rewind = Rewind(world.env, world.task.settings.hz, options.coach.rewind_s)
         self.coaching, self._say = coaching, say or in_english(tell)
@@ -119,8 +121,7 @@ class Session:
             purpose = "practice"
         elif purpose == "practice":
             self.rewind.forget()
-        self.policy.begin_episode()
-        self._pass_on(getattr(self.policy, "notices", []))
+        self._agent.begin_episode()
         if deterministic is not None:
             self._greedy = deterministic
         elif moment is None:  # where the player went back, the same drive goes on
@@ -132,7 +133,7 @@ class Session:
         self._choice.begin_episode(self.human, moment.trigger if moment is not None else "")
         if self.foresight is not None:
             self.foresight.begin()
-        if purpose != "lap" and not self._agent_there():
+        if purpose != "lap" and not self._agent.there(self._wait):
             begun = None
         elif moment is None:
             begun = self.environment.begin(result, seed, start, self._wait)
@@ -144,14 +145,14 @@ class Session:
         observation, info = begun
         end = None
         self.offers.begin_episode(info["progress"])
-        if purpose == "drive" and isinstance(self.policy, Holding):
-            self.policy.drive_begins(self._greedy)
+        if purpose == "drive":
+            self._agent.drive_begins(self._greedy)
         if moment is not None and awaits is not None and not self._stand(observation, info, awaits):
             result.reason = "stopped"
             return result.judge(self.corners)
         if self.coaching is not None:
-            self.coaching.begin_episode(info["progress"], self.policy.checkpoint_id)
-        self._number = self.recorder.begin_episode(purpose, seed, self.policy.checkpoint_id)
+            self.coaching.begin_episode(info["progress"], self._agent.checkpoint_id)
+        self._number = self.recorder.begin_episode(purpose, seed, self._agent.checkpoint_id)
         if purpose == "lap":
             self.segments.begin_lap(self.human.name)
         try:
@@ -168,6 +169,15 @@ class Session:
         """Go on with another way to take the wheel."""
         self.options = replace(self.options, gating=gating, help=replace(self.options.help, rumble=rumble))
         self._choice.gate_by(gating)
+
+    @property
+    def policy(self) -> Policy:
+        """The agent's policy."""
+        return self._agent.policy
+
+    @policy.setter
+    def policy(self, policy: Policy) -> None:
+        self._agent = AgentSide(policy, self.environment.warn)
 
     @property
     def greedy(self) -> bool:
@@ -213,15 +223,12 @@ class Session:
     ) -> tuple[NDArray[np.float32], dict[str, Any], str | None]:
         """Drive one tick; return what is seen after it, and how the episode ends with it (None: it goes on)."""
         result, door = self._result, self.environment.door
-        if isinstance(self.policy, Placed):
-            self.policy.at(info["progress"])
-        proposed = door.action(self.policy.act(observation, self._greedy), "the agent's")
+        proposed = door.action(self._agent.act(observation, self._greedy, info["progress"]), "the agent's")
         risk, asks = self._foresee(observation, proposed)
         offer = self._offered(info, asks)
         self.clock.wait_for_send()
-        if isinstance(self.policy, ReadLate):
-            proposed = door.action(self.policy.now(), "the agent's")
-            self._pass_on(self.policy.notices)
+        if (late := self._agent.read_late()) is not None:
+            proposed = door.action(late, "the agent's")
         decision = self._decide(proposed, info, offer)
         if decision.event is not None:
             self._on_event(decision, info)
@@ -237,8 +244,7 @@ class Session:
         self.rewind.note(observation, info)
         self.clock.sending()
         after, reward, terminated, truncated, next_info = self.environment.step(decision.executed)
-        if isinstance(self.policy, Remembering):
-            self.policy.stepped(decision.executed)
+        self._agent.stepped(decision.executed)
         if (executed := next_info.get("executed")) is not None:
             decision = replace(decision, executed=door.action(executed, "the game's"))
         result.reason, result.lap_s = next_info.get("reason") or "", next_info.get("lap_s")
@@ -302,23 +308,8 @@ class Session:
         if "rewind" in decision.pressed and self.go_back() is not None:
             return "rewound"
         # An agent that begins again by itself waits until the player has let go.
-        again = decision.driver == AGENT and isinstance(self.policy, ReadLate) and self.policy.asks_restart()
+        again = decision.driver == AGENT and self._agent.asks_restart()
         return "restart" if again or "restart" in decision.pressed else ""
-
-    def _agent_there(self) -> bool:
-        """Wait for an agent that is a device to be there; False where the player leaves meanwhile."""
-        there = True
-        while isinstance(self.policy, ReadLate) and there and not self.policy.ready():
-            self._pass_on(self.policy.notices)
-            there = self._wait(0.1)
-        self._pass_on(getattr(self.policy, "notices", []))
-        return there
-
-    def _pass_on(self, notices: list[str]) -> None:
-        """Tell the player what a policy has to say."""
-        if notices:
-            self.environment.warn(notices)
-            notices.clear()
 
     def go_back(self, trigger: str = "rewind") -> Moment | None:
         """Let the next episode begin some seconds ago, with the player at the wheel; None where it cannot: they are told why."""
@@ -379,7 +370,7 @@ class Session:
             observation=observation, executed=decision.executed, proposed=proposed, driver=decision.driver,
             reward=reward, terminated=terminated, truncated=truncated, progress=info["progress"],
             x=state.x, y=state.y, z=state.z, heading=state.heading, speed=state.speed,
-            risk=risk, checkpoint_id=self.policy.checkpoint_id,
+            risk=risk, checkpoint_id=self._agent.checkpoint_id,
         )  # fmt: skip
         self.recorder.step(row)
 
@@ -405,8 +396,8 @@ class Session:
         self.environment.over()
         self.offers.end_episode(result.progress, result.reason)
         alone = not result.human_steps and result.reason not in CUT_OFF
-        if result.purpose == "drive" and self._lap_m and alone and isinstance(self.policy, Holding):
-            self.policy.drive_ended(min(1.0, result.progress / self._lap_m))
+        if result.purpose == "drive" and self._lap_m and alone:
+            self._agent.drive_ended(min(1.0, result.progress / self._lap_m))
 
     def _lost(self, error: EnvironmentLost, observation: NDArray[np.float32]) -> None:
         """The environment is gone in mid-episode: release the controls, close what is open, tell the player."""
