@@ -42,7 +42,7 @@ from offline_rl import OFFLINE_RL
 from opponents import OPPONENTS
 
 from hitl.demo.shipped import SHIPPED
-from hitl.demo.stall import RECIPE
+from hitl.demo.stall import RECIPE, evaluated_on
 from hitl.drivers.person import SKILLS
 from hitl.games.registry import COPIES
 from hitl.session.trials import Solo, SoloDrives
@@ -66,7 +66,6 @@ LEARNERS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 EVALUATE_EVERY = 250  # driven steps, until the corner is passed
 WATCH_EVERY = 500  # driven steps, afterwards
 EPISODES = 20
-LEAST, ROAD_M = 10, 8_000.0  # episodes of an evaluation on a long road, and m that it drives in all
 ENOUGH = 0.9  # of an evaluation's episodes
 RARER = 5  # times as rarely the corner's clock is read, with as many times fewer tries, where a copy of the game is a process
 CALL_S = 6.0  # s of attention beside the takeover itself when the player is called: the countdown and the way to the corner
@@ -238,7 +237,7 @@ class _Judge:
     def __init__(self, track: Any, corner: Any, hz: float, game: Callable[[Any], Any], most: int) -> None:
         from hitl.road.corners import corners_from_curvature
 
-        self.episodes = min(EPISODES, max(LEAST, round(ROAD_M / track.line.length)))
+        self.episodes = min(EPISODES, evaluated_on(track.line.length))
         self._drive, self._corner, self._hz = SoloDrives(track, self.episodes, game=game, most=most), corner, hz
         self._others = [c for c in corners_from_curvature(track.line) if c.to_m <= corner.from_m]
         self._count = 0

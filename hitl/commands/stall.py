@@ -38,7 +38,7 @@ def main(argv: list[str]) -> int:
 
     def report(e: stall.Evaluated) -> None:
         if not args.json:
-            passes = ", ".join(f"{name} {n} of {stall.EPISODES}" for name, n in e.passes.items())
+            passes = ", ".join(f"{name} {n} of {e.episodes}" for name, n in e.passes.items())
             print(
                 f"{e.agent_steps:>6,} steps  {e.updates:>6,} updates  return {e.return_mean:6.1f}  passes: {passes}",
                 flush=True,
@@ -66,6 +66,6 @@ def main(argv: list[str]) -> int:
     else:
         print(
             f"The agent has stalled at '{result.corner.name}' ({result.corner.from_m:.0f}–{result.corner.to_m:.0f} m): "
-            f"no pass in its last {number_of(args.in_a_row, 'evaluation')} of {stall.EPISODES} episodes."
+            f"no pass in its last {number_of(args.in_a_row, 'evaluation')} of {result.evaluations[-1].episodes} episodes."
         )
     return 0

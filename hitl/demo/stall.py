@@ -23,7 +23,8 @@ from hitl.session_options import SessionOptions
 
 LAPS = 2
 EVALUATE_EVERY = 1000  # agent steps
-EPISODES = 20
+EPISODES = 20  # of an evaluation
+LEAST, ROAD_M = 10, 8_000.0  # episodes of an evaluation on a long road, and m that it drives in all
 IN_A_ROW = 3  # evaluations without a pass that make a stall
 MASTERED = 0.95  # share of laps finished, in IN_A_ROW evaluations in a row, after which the agent will not stall
 REACH_M = 40.0  # m before a corner from which an episode's end belongs to it
@@ -52,6 +53,7 @@ class Evaluated:
 
     agent_steps: int
     updates: int
+    episodes: int
     return_mean: float
     progress_mean: float
     finished: int
@@ -90,6 +92,11 @@ def stalled_corner(
     return corner if all(reached) else None
 
 
+def evaluated_on(length_m: float) -> int:
+    """Return how many episodes an evaluation has on a road of that length."""
+    return min(EPISODES, max(LEAST, round(ROAD_M / length_m)))
+
+
 def mastered(results: list[list[EpisodeResult]]) -> bool:
     """Tell whether the last evaluations reached the finish: such an agent needs no help."""
     last = results[-IN_A_ROW:]
@@ -122,7 +129,7 @@ def train_until_stalled(
         results: list[list[EpisodeResult]] = []
         evaluations: list[Evaluated] = []
         corner: Corner | None = None
-        episode = 0
+        episode, episodes = 0, evaluated_on(rig.track.line.length)
         for k in range(LAPS):
             rig.session.episode("lap", seed=k)
         rig.session.human = NoHuman()
@@ -132,12 +139,13 @@ def train_until_stalled(
             if run.steps < (len(results) + 1) * EVALUATE_EVERY:
                 continue
             run.save()
-            found = rig.evaluate(EPISODES, 2_000_000 + 1000 * len(results))
+            found = rig.evaluate(episodes, 2_000_000 + 1000 * len(results))
             results.append(found)
             evaluations.append(
                 Evaluated(
                     run.steps,
                     run.learner.updates,
+                    episodes,
                     fmean(r.total for r in found),
                     fmean(r.progress for r in found),
                     sum(r.reason == "finish" for r in found),

@@ -4,14 +4,17 @@ import dataclasses
 import importlib
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 from data.records import Corner
 from hitl.demo.shipped import open_shipped
+from hitl.games.base import VehicleState
 from hitl.games.box2d import Box2DGame
 from hitl.home import Home
+from hitl.road.line import Place
 from hitl.road.track import load_track
 from hitl.session.lockstep import Lockstep
 from hitl.session.setup import SessionSetup
@@ -106,6 +109,30 @@ def test_an_arm_whose_agent_asks_for_help(ceiling, stalled, monkeypatch):
     monkeypatch.setattr("helping.PER_MINUTE", 20.0)
     result = ceiling.run(stalled.root, "default", "on_request", 0, 200, 0, HAIRPIN)
     assert 0 < result["human_seconds"] <= 40
+
+
+def test_help_goes_where_the_last_try_alone_ended(ceiling):
+    track, one, two = load_track("default"), Corner("one", 60.0, 90.0), Corner("two", 200.0, 240.0)
+    rig = SimpleNamespace(track=track, corners=(one, two), task=SimpleNamespace(settings=SimpleNamespace(hz=20.0)))
+    rule = sys.modules["helping"].WhereItFails(rig, one, lambda: 0.05)
+    state = VehicleState(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+
+    def helped(until_m: float) -> list[int]:
+        """Drive an episode up to a place; return the first and the last metre at which the wheel was asked for."""
+        rule.begin()
+        held = [s for s in range(round(until_m) + 1) if rule.requests_control(state, Place(s, 0.0, 0.0))]
+        return held[:1] + held[-1:]
+
+    first, last = helped(150)
+    assert 30 < first < 60 < 90 <= last < 115
+    assert helped(210) == []  # it tries alone, and fails at another corner
+    first, last = helped(300)
+    assert 170 < first < 200 < 240 <= last < 265
+    assert helped(140) == []  # and then where no corner is near
+    first, last = helped(300)
+    assert 80 < first < 140 < last < 200
+    assert helped(track.line.length) == []
+    assert helped(track.line.length) == []  # what it finishes alone is not helped again
 
 
 def test_every_arm_is_of_settings_that_exist(ceiling):
