@@ -113,7 +113,7 @@ def test_only_the_language_asked_for_is_read_and_each_file_once(monkeypatch: pyt
     screens, more = with_words_of("report"), with_words_of("report", "review")
     assert opened == []
     assert screens["pl"]["corners"] == "Zakręty"
-    assert more["pl"].say("count_laps", n=2) == "2 okrążenia"
+    assert more["pl"].say("seconds", n=2) == "2 sekundy"
     assert opened == [f"{folder}/pl.toml" for folder in ("languages", "report/words", "review/words")]
 
 
