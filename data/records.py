@@ -231,7 +231,6 @@ class RecorderStatus:
     queue: int
     """Operations not yet committed or spilled."""
     committed_steps: int
-    last_commit_age_s: float
     spilled: int
     """Operations that wait in the spill file."""
     problem: str | None

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.places import PAGES, ROOT
-from tests.support.source import files, tree_of
+from tests.support.source import files, screen_texts, tree_of
 
 Modules = dict[str, ast.Module]
 """The parsed modules, by their paths."""
@@ -107,7 +107,7 @@ def _offences_in_names(modules: Modules) -> dict[str, set[str]]:
 
 def _offences_in_texts(modules: Modules) -> dict[str, list[str]]:
     found = defaultdict(list)
-    for where, text in _texts(modules):
+    for where, text in (*_texts(modules), *screen_texts()):
         for word in {word.lower() for word in ANY_NOT_WRITTEN.findall(text)}:
             found[word].append(f"{where}: {text[:90]!r}")
     return found

@@ -44,6 +44,9 @@ from data.records import DRIVING_FAULTS, RecorderStatus, SessionInfo, StepRow
 COMMIT_EVERY_S = 0.4
 """At most this much driving is uncommitted while the store can be written."""
 
+START_S = 3.0
+"""How long to wait for the store at the start; after that the recording begins without it."""
+
 BUSY_S = 0.3
 """A store that is locked for longer than this is left alone until the next try, and what waits is spilled."""
 
@@ -62,7 +65,6 @@ class Recorder:
         *,
         busy_timeout_s: float = BUSY_S,
         retry_s: float = 1.0,
-        start_timeout_s: float = 3.0,
     ) -> None:
         """``busy_timeout_s``: how long to wait for a locked store; ``retry_s``: pause between tries at a store in trouble."""
         self.path, self.info = Path(path), info
@@ -92,13 +94,12 @@ class Recorder:
         self._live = LiveLock(self.path, self.uuid)
         self._spill = SpillFile(self.path, self.uuid, info, self.started)
         self._committed_steps = 0
-        self._last_commit = time.monotonic()
         self._problem: str | None = None
         self._trouble = ""
         self._refusal: StoreError | None = None
         self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
         self._thread.start()
-        self._ready.wait(start_timeout_s)
+        self._ready.wait(START_S)
         if self._refusal is not None:
             self._thread.join()
             raise self._refusal
@@ -111,7 +112,6 @@ class Recorder:
         return RecorderStatus(
             queue=len(self._queue) + len(self._waiting),
             committed_steps=self._committed_steps,
-            last_commit_age_s=time.monotonic() - self._last_commit,
             spilled=self._spill.written,
             problem=self._problem,
         )
@@ -306,7 +306,6 @@ class Recorder:
             self.session_id = self._applier.session_id
             self._committed_steps += sum(isinstance(op, AddStep) for op in self._waiting)
             self._waiting = []
-            self._last_commit = time.monotonic()
             self._problem = f"The store refused: {self._applier.refused[-1]}." if self._applier.refused else None
             return True
         except Exception as error:  # whatever it is: recording must go on while the car is driven

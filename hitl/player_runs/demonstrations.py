@@ -56,7 +56,7 @@ class Demonstrations:
             other, ours = shown(lap.map_uid, 60), shown(known, 60)
             need(known == lap.map_uid, f"it was driven on the map {other}, and the track is of {ours}")
         frames, acting, driver = _stepped(lap, self.settings.hz)
-        states = _states(frames, lap.finish_s, self.settings.hz)
+        states = _states(frames, lap.finish_s)
         task, line, n = DrivingTask(self.track, self._seen_by(states)), self.track.line, len(acting)
         seen, paid, places, beside = [task.begin(states[0], line.begin_at(states[0].x, states[0].y).s)[0]], [], [task.place.s], 0
         for state in states[1:]:
@@ -112,7 +112,7 @@ def _stepped(lap: Demonstration, hz: float) -> tuple[NDArray[np.float64], NDArra
     return lap.frames[bounds], acting, driver
 
 
-def _states(frames: NDArray[np.float64], finish_s: float, hz: float) -> list[VehicleState]:
+def _states(frames: NDArray[np.float64], finish_s: float) -> list[VehicleState]:
     seconds = frames[:, 3] / 1000
     place = frames[:, 4:7] * [1.0, 1.0, -1.0]  # the game's axes are left-handed
     moved = np.gradient(place, seconds, axis=0)

@@ -147,7 +147,7 @@ class Session:
         self.offers.begin_episode(info["progress"])
         if purpose == "drive":
             self._agent.drive_begins(self._greedy)
-        if moment is not None and awaits is not None and not self._stand(observation, info, awaits):
+        if moment is not None and awaits is not None and not self._stand(info, awaits):
             result.reason = "stopped"
             return result.judge(self.corners)
         if self.coaching is not None:
@@ -201,7 +201,7 @@ class Session:
         self.leaving = not self._choice.wait(seconds, self.human, lambda: self.leaving or self.stop())
         return not self.leaving
 
-    def _stand(self, observation: NDArray[np.float32], info: dict[str, Any], awaits: Awaits) -> bool:
+    def _stand(self, info: dict[str, Any], awaits: Awaits) -> bool:
         """Let the car stand until the player has the wheel; False where nothing comes of it. It is not recorded."""
         rest = np.zeros(len(self.recorder.info.action_names), np.float32)
         stands = arbiter.Decision(AGENT, rest, 0.0, None, "", safe=True, paused=True)

@@ -128,9 +128,9 @@ class PadDesk:
         self._state, decision = arbiter.step(self._state, now, self._gating)
         return "paused" if decision.paused else "human" if decision.driver == arbiter.HUMAN else "agent"
 
-    def begin_try(self, keys: frozenset[str] = frozenset()) -> None:
+    def begin_try(self) -> None:
         """The agent drives, and what is still held must be let go first."""
-        self._keys = keys
+        self._keys = frozenset()
         self._state = arbiter.new_episode(arbiter.State())
 
     def begin_calibration(self) -> None:

@@ -1,4 +1,4 @@
-"""How the overlay writes numbers and names controls; the words themselves are in `takeover_ui.languages`."""
+"""How the overlay writes numbers and names controls; the words themselves are in `takeover_ui/languages`."""
 
 from __future__ import annotations
 

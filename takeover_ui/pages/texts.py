@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 from takeover_ui.language import with_words_of
-from takeover_ui.pages import words as own_words
-from takeover_ui.report import words as report_words
-from takeover_ui.review import words as review_words
 
-LANGUAGES = with_words_of(review_words, report_words, own_words)
+LANGUAGES = with_words_of("review", "report", "pages")
 ENGLISH = LANGUAGES["en"]

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from takeover_ui.language import Words, with_words_of
-from takeover_ui.report import words as own_words
 
-LANGUAGES = with_words_of(own_words)
+LANGUAGES = with_words_of("report")
 ENGLISH = LANGUAGES["en"]
 
 

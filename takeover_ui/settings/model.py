@@ -8,13 +8,12 @@ from data.errors import HitlError
 from takeover_ui.language import Words, with_words_of
 from takeover_ui.overlay import overlay
 from takeover_ui.overlay.arrangement import Arrangement
-from takeover_ui.settings import words as own_words
 from takeover_ui.settings.pad_names import label
 from takeover_ui.settings.rows import PAGES, Desk, Row
 
 Mode = Literal["", "bind", "key", "try", "move", "calibrate"]
 """What the controls are for now: going about, naming a button or a key, trying the gating, moving a gauge, being measured."""
-LANGUAGES = with_words_of(own_words)
+LANGUAGES = with_words_of("settings")
 _NUDGE = 0.02  # of the window
 _GROW = 1.08
 

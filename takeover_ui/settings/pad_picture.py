@@ -40,7 +40,7 @@ _CAPS = {"space": "Space", "escape": "Esc", "esc": "Esc", "return": "Enter", "en
          "tab": "Tab", "del": "Del"}  # fmt: skip
 
 
-def glyph_width(pen: Pen, kind: PadKind, control: str, size: int) -> int:
+def glyph_width(kind: PadKind, control: str, size: int) -> int:
     """Return how wide a button or key is drawn."""
     text = _text(kind, control)
     return max(size, theme.measure(text, round(size * 0.62))[0] + round(size * 0.6)) if not _drawn(kind, control) else size
@@ -48,7 +48,7 @@ def glyph_width(pen: Pen, kind: PadKind, control: str, size: int) -> int:
 
 def glyph(pen: Pen, at: tuple[int, int], kind: PadKind, control: str, size: int, colour: Colour = theme.TEXT) -> pygame.Rect:
     """Draw a button as it is printed on that pad, or a key, around ``at``; returns where."""
-    box = pygame.Rect(0, 0, glyph_width(pen, kind, control, size), size)
+    box = pygame.Rect(0, 0, glyph_width(kind, control, size), size)
     box.center = at
     radius = size // 2 if kind != "keyboard" else size // 5
     pygame.draw.rect(pen.surface, _KEY, box, border_radius=radius)

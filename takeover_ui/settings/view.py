@@ -143,7 +143,7 @@ class SettingsView(PagePictures):
         if not given:
             pen.text("value", model.words["no_button"], (right, inner.centery), 22, theme.FAINT, anchor="midright")
         for control in reversed(given):
-            width = pad_picture.glyph_width(pen, pad.kind, control, size)
+            width = pad_picture.glyph_width(pad.kind, control, size)
             box = pad_picture.glyph(pen, (right - width // 2, inner.centery), pad.kind, control, size)
             right = box.left - pen.px(8)
 
@@ -198,7 +198,7 @@ class SettingsView(PagePictures):
             return name if kind == "keyboard" else (_OF_A_WHEEL if kind == "wheel" else _BUTTONS)[name]
 
         def width_of(names: tuple[str, ...], text: str) -> int:
-            caps = sum(pad_picture.glyph_width(pen, kind, shown(n), size) + pen.px(4) for n in names)
+            caps = sum(pad_picture.glyph_width(kind, shown(n), size) + pen.px(4) for n in names)
             return caps + theme.measure(model.words[text], pen.px(20))[0] + pen.px(6) + gap
 
         excess = sum(width_of(names, text) for names, text, _ in _KEYS) - (area.w - pen.px(40))
@@ -207,7 +207,7 @@ class SettingsView(PagePictures):
         for names, text, command in _KEYS:
             begin = left
             for name in names:
-                width = pad_picture.glyph_width(pen, kind, shown(name), size)
+                width = pad_picture.glyph_width(kind, shown(name), size)
                 pad_picture.glyph(pen, (left + width // 2, bar.centery), kind, shown(name), size, theme.MUTED)
                 left += width + pen.px(4)
             at = left + pen.px(4), bar.centery

@@ -43,7 +43,6 @@ def test_a_clock_that_jumps_changes_dates_and_nothing_else(path, clock):
             recorder.event("note", "The same words each time.")
             assert recorder.flush()
             assert time.monotonic() - began < 3.0
-            assert 0.0 <= recorder.status.last_commit_age_s < 3.0
         clock.offset = JUMPS[1]
         with Store(path) as other:
             assert other.recover() == []  # a living session is not taken for a dead one

@@ -24,7 +24,7 @@ ALWAYS_SEVERAL = (  # it is said why, where it stands
 @pytest.mark.parametrize("package", ["data", "hitl", "takeover_ui", "trainer"])
 def test_one_of_a_thing_is_not_several(package: str) -> None:
     wrong = []
-    for path in sorted((ROOT / package).rglob("*.py")):
+    for path in sorted(p for p in (ROOT / package).rglob("*") if p.suffix in (".py", ".toml")):
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
             counts = [m[1] for m in PLAIN.finditer(line) if COUNT.fullmatch(m[1])]
             if counts and not any(known in line for known in ALWAYS_SEVERAL):

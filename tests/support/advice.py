@@ -20,7 +20,7 @@ from hitl.cli import COMMANDS, parser_of
 from hitl.commands.export import APART
 from hitl.games.registry import single_words
 from tests.support.places import PAGES, ROOT
-from tests.support.source import files, tree_of
+from tests.support.source import files, screen_texts, tree_of
 from trainer.config import TrainConfig
 from trainer.daemon.wish import read_pairs
 from trainer.presets import PRESETS
@@ -44,12 +44,13 @@ class Text:
 
 @functools.cache
 def texts() -> tuple[Text, ...]:
-    """Return every string of the packages, docstrings among them, and every page."""
+    """Return every string of the packages, docstrings among them, every text of the screens, and every page."""
     of_modules = [
         Text(f"{path.relative_to(ROOT).as_posix()}:{line}", text) for path in files() for line, text in strings(tree_of(path))
     ]
     of_pages = [Text(p.relative_to(ROOT).as_posix(), p.read_text(encoding="utf-8"), page=True) for p in PAGES]
-    return *of_modules, *of_pages, *(Text(f"hitl {name} --help", help_of(name)) for name in COMMANDS)
+    of_screens = [Text(where, text) for where, text in screen_texts()]
+    return *of_modules, *of_screens, *of_pages, *(Text(f"hitl {name} --help", help_of(name)) for name in COMMANDS)
 
 
 def strings(module: ast.Module) -> Iterator[tuple[int, str]]:

@@ -1,15 +1,24 @@
 """The texts in every language: none is missing, all say the same, and a count has the form that goes with it."""
 
+from pathlib import Path
 from string import Formatter
 
 import pytest
 
-from takeover_ui.language import CODES, LANGUAGES, Words
+from data.errors import InputFileError
+from takeover_ui import language
+from takeover_ui.language import CODES, LANGUAGES, Words, read_texts, with_words_of
 from takeover_ui.pages import texts as pages
 from takeover_ui.report import texts as report
 from takeover_ui.review import texts as review
+from takeover_ui.settings import model as settings
+from tests.support.places import ROOT
 
-ALL = {"overlay": LANGUAGES, "review": review.LANGUAGES, "report": report.LANGUAGES, "pages": pages.LANGUAGES}
+ALL = {
+    "overlay": LANGUAGES, "settings": settings.LANGUAGES, "review": review.LANGUAGES, "report": report.LANGUAGES,
+    "pages": pages.LANGUAGES,
+}  # fmt: skip
+FOLDERS = sorted({path.parent for path in (ROOT / "takeover_ui").rglob("*.toml")})
 
 
 def placeholders(text: str) -> set[str]:
@@ -79,3 +88,60 @@ def test_every_text_can_be_filled_in(where: str, code: str) -> None:
 def test_numbers_are_written_as_the_language_does_and_names_are_left_alone() -> None:
     assert LANGUAGES["de"].say("helped_you", seconds=6.54) == "du 6,5 s"
     assert LANGUAGES["pl"].say("alone_at", corner="T1.5, left", good=3, of=10) == "sam, T1.5, left: 3 z 10"
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.relative_to(ROOT).as_posix())
+def test_every_language_has_a_file_and_every_file_a_language(folder: Path) -> None:
+    assert {path.name for path in folder.iterdir()} == {f"{code}.toml" for code in CODES}
+
+
+def test_the_files_are_those_of_the_screens() -> None:
+    assert [folder.relative_to(ROOT / "takeover_ui").as_posix() for folder in FOLDERS] == [
+        "languages", *(f"{room}/words" for room in ("pages", "report", "review", "settings"))
+    ]  # fmt: skip
+
+
+def test_only_the_language_asked_for_is_read_and_each_file_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[str] = []
+
+    def text_of(path: Path, **given: str) -> str:
+        opened.append(path.relative_to(ROOT / "takeover_ui").as_posix())
+        return path.open(**given).read()  # type: ignore[call-overload, no-any-return]
+
+    read_texts.cache_clear()
+    monkeypatch.setattr(language.Path, "read_text", text_of)
+    screens, more = with_words_of("report"), with_words_of("report", "review")
+    assert opened == []
+    assert screens["pl"]["corners"] == "Zakręty"
+    assert more["pl"].say("seconds", n=2) == "2 sekundy"
+    assert opened == [f"{folder}/pl.toml" for folder in ("languages", "report/words", "review/words")]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (None, "No such file"),
+        (b'agent = "AGENT"\nhuman = YOU\n', "line 2"),
+        ('agent = "Fu\xdfg\xe4nger"\n'.encode("cp1252"), "utf-8"),
+        (b"agent = 1\n", "'agent' is neither a text nor a list of texts"),
+        (b"agent = []\n", "'agent' is neither"),
+        (b'agent = ["a", 1]\n', "'agent' is neither"),
+        (b'[agent]\nhuman = "YOU"\n', "'agent' is neither"),
+    ],
+)
+def test_a_missing_or_broken_file_is_said_with_its_name(tmp_path: Path, content: bytes | None, said: str) -> None:
+    path = tmp_path / "fr.toml"
+    if content is not None:
+        path.write_bytes(content)
+    words = Words(lambda: read_texts(path))
+    with pytest.raises(InputFileError) as caught:
+        words.say("agent")
+    assert said in str(caught.value)
+    assert str(path) in str(caught.value)
+
+
+def test_what_an_editor_on_windows_adds_does_not_matter(tmp_path: Path) -> None:
+    path = tmp_path / "fr.toml"
+    path.write_bytes(b'\xef\xbb\xbfagent = "A"\r\nlaps = ["{n} a", "{n} b"]\r\n')
+    words = Words(lambda: read_texts(path))
+    assert (words["agent"], words.say("laps", n=1), words.say("laps", n=2)) == ("A", "1 a", "2 b")

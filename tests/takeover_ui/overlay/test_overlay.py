@@ -66,7 +66,7 @@ def finding(title: str) -> TrainerState:
 
 def longer(words: Mapping[str, str]) -> Words:
     """Every word a third longer than English, as translations are."""
-    return Words({
+    return Words(lambda: {
         k: v
         if k in ("agent", "human", "stand_in", "paused", "kmh", "seconds")
         else v + "e" * (len(v.split("{")[0]) // 3)

@@ -100,7 +100,7 @@ def hand(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Hand]:
 
 def test_keys_alone(hand: Hand) -> None:
     hand.keys("right")
-    assert load(hand.home, "overlay").overlay.language == "pl"
+    assert load(hand.home, "overlay").overlay.language == CODES[CODES.index("en") + 1]
     hand.keys("tab", "tab", "tab", "tab", "right", "down", "down", "down", "down", "down", "down", "right")
     takeover = load(hand.home, "takeover").takeover
     assert (takeover.mode, takeover.minimum_s) == ("toggle", 0.4)

@@ -1,1 +1,0 @@
-"""What the pages in a browser say, a module for each language."""
