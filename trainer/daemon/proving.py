@@ -14,6 +14,9 @@ Trial = Callable[[Actor, int], float]
 of the lap it drives on average, 0 to 1."""
 LAP = 0.9
 """Share of the lap from which on weights are worth holding. Before, nothing is there to be lost, and the newest always drive."""
+FARTHER = 0.1
+"""After help, weights that drive so much of the lap more than any before it are worth holding, too. On a long lap with several hard
+corners, what was won at the first one would else be lost again before the last one is passed."""
 WORSE = 0.1
 """Share of a lap that weights may come less far than the best so far, even where those before come no farther: else small steps
 down would add up."""
@@ -44,6 +47,9 @@ class Proving:
         """How much of the lap the best weights so far drive, by their trials."""
         self._best: Actor | None = None
         """These, or None: the proven ones."""
+        self._helped_at = learner.helped_at
+        self._stood: float | None = None
+        """The most of the lap that the newest weights drove in a trial before the human helped; None while not known."""
         self._good_at = learner.updates  # when the newest weights last were the proven ones
         self.gave_up = False
         """Whether the newest weights were given up in the last trial."""
@@ -55,6 +61,9 @@ class Proving:
         if trial is None:
             self._learner.proven = None
         if trial != self.trial:  # on another road the proven weights must prove themselves again
+            self._helped_at, self._stood = self._learner.helped_at, None
+            if self.trial is not None:
+                self._learner.held_from = None
             self.trial, self.share, self.held_back, self._best, self._ended = trial, None, None, None, -math.inf
 
     @property
@@ -81,11 +90,12 @@ class Proving:
         self._count += 1
         if learner.proven is not None and self.share is None:
             self.share = self.trial(learner.proven, self._count)
-            if self.share < LAP - WORSE:  # they were proven on another road
-                learner.proven = self.share = None
+            if self.share < self._held_from - WORSE:  # they were proven on another road
+                learner.proven = self.share = learner.held_from = None
         newest = self.trial(learner.newest, self._count)
+        self._note_help(newest)
         if learner.proven is None:
-            taken = is_best = newest >= LAP
+            taken = is_best = newest >= self._held_from
         elif newest == self.share:
             taken, is_best = True, False
         else:
@@ -103,6 +113,18 @@ class Proving:
         self._ended = self._clock()
         self._took = self._ended - began
         return self.held_back is None
+
+    @property
+    def _held_from(self) -> float:
+        return LAP if self._learner.held_from is None else self._learner.held_from
+
+    def _note_help(self, newest: float) -> None:
+        """After the first help on this road, all that goes beyond where the agent stood is worth holding."""
+        learner = self._learner
+        if learner.helped_at == self._helped_at:
+            self._stood = max(newest, self._stood or 0.0)
+        elif learner.held_from is None and self._stood is not None:
+            learner.held_from = min(LAP, self._stood + FARTHER)
 
     def _compare(self, newest: float, proven: Actor) -> tuple[bool, bool]:
         """Return whether weights that drive ``newest`` of the lap come as far as those before, and whether they are the best."""

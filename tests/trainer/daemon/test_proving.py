@@ -20,7 +20,7 @@ from trainer.checkpoints.meta import CheckpointMeta
 from trainer.checkpoints.packed import policy_only
 from trainer.daemon.daemon import Daemon
 from trainer.daemon.heartbeat import read_heartbeat
-from trainer.daemon.proving import LAP, PATIENCE, Proving
+from trainer.daemon.proving import FARTHER, LAP, PATIENCE, Proving
 from trainer.daemon.resume import begin
 from trainer.daemon.wish import Wish
 from trainer.learner.make import make_learner
@@ -36,6 +36,7 @@ class Weights:
     def __init__(self) -> None:
         self.newest, self.proven = 0.0, None
         self.updates = self.helped_at = 0
+        self.held_from = None
 
     def prove(self) -> None:
         self.proven = self.newest
@@ -67,6 +68,41 @@ def test_a_lap_that_was_driven_once_is_never_lost(skills: list[float]) -> None:
             assert learner.proven == best
         assert (proving.held_back is None) == drives
         assert (proving.state == "") == drives
+
+
+@given(st.floats(0.05, 0.5), st.lists(st.floats(0.05, 1.0), min_size=1, max_size=30))
+def test_what_help_has_won_is_held_before_the_lap_is_finished(stood: float, skills: list[float]) -> None:
+    learner = Weights()
+    proving = Proving(learner)
+    proving.use(trial_of({}))
+    learner.newest = stood
+    assert proving.offer()
+    learner.updates = learner.helped_at = 100
+    best = 0.0
+    for skill in skills:
+        learner.newest = skill
+        proving.offer()
+        assert learner.held_from == min(LAP, stood + FARTHER)
+        best = max(best, skill)
+        assert learner.proven == (best if best >= learner.held_from else None)
+    again = Proving(learner)  # the trainer is started anew
+    again.use(trial_of({}))
+    again.offer()
+    assert learner.proven == (best if best >= learner.held_from else None)
+
+
+def test_without_a_trial_before_the_help_only_nearly_whole_laps_are_held() -> None:
+    learner = Weights()
+    proving = Proving(learner)
+    learner.helped_at, learner.newest = 10, 0.7
+    proving.use(trial_of({}))
+    learner.helped_at = 10
+    proving.offer()
+    proving.use(trial_of({}))  # another road
+    learner.helped_at, learner.newest = 20, 0.6
+    assert proving.offer()
+    assert learner.proven is None
+    assert learner.held_from is None
 
 
 @given(st.dictionaries(st.integers(1, 20), st.floats(-0.2, 0.2)))
