@@ -15,8 +15,8 @@ of the lap it drives on average, 0 to 1."""
 LAP = 0.9
 """Share of the lap from which on weights are worth holding. Before, nothing is there to be lost, and the newest always drive."""
 FARTHER = 0.1
-"""After help, weights that drive so much of the lap more than any before it are worth holding, too. On a long lap with several hard
-corners, what was won at the first one would else be lost again before the last one is passed."""
+"""After help, weights that drive so much more of the lap than any before it are worth holding, too. On a long lap with several
+hard corners, what was won at the first one would else be lost again before the last one is passed."""
 WORSE = 0.1
 """Share of a lap that weights may come less far than the best so far, even where those before come no farther: else small steps
 down would add up."""
