@@ -111,7 +111,10 @@ def pytest_collection_finish() -> None:
     if "hypothesis" in sys.modules:
         from hypothesis import HealthCheck, settings
 
-        settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+        from tests.support.examples import examples
+
+        number, slow = examples(settings.default.max_examples), [HealthCheck.too_slow]
+        settings.register_profile("any machine", max_examples=number, deadline=None, suppress_health_check=slow)
         settings.load_profile("any machine")
 
 
