@@ -97,6 +97,19 @@ class Session:
         self._drives, self._tell = 0, tell
         self.leaving = self.hands_off = self._greedy = False
 
+    @property
+    def policy(self) -> Policy:
+        """What drives when the human does not."""
+        return self._policy
+
+    @policy.setter
+    def policy(self, policy: Policy) -> None:
+        self._policy = policy
+        # Found out once: to ask a protocol costs 20 us, and each tick asks all three.
+        self._placed = policy if isinstance(policy, Placed) else None
+        self._read_late = policy if isinstance(policy, ReadLate) else None
+        self._remembering = policy if isinstance(policy, Remembering) else None
+
     def episode(
         self,
         purpose: str = "drive",
@@ -213,15 +226,15 @@ class Session:
     ) -> tuple[NDArray[np.float32], dict[str, Any], str | None]:
         """Drive one tick; return what is seen after it, and how the episode ends with it (None: it goes on)."""
         result, door = self._result, self.environment.door
-        if isinstance(self.policy, Placed):
-            self.policy.at(info["progress"])
+        if self._placed is not None:
+            self._placed.at(info["progress"])
         proposed = door.action(self.policy.act(observation, self._greedy), "the agent's")
         risk, asks = self._foresee(observation, proposed)
         offer = self._offered(info, asks)
         self.clock.wait_for_send()
-        if isinstance(self.policy, ReadLate):
-            proposed = door.action(self.policy.now(), "the agent's")
-            self._pass_on(self.policy.notices)
+        if self._read_late is not None:
+            proposed = door.action(self._read_late.now(), "the agent's")
+            self._pass_on(self._read_late.notices)
         decision = self._decide(proposed, info, offer)
         if decision.event is not None:
             self._on_event(decision, info)
@@ -237,8 +250,8 @@ class Session:
         self.rewind.note(observation, info)
         self.clock.sending()
         after, reward, terminated, truncated, next_info = self.environment.step(decision.executed)
-        if isinstance(self.policy, Remembering):
-            self.policy.stepped(decision.executed)
+        if self._remembering is not None:
+            self._remembering.stepped(decision.executed)
         if (executed := next_info.get("executed")) is not None:
             decision = replace(decision, executed=door.action(executed, "the game's"))
         result.reason, result.lap_s = next_info.get("reason") or "", next_info.get("lap_s")
@@ -302,14 +315,14 @@ class Session:
         if "rewind" in decision.pressed and self.go_back() is not None:
             return "rewound"
         # An agent that begins again by itself waits until the player has let go.
-        again = decision.driver == AGENT and isinstance(self.policy, ReadLate) and self.policy.asks_restart()
+        again = decision.driver == AGENT and self._read_late is not None and self._read_late.asks_restart()
         return "restart" if again or "restart" in decision.pressed else ""
 
     def _agent_there(self) -> bool:
         """Wait for an agent that is a device to be there; False where the player leaves meanwhile."""
         there = True
-        while isinstance(self.policy, ReadLate) and there and not self.policy.ready():
-            self._pass_on(self.policy.notices)
+        while self._read_late is not None and there and not self._read_late.ready():
+            self._pass_on(self._read_late.notices)
             there = self._wait(0.1)
         self._pass_on(getattr(self.policy, "notices", []))
         return there
