@@ -103,6 +103,13 @@ _choose_temporary_root()
 gc.disable()  # until all is collected: what is imported stays, and to look through it again and again takes a tenth of the time
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_unconfigure() -> None:
+    """Collect what the tests left behind once: pytest does it twice more, and each time looks through all that is there."""
+    gc.collect()
+    gc.freeze()
+
+
 def pytest_collection_finish() -> None:
     """Let the garbage collector look only at what the tests make, and no example of Hypothesis fail for being slow here."""
     gc.freeze()
