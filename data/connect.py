@@ -13,7 +13,7 @@ from pathlib import Path
 from data.errors import NoStoreError, StoreError, shown
 from data.files import held
 from data.files.paths import refuse_share, sqlite_uri
-from data.reading.schema_check import check_schema
+from data.reading.schema_check import check_schema, new_schema
 from data.recording.log_beside import log_size, note_log
 from data.schema import APPLICATION_ID, MIGRATIONS, Migration, database
 
@@ -192,13 +192,21 @@ def _use_a_log(conn: sqlite3.Connection) -> None:
 
 
 def migrate(conn: sqlite3.Connection, path: Path, migrations: Sequence[Migration] = MIGRATIONS) -> None:
-    """Bring the store to the newest version, each migration in a transaction of its own."""
+    """Bring the store to the newest version, each migration in a transaction of its own; a new one at once."""
     version = version_of(conn)
     _refuse_newer(path, version, len(migrations))
     if version == len(migrations):
         return
     if version == 0:
         _use_a_log(conn)
+        if statements := new_schema(migrations):
+            with transaction(conn):
+                if version_of(conn) == 0:  # as below
+                    for statement in statements:
+                        conn.execute(statement)
+                    conn.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+                    conn.execute(f"PRAGMA user_version = {len(migrations)}")
+        version = version_of(conn)
     while version < len(migrations):
         if version and migrations[version].changes_data:
             _keep_copy(conn, path, version)
@@ -240,7 +248,7 @@ def open_store(
                     "`hitl store info`."
                 )
             if not read_only:
-                if version:
+                if version and version < len(migrations):  # what is migrated; the rest is looked at below
                     check_schema(conn, path.name, migrations[:version])
                 migrate(conn, path, migrations)
             _refuse_newer(path, version_of(conn), len(migrations))

@@ -103,6 +103,13 @@ _choose_temporary_root()
 gc.disable()  # until all is collected: what is imported stays, and to look through it again and again takes a tenth of the time
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_unconfigure() -> None:
+    """Collect what the tests left behind once: pytest does it twice more, and each time looks through all that is there."""
+    gc.collect()
+    gc.freeze()
+
+
 def pytest_collection_finish() -> None:
     """Let the garbage collector look only at what the tests make, and no example of Hypothesis fail for being slow here."""
     gc.freeze()
@@ -111,7 +118,10 @@ def pytest_collection_finish() -> None:
     if "hypothesis" in sys.modules:
         from hypothesis import HealthCheck, settings
 
-        settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+        from tests.support.examples import examples
+
+        number, slow = examples(settings.default.max_examples), [HealthCheck.too_slow]
+        settings.register_profile("any machine", max_examples=number, deadline=None, suppress_health_check=slow)
         settings.load_profile("any machine")
 
 

@@ -59,24 +59,32 @@ def test_each_addition_is_one_file_and_one_line() -> None:
         assert "\n" not in line
 
 
-def test_a_game_is_driven_and_a_pad_takes_the_wheel(additions: Path) -> None:
-    words = ["--home", str(additions), "--env", "sled", "--headless", "--gating", "hold"]
-    assert main(["play", *words, "--pad", "none", "--episodes", "3"]) == 0
-    assert main(["play", *words, "--pad", "metronome", "--episodes", "2"]) == 0
-    with Store(additions / "store.sqlite", read_only=True) as store:
-        sessions = store.conn.execute("SELECT env, driver FROM sessions ORDER BY id").fetchall()
-        assert [tuple(s) for s in sessions] == [("sled", ""), ("sled", "metronome")]
-        alone, helped = (
-            store.conn.execute(
-                "SELECT count(*), total(s.driver = 1) FROM steps s JOIN episodes e ON e.id = s.episode_id WHERE e.session_id = ?",
-                (session,),
-            ).fetchone()
-            for session in (1, 2)
-        )
-        assert alone[0] > 100
-        assert alone[1] == 0
-        assert helped[1] >= 10  # half a second at the wheel, at the least
-        assert store.segments(kind="takeover")
+def driven(home: Path) -> tuple[str, str, int, int]:
+    """Return the game and the driver of the newest session, its steps, and those in which the wheel was taken."""
+    with Store(home / "store.sqlite", read_only=True) as store:
+        id_, env, driver = store.conn.execute("SELECT id, env, driver FROM sessions ORDER BY id DESC LIMIT 1").fetchone()
+        steps, helped = store.conn.execute(
+            "SELECT count(*), total(s.driver = 1) FROM steps s JOIN episodes e ON e.id = s.episode_id WHERE e.session_id = ?",
+            (id_,),
+        ).fetchone()
+        assert bool(helped) == bool(store.segments(session=id_, kind="takeover"))
+    return env, driver, steps, helped
+
+
+def test_a_game_is_driven(additions: Path) -> None:
+    assert main(["play", "--home", str(additions), "--env", "sled", "--headless", "--pad", "none", "--episodes", "3"]) == 0
+    env, driver, steps, helped = driven(additions)
+    assert (env, driver, helped) == ("sled", "", 0)
+    assert steps > 100
+
+
+@pytest.mark.realtime
+def test_a_pad_takes_the_wheel(additions: Path, tmp_path: Path) -> None:
+    words = ["--env", "sled", "--headless", "--gating", "hold", "--pad", "metronome", "--episodes", "2"]
+    assert main(["play", "--home", str(tmp_path), *words]) == 0
+    env, driver, _, helped = driven(tmp_path)
+    assert (env, driver) == ("sled", "metronome")
+    assert helped >= 10  # half a second at the wheel, at the least
 
 
 def test_a_network_trains_saves_and_drives(additions: Path) -> None:

@@ -16,8 +16,13 @@ from data.schema import Migration, database
 
 Tables = tuple[dict[str, frozenset[str]], frozenset[str]]
 """Columns by table, and the triggers."""
+Schema = tuple[tuple[bytes, bytes, bytes, bytes | None], ...]
+"""Kind, name, table and SQL of each part of the schema, in the order in which they were made, as bytes: a file may hold any."""
 
 _COPY = "Put a copy of the store in its place."
+_SCHEMA = (
+    "SELECT CAST(type AS BLOB), CAST(name AS BLOB), CAST(tbl_name AS BLOB), CAST(sql AS BLOB) FROM sqlite_master ORDER BY rowid"
+)
 
 
 def _tables(conn: sqlite3.Connection) -> Tables:
@@ -30,11 +35,18 @@ def _tables(conn: sqlite3.Connection) -> Tables:
 
 
 @functools.lru_cache(maxsize=8)
-def _wanted(migrations: tuple[Migration, ...]) -> Tables:
+def _wanted(migrations: tuple[Migration, ...]) -> tuple[Tables, Schema, bool]:
+    """Return what these migrations make of an empty file, and whether they put rows into it."""
     with contextlib.closing(sqlite3.connect(":memory:", isolation_level=None)) as conn:
         for migration in migrations:
             migration.apply(database(conn))
-        return _tables(conn)
+        return _tables(conn), tuple(conn.execute(_SCHEMA)), conn.total_changes > 0
+
+
+def new_schema(migrations: Sequence[Migration]) -> list[str]:
+    """Return the SQL that makes in an empty file what these migrations make; none where they put rows into it."""
+    _, schema, has_rows = _wanted(tuple(migrations))
+    return [] if has_rows else [sql.decode() for *_, sql in schema if sql]
 
 
 def check_schema(conn: sqlite3.Connection, name: str, migrations: Sequence[Migration]) -> None:
@@ -42,7 +54,10 @@ def check_schema(conn: sqlite3.Connection, name: str, migrations: Sequence[Migra
 
     Tables and views beside them are the player's own business. Raises StoreError, sqlite3.DatabaseError when it is damaged.
     """
-    (tables, triggers), (held, found) = _wanted(tuple(migrations)), _tables(conn)
+    (tables, triggers), schema, _ = _wanted(tuple(migrations))
+    if set(conn.execute(_SCHEMA)) == set(schema):  # word for word, as in nearly every store
+        return
+    held, found = _tables(conn)
     for table, columns in tables.items():
         if not columns <= held.get(table, frozenset()):
             raise StoreError(f"The store {name} is damaged: its table '{table}' is not there or not whole. {_COPY}")

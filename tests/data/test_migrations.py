@@ -1,5 +1,6 @@
 """A store of every earlier version, with data in it, becomes one of today; nothing that was in it changes."""
 
+import contextlib
 import sqlite3
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from data.connect import open_store, version_of
 from data.errors import StoreError
 from data.reading.follow import Follower
 from data.recording.recorder import Recorder
-from data.schema import MIGRATIONS, Migration
+from data.schema import MIGRATIONS, Migration, database
 from data.store import Store
 from tests.support.recorded import drive, session_info
 
@@ -121,3 +122,54 @@ def test_a_store_of_an_older_version_can_be_merged_and_stays_as_it_is(path, tmp_
         assert merge(store.conn, path, old).steps == 50
     assert old.read_bytes() == content
     assert connecting.header_version(old) == 1
+
+
+def schema_and_rows(conn):
+    header = [conn.execute(f"PRAGMA {name}").fetchone() for name in ("user_version", "application_id")]
+    return header, conn.execute("SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY rowid").fetchall(), tables(conn)
+
+
+@pytest.mark.parametrize("with_rows", [False, True])
+def test_a_new_store_is_what_the_migrations_make_one_after_the_other(path, with_rows):
+    rows = Migration(lambda db: db.execute("INSERT INTO corners (track, name, from_m, to_m, source) VALUES ('a', 'b', 1, 2, '')"))
+    migrations = (*MIGRATIONS, rows) if with_rows else MIGRATIONS
+    by_one = sqlite3.connect(":memory:", isolation_level=None)
+    for migration in migrations:
+        migration.apply(database(by_one))
+    by_one.execute(f"PRAGMA user_version = {len(migrations)}")
+    with contextlib.closing(open_store(path, migrations=migrations)) as conn:
+        assert schema_and_rows(conn) == schema_and_rows(by_one)
+    by_one.close()
+
+
+def test_a_new_store_that_cannot_be_made_whole_stays_empty(path):
+    other = sqlite3.connect(path)
+    other.execute("CREATE TABLE events (mine)")  # of another program that counts no versions
+    other.close()
+    with pytest.raises(sqlite3.OperationalError, match="events"):
+        open_store(path)
+    other = sqlite3.connect(path)
+    assert other.execute("SELECT name FROM sqlite_master").fetchall() == [("events",)]
+    other.close()
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("CREATE TRIGGER mine AFTER INSERT ON steps BEGIN DELETE FROM tags; END", "the trigger 'mine'"),
+        ("DROP TRIGGER episodes_added", "'episodes_added' is missing"),
+        ("DROP TABLE tags", "'tags' is not there"),
+        ("ALTER TABLE segments RENAME COLUMN note TO notes", "'segments' is not there or not whole"),
+        ("CREATE TABLE mine (a); CREATE VIEW ours AS SELECT 1; CREATE INDEX theirs ON steps (t)", ""),
+    ],
+)
+def test_a_store_is_refused_for_what_it_lacks_and_for_foreign_triggers_alone(path, change, said):
+    filled(path)
+    with contextlib.closing(sqlite3.connect(path)) as conn:
+        conn.executescript(change)
+    if said:
+        with pytest.raises(StoreError, match=said):
+            Store(path)
+    else:
+        with Store(path) as store:
+            assert store.check() == []

@@ -13,6 +13,7 @@ from data.exchange.merge import merge
 from data.recording.recorder import Recorder
 from data.store import Store
 from data.tables.tracks import Road, SeveralTracksError, place, plain, settle
+from tests.support.examples import examples
 from tests.support.recorded import session_info, step_row
 
 STORES = Path(__file__).parent / "stores"
@@ -44,7 +45,7 @@ def filed(store):
 
 
 class TestRoad:
-    @settings(max_examples=40, deadline=None)
+    @settings(max_examples=examples(40), deadline=None)
     @given(
         bend=st.floats(-150, 150), decimals=st.integers(2, 9), step=st.floats(0.2, 1.5), single=st.booleans()
     )

@@ -14,6 +14,7 @@ from data.exchange.unpickle import load_restricted, loads_restricted
 from tests.fuzzing.harness import run
 from tests.fuzzing.pickles import armed, hostile, plain
 from tests.fuzzing.readers import READERS as ALL
+from tests.support.examples import examples
 
 READERS = {reader.name: reader for reader in ALL}
 SLOW = {"store": 12, "minari": 8, "player-run": 12, "message": 15, "checkpoint": 20, "config.json": 25}
@@ -25,7 +26,7 @@ def test_broken_inputs_are_read_right_or_refused_in_a_sentence(name, tmp_path_fa
     for sound in (READERS["player-run"], reader):  # accepted; late imports are done, types of fields known
         sound.use(sound.sound(), tmp_path_factory.mktemp("sound"))
 
-    many = SLOW.get(name, 40)
+    many = examples(SLOW.get(name, 40))
 
     @settings(max_examples=many, deadline=None, database=None, derandomize=True, suppress_health_check=list(HealthCheck))
     @given(st.integers(0, 2**32))

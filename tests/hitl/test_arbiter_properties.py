@@ -10,6 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 from hitl.arbiter import AGENT, HUMAN, GatingSettings, Inputs, State, new_episode, step
 from hitl.pads.base import MISSING, PadState, braking_action, neutral_action, to_action
 from hitl.pads.hands import LIES_WAITING_S, STILL
+from tests.support.examples import examples
 
 NAMES = ("gas", "brake", "steer")
 unit = st.floats(0.0, 1.0, width=32)
@@ -191,5 +192,5 @@ class Driving(RuleBasedStateMachine):
         self.driver = decision.driver
 
 
-Driving.TestCase.settings = hypothesis_settings(max_examples=100, stateful_step_count=40, deadline=None)
+Driving.TestCase.settings = hypothesis_settings(max_examples=examples(100), stateful_step_count=40, deadline=None)
 TestDriving = Driving.TestCase

@@ -141,7 +141,7 @@ class TQC(Learner):
         greedy = head[:, : self.action_size].tanh()
         error = greedy - batch.answer
         loss = (error.square().mean(1) * weight[:, 0]).sum()
-        return loss, torch.ops.aten.tanh_backward(error, greedy).mul_(weight * (2.0 / self.action_size))
+        return loss, torch.ops.aten.tanh_backward.default(error, greedy).mul_(weight * (2.0 / self.action_size))
 
 
 def _descend(

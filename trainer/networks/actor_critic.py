@@ -25,7 +25,7 @@ Ensemble = MlpEnsemble | GraphEnsemble | EncodedEnsemble
 
 LOG_STD_MIN, LOG_STD_MAX = -20.0, 2.0
 """Bounds of the log standard deviation before the tanh (Haarnoja et al. 2018, code)."""
-_tanh_backward, _hardtanh_backward = torch.ops.aten.tanh_backward, torch.ops.aten.hardtanh_backward
+_tanh_backward, _hardtanh_backward = torch.ops.aten.tanh_backward.grad_input, torch.ops.aten.hardtanh_backward.default
 _HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
 _LOG_2 = math.log(2.0)
 
@@ -73,7 +73,7 @@ class Squash:
         a, size = self.action, self.action.shape[-1]
         result = g_action.new_empty(len(a), 2 * size)
         g_u, g_s = result[:, :size], result[:, size:]
-        _tanh_backward.grad_input(g_action, a, grad_input=g_u).addcmul_(a, g_density, value=2.0 * times)
+        _tanh_backward(g_action, a, grad_input=g_u).addcmul_(a, g_density, value=2.0 * times)
         torch.mul(g_u, self.spread, out=g_s).sub_(g_density, alpha=times)
         # A spread beyond its bound is not led farther out, but may come back in.
         inside = _hardtanh_backward(g_s, self.raw, LOG_STD_MIN, self.log_std_max)

@@ -18,8 +18,8 @@ from trainer.config import TrainConfig
 from trainer.networks.registry import Shape
 
 EPS = 1e-5
-_layer_norm_backward = torch.ops.aten.native_layer_norm_backward
-_relu_backward = torch.ops.aten.threshold_backward
+_layer_norm_backward = torch.ops.aten.native_layer_norm_backward.default  # a form by its name: none is looked for in each call
+_relu_backward = torch.ops.aten.threshold_backward.grad_input
 
 
 class Tape(ABC):
@@ -181,7 +181,7 @@ class MlpTape(Tape):
             self._put_rows(bias, gradient, replace)
         g = net.take(tuple(h.shape), h)
         torch.bmm(gradient, p[f"weight{last}"].transpose(1, 2), out=g)
-        g = _relu_backward.grad_input(g, h, 0, grad_input=g)
+        g = _relu_backward(g, h, 0, grad_input=g)
         return self._down(g, slice(None) if inputs else None, parameters, replace)
 
     @staticmethod
@@ -197,7 +197,7 @@ class MlpTape(Tape):
         """See ``Tape.slope``. Every row sends the same down into the last hidden layer: the sum of a unit's weights."""
         same = self.p[f"weight{self.net.layers}"].sum(2).unsqueeze(1)
         g = self.net.take(tuple(self.h.shape), self.h)
-        g = _relu_backward.grad_input(same.expand_as(self.h), self.h, 0, grad_input=g)
+        g = _relu_backward(same.expand_as(self.h), self.h, 0, grad_input=g)
         result = self._down(g, columns, False, False, value)
         assert result is not None
         return result
@@ -209,9 +209,10 @@ class MlpTape(Tape):
 
         ``factor``: what those are multiplied by.
         """
-        net, p, rows = self.net, self.p, slice(g.shape[1])
+        net, p, rows = self.net, self.p, g.shape[1]
+        whole = rows == self.h.shape[1]
         for i in range(net.layers - 1, -1, -1):
-            h, *norm = (part[:, rows] for part in self.saved[i])
+            h, *norm = self.saved[i] if whole else (part[:, :rows] for part in self.saved[i])
             if net.layer_norm:
                 linear, unit, mean, rstd = norm
                 gain, before = p[f"gain{i}"], g
@@ -233,7 +234,7 @@ class MlpTape(Tape):
                 torch.bmm(g, weight.transpose(1, 2), out=below)
                 if not net.layer_norm:
                     net.give(g)
-                g = _relu_backward.grad_input(below, h, 0, grad_input=below)
+                g = _relu_backward(below, h, 0, grad_input=below)
         result = None
         if columns is not None:
             weight = p["weight0"][:, columns].transpose(1, 2)

@@ -16,6 +16,7 @@ from data.reading.episodes import EpisodeData, EpisodeWriter, SegmentData
 from data.records import HUMAN
 from data.schema import STEP_MEASURES
 from data.store import Store
+from tests.support.examples import examples
 from tests.support.recorded import session_info
 
 floats32 = st.floats(-1e6, 1e6, width=32)
@@ -99,7 +100,7 @@ def contents(path):
 
 INFO = session_info(observation_names=("a", "b", "c"), action_names=("gas_brake", "steer"))
 THREE = session_info(observation_names=("a", "b", "c"), action_names=("gas", "brake", "steer"))
-quick = settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+quick = settings(max_examples=examples(15), deadline=None, suppress_health_check=list(HealthCheck))
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from hypothesis.extra import numpy as hnp
 
 from data.errors import InputFileError
 from data.exchange.unpickle import load_restricted, loads_restricted
+from tests.support.examples import examples
 
 
 def same(a, b):
@@ -38,7 +39,7 @@ values = st.recursive(
 
 
 @given(values, st.sampled_from([2, 3, 4, 5]))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 def test_plain_values_and_arrays_come_back_as_they_were(value, protocol):
     assert same(value, loads_restricted(pickle.dumps(value, protocol)))
 
@@ -124,13 +125,13 @@ def sentence(data):
 
 
 @given(st.binary(max_size=200))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 def test_any_bytes_give_a_value_or_a_sentence(data):
     assert sentence(data).startswith("it ")
 
 
 @given(values, st.data())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 def test_a_damaged_pickle_gives_a_value_or_a_sentence(value, draw):
     data = bytearray(pickle.dumps(value, 4))
     for _ in range(3):

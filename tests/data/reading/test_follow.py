@@ -10,6 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_s
 from data.reading.follow import Follower
 from data.recording.recorder import Recorder
 from data.store import Store
+from tests.support.examples import examples
 from tests.support.recorded import ACTIONS, NAMES, drive, session_info, spoil, step_row
 
 
@@ -358,7 +359,7 @@ class Recording(RuleBasedStateMachine):
 
 def test_any_order_of_recording_and_following(tmp_path_factory):
     Recording.folder = staticmethod(lambda: tmp_path_factory.mktemp("machine"))
-    run_state_machine_as_test(Recording, settings=settings(max_examples=25, stateful_step_count=25, deadline=None))
+    run_state_machine_as_test(Recording, settings=settings(max_examples=examples(25), stateful_step_count=25, deadline=None))
 
 
 def test_a_farthest_metre_that_is_no_number_is_no_pass(path):

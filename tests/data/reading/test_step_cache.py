@@ -16,6 +16,7 @@ from data.reading.step_cache import StepCache
 from data.reading.update import ARRAYS
 from data.recording.recorder import Recorder
 from data.store import Store
+from tests.support.examples import examples
 from tests.support.recorded import drive, session_info, spoil, step_row
 
 
@@ -290,7 +291,7 @@ class Home(RuleBasedStateMachine):
 
 def test_with_the_files_a_start_gives_what_it_gives_without(tmp_path_factory):
     Home.folder = staticmethod(lambda: tmp_path_factory.mktemp("home"))
-    run_state_machine_as_test(Home, settings=settings(max_examples=25, stateful_step_count=25, deadline=None))
+    run_state_machine_as_test(Home, settings=settings(max_examples=examples(25), stateful_step_count=25, deadline=None))
 
 
 def test_a_start_does_not_look_at_steps_that_are_too_old(path, monkeypatch):

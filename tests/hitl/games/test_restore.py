@@ -14,6 +14,7 @@ from hitl.games.base import Restorable, Start
 from hitl.games.box2d import Box2DGame
 from hitl.games.driving_env import DrivingEnv
 from hitl.road.track import load_track
+from tests.support.examples import examples
 
 ENV = DrivingEnv()
 
@@ -33,7 +34,7 @@ def driven(env: DrivingEnv, actions: np.ndarray) -> list[Any]:
     return said
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=examples(15), deadline=None)
 @given(st.integers(0, 2**31), st.integers(0, 60), st.integers(0, 30), st.sampled_from([0.0, 100.0, 190.0]))
 def test_the_same_actions_lead_on_as_they_did(seed: int, before: int, after: int, start_m: float) -> None:
     actions = wild(seed, before + after)

@@ -18,6 +18,7 @@ from hitl.road.corner_stats import visit
 from hitl.road.line import ReferenceLine
 from hitl.road.track import Track, finish_artefact, lay_segments
 from hitl.task.driving_task import DrivingTask, TaskSettings
+from tests.support.examples import examples
 
 BEND = {"radius": 20, "angle": 90}
 
@@ -69,7 +70,7 @@ def drive(track, metres, start=0.0):
 lines = st.builds(circuit, st.floats(-5.0, 20.0), st.floats(-30.0, 10.0))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(track=lines)
 def test_a_lap_is_a_finish_once_it_was_driven(track):
     reason, steps, paid, progress = drive(track, np.arange(1.0, 2 * AROUND))
@@ -79,7 +80,7 @@ def test_a_lap_is_a_finish_once_it_was_driven(track):
     assert paid > 50.0
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(track=lines, back=st.floats(1.0, 30.0))
 def test_backwards_over_the_start_is_neither_a_finish_nor_paid(track, back):
     reason, _, paid, progress = drive(track, -np.linspace(0.5, back, 39))
@@ -91,13 +92,13 @@ def test_backwards_over_the_start_is_neither_a_finish_nor_paid(track, back):
     assert paid <= 0.01
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=examples(20), deadline=None)
 @given(track=lines)
 def test_standing_at_the_start_is_a_stall(track):
     assert drive(track, np.zeros(60))[0] == "stalled"
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(track=lines, share=st.floats(0.1, 0.9))
 def test_a_try_that_begins_in_mid_track_still_finishes(track, share):
     start = share * AROUND

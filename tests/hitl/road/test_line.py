@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from hitl.road.line import ReferenceLine
 from hitl.road.track import lay_segments, load_track, shipped_tracks
+from tests.support.examples import examples
 
 
 def test_a_circle_has_its_length_and_curvature():
@@ -17,7 +18,7 @@ def test_a_circle_has_its_length_and_curvature():
     assert line.locate(19.0, 0.1, 0.0).offset == pytest.approx(1.0, abs=0.05)  # inside of a left bend is left
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(s=st.floats(0, 1), offset=st.floats(-4, 4), track=st.sampled_from(shipped_tracks()))
 def test_a_point_beside_the_line_is_found_where_it_was_put(s, offset, track):
     line = load_track(track).line
@@ -69,7 +70,7 @@ rings = st.builds(
 )  # fmt: skip
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(made=rings, aside=st.floats(-3, 3))
 def test_the_start_of_a_circuit_is_its_beginning_and_never_its_end(made, aside):
     points, road = made
@@ -83,7 +84,7 @@ def test_the_start_of_a_circuit_is_its_beginning_and_never_its_end(made, aside):
         assert abs(line.overlap()) <= 33.0
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 @given(made=rings)
 def test_a_circuit_is_known_as_one_and_a_road_is_not(made):
     points, _ = made
@@ -93,7 +94,7 @@ def test_a_circuit_is_known_as_one_and_a_road_is_not(made):
     assert half.overlap() is None
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(made=rings, back=st.floats(1, 40))
 def test_who_is_pushed_back_over_the_start_of_a_circuit_stays_at_its_beginning(made, back):
     points, road = made

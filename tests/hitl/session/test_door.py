@@ -21,6 +21,7 @@ from hitl.road.line import Place
 from hitl.session.door import Door, Unusable
 from hitl.session.setup import SessionSetup
 from hitl.session_options import SessionOptions
+from tests.support.examples import examples
 
 NO_NUMBERS = [np.nan, np.inf, -np.inf, 1e300, -1e12]
 
@@ -241,7 +242,7 @@ def test_the_cars_place_is_judged_too(name, told, bad):
         door.step(at, 0.0, info(**{name: bad}), False)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(st.lists(st.tuples(st.lists(st.sampled_from([0.5, -1.0, *NO_NUMBERS]), min_size=2, max_size=2),
                           st.sampled_from([1.0, np.nan, 1e300]))))  # fmt: skip
 def test_nothing_gets_through_and_nothing_is_made_up_for_long(ticks):

@@ -24,6 +24,7 @@ from takeover_ui.report import charts, svg
 from takeover_ui.report.contents import CornerRow, Report, Score
 from takeover_ui.report.page import render, write_report
 from tests.support import sample_screens as samples
+from tests.support.examples import examples
 from tests.support.places import ROOT
 
 EVIL = "\"><script>alert('x')</script><img src=x onerror=alert(1)>&\x00"
@@ -162,7 +163,7 @@ def test_names_that_people_choose_stay_text() -> None:
     assert len([t for t, _ in page.tags if t == "section"]) == len([t for t, _ in plain.tags if t == "section"])
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=examples(12), deadline=None)
 @given(st.text(max_size=30))
 def test_any_title_is_shown_as_it_is(title: str) -> None:
     page = outline(render(Report(title=title, scene=samples.scene())))

@@ -134,7 +134,7 @@ def test_demos_seen_by_other_rules(sound: Drives) -> None:
 
 def test_demos_of_another_speed_than_the_agents_are_not_of_other_rules(tmp_path: Path) -> None:
     """An agent that drives nearly alike each time, and slower than the laps: at each place it has never seen their numbers."""
-    slow = Plan(skill=Skill(corner_grip=12.0, braking=8.0, top_speed=12.0), noise=0.005, drives=6)
+    slow = Plan(skill=Skill(corner_grip=12.0, braking=8.0, top_speed=12.0), noise=0.005, drives=6, evaluations=0)
     found = diagnose([Case(drives=drives_of(driven(tmp_path, slow)))])
     assert "demos-stale" not in {f.fault for f in found.findings}
 

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.examples import examples
 from tests.support.trained_runs import CONFIG, train
 from trainer.diagnosis import live, run
 from trainer.diagnosis.case import BROKEN, Case, history_check
@@ -32,7 +33,7 @@ def broken(history: History) -> list[str]:
     return [o.needs for o in report.lacking if BROKEN in o.needs]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(st.data())
 def test_a_check_gives_an_answer_whatever_is_missing(data: st.DataObject) -> None:
     count = data.draw(st.sampled_from((1, 2, 3, 7, 30)))

@@ -3,6 +3,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.examples import examples
 from trainer.learner import plain as paper
 from trainer.learner.quantile import midpoints, quantile_huber
 
@@ -13,7 +14,7 @@ def plain(z: torch.Tensor, y: torch.Tensor, tau: torch.Tensor, weight: torch.Ten
 
 
 @pytest.mark.parametrize("method", ["stream", "prefix", "pairs"])
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(
     seed=st.integers(0, 10**6),
     critics=st.integers(1, 4),

@@ -18,6 +18,7 @@ from data.recording.recorder import Recorder
 from data.records import SegmentRecord, SessionInfo, StepRow
 from data.store import Store
 from tests.support.batches import ACT, OBS, random_episode
+from tests.support.examples import examples
 from tests.trainer.replay.test_replay import pieces
 from trainer.config import PLAIN, TrainConfig
 from trainer.replay.device_copy import DeviceCopy
@@ -140,7 +141,7 @@ def judged(segment: SegmentRecord, changes: dict[str, Any]) -> SegmentRecord:
 
 
 @pytest.mark.parametrize("form", [*FORMS, "copied"])
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=examples(20), deadline=None)
 @given(data=st.data())
 def test_rows_and_weights_are_what_the_rule_says_after_any_judgements_in_any_order(form: str, data: st.DataObject) -> None:
     replay = Replay(OBS, ACT, FORMS.get(form, CONFIG))
@@ -222,7 +223,7 @@ def recorded() -> Iterator[tuple[bytes, set[Place]]]:
         yield path.read_bytes(), human
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=examples(15), deadline=None)
 @given(data=st.data())
 def test_what_a_player_does_to_a_store_reaches_the_rows(recorded: tuple[bytes, set[Place]], data: st.DataObject) -> None:
     with tempfile.TemporaryDirectory() as folder:

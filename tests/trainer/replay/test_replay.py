@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from data.reading.update import Update
 from data.records import SessionRecord
 from tests.support.batches import ACT, OBS, TINY, random_episode, with_takeover
+from tests.support.examples import examples
 from trainer.config import TrainConfig
 from trainer.replay.replay import Replay
 
@@ -57,7 +58,7 @@ def expected(update: Update, episode: int, t: int, to_end: int = 0) -> tuple[flo
     return total, discount, follower
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(
     drivers=st.lists(st.lists(st.integers(0, 1), min_size=1, max_size=25), min_size=1, max_size=6),
     terminated=st.booleans(),
@@ -132,7 +133,7 @@ def test_returns_span_the_same_time_at_every_rate() -> None:
         np.testing.assert_allclose(batch.next_observation[inside, 1], batch.observation[inside, 1] + steps)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(
     driver=st.lists(st.integers(0, 1), min_size=1, max_size=25),
     bad=st.sets(st.integers(0, 24)),

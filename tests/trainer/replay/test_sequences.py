@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from data.reading.update import Update
 from tests.support.batches import ACT, OBS, TINY, random_episode
+from tests.support.examples import examples
 from tests.trainer.replay.test_replay import expected, pieces, with_takeover
 from trainer.replay.batch import Batch, Moments
 from trainer.replay.replay import Replay
@@ -41,7 +42,7 @@ def check(batch: Batch, updates: dict[int, Update]) -> None:
         np.testing.assert_array_equal(batch.pair.action[i], batch.action[i])
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=examples(15), deadline=None)
 @given(
     drivers=st.lists(st.lists(st.integers(0, 1), min_size=1, max_size=25), min_size=1, max_size=6),
     terminated=st.booleans(),

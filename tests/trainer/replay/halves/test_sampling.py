@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.batches import ACT, OBS, TINY, random_episode
+from tests.support.examples import examples
 from trainer.config import TrainConfig
 from trainer.presets import PRESETS
 from trainer.replay.halves.sampling import DemoTable, balanced, demo_count, takeover_floor
@@ -75,7 +76,7 @@ def test_without_a_floor_twenty_laps_of_two_minutes_drown_a_takeover() -> None:
     assert rows.sum(1).mean() == pytest.approx(128 * 2 * 60 / (20 * 2400 + 2 * 60), rel=0.3)  # a third of a row
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(
     laps=st.lists(st.floats(5.0, 600.0), min_size=1, max_size=40),
     takeovers=st.lists(st.floats(0.2, 10.0), min_size=1, max_size=8),
