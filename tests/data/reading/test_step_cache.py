@@ -187,6 +187,7 @@ class Home(RuleBasedStateMachine):
     def begin(self):
         self.open.append([Recorder(self.path, session_info()), 0])
         self.open[-1][0].begin_episode()
+        assert self.open[-1][0].flush(60.0)  # else its thread may write between two reads
 
     @precondition(lambda self: self.open)
     @rule(which=st.integers(0, 1), steps=st.integers(1, 20))
