@@ -129,7 +129,9 @@ def run(
             human_lap = median(_laps(home, hz))
             wheel, human = helper(arm, rig, lockstep, corner, seed, skill)
             rig.session.human = wheel
+            lap_utd, lockstep.budget.lap_utd = lockstep.budget.lap_utd, 0.0  # it has learned from those laps already
             lockstep.learn()  # takes in what the stalled run left; no update is owed yet
+            lockstep.budget.lap_utd = lap_utd
             game, most, seldom = copies_in(env, home)
             judge = _Judge(rig.track, corner, hz, game, most)
             tries = max(most, TRIES // seldom)
