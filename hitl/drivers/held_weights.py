@@ -17,6 +17,16 @@ FARTHER = 0.1  # and from which after help: that much of the lap more than in an
 WORSE = 0.1  # share of the lap by which newer weights may come less far and still drive
 DRIVES = 2  # with noise, in a row, by which newer weights show that they may drive without noise again
 FAILURES = 2  # in a row, after which the held weights are held no more
+UNFINISHED = 0.85  # share of the lap that a drive counts for at most where it did not reach the finish
+
+
+def lap_share(progress: float, length: float, finished: bool) -> float:
+    """Return how much of the lap counts as driven, 0 to 1, for a drive up to ``progress`` of ``length`` m.
+
+    An agent that stands at the last corner must not look like one that drives most of its laps: its weights would be held, and
+    those that learn the corner held back.
+    """
+    return 1.0 if finished else min(UNFINISHED, progress / length)
 
 
 class HeldWeights:

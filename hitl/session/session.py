@@ -32,6 +32,7 @@ from hitl.coach.observer import Coaching
 from hitl.coach.rewind import Moment, Rewind
 from hitl.coach.rules import Said, Say, in_english
 from hitl.drivers.agent_side import AgentSide
+from hitl.drivers.held_weights import lap_share
 from hitl.drivers.human import HumanSide, NoHuman, button_names, persons_pad
 from hitl.games.hang_guard import EnvironmentLost
 from hitl.games.world import World
@@ -400,9 +401,9 @@ class Session:
         alone = not result.human_steps and result.reason not in CUT_OFF
         if result.purpose == "drive" and self._lap_m:
             if alone:
-                self._agent.drive_ended(min(1.0, result.progress / self._lap_m))
+                self._agent.drive_ended(lap_share(result.progress, self._lap_m, result.reason == "finish"))
             elif result.takeovers:
-                self._agent.drive_helped(min(1.0, self._helped_from / self._lap_m))
+                self._agent.drive_helped(lap_share(self._helped_from, self._lap_m, finished=False))
 
     def _lost(self, error: EnvironmentLost, observation: NDArray[np.float32]) -> None:
         """The environment is gone in mid-episode: release the controls, close what is open, tell the player."""

@@ -20,6 +20,7 @@ from data.reading.update import Layout
 from data.records import SessionRecord
 from data.reward import RewardSettings
 from data.store import Store
+from hitl.drivers.held_weights import lap_share
 from hitl.games.driving_env import DrivingEnv
 from hitl.games.hang_guard import EnvironmentLost
 from hitl.games.registry import COPIES
@@ -120,8 +121,7 @@ class SoloDrives:
         found = [r for r in self(actor, FIRST_SEED + SEEDS_APART * number) if r.reason != LOST]
         if not found:
             raise EnvironmentLost("The copies of the game went away in every drive.")
-        ends = (1.0 if r.reason == "finish" else min(1.0, r.progress / self.track.line.length) for r in found)
-        return sum(ends) / len(found)
+        return sum(lap_share(r.progress, self.track.line.length, r.reason == "finish") for r in found) / len(found)
 
     def close(self) -> None:
         """Let go of the games."""

@@ -11,6 +11,7 @@ import torch
 from data.errors import DeviceError
 from data.store import Store
 from hitl.demo.shipped import open_shipped
+from hitl.drivers.held_weights import UNFINISHED
 from hitl.drivers.policy import CheckpointPolicy
 from hitl.games.hang_guard import EnvironmentLost
 from hitl.games.supertuxkart.game import SuperTuxKartGame
@@ -18,10 +19,11 @@ from hitl.home import Home
 from hitl.road.track import load_track
 from hitl.session.lockstep import Lockstep
 from hitl.session.setup import SessionSetup
-from hitl.session.trials import SoloDrives, Trials
+from hitl.session.trials import Solo, SoloDrives, Trials
 from hitl.session_options import SessionOptions
 from tests.support.places import ROOT
 from trainer.checkpoints.files import load, save
+from trainer.daemon.proving import LAP
 from trainer.learner.make import make_learner
 from trainer.presets import PRESETS
 
@@ -182,8 +184,6 @@ def test_a_game_that_stays_away_takes_no_drives_from_the_others(away):
 def test_where_all_drives_are_lost_nothing_is_said_of_the_actor():
     class Lost(SoloDrives):
         def __call__(self, actor, first_seed):
-            from hitl.session.trials import Solo
-
             return [Solo(reason="lost"), Solo(reason="lost")]
 
     with pytest.raises(EnvironmentLost):
@@ -210,11 +210,17 @@ def test_whoever_waits_for_a_trial_is_asked_in_each_step_and_can_end_it(home):
 def test_a_whole_lap_is_all_of_it():
     class Done(SoloDrives):
         def __call__(self, actor, first_seed):
-            from hitl.session.trials import Solo
-
             return [Solo(reason="finish", progress=self.track.line.length - 1.9), Solo(reason="off_road", progress=0.0)]
 
     assert Done(load_track("esses"), 0).lap_share(None, 1) == 0.5
+
+
+def test_an_agent_that_stands_at_the_last_corner_drives_no_laps():
+    class Stands(SoloDrives):
+        def __call__(self, actor, first_seed):
+            return [Solo(reason="off_road", progress=0.97 * self.track.line.length)] * 4
+
+    assert Stands(load_track("esses"), 0).lap_share(None, 1) == UNFINISHED < LAP
 
 
 def test_drives_without_noise_are_by_the_proven_weights(home):
