@@ -81,9 +81,6 @@ class Holding(Protocol):
     def drive_ended(self, share: float) -> None:
         """The agent came so far in the drive, as a share of the lap (0 to 1), without help."""
 
-    def drive_helped(self, share: float) -> None:
-        """A drive has ended in which the human first took the wheel after that share of the lap."""
-
 
 class Clock(Protocol):
     """The session's time."""

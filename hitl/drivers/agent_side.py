@@ -75,11 +75,6 @@ class AgentSide:
         if self._holding is not None:
             self._holding.drive_ended(share)
 
-    def drive_helped(self, share: float) -> None:
-        """The human first took the wheel after that share of the lap, in a drive that has ended."""
-        if self._holding is not None:
-            self._holding.drive_helped(share)
-
     def _pass_on(self) -> None:
         notices: list[str] = getattr(self.policy, "notices", [])
         if notices:

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from trainer.networks.actor_critic import Actor
 
 LAP = 0.9  # share of the lap from which on weights are worth holding
-FARTHER = 0.1  # and from which after help: that much of the lap more than in any drive before it
 WORSE = 0.1  # share of the lap by which newer weights may come less far and still drive
 DRIVES = 2  # with noise, in a row, by which newer weights show that they may drive without noise again
 FAILURES = 2  # in a row, after which the held weights are held no more
@@ -39,39 +38,23 @@ class HeldWeights:
         """Theirs."""
         self.in_force = False
         """Whether they drive, and not the newest."""
-        self.share = 0.0
-        """What they drove of the lap when they were taken."""
-        self._from = LAP
-        self._stood = 0.0  # the most of the lap in a drive before the human helped
         self._fell = False  # the newest weights did, when they last drove without noise
         self._shares: list[float] = []  # of the newest weights' last drives with noise, since they fell
         self._failures = 0
 
-    def helped(self, share: float) -> None:
-        """The human took the wheel after that share of the lap: from now on, what goes beyond is worth holding."""
-        if self._from == LAP:
-            self._from = min(LAP, max(self._stood, share) + FARTHER)
-
     def drove_newest(self, actor: Actor, checkpoint_id: int | None, share: float, deterministic: bool) -> None:
         """The newest weights drove ``share`` (0 to 1) of the lap."""
-        self._stood = max(self._stood, share)
         if not deterministic:
             self._shares = [*self._shares, share][-DRIVES:]
-            self.in_force = self._fell and not (len(self._shares) == DRIVES and min(self._shares) >= self._enough)
+            self.in_force = self._fell and not (len(self._shares) == DRIVES and min(self._shares) >= LAP - WORSE)
             return
-        if share >= self._from and (self.held is None or share >= min(LAP, self.share)):
+        if share >= LAP:
             self.held, self.checkpoint_id, self._failures = copy.deepcopy(actor), checkpoint_id, 0
-            self.share = share
-        self._fell = self.in_force = self.held is not None and share < self._enough
+        self._fell = self.in_force = self.held is not None and share < LAP - WORSE
         self._shares = []
 
     def drove_held(self, share: float) -> None:
         """The held weights drove ``share`` of the lap: the road, the car or the player's settings may be others by now."""
-        self._failures = 0 if share >= self._enough else self._failures + 1
+        self._failures = 0 if share >= LAP - WORSE else self._failures + 1
         if self._failures == FAILURES:
             self.held, self.in_force, self._fell = None, False, False
-
-    @property
-    def _enough(self) -> float:
-        """Share of the lap that counts as no less than what the held weights drove."""
-        return min(LAP, self.share) - WORSE

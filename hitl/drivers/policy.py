@@ -14,7 +14,7 @@ from data.store import Store
 from data.suggest import did_you_mean
 from data.tables.checkpoints import CheckpointRecord
 from data.words import number_of
-from hitl.drivers.held_weights import LAP, HeldWeights
+from hitl.drivers.held_weights import HeldWeights
 from hitl.home import Home
 from hitl.protocols import FrozenAgent
 
@@ -111,10 +111,6 @@ class NetworkPolicy:
             pass  # the other agent drove all of it
         elif self._drive is not None and self._newest is not None and self._proven is None and not self.fixed:
             self._holding.drove_newest(self._newest, self.checkpoint_id, share, self._drive)
-
-    def drive_helped(self, share: float) -> None:
-        """The human took the wheel after that share of the lap."""
-        self._holding.helped(share)
 
     def stepped(self, executed: NDArray[np.float32]) -> None:
         """A step was made with this action (A,), whoever drove: the networks' memories take it in."""
@@ -249,7 +245,7 @@ class CheckpointPolicy(NetworkPolicy):
         """The agent came so far in the drive (0 to 1 of the lap), without help."""
         before = self._holding.in_force
         super().drive_ended(share)
-        if self._holding.in_force and not before and self._holding.share >= LAP:  # before that, many drives end early
+        if self._holding.in_force and not before:
             self.notices.append(FELL)
 
     def can_judge(self) -> bool:

@@ -97,7 +97,7 @@ class Session:
         if coaching is not None:
             self.segments.ended = coaching.ended
         self._choice = DriverChoice(options.gating, world.controls or world.action_names, world.clock, recorder, tell, say)
-        self._drives, self._helped_from, self._tell = 0, 0.0, tell
+        self._drives, self._tell = 0, tell
         self.leaving = self.hands_off = self._greedy = False
 
     def episode(
@@ -337,8 +337,6 @@ class Session:
         """The wheel changes hands, or the session pauses or goes on."""
         event, corner = str(decision.event), next(iter(self.offers.near(info["progress"])), None)
         if event == "takeover":
-            if not self._result.takeovers:
-                self._helped_from = info["progress"]
             self.segments.begin_takeover(decision.trigger, corner, self._result.steps)
             self._result.takeovers += 1
         else:
@@ -399,11 +397,8 @@ class Session:
         self.environment.over()
         self.offers.end_episode(result.progress, result.reason)
         alone = not result.human_steps and result.reason not in CUT_OFF
-        if result.purpose == "drive" and self._lap_m:
-            if alone:
-                self._agent.drive_ended(lap_share(result.progress, self._lap_m, result.reason == "finish"))
-            elif result.takeovers:
-                self._agent.drive_helped(lap_share(self._helped_from, self._lap_m, finished=False))
+        if result.purpose == "drive" and self._lap_m and alone:
+            self._agent.drive_ended(lap_share(result.progress, self._lap_m, result.reason == "finish"))
 
     def _lost(self, error: EnvironmentLost, observation: NDArray[np.float32]) -> None:
         """The environment is gone in mid-episode: release the controls, close what is open, tell the player."""

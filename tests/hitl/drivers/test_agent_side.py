@@ -53,9 +53,6 @@ class Able(Plain):
     def drive_ended(self, share):
         self.told.append(("ended", share))
 
-    def drive_helped(self, share):
-        self.told.append(("helped", share))
-
 
 def test_a_plain_policy_is_asked_for_actions_alone():
     side = AgentSide(Plain(), lambda notices: None)
@@ -66,7 +63,6 @@ def test_a_plain_policy_is_asked_for_actions_alone():
     assert not side.asks_restart()
     for nothing in (lambda: side.stepped(GAS), lambda: side.drive_begins(True), lambda: side.drive_ended(1.0)):
         nothing()
-    side.drive_helped(0.5)
     assert side.checkpoint_id == 7
 
 
@@ -82,9 +78,8 @@ def test_one_that_can_do_more_is_told_of_it():
     assert side.asks_restart()
     side.stepped(GAS)
     side.drive_begins(True)
-    side.drive_helped(0.25)
     side.drive_ended(0.5)
-    assert policy.told == [("at", 4.0), ("stepped", GAS.tolist()), ("begins", True), ("helped", 0.25), ("ended", 0.5)]
+    assert policy.told == [("at", 4.0), ("stepped", GAS.tolist()), ("begins", True), ("ended", 0.5)]
     policy.is_there = 9
     assert not side.there(lambda seconds: False), "the player has left"
 
@@ -101,11 +96,8 @@ class Holds(Plain):
     def drive_ended(self, share):
         self.told.append(("ended", share))
 
-    def drive_helped(self, share):
-        self.told.append(("helped", share))
 
-
-def test_a_session_tells_how_far_a_drive_came_alone_and_from_where_it_was_helped(tmp_path):
+def test_a_session_tells_how_far_a_drive_came_alone(tmp_path):
     policy = Holds()
     with SessionSetup(Home(tmp_path), SessionOptions()) as rig:
         rig.session.policy = policy
@@ -115,6 +107,5 @@ def test_a_session_tells_how_far_a_drive_came_alone_and_from_where_it_was_helped
         alone = rig.session.episode(seed=1, deterministic=True)
         length = rig.track.line.length
     assert helped.takeovers >= 1
-    assert [word for word, _ in policy.told] == ["begins", "helped", "begins", "ended"]
-    assert policy.told[3][1] == alone.progress / length
-    assert 0 < policy.told[1][1] < policy.told[3][1], "it is helped before it leaves the road"
+    assert [word for word, _ in policy.told] == ["begins", "begins", "ended"]
+    assert policy.told[2][1] == alone.progress / length

@@ -44,34 +44,6 @@ def test_only_the_last_drives_with_noise_count():
     assert held.in_force, "they fell again before they drove without noise"
 
 
-def test_what_help_has_won_is_held_before_a_lap_was_driven():
-    held = after((GREEDY, 0.3), (NOISY, 0.35))
-    held.helped(0.2)
-    held.drove_newest("not far enough", 2, 0.44, GREEDY)
-    assert held.held is None
-    held.drove_newest("past the corner", 3, 0.6, GREEDY)
-    assert (held.held, held.in_force) == ("past the corner", False)
-    held.helped(0.6)
-    held.drove_newest("a little less", 4, 0.55, GREEDY)
-    assert (held.held, held.in_force) == ("past the corner", False)
-    held.drove_newest("less", 5, 0.4, GREEDY)
-    assert (held.held, held.in_force) == ("past the corner", True)
-    for _ in range(DRIVES):
-        held.drove_newest("newer", 6, 0.55, NOISY)
-    assert not held.in_force
-    held.drove_newest("farther", 7, 0.8, GREEDY)
-    assert held.held == "farther"
-
-
-def test_where_the_human_took_the_wheel_is_where_the_agent_stood():
-    held = after()
-    held.helped(0.5)
-    held.drove_newest("no farther", 1, 0.55, GREEDY)
-    assert held.held is None
-    held.drove_newest("farther", 2, 0.7, GREEDY)
-    assert held.held == "farther"
-
-
 def test_weights_that_no_longer_drive_are_held_no_more():
     held = after((GREEDY, 1.0), (GREEDY, 0.2))
     for _ in range(FAILURES - 1):
