@@ -4,12 +4,12 @@
                                  [--json FILE]
 
 Phase 1 trains the reference kind of learner (``arms.RUN_L``: one replay, laps in it, no takeovers) from nothing until it stands
-at a corner: until five evaluations in a row, a thousand steps apart, have 20 episodes that reach the corner and none that passes
-it, within 15,000 steps. (Some seeds never do: they need no help, and the next seed takes their place. ``--learner plain`` is the
-learner of ``hitl stall`` instead.) Phase 2 copies that home (networks, optimisers, every step, the laps) once for each arm of
-``arms.py`` and goes on. Every arm drives the same number of steps and does the same number of updates for each, unless its text
-says otherwise; what differs is where the human's seconds go and what the learner makes of them. ``--keep DIR`` keeps the stalled
-homes, and takes those that are there.
+at a corner: until five evaluations in a row, a thousand steps apart, have 20 episodes (ten on a long road) that reach the corner
+and none that passes it, within 15,000 steps. (Some seeds never do: they need no help, and the next seed takes their place.
+``--learner plain`` is the learner of ``hitl stall`` instead.) Phase 2 copies that home (networks, optimisers, every step, the
+laps) once for each arm of ``arms.py`` and goes on. Every arm drives the same number of steps and does the same number of updates
+for each, unless its text says otherwise; what differs is where the human's seconds go and what the learner makes of them.
+``--keep DIR`` keeps the stalled homes, and takes those that are there.
 
 ``--env supertuxkart`` does the same in a real game, on laps of a minute: there an evaluation has ten episodes, of which nine must
 pass, and the corner's clock is read more rarely.
@@ -129,7 +129,7 @@ def run(
             human_lap = median(_laps(home, hz))
             wheel, human = helper(arm, rig, lockstep, corner, seed, skill)
             rig.session.human = wheel
-            lap_utd, lockstep.budget.lap_utd = lockstep.budget.lap_utd, 0.0  # it has learned from those laps already
+            lap_utd, lockstep.budget.lap_utd = lockstep.budget.lap_utd, 0.0  # laps, old and new, owe no updates of their own
             lockstep.learn()  # takes in what the stalled run left; no update is owed yet
             lockstep.budget.lap_utd = lap_utd
             game, most, seldom = copies_in(env, home)
@@ -336,7 +336,8 @@ def main() -> None:
     folder = args.keep or Path(tempfile.mkdtemp(prefix="ceiling-"))
 
     def home(seed: int) -> Path:
-        return folder / f"{Path(args.track).stem}-{seed}"
+        other = "" if args.learner == "run_l" else f"-{args.learner}"
+        return folder / f"{Path(args.track).stem}{other}-{seed}"
 
     results: list[dict[str, Any]] = []
     figures: dict[str, Any] = {}
@@ -364,6 +365,7 @@ def main() -> None:
                 reached = f"{result['steps_to_90']:,} steps" if result["steps_to_90"] else "not reached"
                 print(f"  {result['arm']:<12} seed {result['seed']}: {reached}", flush=True)
                 figures = {"track": Path(args.track).stem, "help_seconds": HELP_S, **summary(results, args.steps)}
+                figures["learner"] = args.learner
                 figures["stalled_after"] = {str(s): p["steps"] if p else None for s, p in where.items()}
                 write_report(args.json, figures, stalled, watch.seconds)  # what is done stays, should it be cut short
     finally:

@@ -90,7 +90,9 @@ class CheckpointMeta:
         numbers: Mapping[str, float] | None = None,
         tracks: Mapping[str, str] | None = None,
     ) -> CheckpointMeta:
-        """Describe a learner; ``numbers`` are added to its own counters."""
+        """Describe a learner; ``numbers`` are added to its own counters, and have other names."""
+        own, more = learner.numbers(), dict(numbers or {})
+        assert not own.keys() & more.keys(), "one would be read as the other"
         return cls(
             observation_names=tuple(observation_names),
             action_names=tuple(action_names),
@@ -98,6 +100,6 @@ class CheckpointMeta:
             updates=learner.updates,
             env_steps=learner.env_steps,
             kind=kind,
-            numbers={**learner.numbers(), **(numbers or {})},
+            numbers=own | more,
             tracks=dict(tracks or {}),
         )

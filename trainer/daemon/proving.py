@@ -49,7 +49,7 @@ class Proving:
         """These, or None: the proven ones."""
         self._helped_at = learner.helped_at
         self._stood: float | None = None
-        """The most of the lap that the newest weights drove in a trial before the human helped; None while not known."""
+        """The most of the lap that the newest weights drove in a trial before the human helped; None before the first trial."""
         self._good_at = learner.updates  # when the newest weights last were the proven ones
         self.gave_up = False
         """Whether the newest weights were given up in the last trial."""
@@ -63,7 +63,7 @@ class Proving:
         if trial != self.trial:  # on another road the proven weights must prove themselves again
             self._helped_at, self._stood = self._learner.helped_at, None
             if self.trial is not None:
-                self._learner.held_from = None
+                self._learner.worth_holding = None
             self.trial, self.share, self.held_back, self._best, self._ended = trial, None, None, None, -math.inf
 
     @property
@@ -91,7 +91,9 @@ class Proving:
         if learner.proven is not None and self.share is None:
             self.share = self.trial(learner.proven, self._count)
             if self.share < self._held_from - WORSE:  # they were proven on another road
-                learner.proven = self.share = learner.held_from = None
+                learner.proven = self.share = None
+        if learner.proven is None and self._stood is None:  # a start, perhaps on another road: what help wins is seen anew
+            learner.worth_holding = None
         newest = self.trial(learner.newest, self._count)
         self._note_help(newest)
         if learner.proven is None:
@@ -116,15 +118,15 @@ class Proving:
 
     @property
     def _held_from(self) -> float:
-        return LAP if self._learner.held_from is None else self._learner.held_from
+        return LAP if self._learner.worth_holding is None else self._learner.worth_holding
 
     def _note_help(self, newest: float) -> None:
         """After the first help on this road, all that goes beyond where the agent stood is worth holding."""
         learner = self._learner
-        if learner.helped_at == self._helped_at:
-            self._stood = max(newest, self._stood or 0.0)
-        elif learner.held_from is None and self._stood is not None:
-            learner.held_from = min(LAP, self._stood + FARTHER)
+        if self._stood is None or learner.helped_at == self._helped_at:
+            self._helped_at, self._stood = learner.helped_at, max(newest, self._stood or 0.0)
+        elif learner.worth_holding is None:
+            learner.worth_holding = min(LAP, self._stood + FARTHER)
 
     def _compare(self, newest: float, proven: Actor) -> tuple[bool, bool]:
         """Return whether weights that drive ``newest`` of the lap come as far as those before, and whether they are the best."""

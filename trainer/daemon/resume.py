@@ -161,6 +161,7 @@ def _from_file(
         learner.clones_until = min(learner.clones_until, learner.updates)  # the laps of that run are not these
         learner.rewards.largest.zero_()  # what is paid here may be of another unit
         learner.drives_everywhere = False  # another agent may drive here
+        learner.worth_holding = None  # nor is this the road of that run, perhaps
         learner.rewards.forget()
     if wish.init is not None and learner.proven is not None:
         learner.return_to_proven()  # what drove, and was evaluated

@@ -53,7 +53,7 @@ class LearnerParts:
             self.average.units = self.actor.units
         self.proven: Actor | None = None
         """The weights that drive without noise where newer ones must first pass a trial (``trainer.daemon.proving``)."""
-        self.held_from: float | None = None
+        self.worth_holding: float | None = None
         """Share of the lap from which such weights are held, once help has shown what is worth it; None: nearly all of it."""
         self.log_alpha = torch.tensor(math.log(max(config.alpha, 1e-12)), device=self.device)
         self._given_alpha = torch.tensor(config.alpha, device=self.device)
@@ -203,8 +203,8 @@ class LearnerParts:
         result.update(updates=self.updates, env_steps=self.env_steps, lr_scale=self.lr_scale)
         result.update(helped_at=self.helped_at, demo_rows=self.demo_rows, clones_until=self.clones_until)
         result.update(drives_everywhere=int(self.drives_everywhere))
-        if self.held_from is not None:
-            result["held_from"] = self.held_from
+        if self.worth_holding is not None:
+            result["worth_holding"] = self.worth_holding
         return result | self.rewards.numbers()
 
     def load(self, tensors: dict[str, Tensor], numbers: dict[str, float]) -> None:
@@ -219,7 +219,7 @@ class LearnerParts:
         self.lr_scale = float(numbers["lr_scale"])
         self.helped_at, self.demo_rows = int(numbers.get("helped_at", 0)), int(numbers.get("demo_rows", 0))
         self.clones_until = int(numbers.get("clones_until", 0))
-        self.held_from = numbers.get("held_from")
+        self.worth_holding = numbers.get("worth_holding")
         self.drives_everywhere = bool(numbers.get("drives_everywhere", 0)) and self.config.taught
         self.rewards.load(numbers, has_learned=self.updates > 0)
         if not self.config.scale_rewards:

@@ -26,6 +26,7 @@ from trainer.daemon.wish import Wish
 from trainer.learner.make import make_learner
 from trainer.presets import PRESETS
 from trainer.replay.replay import Replay
+from trainer.updates.update_budget import UpdateBudget
 
 SEEN = torch.randn(5, 3, generator=torch.Generator().manual_seed(1))
 
@@ -36,7 +37,7 @@ class Weights:
     def __init__(self) -> None:
         self.newest, self.proven = 0.0, None
         self.updates = self.helped_at = 0
-        self.held_from = None
+        self.worth_holding = None
 
     def prove(self) -> None:
         self.proven = self.newest
@@ -82,27 +83,32 @@ def test_what_help_has_won_is_held_before_the_lap_is_finished(stood: float, skil
     for skill in skills:
         learner.newest = skill
         proving.offer()
-        assert learner.held_from == min(LAP, stood + FARTHER)
+        assert learner.worth_holding == min(LAP, stood + FARTHER)
         best = max(best, skill)
-        assert learner.proven == (best if best >= learner.held_from else None)
+        assert learner.proven == (best if best >= learner.worth_holding else None)
+    held = learner.proven
     again = Proving(learner)  # the trainer is started anew
     again.use(trial_of({}))
     again.offer()
-    assert learner.proven == (best if best >= learner.held_from else None)
+    assert learner.proven == held
+    assert (learner.worth_holding is None) == (held is None)  # else it may be another road
+    learner.updates = learner.helped_at = 200
+    again.offer()
+    assert learner.worth_holding is not None
 
 
-def test_without_a_trial_before_the_help_only_nearly_whole_laps_are_held() -> None:
+def test_help_before_the_first_trial_moves_where_the_agent_stands() -> None:
     learner = Weights()
     proving = Proving(learner)
-    learner.helped_at, learner.newest = 10, 0.7
     proving.use(trial_of({}))
-    learner.helped_at = 10
-    proving.offer()
-    proving.use(trial_of({}))  # another road
-    learner.helped_at, learner.newest = 20, 0.6
+    learner.helped_at, learner.newest = 10, 0.6
     assert proving.offer()
-    assert learner.proven is None
-    assert learner.held_from is None
+    assert learner.worth_holding is None
+    learner.helped_at = 20
+    proving.offer()
+    assert learner.worth_holding == 0.6 + FARTHER
+    proving.use(trial_of({}))  # another road
+    assert learner.worth_holding is None
 
 
 @given(st.dictionaries(st.integers(1, 20), st.floats(-0.2, 0.2)))
@@ -288,6 +294,22 @@ def test_a_checkpoint_keeps_both(tmp_path: Path, average: float | None) -> None:
     assert torch.equal(other.driving.act(SEEN), before)
     other.load({k: v for k, v in tensors.items() if not k.startswith("proven.")}, learner.numbers())
     assert other.proven is None
+
+
+@pytest.mark.parametrize("worth", [None, 0.45])
+@pytest.mark.parametrize("held_out", [(0, 0), (3, 5)])
+def test_a_checkpoint_keeps_what_is_worth_holding(tmp_path: Path, worth: float | None, held_out: tuple[int, int]) -> None:
+    learner = make_learner(3, 2, SMALL)
+    learner.worth_holding = worth
+    numbers = UpdateBudget(1.0, held_out=held_out).numbers()
+    name, _ = save(tmp_path, learner, CheckpointMeta.of(learner, NAMES, ACTIONS, numbers=numbers))
+    tensors, meta = load(tmp_path / name)
+    other = make_learner(3, 2, SMALL)
+    other.load(tensors, meta.numbers)
+    assert other.worth_holding == worth
+    assert (meta.numbers["held_from"], meta.numbers["held_to"]) == held_out
+    with pytest.raises(AssertionError):
+        CheckpointMeta.of(learner, NAMES, ACTIONS, numbers={"updates": 1})
 
 
 def test_proven_weights_of_another_shape_are_refused(tmp_path: Path) -> None:
