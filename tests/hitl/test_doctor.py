@@ -6,6 +6,7 @@ import pytest
 from data.store import Store
 from hitl import cli, doctor
 from hitl.home import Home
+from tests.support.clocks import own_time
 from tests.support.daemon_runs import drive
 from tests.support.stand_in_game import StandIn
 from trainer.config import TrainConfig
@@ -98,7 +99,7 @@ def test_a_full_disk_and_a_slow_clock_are_seen(tmp_path, monkeypatch):
     monkeypatch.setattr(doctor, "ROOM", 10**18)
     assert by_name(Home(tmp_path))["disk"].state == "bad"
     sleep = time.sleep
-    monkeypatch.setattr(doctor.time, "sleep", lambda s: sleep(s + 0.02))
+    own_time(monkeypatch, doctor, sleep=lambda s: sleep(s + 0.02))
     assert doctor._clock()[0] == "note"
 
 

@@ -8,6 +8,7 @@ import pygame
 import pytest
 
 from hitl.arbiter import Decision
+from hitl.coach import way_ahead as way_ahead_module
 from hitl.coach.way_ahead import STEPS, Foreseen, Recalled, Way, way_ahead
 from hitl.demo.shipped import open_shipped
 from hitl.games.base import VehicleState
@@ -20,6 +21,7 @@ from hitl.settings import CoachSettings
 from takeover_ui import theme
 from takeover_ui.window.game_view import GameView
 from tests.support import sample_screens as samples
+from tests.support.clocks import own_time
 
 QUIET = CoachSettings(say="off", sound=False)
 
@@ -100,7 +102,7 @@ def test_a_tick_that_was_late_and_a_pause_are_left_alone() -> None:
 
 def test_a_way_is_driven_over_several_ticks_and_never_longer_than_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
     road, now = Road(), [0.0]
-    monkeypatch.setattr("hitl.coach.way_ahead.time.perf_counter", lambda: now[0])
+    own_time(monkeypatch, way_ahead_module, perf_counter=lambda: now[0])
 
     def would(seen: Any) -> Any:
         now[0] += 0.001

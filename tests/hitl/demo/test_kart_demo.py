@@ -43,6 +43,8 @@ def test_the_headless_demo_from_end_to_end_in_a_short_form(tmp_path, monkeypatch
     monkeypatch.setattr(demo, "STEPS_BETWEEN", 5_000)
     for module in (demo, before_after):
         monkeypatch.setattr(module, "EPISODES", 1)
+    open_shipped(Home(tmp_path / "shipped"), "fortmagma")
+    asked = stalled_at(Home(tmp_path / "shipped"), "fortmagma")
     home, out = tmp_path / "home", tmp_path / "demo.json"
     assert cli.main(["demo", "--env", "supertuxkart", "--headless", "--home", str(home), "--json", str(out)]) == 0
     result = json.loads(out.read_text())
@@ -54,11 +56,12 @@ def test_the_headless_demo_from_end_to_end_in_a_short_form(tmp_path, monkeypatch
     assert "<svg" in (home / "demo-report.html").read_text()
     with Store(home / "store.sqlite", read_only=True) as store:
         driven = store.episodes("fortmagma", purpose=("drive", "practice"))
-        corner, report = stalled_at(Home(home), "fortmagma"), stored_report(store)
+        report = stored_report(store)
     session = driven[-1].session_id
     own = [e for e in driven if e.session_id == session]
     assert len(own) >= 3
     assert {e.purpose for e in own} == {"practice"}
     assert all(e.length < 250 for e in own)
     assert report.takeovers == result["takeovers"]
-    assert corner is None or corner.name == report.corner.name
+    # Where the agent ends now is another matter: one lap after a short training may end anywhere.
+    assert report.corner.name == asked.name

@@ -14,9 +14,11 @@ import pytest
 from data.errors import DeviceError, InputFileError, UsageError
 from hitl.commands import pads
 from hitl.home import Home
+from hitl.pads import measure
 from hitl.pads.devices import devices
 from hitl.pads.mapping import JOYSTICK, calibrated
 from hitl.settings import PadChoice, load
+from tests.support.clocks import own_time
 from tests.support.virtual_pad import VirtualPad
 
 
@@ -128,16 +130,17 @@ def test_calibrating_a_wheel(
 
         rest = (0.1, 0.8, -0.7)  # off centre, one pedal the other way round, short travel
         moves = iter([(-0.6, 0.8, -0.7), (0.8, -0.5, -0.7), (0.1, 0.8, 0.9), rest])
-        waits = []
+        waits, now = [], [0.0]
 
         def wait(seconds: float) -> None:  # the player moves between the command's looks
             waits.append(seconds)
+            now[0] += seconds
             if seconds < 0.01 and len(waits) % 4 == 0:
                 at(*next(moves, rest))
             sleep(0.001)
 
         sleep = time.sleep
-        monkeypatch.setattr(pads.time, "sleep", wait)
+        own_time(monkeypatch, pads, measure, sleep=wait, perf_counter=lambda: now[0])
         at(*rest)
         devices().poll()
         run(tmp_path, capsys, "--calibrate", "--seconds", "0.5")

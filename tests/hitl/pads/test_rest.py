@@ -11,12 +11,14 @@ from hypothesis import strategies as st
 
 from hitl.commands import pads
 from hitl.home import Home
+from hitl.pads import measure
 from hitl.pads.base import PadState
 from hitl.pads.devices import Devices, devices
 from hitl.pads.mapping import CONTROLLER, JOYSTICK, PadMap, from_table, to_table
 from hitl.pads.rest import Resting
 from hitl.pads.sdl import SdlPad
 from hitl.settings import load
+from tests.support.clocks import own_time
 from tests.support.virtual_pad import VirtualPad
 
 
@@ -172,16 +174,18 @@ def test_calibrating_a_wheel_whose_pedals_have_not_spoken_yet(
         hub.poll()
         moves = iter([(-1.0, 0.9, -0.9), (1.0, -0.9, -0.9), (0.0, 0.9, 0.9), (0.0, 0.9, -0.9)])
         waits: list[float] = []
+        now = [0.0]
         sleep = time.sleep
 
         def wait(seconds: float) -> None:  # the player moves between the command's looks
             waits.append(seconds)
+            now[0] += seconds
             if seconds < 0.01 and len(waits) % 4 == 0:
                 for axis, value in enumerate(next(moves, (0.0, 0.9, -0.9))):
                     wheel.raw_axis(axis, value)
             sleep(0.001)
 
-        monkeypatch.setattr(pads.time, "sleep", wait)
+        own_time(monkeypatch, pads, measure, sleep=wait, perf_counter=lambda: now[0])
         pads.main(["--home", str(tmp_path), "--calibrate", "--seconds", "0.5"])
         pad = SdlPad(tables=load(Home(tmp_path)).devices, hub=hub)
         assert pad.read() == PadState()

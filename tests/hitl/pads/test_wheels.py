@@ -5,18 +5,19 @@ from __future__ import annotations
 import json
 import time
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
 from data.errors import DeviceError, InputFileError, UsageError
 from hitl.commands import pads
+from hitl.pads import measure
 from hitl.pads.base import PadState
 from hitl.pads.devices import devices
 from hitl.pads.mapping import JOYSTICK
 from hitl.pads.sdl import SdlPad
 from hitl.pads.wheels import finding
 from hitl.pads.wheels.known import FANATEC, LOGITECH, MOZA, THRUSTMASTER, Model, is_wheel, wheel_map
+from tests.support.clocks import own_time
 from tests.support.virtual_pad import VirtualPad
 
 G29, G920, T300, R9 = Model(LOGITECH, 0xC24F), Model(LOGITECH, 0xC262), Model(THRUSTMASTER, 0xB66E), Model(MOZA, 0x0002)
@@ -181,9 +182,8 @@ def test_the_command_finds_out_and_stores_it(
             sleep(0.001)
 
         monkeypatch.setattr(finding, "ask", ask)
-        monkeypatch.setattr(pads.time, "sleep", wait)
         # As many looks as it takes on an idle machine, however busy this one is.
-        monkeypatch.setattr("hitl.pads.measure.time", SimpleNamespace(sleep=wait, perf_counter=lambda: now[0]))
+        own_time(monkeypatch, pads, measure, sleep=wait, perf_counter=lambda: now[0])
         out = run("--find", "--seconds", "0.3")
         assert "The wheel is axis0, the gas axis5, the brake axis2." in out
         assert "guessed" not in run("--once")

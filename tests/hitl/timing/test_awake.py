@@ -4,13 +4,14 @@ import sys
 
 from hitl.commands.train import kept_awake
 from hitl.timing import awake
+from tests.support.clocks import own_time
 from trainer.daemon.evaluations import Watch
 from trainer.daemon.heartbeat import Heartbeat
 
 
 def test_the_system_is_asked_every_half_minute(monkeypatch):
     now, asked = [100.0], []
-    monkeypatch.setattr(awake.time, "monotonic", lambda: now[0])
+    own_time(monkeypatch, awake, monotonic=lambda: now[0])
     stay = awake.StayAwake(asked.append)
     for _ in range(5):
         stay()
