@@ -73,9 +73,9 @@ def with_verb(argv: list[str], verb: str, *, or_file: bool = False) -> list[str]
     return [verb, *argv] if missing or (or_file and Path(argv[0]).is_file()) else argv
 
 
-def add_env(parser: argparse.ArgumentParser) -> None:
-    """Add ``--env``, with all environments in its help; where it is not given, settings.toml says."""
-    parser.add_argument("--env", metavar="ENV", help=f"{env_words()} (default: as set, else box2d)")
+def add_env(parser: argparse.ArgumentParser, otherwise: str = "as set, else as last time") -> None:
+    """Add ``--env``, with all environments in its help; where it is not given, settings.toml says, else `hitl.last_driven`."""
+    parser.add_argument("--env", metavar="ENV", help=f"{env_words()} (default: {otherwise})")
 
 
 def add_agent(parser: argparse.ArgumentParser, what: str = "drive with the agent that you have") -> None:

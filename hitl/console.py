@@ -15,6 +15,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+SHORT = 12  # letters of a name that is never broken
+
 
 class _Console(Console):
     """Leaves it to the command line what a reader that went away means: rich would call it a failure."""
@@ -34,6 +36,11 @@ def table(*heads: str, right: Iterable[str] = (), **options: Any) -> Table:
     for head in heads:
         made.add_column(head, justify="right" if head in set(right) else "left", overflow="fold")
     return made
+
+
+def name_width(names: Iterable[str]) -> int:
+    """Return how wide a column of names is at least, so that short ones stand on one line in a narrow terminal."""
+    return max((len(name) for name in names if len(name) <= SHORT), default=0)
 
 
 def facts(rows: Iterable[tuple[str, str]]) -> Table:

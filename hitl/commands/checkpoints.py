@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,8 @@ from hitl.home import add_home, home_path, in_home
 
 if TYPE_CHECKING:
     from data.store import Store
+
+MOST_PLACES = 4  # that have a column each; of a longer road the one that fails most is named
 
 
 def main(argv: list[str]) -> int:
@@ -37,6 +40,7 @@ def main(argv: list[str]) -> int:
         return 0
     from hitl.console import console, table
     from hitl.drivers.policy import NO_CHECKPOINT
+    from hitl.screens.training.learning_curve import FINISH
 
     out = console()
     if not rows:
@@ -44,12 +48,13 @@ def main(argv: list[str]) -> int:
         return 0
     shown = [r for r in rows if args.all or r["episodes"] or r["best"] or r["latest"]]
     places = list(next((r["passed"] for r in shown if r["episodes"]), {}))
-    heads = "updates", *places, "return"
+    passes = places if len(places) <= MOST_PLACES else [FINISH, "passes\nleast often"]
+    heads = "updates", *passes, "return"
     drawn = table("", "checkpoint", "made", *heads, right=("", *heads))
     for row in shown:
         count, mean = row["episodes"], row["return_mean"]
         marks = ", ".join(name for name in ("best", "latest") if row[name])
-        passed = (f"{row['passed'].get(place, 0)} of {count}" if count else "–" for place in places)
+        passed = [_passed(row["passed"], place, count) for place in passes]
         name = row["name"] + (f" ({marks})" if marks else "")
         drawn.add_row(
             str(row["number"]), name, local_time(row["made"], short=True), f"{row['updates']:,}", *passed,
@@ -63,6 +68,20 @@ def main(argv: list[str]) -> int:
     more = "`hitl play --checkpoint NUMBER` drives with one, `hitl eval --checkpoint NUMBER` measures it."
     out.print(in_home(more, args.home), style="dim")
     return 0
+
+
+def _passed(passes: Mapping[str, int], place: str, episodes: int) -> str:
+    """Return how often a place was passed; where it is no place, name the first of those that were passed least often."""
+    from hitl.screens.training.learning_curve import FINISH
+
+    if not episodes:
+        return "–"
+    if place in passes or not passes:
+        return f"{passes.get(place, 0)} of {episodes}"
+    corner = min((name for name in passes if name != FINISH), key=lambda name: passes[name])
+    if passes[corner] == episodes:
+        return "all pass"
+    return f"{corner}: {passes[corner]}"
 
 
 def _evaluated_last(store: Store) -> str:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 _NAMES: dict[By, str] = {"you": "you", "scripted": "the scripted driver", "imported": "imported laps"}
 _WITH: dict[By, str] = {"you": "with\nyou", "scripted": "by\nscript", "imported": "from\nfiles"}
 """Who is compared with the agent."""
+WIDE = 90  # letters from which on the terminal has room between the columns
 
 
 def main(argv: list[str]) -> int:
@@ -168,14 +169,15 @@ def _print(
     named: Path | None,
 ) -> None:
     from data.reading.attempts import RULE
-    from hitl.console import console, table
+    from hitl.console import console, name_width, table
 
     out, seconds = console(), {one.corner: one.lost for one in times}
     heads = "metres", "lost\ns", "agent\nalone", "95 %", "trend", _WITH[human], "taken\nover", "entry\nkm/h", "brakes\nm before"
-    shown = table("corner", *heads, right=heads, title=f"Corners of {track_words(track)}", padding=(0, 1, 0, 0))
+    between = (0, int(out.width >= WIDE), 0, 0)
+    shown = table("corner", *heads, right=heads, title=f"Corners of {track_words(track)}", padding=between)
     for column in shown.columns:
         column.no_wrap = column.header in heads[:-2]  # the name and the pairs give way where the terminal is narrow
-    shown.columns[0].min_width = 7
+    shown.columns[0].min_width = name_width(s.corner.name for s in stats)
     for s in stats:
         low, high = s.agent.interval
         shown.add_row(
@@ -183,7 +185,7 @@ def _print(
             f"{s.corner.from_m:.0f}–{s.corner.to_m:.0f}",
             "–" if (lost := seconds[s.corner.name]) is None else f"{lost:.1f}",
             f"{s.agent.k}/{s.agent.n}",
-            f"{low:.0%}–{high:.0%}" if s.agent.n else "–",
+            f"{100 * low:.0f}–{high:.0%}" if s.agent.n else "–",
             "–" if s.trend is None else f"{s.trend:+.0%}" if s.trend else "0%",
             f"{s.by[human].k}/{s.by[human].n}" if human in s.by else "–",
             "–" if s.takeovers.share is None else f"{s.takeovers.share:.0%}",
@@ -241,4 +243,4 @@ def _print_lost(out: Console, times: list[TimeLost]) -> None:
 def _pair(agent: float | None, human: float | None, scale: float) -> str:
     if agent is None and human is None:
         return "–"
-    return " / ".join("–" if v is None else f"{v * scale:.0f}" for v in (agent, human))
+    return "/".join("–" if v is None else f"{round(v * scale)}" for v in (agent, human))

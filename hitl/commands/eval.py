@@ -18,7 +18,7 @@ def main(argv: list[str]) -> int:
     )
     add_home(parser, or_last_demo=True)
     add_env(parser)
-    parser.add_argument("--track", help="a shipped track's name or a file (default: as set, else 'default')")
+    parser.add_argument("--track", help="a shipped track's name or a file (default: as set, else as last time)")
     parser.add_argument(
         "--checkpoint", help="best, latest, a number or a file name (default: latest)"
     )
@@ -38,6 +38,7 @@ def main(argv: list[str]) -> int:
 
     from hitl.agents.beside import beside_policy
     from hitl.agents.pad import is_pad
+    from hitl.last_driven import as_last_time
     from hitl.road.gate import parse_gate
     from hitl.screens.lap_words import stored_trials
     from hitl.session.setup import SessionSetup
@@ -46,7 +47,8 @@ def main(argv: list[str]) -> int:
 
     gate = parse_gate(args.gate) if args.gate else []
     home = home_path(args)
-    settings = load(home, "play", "agent", over={"play": {"env": args.env, "track": args.track}, "agent": agent_given(args)})
+    over = {"play": {"env": args.env, "track": args.track}, "agent": agent_given(args)}
+    settings = as_last_time(home, load(home, "play", "agent", over=over))
     if is_pad(settings.agent.use) and not args.checkpoint:
         raise UsageError(
             f"Of '{settings.agent.use}' only its pad is known, and its program drives in real time, so it cannot be evaluated: "

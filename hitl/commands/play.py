@@ -30,7 +30,7 @@ def command_line() -> Parser:
     parser = Parser(prog="hitl play", description="A live session: the agent drives, you take over.")
     add_home(parser, or_last_demo=True)
     add_env(parser)
-    parser.add_argument("--track", help="a shipped track's name or a file (default: as set, else 'default')")
+    parser.add_argument("--track", help="a shipped track's name or a file (default: as set, else as last time)")
     drivers = (*PADS, "scripted", "none")
     parser.add_argument("--pad", choices=drivers, default="auto", help="who takes over, and with what (default: auto)")
     parser.add_argument("--pad-name", default="", metavar="TEXT", help="part of the pad's name, when there are several")
@@ -102,6 +102,7 @@ def main(argv: list[str], *, trains_elsewhere: bool = False) -> int:
         print(listed(plugged_in()))
         return 0
 
+    from hitl.last_driven import told
     from hitl.road.known_tracks import drivable
     from hitl.settings import plays_elsewhere
     from takeover_ui.window.window import display_available
@@ -111,8 +112,10 @@ def main(argv: list[str], *, trains_elsewhere: bool = False) -> int:
     args.or_last_demo &= not (args.lap or args.env or args.track or plays_elsewhere())
     home = home_path(args)
     settings = _settings(home, args)
+    if said := told(settings):
+        print(said)
     play, by_pad = settings.play, _by_pad(settings, args)
-    recording = _recording(home, args)
+    recording = _recording(home, args, play)
     fast = args.headless and args.pad in ("scripted", "none") and not by_pad
     if play.env == "box2d":  # a mistyped track is told before there is a window
         drivable(home, play.track)
@@ -230,13 +233,15 @@ def main(argv: list[str], *, trains_elsewhere: bool = False) -> int:
     return 0
 
 
-def _recording(home: Home, args: argparse.Namespace) -> Recording | None:
+def _recording(home: Home, args: argparse.Namespace, play: PlaySettings) -> Recording | None:
     """Return what is kept of this session, None where that is not asked for."""
     if args.record is None:
         return None
     from hitl.screens.recording import Recording
 
-    return Recording(home, user_path(args.record) if args.record else None, _over(args))
+    over = _over(args)
+    over["play"] |= {"env": play.env, "track": play.track}
+    return Recording(home, user_path(args.record) if args.record else None, over)
 
 
 def _choice(args: argparse.Namespace, home: Home, play: PlaySettings, window: Window | None) -> Choice:
@@ -279,31 +284,13 @@ def _layouts_apart(rig: SessionSetup) -> list[str]:
 
 
 def _settings(home: Home, args: argparse.Namespace) -> Settings:
-    """Return what is set, the command line over it."""
+    """Return what is set, the command line over it, and what was driven last where neither names a game."""
+    from hitl.last_driven import as_last_time
     from hitl.settings import load
 
     over = _over(args)
     pad = () if args.pad in ("none", "scripted") else ("pad",)
-    settings = load(home, *over, *pad, over=over)
-    if args.practice and not {"play.env", "play.track"} & settings.origin.keys() and (game := _game_of(home, args.practice)):
-        args.env, args.track = game
-        over = _over(args)
-        settings = load(home, *over, *pad, over=over)
-    return settings
-
-
-def _game_of(home: Home, corner: str) -> tuple[str, str] | None:
-    """Return (env, track) of the newest session here where that had such a corner, and is a game that its name is enough for."""
-    from data.store import Store
-
-    try:
-        with Store(home.store_path, read_only=True) as store:
-            session = store.newest_session()
-            if session is None or session.env not in SHOWN_FROM_ABOVE:
-                return None
-            return (session.env, session.track) if corner in {c.name for c in store.corners(session.track)} else None
-    except StoreError:  # none yet, or in use
-        return None
+    return as_last_time(home, load(home, *over, *pad, over=over), args.practice)
 
 
 def _over(args: argparse.Namespace) -> dict[str, dict[str, Any]]:

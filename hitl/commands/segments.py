@@ -37,7 +37,7 @@ def _row(segment: Segment, rule: DemoRule) -> dict[str, object]:
 def _print_table(segments: list[Segment], rule: DemoRule, named: Path | None) -> None:
     from rich.text import Text
 
-    from hitl.console import console, table
+    from hitl.console import console, name_width, table
 
     out = console()
     wide = out.width >= 100
@@ -47,6 +47,7 @@ def _print_table(segments: list[Segment], rule: DemoRule, named: Path | None) ->
     shown = table(*names, right=("id", "s", "prio"), padding=(0, 1, 0, 0))
     for column in shown.columns:
         column.no_wrap = column.header not in ("track", "corner", "tags and note")
+    shown.columns[names.index("corner")].min_width = name_width(s.corner or "" for s in segments)
     for segment in segments:
         said = " ".join([*(f"#{tag}" for tag in segment.tags), segment.note]).strip()
         outcome = "interrupted" if segment.interrupted else segment.outcome if segment.closed else "recording"

@@ -18,7 +18,7 @@ def main(argv: list[str]) -> int:
         "The agent that ships with the program was made by: hitl stall --home DIR --in-a-row 5 --ship hitl/stalled",
     )
     add_home(parser)
-    add_env(parser)
+    add_env(parser, "box2d")
     parser.add_argument("--track", default="default", help="a shipped track's name or a file")
     parser.add_argument("--seed", type=whole(0, SEED_MOST), default=0, help="of all that is random (default: 0)")
     parser.add_argument("--steps", type=whole(1), default=20_000, metavar="N", help="give up after N agent steps")

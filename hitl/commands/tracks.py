@@ -6,8 +6,11 @@ import json
 from typing import Any
 
 from data.errors import HitlError
+from data.words import number_of
 from hitl.arguments import Parser
 from hitl.home import add_home, home_path
+
+MOST_NAMES = 4  # of corners in one row; `hitl corners` has all
 
 
 def main(argv: list[str]) -> int:
@@ -41,7 +44,8 @@ def main(argv: list[str]) -> int:
     for name, row in rows.items():
         times = ("–" if row[who] is None else f"{row[who]:.1f} s" for who in ("your_best_s", "agent_best_s"))
         metres = "–" if row["length_m"] is None else f"{row['length_m']:.0f}"
-        shown.add_row(name, metres, ", ".join(row["corners"]) or "–", f"{row['drives']:,}" if row["drives"] else "–", *times)
+        corners = row["corners"] if len(row["corners"]) <= MOST_NAMES else [number_of(len(row["corners"]), "corner")]
+        shown.add_row(name, metres, ", ".join(corners) or "–", f"{row['drives']:,}" if row["drives"] else "–", *times)
     out = console()
     out.print(shown)
     out.print("`hitl play --track NAME` drives one of these, `hitl play --track FILE` one of your own.", style="dim")

@@ -80,10 +80,12 @@ def of_home(root: Path, *, alone: bool = False) -> Case:
         recipe = _recipe(newest.config if newest else None, drives)
         road = _road(store, drives)
         probe = _probe(store, root / "checkpoints", drives)
-        steps = store.count_steps()
+        steps, driven = store.count_steps(), store.glance().steps
         no_use = unusable(store.conn)
     where = f", {number_of(len(drives.episodes), 'episode')} on {track_words(drives.track)}" if drives else ""
-    looked_at = [f"home: {number_of(steps, 'step')}{where}"]
+    # Of what was evaluated not every step is kept, and `hitl` counts all of them.
+    kept = f" ({steps:,} of them kept)" if steps < driven else ""
+    looked_at = [f"home: {number_of(driven, 'step')}{kept}{where}"]
     if history is not None:
         looked_at.append(f"metrics: {number_of(len(history), 'row')}")
     if probe is not None:

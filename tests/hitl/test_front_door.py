@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -149,7 +150,7 @@ def test_a_home_before_the_command_is_taken(tmp_path, capsys):
         assert "usage" not in told.out + told.err
 
 
-def test_practice_goes_to_the_game_that_was_driven_last_here(tmp_path):
+def test_a_session_goes_to_the_game_that_was_driven_last_here(tmp_path):
     import argparse
 
     from data.records import SessionInfo
@@ -172,7 +173,21 @@ def test_practice_goes_to_the_game_that_was_driven_last_here(tmp_path):
         store.upsert_corner("fortmagma", "corner 15", 900.0, 950.0, "mined")
     assert asked("--practice", "corner 15") == ("supertuxkart", "fortmagma")
     assert asked("--practice", "hairpin") == ("box2d", "default")
-    assert asked() == ("box2d", "default")
+    assert asked() == asked("--env", "supertuxkart") == ("supertuxkart", "fortmagma")
+    assert asked("--track", "fortmagma") == ("supertuxkart", "fortmagma")
+    assert asked("--env", "box2d") == ("box2d", "default")
+    assert asked("--env", "stk:lighthouse") == ("supertuxkart", "lighthouse")
+    assert asked("--track", "esses") == ("box2d", "esses")
     assert asked("--practice", "corner 15", "--track", "esses") == ("box2d", "esses")
     (home.root / "settings.toml").write_text('[play]\ntrack = "esses"\n')
-    assert asked("--practice", "corner 15") == ("box2d", "esses")
+    assert asked() == asked("--practice", "corner 15") == ("box2d", "esses")
+    (home.root / "settings.toml").unlink()
+    with Store(home.store_path) as store:
+        store.end_session(store.start_session(replace(info, kind="evaluation", env="box2d", track="esses")))
+        assert asked() == ("supertuxkart", "fortmagma")
+        store.end_session(store.start_session(replace(info, env="gym:Pendulum-v1", track="gym")))
+        assert asked() == ("gym:Pendulum-v1", "default")
+        store.end_session(store.start_session(replace(info, env="box2d", track="a file that is gone")))
+        assert asked() == ("box2d", "default")
+        store.end_session(store.start_session(replace(info, env="gym:antigravity:Env-v0", track="gym")))
+        assert asked() == ("box2d", "default"), "no module is imported because a store names it"

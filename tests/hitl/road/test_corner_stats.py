@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -268,9 +269,20 @@ def test_drives_come_back_as_they_were_recorded(home: Path) -> None:
 def test_eighty_columns_lose_no_digit(
     home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(command, "_pair", lambda *_: "11,153 / 11,154")
+    monkeypatch.setattr(command, "_pair", lambda *_: "11,153/11,154")
     monkeypatch.setenv("COLUMNS", "80")
     assert run(home, capsys).split("Agent alone")[0].count("11,154") == 2
+
+
+def test_a_road_of_many_corners_takes_a_line_for_each(
+    home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(command, "_pair", lambda *_: "-16/-20")
+    monkeypatch.setenv("COLUMNS", "80")
+    run(home, capsys, "--add", "corner 15", "170", "190")
+    out = run(home, capsys)
+    for name in ("hairpin", "corner 15"):
+        assert re.search(rf"^ {name} +\d+–\d+ .* -16/-20 +-16/-20 *$", out, re.M), out
 
 
 def test_the_command_lists_mines_renames_and_adds(home: Path, capsys: pytest.CaptureFixture[str]) -> None:

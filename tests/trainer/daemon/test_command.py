@@ -208,6 +208,29 @@ def test_checkpoints_are_listed_with_what_they_can_do(tmp_path: Path, capsys: py
     assert re.search(r"passes \[red\]bend +▅  1 of 2", capsys.readouterr().out)
 
 
+def test_of_a_long_road_only_the_corner_that_fails_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    home = ["--home", str(tmp_path)]
+    (tmp_path / "checkpoints").mkdir()
+    with Store(tmp_path / "store.sqlite") as store:
+        for k in (1, 2):
+            store.add_checkpoint(f"{k}.safetensors", str(k), 10 * k, k, "train", {})
+            (tmp_path / "checkpoints" / f"{k}.safetensors").touch()
+        for k in range(15):
+            store.upsert_corner("mine", f"corner {k + 1}", 40.0 * k + 10.0, 40.0 * k + 20.0, "track")
+    with Recorder(tmp_path / "store.sqlite", session_info(kind="evaluation", track="mine")) as recorder:
+        for checkpoint, reached in ((1, 605.0), (2, 600.0), (2, 175.0)):
+            recorder.begin_episode("evaluation", checkpoint_id=checkpoint)
+            for t, metres in enumerate(np.arange(0.0, reached + 1.0, 5.0)):
+                recorder.step(step_row(t, progress=metres))
+            recorder.end_episode("terminated", "off_road", np.zeros(4, np.float32))
+    assert main(["checkpoints", *home]) == 0
+    out = capsys.readouterr().out
+    assert re.search(r"^ 2 +2 \(best, latest\).* 0 of 2 +corner 5: 1 ", out, re.M), out
+    assert re.search(r"^ 1 +1 .* 0 of 1 +all pass ", out, re.M), out
+    assert main(["tracks", *home]) == 0
+    assert re.search(r"^ mine .* 15 corners ", capsys.readouterr().out, re.M)
+
+
 def test_status_tells_what_the_trainer_finds_in_itself(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with trainer_lock(tmp_path / "store.sqlite"):
         write_heartbeat(tmp_path, Heartbeat(state="training", finding="The critic tells no actions apart."))

@@ -1,0 +1,74 @@
+"""Which game and track are meant where none is named: those that were driven last in this home."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from data.errors import HitlError, StoreError
+from data.store import Store
+from hitl.games.registry import SHOWN_FROM_ABOVE, single_words
+from hitl.home import Home
+from hitl.road.known_tracks import drivable
+from hitl.settings import PlaySettings
+
+if TYPE_CHECKING:
+    from hitl.settings import Settings
+
+_DRIVEN = ("play", "demo", "stall")  # the kinds of sessions: an evaluation looks elsewhere only once
+
+
+def as_last_time(home: Home, settings: Settings, corner: str = "") -> Settings:
+    """Return the settings with the game and the track of the home's newest session where they are neither typed nor set.
+
+    ``corner``: only a track that has it is meant.
+    """
+    play = settings.play
+    env = play.env if "play.env" in settings.origin else None
+    # `stk:TRACK` sets a track, too.
+    track = play.track if "play.track" in settings.origin or play.track != PlaySettings.track else None
+    if env is not None and track is not None:
+        return settings
+    last = _last(home, env, track, corner)
+    return replace(settings, play=replace(play, env=last.get("env", play.env), track=last.get("track", play.track)))
+
+
+def told(settings: Settings) -> str:
+    """Return a sentence that names what is driven as last time; "" where it is named, or nothing else was ever driven."""
+    play = settings.play
+    here = {"play.env", "play.track"} & settings.origin.keys()
+    if here or (play.env, play.track) == (PlaySettings.env, PlaySettings.track):
+        return ""
+    where = f"{play.track} in {play.env}" if play.track != PlaySettings.track else play.env
+    return f"As last time here: {where}. `--env` and `--track` choose another."
+
+
+def _last(home: Home, env: str | None, track: str | None, corner: str) -> dict[str, str]:
+    """Return what is to be changed: ``env``, ``track``, both or nothing."""
+    try:
+        with Store(home.store_path, read_only=True) as store:
+            driven = (s for s in reversed(store.sessions(track)) if s.kind in _DRIVEN and s.env == (env or s.env))
+            if corner:
+                driven = (s for s in driven if corner in {c.name for c in store.corners(s.track)})
+            session = next(driven, None)
+    except StoreError:  # none yet, or in use
+        return {}
+    if session is None or not _harmless(session.env):
+        return {}
+    found = {} if env is not None else {"env": session.env}
+    if track is None and session.env in SHOWN_FROM_ABOVE and _is_there(home, session.track):
+        found["track"] = session.track
+    return found
+
+
+def _harmless(env: str) -> bool:
+    """Tell whether a game that a store names is opened unasked: ``gym:module:ID`` would import a module."""
+    return env in single_words() or (env.startswith("gym:") and env.count(":") == 1)
+
+
+def _is_there(home: Home, track: str) -> bool:
+    try:
+        drivable(home, track)
+    except HitlError:  # its file is gone, or there are several of that name
+        return False
+    return True
