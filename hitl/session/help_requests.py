@@ -13,6 +13,7 @@ from hitl.home import Home
 from hitl.session.risk import MOST_S, Asker, Attempt, Level, RiskModel, calibrate, critic_numbers, features, fit
 
 NEWEST = 120  # episodes that it is fitted to: the agent fails today as it drives today
+LEAST_RISK = 0.25  # below which it never asks: of an agent that no longer fails, any threshold would keep to the budget
 REFIT = 25  # episodes after which it is fitted again
 ATTEMPTS = ("drive", "evaluation")  # purposes of episodes in which the agent tries the whole road
 
@@ -62,7 +63,8 @@ class PolicyForesight:
         if self.model is not None:
             risks = [self.model.risk(a.features) for a in attempts]
             minutes = sum(len(r) for r in risks) / self._hz / 60.0
-            self._asker = Asker(calibrate(risks, self._per_minute * minutes, self._hz), self._hz)
+            threshold = calibrate(risks, self._per_minute * minutes, self._hz)
+            self._asker = Asker(max(threshold, LEAST_RISK), self._hz)
 
     def step(
         self, observation: NDArray[np.float32], proposed: NDArray[np.float32], agent: bool

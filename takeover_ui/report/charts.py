@@ -18,6 +18,7 @@ from takeover_ui.report.svg import Ground, Plot
 _MARGIN_M = 22.0  # m of road shown before and after the corner
 _KINDS = ("before", "human", "after")
 _MOST = {"before": 2, "human": 6, "after": 6}  # lines; dashes of drives that are all but the same would fill up
+_MOST_NAMES = 20  # of corners on a picture of the whole track
 _JUMP_M = 6.0  # m between two steps that no car drives
 _TREND_FROM = 8  # episodes that a running mean needs
 
@@ -153,7 +154,8 @@ def _failed(report: Report, title: str, places: Sequence[float], drives: int) ->
         ground.path(_area(road, road.between(from_m, to_m)), "road corner", closed=True, title=name)
     for progress in places[-500:]:
         ground.cross(road.at(progress), "failure", f"{progress:.0f} m")
-    for name, from_m, to_m in report.scene.corners[:12]:
+    # Where there is no room for all names, the report's own corner is the one to find.
+    for name, from_m, to_m in sorted(report.scene.corners, key=lambda corner: corner != report.corner)[:_MOST_NAMES]:
         near, beyond = (report.scene.half_width + gap / ground.plan.scale for gap in (0.0, 12.0))
         ground.text(road.beside_apex(from_m, to_m, beyond), road.beside_apex(from_m, to_m, near), name)
     words = report.words

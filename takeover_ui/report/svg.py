@@ -143,6 +143,9 @@ class Plot(Drawing):
             self.add("text", "tick", text, x=(a + b) / 2, y=self.top + 14, text_anchor="middle")
 
 
+_LINE = 14.0  # px from one line of text to the next
+
+
 class Ground(Drawing):
     """A piece of ground from above, north up, both axes to the same scale."""
 
@@ -160,6 +163,7 @@ class Ground(Drawing):
         scale = float(min(width / span[0], max_height / span[1]))
         super().__init__(width, max(min_height, round(min(max_height, span[1] * scale))), label)
         self.plan = Plan((low + high) / 2, (self.width, self.height), scale)
+        self._names: list[tuple[float, float, float]] = []  # the left and right ends and the height of what is written
 
     def path(self, points: NDArray[np.floating], css: str, *, closed: bool = False, title: str = "") -> None:
         """Draw a line or a filled shape."""
@@ -174,10 +178,13 @@ class Ground(Drawing):
         self.add("path", css, _title(title), d=f"M{x - 6:.1f} {y - 6:.1f}l12 12m0 -12l-12 12")
 
     def text(self, point: NDArray[np.floating], beside: NDArray[np.floating], text: str) -> None:
-        """Write at a place, away from the one ``beside`` which it stands; kept inside the plan."""
+        """Write at a place, away from the one ``beside`` which it stands; kept inside the plan, and not over an earlier text."""
         x, y = self.plan.at(point).tolist()
-        right = x - float(self.plan.at(beside)[0])
-        anchor, before = ("middle", 0.5) if abs(right) < 8.0 else ("start", 0.0) if right > 0 else ("end", 1.0)
+        aside = x - float(self.plan.at(beside)[0])
+        anchor, before = ("middle", 0.5) if abs(aside) < 8.0 else ("start", 0.0) if aside > 0 else ("end", 1.0)
         long = 10 * len(text)  # as on a phone, where letters are largest
         x, y = min(max(x, before * long + 4), self.width - (1 - before) * long - 4), min(max(y + 5, 16.0), self.height - 8.0)
-        self.add("text", "name", text, x=x, y=y, text_anchor=anchor)
+        left, right = x - before * long, x + (1 - before) * long
+        if not any(left < other[1] and other[0] < right and abs(y - other[2]) < _LINE for other in self._names):
+            self._names.append((left, right, y))
+            self.add("text", "name", text, x=x, y=y, text_anchor=anchor)

@@ -119,6 +119,20 @@ def test_the_stalled_agent_asks_before_it_fails_and_its_risk_is_recorded(stalled
     assert events >= 1
 
 
+def test_an_agent_that_will_not_fail_does_not_ask(stalled, monkeypatch):
+    """Whatever the budget allows: of one that fails nowhere, it allows a threshold of nearly 0."""
+    from hitl.session import help_requests
+
+    monkeypatch.setattr(help_requests, "calibrate", lambda risks, budget, hz: 0.01)
+    with SessionSetup(stalled, SessionOptions(help=HelpSettings("off"))) as rig:
+        rig.policy.begin_episode()
+        rig.foresight.begin()
+        o, a = np.zeros(rig.policy.observation_size, np.float32), np.zeros(2, np.float32)
+        for risk, asks in ((0.0, False), (0.2, False), (0.3, True)):
+            monkeypatch.setattr(type(rig.foresight.model), "risk", lambda self, rows, risk=risk: np.full(len(rows), risk))
+            assert rig.foresight.step(o, a, True) == (risk, asks)
+
+
 def test_judging_a_step_takes_about_a_millisecond(stalled):
     with SessionSetup(stalled, SessionOptions(help=HelpSettings("off"))) as rig:
         rig.policy.begin_episode()

@@ -19,6 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jinja2 import UndefinedError
 
+from data.records import Corner
 from takeover_ui.geometry import ribbon
 from takeover_ui.report import charts, svg
 from takeover_ui.report.contents import CornerRow, Report, Score
@@ -120,6 +121,19 @@ def test_without_a_takeover_there_is_one_picture_of_the_failures() -> None:
     assert [c.title for c in charts.failures(alone)] == ["Where the agent failed"]
     none_since = replace(samples.report(), failures_before=60)
     assert charts.failures(none_since)[1].note.startswith("None of 70 drives alone")
+
+
+def test_on_a_road_of_many_corners_the_reports_own_is_named_and_no_name_lies_over_another() -> None:
+    report = samples.report()
+    _, from_m, to_m = report.corner
+    many = tuple(Corner(f"corner {k}", 8.0 * k + 1.0, 8.0 * k + 6.0) for k in range(40))
+    own = Corner("the very last", from_m, to_m)
+    chart = charts.failures(replace(report, corner=own, scene=replace(report.scene, corners=(*many, own))))[0]
+    picture = outline(str(chart.svg))
+    named = [(float(a["x"] or 0), float(a["y"] or 0)) for tag, a in picture.tags if tag == "text" and a.get("class") == "name"]
+    assert "the very last" in picture.texts
+    assert 3 < len(named) < 20
+    assert all(abs(a[1] - b[1]) >= 14 or abs(a[0] - b[0]) > 40 for k, a in enumerate(named) for b in named[:k])
 
 
 def test_the_page_needs_no_network_and_may_run_nothing() -> None:
