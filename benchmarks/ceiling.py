@@ -42,7 +42,7 @@ from offline_rl import OFFLINE_RL
 from opponents import OPPONENTS
 
 from hitl.demo.shipped import SHIPPED
-from hitl.demo.stall import RECIPE, evaluated_on
+from hitl.demo.stall import LEAST, RECIPE
 from hitl.drivers.person import SKILLS
 from hitl.games.registry import COPIES
 from hitl.session.trials import Solo, SoloDrives
@@ -239,7 +239,7 @@ class _Judge:
     def __init__(self, track: Any, corner: Any, hz: float, game: Callable[[Any], Any], most: int) -> None:
         from hitl.road.corners import corners_from_curvature
 
-        self.episodes = min(EPISODES, evaluated_on(track.line.length))
+        self.episodes = track.line.drives(LEAST)
         self._drive, self._corner, self._hz = SoloDrives(track, self.episodes, game=game, most=most), corner, hz
         self._others = [c for c in corners_from_curvature(track.line) if c.to_m <= corner.from_m]
         self._count = 0

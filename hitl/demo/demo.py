@@ -28,7 +28,7 @@ from hitl.trainer_process import TrainerProcess
 EPISODES = 20
 TEST_SEED = 1_000_000  # the starts of "before" and "after"; checkpoints are chosen on others
 CHOICE_SEED = 3_000_000
-LEAST, ROAD_M = 6, 8_000.0  # laps of an evaluation in between on a long road, and m that it drives in all
+LEAST = 6  # laps of an evaluation in between, however long the road is
 PASSES_TO_STOP = 0.95  # of an evaluation's laps, in two in a row: then the demo ends early
 STEPS_BETWEEN = 600  # driven steps between two evaluations
 MOST_STEPS = 12_000  # driven steps after which learning stops
@@ -181,7 +181,7 @@ class Demo:
             first = store.latest_checkpoint()
         self._updates_before = first.updates if first is not None else 0
         self._evaluations: list[Measurement] = []
-        self._between = min(EPISODES, max(LEAST, round(ROAD_M / rig.track.line.length)))  # laps of an evaluation
+        self._between = min(EPISODES, rig.track.line.drives(LEAST))  # laps of an evaluation
 
     def run(self) -> DemoResult:
         """Measure, learn, measure again."""

@@ -23,8 +23,7 @@ from hitl.session_options import SessionOptions
 
 LAPS = 2
 EVALUATE_EVERY = 1000  # agent steps
-EPISODES = 20  # of an evaluation
-LEAST, ROAD_M = 10, 8_000.0  # episodes of an evaluation on a long road, and m that it drives in all
+LEAST = 10  # episodes of an evaluation, however long the road is
 IN_A_ROW = 3  # evaluations without a pass that make a stall
 MASTERED = 0.95  # share of laps finished, in IN_A_ROW evaluations in a row, after which the agent will not stall
 REACH_M = 40.0  # m before a corner from which an episode's end belongs to it
@@ -92,11 +91,6 @@ def stalled_corner(
     return corner if all(reached) else None
 
 
-def evaluated_on(length_m: float) -> int:
-    """Return how many episodes an evaluation has on a road of that length."""
-    return min(EPISODES, max(LEAST, round(ROAD_M / length_m)))
-
-
 def mastered(results: list[list[EpisodeResult]]) -> bool:
     """Tell whether the last evaluations reached the finish: such an agent needs no help."""
     last = results[-IN_A_ROW:]
@@ -129,7 +123,7 @@ def train_until_stalled(
         results: list[list[EpisodeResult]] = []
         evaluations: list[Evaluated] = []
         corner: Corner | None = None
-        episode, episodes = 0, evaluated_on(rig.track.line.length)
+        episode, episodes = 0, rig.track.line.drives(LEAST)
         for k in range(LAPS):
             rig.session.episode("lap", seed=k)
         rig.session.human = NoHuman()

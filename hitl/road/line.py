@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 SPACING = 1.0  # m between the points that a line is resampled to, about
 MOST_LENGTH = 100_000.0  # m: no road is longer, and what claims to be would ask for memory without end
 MOST_FAR = 1e7  # m: beyond it neighbouring positions cannot be told apart well
+DRIVES, DRIVEN_M = 20, 8_000.0  # that judge an agent, and m that they are in all on a long road
 LEAD_IN = 50.0  # m of straight road imagined before the beginning: a line is often recorded from a car that rolls already
 START_M = 30.0  # a car that near to a line's beginning, at the game's start, is at the line's
 _TAIL = 300.0  # m of straight road imagined behind the end, so that looking ahead needs no special case
@@ -144,6 +145,10 @@ class ReferenceLine:
         d2, k, u, cross = best
         heading = self._headings[k] + u * (self._headings[k + 1] - self._headings[k])
         return Place((k + u) * self.spacing, math.copysign(math.sqrt(d2), cross), heading)
+
+    def drives(self, at_least: int) -> int:
+        """Return how many drives judge an agent here: 20, and on a long road fewer, so that they are some 8 km in all."""
+        return min(DRIVES, max(at_least, round(DRIVEN_M / self.length)))
 
     def ahead(self, s: float, distances: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the (K, 2) positions of the line at ``s + distances``; behind its end the road goes straight on."""

@@ -32,8 +32,7 @@ from hitl.task.driving_task import TaskSettings
 if TYPE_CHECKING:
     from trainer.networks.actor_critic import Actor
 
-ATTEMPTS, LEAST = 20, 4  # drives in a trial, and on a long road
-ROAD_M = 8_000.0  # m that a trial drives in all
+ATTEMPTS, LEAST = 20, 4  # drives in a trial: at most, and however long the road is
 LOST = "lost"  # the reason of a drive that ended because the game went away
 FIRST_SEED, SEEDS_APART = 7_000_000, 100  # their starts are those of no evaluation
 
@@ -142,7 +141,7 @@ def copies(env: str, track: Track, home: Home, settings: TaskSettings) -> SoloDr
     """Return drives in copies of a game; None where it cannot be copied. Raises what opening the game raises."""
     if (how := COPIES.get(env)) is None:
         return None
-    episodes = min(ATTEMPTS, max(LEAST, round(ROAD_M / track.line.length)))
+    episodes = min(ATTEMPTS, track.line.drives(LEAST))
     make = resolve_name(how.make)
     return SoloDrives(track, episodes, settings, lambda road: make(road, home), how.most)
 

@@ -38,6 +38,11 @@ def test_the_search_never_jumps_to_a_neighbouring_stretch():
     assert line.locate(10.0, 5.9, 10.0).s == pytest.approx(10.0, abs=0.1)  # even when the other stretch is nearer
 
 
+@pytest.mark.parametrize(("metres", "drives"), [(300.0, 20), (400.0, 20), (800.0, 10), (1_069.0, 7), (40_000.0, 6)])
+def test_an_agent_is_judged_by_fewer_drives_on_a_long_road(metres, drives):
+    assert ReferenceLine(np.array([[0.0, 0.0], [metres, 0.0]])).drives(6) == drives
+
+
 def test_looking_ahead_goes_straight_on_behind_the_end():
     line = ReferenceLine([[0, 0], [10, 0]])
     ahead = line.ahead(8.0, np.array([1.0, 2.0, 50.0]))
