@@ -21,7 +21,7 @@ _DRIVEN = ("play", "demo", "stall")  # the kinds of sessions: an evaluation look
 def as_last_time(home: Home, settings: Settings, corner: str = "") -> Settings:
     """Return the settings with the game and the track of the home's newest session where they are neither typed nor set.
 
-    ``corner``: only a track that has it is meant.
+    ``corner``: only a track that has it is meant; else one with the only corner that is set.
     """
     play = settings.play
     env = play.env if "play.env" in settings.origin else None
@@ -29,7 +29,7 @@ def as_last_time(home: Home, settings: Settings, corner: str = "") -> Settings:
     track = play.track if "play.track" in settings.origin or play.track != PlaySettings.track else None
     if env is not None and track is not None:
         return settings
-    last = _last(home, env, track, corner)
+    last = _last(home, env, track, corner or play.only_corner)
     return replace(settings, play=replace(play, env=last.get("env", play.env), track=last.get("track", play.track)))
 
 

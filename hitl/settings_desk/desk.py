@@ -10,6 +10,7 @@ from data.errors import HitlError
 from data.files.validation import choices, types
 from data.store import Store
 from hitl.home import Home
+from hitl.last_driven import as_last_time
 from hitl.road.known_tracks import drivable
 from hitl.road.track import shipped_tracks
 from hitl.settings import TABLES, Settings, load
@@ -191,7 +192,8 @@ class SettingsDesk:
                 origins[number] |= read.origin
                 if section == "pad":
                     found[number]["devices"] = read.devices
-        self._saved, self._in_force = (Settings(**f, origin=o) for f, o in zip(found, origins, strict=True))
+        read_now = (Settings(**f, origin=o) for f, o in zip(found, origins, strict=True))
+        self._saved, self._in_force = (as_last_time(self.home, settings) for settings in read_now)
         try:
             self._pads.open(self._in_force)
         except HitlError as error:

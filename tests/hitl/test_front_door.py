@@ -182,6 +182,9 @@ def test_a_session_goes_to_the_game_that_was_driven_last_here(tmp_path):
     (home.root / "settings.toml").write_text('[play]\ntrack = "esses"\n')
     assert asked() == asked("--practice", "corner 15") == ("box2d", "esses")
     (home.root / "settings.toml").unlink()
+    (home.root / "settings.toml").write_text('[play]\nonly_corner = "hairpin"\n')
+    assert asked() == ("box2d", "default"), "its only corner is not one of the other track"
+    (home.root / "settings.toml").unlink()
     with Store(home.store_path) as store:
         store.end_session(store.start_session(replace(info, kind="evaluation", env="box2d", track="esses")))
         assert asked() == ("supertuxkart", "fortmagma")
