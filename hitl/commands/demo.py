@@ -93,12 +93,12 @@ def main(argv: list[str]) -> int:
     with contextlib.ExitStack() as stack:
         window = None
         if not args.headless and ships:  # another agent is trained first, in the terminal
-            window = stack.enter_context(_window(home))
+            window = stack.enter_context(_window(home, args.home))
         corner = _prepare(home, args, track.name, ships)
         if corner is None:
             return 0
         if not args.headless and window is None:
-            window = stack.enter_context(_window(home))
+            window = stack.enter_context(_window(home, args.home))
         with Store(home.store_path) as store:
             track, *_ = file_under(store, track)
             failed = store.evaluations(track=track.name)[-1].episodes
@@ -119,12 +119,12 @@ def main(argv: list[str]) -> int:
     return 0
 
 
-def _window(home: Home) -> Window:
+def _window(home: Home, named: Path | None) -> Window:
     """Open the window before anything else that takes time."""
     from hitl.screens.session_window import open_window
     from hitl.settings import load
 
-    return open_window(home, load(home, "overlay").overlay, title="hitl demo")
+    return open_window(home, load(home, "overlay").overlay, named=named, title="hitl demo")
 
 
 def _run(home: Home, args: argparse.Namespace, corner: Corner, window: Window | None) -> DemoResult | None:
@@ -226,9 +226,7 @@ def _print(result: DemoResult, report: Report, saved: str, named: Path | None = 
     out.print(" ".join(text for text in said if text), soft_wrap=True)
     if rows[0][2] != "–" and result.after.passes < 0.9 * len(result.after.results):
         out.print(in_home(_not_learned(result), named), soft_wrap=True)
-    told = (line.partition(":") for line in next_steps())
-    lines = (in_home(f"`{command}`", named).strip("`") + colon + text for command, colon, text in told)
-    out.print("\n  ".join(lines), soft_wrap=True)
+    out.print(in_home("\n  ".join(next_steps()), named), soft_wrap=True)
 
 
 def _not_learned(result: DemoResult) -> str:

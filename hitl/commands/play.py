@@ -129,7 +129,7 @@ def main(argv: list[str], *, trains_elsewhere: bool = False) -> int:
             from hitl.screens.session_window import open_window
 
             # Before all that takes longer to load.
-            window = stack.enter_context(open_window(home, settings.overlay, game_view=own_game))
+            window = stack.enter_context(open_window(home, settings.overlay, named=args.home, game_view=own_game))
         from hitl.agents.beside import beside_policy
         from hitl.coach.sounds import Sounds
         from hitl.drivers.human import persons_pad

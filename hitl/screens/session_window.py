@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 from data.errors import HitlError
-from hitl.home import Home
+from hitl.home import Home, in_home
 from hitl.settings import OverlaySettings
 from hitl.settings_desk.changes import Changes
 from takeover_ui.overlay.arrangement import Arrangement
+from takeover_ui.view import Card, Level
 from takeover_ui.window.options import WindowOptions
 from takeover_ui.window.window import Window
 
@@ -26,12 +28,30 @@ def options_of(look: OverlaySettings) -> WindowOptions:
     )
 
 
-def open_window(home: Home, look: OverlaySettings, *, title: str = "hitl", game_view: bool = True) -> Window:
+class SessionWindow(Window):
+    """A window whose commands name the home where the player has named it, for without they would look into the usual one."""
+
+    def __init__(self, options: WindowOptions, named: Path | None) -> None:
+        self._named = named
+        super().__init__(options)
+
+    def toast(self, text: str, level: Level = "info") -> None:
+        """Show a sentence for some seconds."""
+        super().toast(in_home(text, self._named), level)
+
+    def card(self, card: Card | None) -> None:
+        """Show a card in the middle until the next one comes; None takes it away."""
+        super().card(card and replace(card, lines=tuple(in_home(line, self._named) for line in card.lines)))
+
+
+def open_window(
+    home: Home, look: OverlaySettings, *, named: Path | None = None, title: str = "hitl", game_view: bool = True
+) -> Window:
     """Open a window that remembers in the home how the gauges are arranged. Raises DeviceError where no window opens.
 
-    ``game_view`` False: the overlay alone, over another game.
+    ``named``: the home as the player typed it. ``game_view`` False: the overlay alone, over another game.
     """
-    window = Window(replace(options_of(look), title=title, game_view=game_view))
+    window = SessionWindow(replace(options_of(look), title=title, game_view=game_view), named)
 
     def remember(arrangement: Arrangement) -> None:
         try:

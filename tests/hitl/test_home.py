@@ -1,5 +1,6 @@
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -73,3 +74,24 @@ def test_a_command_goes_on_in_the_home_that_it_was_given(tmp_path, monkeypatch, 
     assert "`hitl train --home mine` starts one" in capsys.readouterr().err
     assert main(["--home", "mine"]) == 0
     assert "`hitl play --home mine`" in capsys.readouterr().out
+
+
+def test_a_window_names_the_home_in_what_it_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the terminal does: typed as they stand, the commands on a card would look into the usual home."""
+    from hitl.demo.cards import next_steps
+    from hitl.screens.session_window import SessionWindow
+    from takeover_ui.view import Card
+
+    posted: list[tuple[Any, ...]] = []
+    monkeypatch.setattr(SessionWindow, "_post", lambda self, message: posted.append(message))
+    window = SessionWindow.__new__(SessionWindow)
+    for named in (None, Path("my games")):
+        window._named = named
+        window.card(Card("Done", next_steps()))
+        window.card(None)
+        window.toast("`hitl train` learns from it.")
+    plain, none, _, mine, _, toast = posted
+    assert plain[1].lines == next_steps()
+    assert none == ("card", None)
+    assert mine[1].lines[1] == '`hitl play --home "my games"`: let it drive on, and take over where you like'
+    assert toast == ("toast", "info", '`hitl train --home "my games"` learns from it.')

@@ -391,4 +391,4 @@ def test_ctrl_c_ends_the_learning_and_what_was_learned_is_still_measured(tmp_pat
     assert result["after"]["episodes"] == 2
     assert "Ctrl+C once more ends it at once" in said.err
     assert "is not learned yet: you ended it" in said.out
-    assert f"hitl play --home {tmp_path / 'home'}: " in said.out
+    assert f"`hitl play --home {tmp_path / 'home'}`: " in said.out
