@@ -52,6 +52,12 @@ def types(kind: type) -> dict[str, Any]:
     return get_type_hints(kind, include_extras=True)
 
 
+@functools.cache
+def _defaults(kind: type) -> dict[str, Any]:
+    """Return what each field of a dataclass is where nothing is said."""
+    return {f.name: f.default for f in fields(kind)}
+
+
 def checked(kind: type, table: object, place: SettingPlace) -> dict[str, Any]:
     """Return a table's values as the fields of ``kind`` want them (whole numbers as floats, lists as tuples).
 
@@ -59,7 +65,7 @@ def checked(kind: type, table: object, place: SettingPlace) -> dict[str, Any]:
     """
     if not isinstance(table, Mapping):
         raise place.wrong(f"[{place.section}] must be a table of settings, each on a line of its own.")
-    hints, defaults = types(kind), {f.name: f.default for f in fields(kind)}
+    hints, defaults = types(kind), _defaults(kind)
     return {k: one(hints[k], k, v, place, defaults[k]) for k, v in table.items() if known(k, hints, place)}
 
 
