@@ -285,7 +285,8 @@ def _table(path: Path, c: Columns, cut: bool) -> list[Path]:
     with path.open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(c)
-        writer.writerows([["" if math.isnan(v) else repr(float(v)) for v in row] for row in zip(*c.values(), strict=True)])
+        numbers = [np.asarray(v, float).tolist() for v in c.values()]
+        writer.writerows([["" if math.isnan(v) else repr(v) for v in row] for row in zip(*numbers, strict=True)])
     if cut:
         text = path.read_text()
         path.write_text(text[: -len(text.splitlines()[-1]) // 2])

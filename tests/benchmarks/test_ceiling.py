@@ -80,7 +80,8 @@ def short(ceiling, monkeypatch):
     monkeypatch.setattr(ceiling, "ARMS", arms)
     monkeypatch.setattr(ceiling, "EVALUATE_EVERY", 200)
     monkeypatch.setattr(ceiling, "EPISODES", 2)
-    monkeypatch.setattr("corner_clock.TRIES", 2)
+    monkeypatch.setattr(ceiling, "TRIES", 2)
+    monkeypatch.setitem(ceiling.COPIES, "box2d", dataclasses.replace(ceiling.COPIES["box2d"], most=2))  # cars at once
 
 
 @pytest.mark.usefixtures("short")

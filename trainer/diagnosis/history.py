@@ -100,15 +100,19 @@ def _columns(rows: Iterable[Mapping[str, Any]], name: str) -> dict[str, Array]:
     table: dict[str, array[float]] = {}
     missing, count = array("d", [math.nan]), 0
     for row in rows:
+        most = min(_MAX_COLUMNS, _MAX_CELLS // (count + 1))  # a new one is filled up from the first row on
         for key, value in row.items():
             if not isinstance(key, str):
                 continue
-            column = table.setdefault(key, array("d"))
-            if len(table) > _MAX_COLUMNS or len(table) * (count + 1) > _MAX_CELLS:  # a new one is filled up from the first row on
+            column = table.get(key)
+            if column is None:
+                column = table[key] = array("d")
+            if len(table) > most:
                 raise InputFileError(
                     f"The history {shown(name)} has {len(table):,} columns and at least {count + 1:,} rows: export fewer of them."
                 )
-            column.extend(missing * (count - len(column)))
+            if len(column) < count:
+                column.extend(missing * (count - len(column)))
             column.append(_number(value))
         count += 1
         if count > _MAX_ROWS:
