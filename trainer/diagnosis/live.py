@@ -26,6 +26,8 @@ EVERY_S = 5.0
 FIRST_S = 0.08
 """Assumed cost of the first look, which waits until there is time for it."""
 MOST_ROWS = 256
+MOST_LONGER = 0.1
+"""Share of a batch's rows that may have returns of more than n steps."""
 PROBED = 128
 """Rows of a batch that the critic is asked about; a look then costs about as much as an update."""
 TWICE = 2
@@ -54,15 +56,23 @@ CHECKS: tuple[Check, ...] = (
 def wrong_discounts(batch: Batch, times: Sequence[Times]) -> Finding | None:
     """Look at every discount of a batch: gamma to the power of 1 to n, or 0 after a terminal step, and nothing else.
 
+    Before a standstill returns are longer, and where the driver changes in it they are bootstrapped: in a few rows at most.
     ``times``: of each rate at which was driven.
     """
-    powers = [t.gamma ** torch.arange(1, t.n_step + 1, dtype=torch.float64) for t in times]
-    allowed = torch.cat((torch.zeros(1, dtype=torch.float64), *powers)).to(batch.discount.device)
-    off = (batch.discount.double()[:, None] - allowed).abs().min(1).values > 1e-5
-    if not bool(off.any()):
+
+    def off(longest: Sequence[int]) -> torch.Tensor:
+        powers = [t.gamma ** torch.arange(1, most + 1, dtype=torch.float64) for t, most in zip(times, longest, strict=True)]
+        allowed = torch.cat((torch.zeros(1, dtype=torch.float64), *powers)).to(batch.discount.device)
+        return (batch.discount.double()[:, None] - allowed).abs().min(1).values > 1e-5
+
+    wrong = off([max(t.n_step, t.stalled_steps) for t in times])
+    longer = off([t.n_step for t in times])
+    if float(longer.float().mean()) > MOST_LONGER:
+        wrong = longer
+    if not bool(wrong.any()):
         return None
-    value = float(batch.discount[off][0])
-    text = f"{float(off.float().mean()):.0%} of a batch have another discount, such as {value:.5f}"
+    value = float(batch.discount[wrong][0])
+    text = f"{float(wrong.float().mean()):.0%} of a batch have another discount, such as {value:.5f}"
     sentence = f"Targets are bootstrapped with something else than gamma to the power of 1 to {max(t.n_step for t in times)}."
     return Finding(sentence, (text,), 0.99, fault="discount-power", source="batch")
 

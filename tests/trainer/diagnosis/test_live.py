@@ -73,6 +73,14 @@ def test_discounts_of_a_batch() -> None:
     found = wrong_discounts(batch, times)
     assert found is not None
     assert found.fault == "discount-power"
+    batch.discount = torch.full_like(batch.discount, CONFIG.gamma)
+    batch.discount[:2] = CONFIG.gamma**11  # before a standstill in which the driver changed
+    assert wrong_discounts(batch, times) is None
+    batch.discount[:] = CONFIG.gamma ** (times[0].n_step + 1)
+    assert wrong_discounts(batch, times) is not None
+    batch.discount[:] = CONFIG.gamma
+    batch.discount[0] = CONFIG.gamma**1.5
+    assert wrong_discounts(batch, times) is not None, "no standstill explains it"
     gamma_once(learner, batch)  # a 1-step discount may be right for some rows; the slope of the targets tells
     assert wrong_discounts(batch, times) is None
 
