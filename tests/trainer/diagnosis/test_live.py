@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -68,7 +67,7 @@ def test_a_fault_that_is_fixed_is_over_and_may_come_again(monkeypatch: pytest.Mo
 
 def test_discounts_of_a_batch() -> None:
     learner, _, batch = train(20)
-    times = [replace(CONFIG.times(), stalled_steps=40)]
+    times = [CONFIG.times()._replace(stalled_steps=40)]
     assert wrong_discounts(batch, times) is None
     batch.discount = torch.where(batch.discount > 0, CONFIG.gamma * 1.01, 0.0)
     found = wrong_discounts(batch, times)
