@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from hitl.games.base import Start
 
 KEPT_S = 60.0  # s of driving that can be gone back, in steps of a few seconds
+CALM_S, CALM = 0.5, 0.25  # s in which the car hardly turns (rad/s), where hands that come to the wheel are given it
 AGAIN_S = 1.5  # s after a rewind in which the next one goes back from where it landed, and not from here
 
 
@@ -66,11 +67,14 @@ class Rewind:
     def back(self, trigger: str = "rewind") -> Moment | None:
         """Choose the moment some seconds ago and forget what came after it; the next episode begins there. None: no way back.
 
+        A player who is called (``call``) gets a calm moment, at most twice as far back.
         Soon after the last time, that is from where the car was put down then: pressed twice, it goes back twice as far.
         """
         landed = self._since is not None and self._since <= AGAIN_S * self._hz
         base = len(self._past) - (self._since or 0 if landed else 0)
         index = max(0, base - round(self._seconds * self._hz))
+        if trigger == "call":
+            index = self._calm(index, max(0, base - round(2 * self._seconds * self._hz)))
         if index >= len(self._past):
             return None
         moment = self._past[index]
@@ -81,6 +85,23 @@ class Rewind:
         self._waiting = Moment(moment.saved, moment.observation, info, seconds, trigger)
         self._since = 0
         return self._waiting
+
+    def _calm(self, latest: int, first: int) -> int:
+        """Return the latest moment of these that is followed by half a second in which the car hardly turns, else the calmest.
+
+        Whoever is called to the wheel has it straight: in mid-bend the car would leave the road before they could steer.
+        """
+        states = [moment.info.get("state") for moment in self._past]
+        ahead, calmest, later = round(CALM_S * self._hz), (math.inf, -latest), math.inf
+        for index in range(min(latest, len(states) - 1), first - 1, -1):
+            if states[index] is None or states[index].time > later:  # an episode before this one
+                break
+            later = states[index].time
+            turning = max(abs(state.yaw_rate) for state in states[index : index + ahead])
+            if turning < CALM:
+                return index
+            calmest = min(calmest, (turning, -index))
+        return -calmest[1]
 
     def forget(self) -> None:
         """What comes next does not go on from what was driven: there is no way back into it."""

@@ -213,6 +213,37 @@ def test_a_game_that_cannot_restore_a_moment_puts_the_car_down_near_it() -> None
     assert put["state"].speed == pytest.approx(info["state"].speed, rel=0.05)
 
 
+@pytest.mark.parametrize(
+    ("turns", "back_s"),
+    [
+        ((), 3.0),  # straight all the way
+        (((0, 90),), 5.0),  # a bend to the end: half a second before it
+        (((0, 200),), 3.0),  # a bend all the way: the calmest, and of those alike the latest
+        (((70, 90),), 3.0),  # the bend is over three seconds before the end
+        (((55, 65),), 3.75),  # a short bend three seconds before the end
+    ],
+)  # fmt: skip
+def test_who_is_called_to_the_wheel_gets_it_where_the_car_hardly_turns(turns: Any, back_s: float) -> None:
+    rewind = Rewind(SimpleNamespace(save=lambda: None), 20.0)
+    for k in range(200, 0, -1):  # 10 s, counted from the end
+        yaw = 1.0 if any(first < k <= last for first, last in turns) else 0.0
+        info = {"state": SimpleNamespace(time=10.0 - k / 20.0, yaw_rate=yaw)}
+        rewind.note(np.zeros(2, np.float32), info)
+    moment = rewind.back("call")
+    assert moment is not None
+    assert moment.back_s == pytest.approx(back_s, abs=0.06)
+
+
+def test_no_call_goes_back_into_the_drive_before() -> None:
+    rewind = Rewind(SimpleNamespace(save=lambda: None), 20.0)
+    for ticks, yaw in ((40, 0.0), (60, 1.0)):
+        for k in range(ticks):
+            rewind.note(np.zeros(2, np.float32), {"state": SimpleNamespace(time=k / 20.0, yaw_rate=yaw)})
+    moment = rewind.back("call")
+    assert moment is not None
+    assert moment.back_s == pytest.approx(3.0, abs=0.06)
+
+
 def test_in_such_a_game_too_the_session_goes_on_from_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class Arcade(Box2DGame):
         save = None  # type: ignore[assignment]
