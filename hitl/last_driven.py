@@ -10,6 +10,7 @@ from data.store import Store
 from hitl.games.registry import SHOWN_FROM_ABOVE, single_words
 from hitl.home import Home
 from hitl.road.known_tracks import drivable
+from hitl.road.track import load_track
 from hitl.settings import PlaySettings
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ _DRIVEN = ("play", "demo", "stall")  # the kinds of sessions: an evaluation look
 def as_last_time(home: Home, settings: Settings, corner: str = "") -> Settings:
     """Return the settings with the game and the track of the home's newest session where they are neither typed nor set.
 
-    ``corner``: only a track that has it is meant; else one with the only corner that is set.
+    ``corner``: a track that has it is meant, where there is one; else one with the only corner that is set.
     """
     play = settings.play
     env = play.env if "play.env" in settings.origin else None
@@ -47,10 +48,11 @@ def _last(home: Home, env: str | None, track: str | None, corner: str) -> dict[s
     """Return what is to be changed: ``env``, ``track``, both or nothing."""
     try:
         with Store(home.store_path, read_only=True) as store:
-            driven = (s for s in reversed(store.sessions(track)) if s.kind in _DRIVEN and s.env == (env or s.env))
-            if corner:
-                driven = (s for s in driven if corner in {c.name for c in store.corners(s.track)})
-            session = next(driven, None)
+            driven = [s for s in store.driven_sessions(track) if s.kind in _DRIVEN and s.env == (env or s.env)]
+            with_it = [s for s in driven if corner in {c.name for c in store.corners(s.track)}] if corner else driven
+            if not with_it and corner in _default_corners():
+                return {}
+            session = next(iter(with_it or driven), None)
     except StoreError:  # none yet, or in use
         return {}
     if session is None or not _harmless(session.env):
@@ -59,6 +61,10 @@ def _last(home: Home, env: str | None, track: str | None, corner: str) -> dict[s
     if track is None and session.env in SHOWN_FROM_ABOVE and _is_there(home, session.track):
         found["track"] = session.track
     return found
+
+
+def _default_corners() -> set[str]:
+    return {corner.name for corner in load_track(PlaySettings.track).corners}
 
 
 def _harmless(env: str) -> bool:

@@ -36,6 +36,12 @@ class Sessions:
         return session_records(self.conn, "track = coalesce(?, track)", (track,))
 
     @readable_rows()
+    def driven_sessions(self, track: str | None = None) -> list[SessionRecord]:
+        """Return the sessions in which an episode began here, newest first: none that was imported, or that came to nothing."""
+        driven = "track = coalesce(?, track) AND kind != 'import' AND id IN (SELECT session_id FROM episodes)"
+        return session_records(self.conn, driven, (track,))[::-1]
+
+    @readable_rows()
     def newest_session(self) -> SessionRecord | None:
         """Return the newest session that was driven here and not imported."""
         newest = "id = (SELECT max(id) FROM sessions WHERE kind != 'import')"

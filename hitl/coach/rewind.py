@@ -91,7 +91,7 @@ class Rewind:
 
         Whoever is called to the wheel has it straight: in mid-bend the car would leave the road before they could steer.
         """
-        states = [moment.info.get("state") for moment in self._past]
+        states: list[Any] = [moment.info.get("state") for moment in self._past]
         ahead, calmest, later = round(CALM_S * self._hz), (math.inf, -latest), math.inf
         for index in range(min(latest, len(states) - 1), first - 1, -1):
             if states[index] is None or states[index].time > later:  # an episode before this one

@@ -290,7 +290,7 @@ def _settings(home: Home, args: argparse.Namespace) -> Settings:
 
     over = _over(args)
     pad = () if args.pad in ("none", "scripted") else ("pad",)
-    return as_last_time(home, load(home, *over, *pad, over=over), args.practice)
+    return as_last_time(home, load(home, *over, *pad, over=over), args.practice or args.only_corner)
 
 
 def _over(args: argparse.Namespace) -> dict[str, dict[str, Any]]:

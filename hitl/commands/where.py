@@ -55,7 +55,7 @@ def look(home: Home) -> tuple[list[tuple[str, str]], str]:
 
 
 def _look(home: Home, store: Store) -> tuple[list[tuple[str, str]], str]:
-    glance, session = store.glance(), store.newest_session()
+    glance, session = store.glance(), next(iter(store.driven_sessions()), None)
     beat = read_heartbeat(home.root)
     works = control.running(home.store_path)
     failing = list(_failing(store, session)) if session is not None else []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from data.errors import UsageError, shown
 from data.extras import Additions, code_of
 
 GAMES: dict[str, str] = Additions(
@@ -59,6 +60,10 @@ def env_words() -> str:
 
 
 def spelt_out(env: str, track: str) -> tuple[str, str]:
-    """Return the environment and the track that are meant: ``stk:TRACK`` is short for both."""
+    """Return the environment and the track that are meant: ``stk:TRACK`` is short for both. Raises UsageError for two tracks."""
     word, colon, named = env.partition(":")
-    return ("supertuxkart", named) if word == "stk" and colon and named else (env, track)
+    if word != "stk" or not colon or not named:
+        return env, track
+    if track not in ("default", named):
+        raise UsageError(f"'{shown(env)}' is the track '{shown(named)}', and '{shown(track)}' is another one: leave one of them out.")
+    return "supertuxkart", named

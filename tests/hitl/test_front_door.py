@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -153,7 +152,6 @@ def test_a_home_before_the_command_is_taken(tmp_path, capsys):
 def test_a_session_goes_to_the_game_that_was_driven_last_here(tmp_path):
     import argparse
 
-    from data.records import SessionInfo
     from hitl.commands.play import _settings, command_line
     from hitl.home import Home
 
@@ -164,33 +162,32 @@ def test_a_session_goes_to_the_game_that_was_driven_last_here(tmp_path):
         play = _settings(home, args).play
         return play.env, str(play.track)
 
-    assert asked("--practice", "corner 15") == ("box2d", "default")
+    def drove(episodes: int = 1, **info: str) -> None:
+        with Recorder(home.store_path, session_info(**info)) as recorder:
+            for _ in range(episodes):
+                drive(recorder)
+
+    default, lava = ("box2d", "default"), ("supertuxkart", "fortmagma")
+    assert asked("--practice", "corner 15") == asked() == default
+    drove(env="supertuxkart", track="fortmagma")
     with Store(home.store_path) as store:
-        info = SessionInfo(
-            kind="play", env="supertuxkart", track="fortmagma", hz=20.0, observation_names=("a",), action_names=("steer",)
-        )
-        store.end_session(store.start_session(info))
         store.upsert_corner("fortmagma", "corner 15", 900.0, 950.0, "mined")
-    assert asked("--practice", "corner 15") == ("supertuxkart", "fortmagma")
-    assert asked("--practice", "hairpin") == ("box2d", "default")
-    assert asked() == asked("--env", "supertuxkart") == ("supertuxkart", "fortmagma")
-    assert asked("--track", "fortmagma") == ("supertuxkart", "fortmagma")
-    assert asked("--env", "box2d") == ("box2d", "default")
+    drove(0, track="esses")  # a mistyped word: nothing was driven
+    assert asked() == asked("--env", "supertuxkart") == asked("--track", "fortmagma") == lava
+    assert asked("--practice", "corner 15") == asked("--practice", "no such corner") == lava
+    assert asked("--practice", "hairpin") == asked("--env", "box2d") == default
     assert asked("--env", "stk:lighthouse") == ("supertuxkart", "lighthouse")
-    assert asked("--track", "esses") == ("box2d", "esses")
-    assert asked("--practice", "corner 15", "--track", "esses") == ("box2d", "esses")
+    assert asked("--track", "esses") == asked("--practice", "corner 15", "--track", "esses") == ("box2d", "esses")
     (home.root / "settings.toml").write_text('[play]\ntrack = "esses"\n')
     assert asked() == asked("--practice", "corner 15") == ("box2d", "esses")
-    (home.root / "settings.toml").unlink()
     (home.root / "settings.toml").write_text('[play]\nonly_corner = "hairpin"\n')
-    assert asked() == ("box2d", "default"), "its only corner is not one of the other track"
+    assert asked() == default, "its only corner is not one of the other track"
     (home.root / "settings.toml").unlink()
-    with Store(home.store_path) as store:
-        store.end_session(store.start_session(replace(info, kind="evaluation", env="box2d", track="esses")))
-        assert asked() == ("supertuxkart", "fortmagma")
-        store.end_session(store.start_session(replace(info, env="gym:Pendulum-v1", track="gym")))
-        assert asked() == ("gym:Pendulum-v1", "default")
-        store.end_session(store.start_session(replace(info, env="box2d", track="a file that is gone")))
-        assert asked() == ("box2d", "default")
-        store.end_session(store.start_session(replace(info, env="gym:antigravity:Env-v0", track="gym")))
-        assert asked() == ("box2d", "default"), "no module is imported because a store names it"
+    drove(kind="evaluation", track="esses")
+    assert asked() == lava
+    drove(env="gym:Pendulum-v1", track="gym")
+    assert asked() == ("gym:Pendulum-v1", "default")
+    drove(track="a file that is gone")
+    assert asked() == default
+    drove(env="gym:antigravity:Env-v0", track="gym")
+    assert asked() == default, "no module is imported because a store names it"

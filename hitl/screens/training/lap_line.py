@@ -17,7 +17,7 @@ def lap_line(store: Store) -> str:
 
     The best is that of the whole store, the median that of the newest ``LAPS``.
     """
-    session = store.newest_session()
+    session = next(iter(store.driven_sessions()), None)
     if session is None:
         return ""
     episodes = store.episodes(session.track, purpose=("drive", "evaluation"), newest=NEWEST)
