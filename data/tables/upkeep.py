@@ -15,6 +15,8 @@ from data.tables.checks import findings, open_sessions
 
 PRUNE_BLOCK = 20_000
 """Steps deleted in one transaction: short enough that a session recording meanwhile never waits long."""
+_LAP = "kind = 'lap' AND (outcome = 'cleared' OR outcome = 'unclear' AND \"trigger\" = 'imported')"
+"""A lap that was finished: of what was imported as one, no more is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +112,7 @@ class Upkeep:
             sessions=one("SELECT count(*) FROM sessions")[0], episodes=one("SELECT count(*) FROM episodes")[0],
             driven=driven, driven_seconds=driven_seconds, steps=steps, seconds=seconds, human_seconds=human,
             takeovers=one("SELECT count(*) FROM segments WHERE kind = 'takeover'")[0],
-            laps=one("SELECT count(*) FROM segments WHERE kind = 'lap'")[0],
+            laps=one(f"SELECT count(*) FROM segments WHERE {_LAP}")[0],
             checkpoints=one("SELECT count(*) FROM checkpoints")[0], first=first, last=last,
             bytes_by_day=size / steps * days[1] / days[0] if steps and days[0] else 0.0,
         )  # fmt: skip
@@ -119,10 +121,10 @@ class Upkeep:
         """Count what a player asks first; in a moment, however large the store is."""
         row = self.conn.execute(
             "SELECT (SELECT count(*) FROM sessions), (SELECT count(*) FROM episodes), (SELECT coalesce(sum(length), 0) FROM "
-            "episodes), count(*) FILTER (WHERE kind = 'takeover'), count(*) FILTER (WHERE kind = 'lap'), coalesce(sum((stop - "
-            "start) / s.hz) FILTER (WHERE g.kind = 'takeover'), 0), count(*) FILTER (WHERE g.kind = 'takeover' AND verdict = "
-            "'unreviewed' AND stop IS NOT NULL) FROM (SELECT kind, start, stop, verdict, session_id FROM segments) g JOIN "
-            "(SELECT id, hz FROM sessions) s ON s.id = g.session_id"
+            f"episodes), count(*) FILTER (WHERE kind = 'takeover'), count(*) FILTER (WHERE {_LAP}), "
+            "coalesce(sum((stop - start) / s.hz) FILTER (WHERE g.kind = 'takeover'), 0), count(*) FILTER (WHERE g.kind = "
+            "'takeover' AND verdict = 'unreviewed' AND stop IS NOT NULL) FROM (SELECT kind, \"trigger\", start, stop, outcome, "
+            "verdict, session_id FROM segments) g JOIN (SELECT id, hz FROM sessions) s ON s.id = g.session_id"
         ).fetchone()
         return Glance(*row)
 

@@ -22,7 +22,7 @@ def main(argv: list[str]) -> int:
         description="Write one HTML page, which needs no network, about what was driven and learned.",
     )
     add_home(parser, or_last_demo=True)
-    parser.add_argument("--track", help="a shipped track's name or a file (default: the one driven most)")
+    parser.add_argument("--track", help="a shipped track's name or a file (default: the one driven last)")
     parser.add_argument(
         "--corner", help="the corner to show (default: the one with most takeovers, else most failures)"
     )

@@ -65,5 +65,5 @@ def spelt_out(env: str, track: str) -> tuple[str, str]:
     if word != "stk" or not colon or not named:
         return env, track
     if track not in ("default", named):
-        raise UsageError(f"'{shown(env)}' is the track '{shown(named)}', and '{shown(track)}' is another one: leave one of them out.")
+        raise UsageError(f"'{shown(env)}' is the track '{shown(named)}', and '{shown(track)}' another: leave one out.")
     return "supertuxkart", named

@@ -25,11 +25,11 @@ LAPS = 2  # finished ones from which the agent learns the way
 
 
 def nothing_learned(home: Home) -> bool:
-    """Tell whether a home has neither a checkpoint nor a lap."""
+    """Tell whether a home has neither a checkpoint nor a finished lap."""
     if not home.store_path.exists():
         return True
     with contextlib.suppress(StoreError), Store(home.store_path, read_only=True) as store:
-        return store.latest_checkpoint() is None and not store.segments(kind="lap")
+        return store.latest_checkpoint() is None and not store.glance().laps
     return False
 
 

@@ -221,6 +221,8 @@ class SessionScreen:
             self._failures.append(result.progress)
         if self._alone is not None:
             self._alone.end(result, own=not isinstance(self._rig.session.human, ScriptedHuman))
+        if result.purpose == "lap" and result.reason in DRIVING_FAULTS:
+            self._window.toast(self.words.say(f"lap_{result.reason}", metres=result.progress), "warning")
         self._end_line()
 
     def asked(self, card: Card) -> bool:

@@ -18,10 +18,15 @@ def home(tmp_path):
         drive(recorder, 400, (50, 90))
         drive(recorder, 300, None)
         recorder.begin_episode("lap")
-        recorder.begin_segment("lap")
+        token = recorder.begin_segment("lap")
         for i in range(100):
             recorder.step(step_row(i, HUMAN))
+        recorder.end_segment(token, "cleared")
         recorder.end_episode("terminated", "finish", np.zeros(4))
+        recorder.begin_episode("lap")
+        token = recorder.begin_segment("lap")  # one that was not finished is no lap
+        recorder.end_segment(token, "failed")
+        recorder.end_episode("terminated", "stalled", np.zeros(4))
         drive(recorder, 50, None)
     return tmp_path
 
@@ -38,7 +43,7 @@ def hitl(home, *words):
 
 def test_info(home, filled, capsys):
     found = filled.info()
-    assert (found.episodes, found.steps, found.takeovers, found.laps) == (4, 850, 1, 1)
+    assert (found.episodes, found.steps, found.takeovers, found.laps) == (5, 850, 1, 1)
     assert found.seconds == pytest.approx(42.5)
     assert found.human_seconds == pytest.approx(7.0)
     assert hitl(home, "store", "info") == 0
