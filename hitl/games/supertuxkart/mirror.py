@@ -21,8 +21,8 @@ from hitl.games.supertuxkart.engine_process import EngineProcess
 LOG = "supertuxkart-picture.log"  # in the home
 LOAD_S = 180.0  # s in which it must have loaded; the first time, the engine prepares its shaders
 NO_PICTURE = (
-    "SuperTuxKart cannot draw its picture here, so you see the road from above: its engine needs OpenGL 3.3. What it printed is "
-    f"in {LOG} in the home folder."
+    "SuperTuxKart cannot draw its picture here, so you see the road from above. For the picture it needs OpenGL 3.3, and the "
+    f"game's data with all their images. What it printed is in {LOG} in the home folder. "
 )
 
 
@@ -65,10 +65,10 @@ class Mirror:
                     for one in waiting:
                         process.ask(*one)
                     waiting.clear()
-        except EnvironmentLost:
+        except EnvironmentLost as error:
             self._gone = True
             if not self._closed:
-                self._notices.append(NO_PICTURE)
+                self._notices.append(f"{NO_PICTURE}({str(error).partition(';')[0]}.)")
                 self._forget()
         finally:
             if self._closed and self._process is not None:  # it was closed while the engine was being started
