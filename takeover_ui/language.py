@@ -11,6 +11,7 @@ and add a line to :data:`RULES`; it can then be set (``language`` in ``[overlay]
 from __future__ import annotations
 
 import functools
+import re
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -93,7 +94,11 @@ class Words(Mapping[str, str]):
         """Return a text with its values filled in; where it has several forms, ``n`` (how many) chooses one."""
         forms = self.forms.get(name)
         text = self[name] if forms is None else forms[self.plural(values["n"])]
-        return self._numbers.vformat(text, (), values)
+        return _NUMBERED.sub(r"\1", self._numbers.vformat(text, (), values))
+
+
+_NUMBERED = re.compile(r"\bthe (corner \d+)\b")
+"""A corner whose name is a number takes no article in English: "at the hairpin", but "at corner 5"."""
 
 
 class _Numbers(Formatter):

@@ -67,7 +67,8 @@ class PlayLoop:
         if self._practice is not None:
             result = self._practice.attempt(seed)
             self._passed += result.passed[self.args.practice]
-            self._say(f"practice at {self.args.practice}: {self._passed} of {self._count + 1} through")
+            words = self._watch.words if self._watch is not None else ENGLISH
+            self._say(words.say("practice_so_far", corner=self.args.practice, passed=self._passed, of=self._count + 1))
             yield result
         elif self._tries and self._offered is not None:
             words = self._watch.words if self._watch is not None else ENGLISH

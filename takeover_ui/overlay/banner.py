@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from functools import lru_cache
 
 import pygame
 
 from takeover_ui import signs, theme
+from takeover_ui.language import Words
 from takeover_ui.overlay import sections, texts
 from takeover_ui.theme import Mark, Pen
 from takeover_ui.view import View
@@ -35,7 +36,8 @@ def draw(
     pen = Pen(surface, min(tall, max(surface.get_width() / 860, 0.7 * tall)))
     area = surface.get_rect()
     top = area.top + pen.px(20)
-    headline, colour = _headline(view, texts.LANGUAGES[language])
+    words = texts.LANGUAGES[language]
+    headline, colour = _headline(view, words)
     told = (("headline", headline, theme.READABLE, colour), ("message", view.message, 26, theme.TEXT))
     for name, text, size, shade in told:
         if text:
@@ -43,7 +45,7 @@ def draw(
             width = area.w - pen.px(80) - 2 * padding
             box = _on_glass(pen, name, text, size, shade, width, (2 * padding, padding), 12, midtop=(area.centerx, top))
             top = box.bottom + pen.px(10)
-    named = {"corner": ("", theme.TEXT) if headline else _corner(view, texts.LANGUAGES[language]), "delta": _delta(view)}
+    named = {"corner": ("", theme.TEXT) if headline else _corner(view, words), "delta": _delta(view, words)}
     for name, (text, shade) in named.items():
         if text and name not in without:
             box = pygame.Rect((0, 0), theme.measure(text, pen.px(theme.READABLE))).inflate(pen.px(38), pen.px(20))
@@ -65,15 +67,15 @@ def draw(
     return pen.marks
 
 
-def _delta(view: View) -> tuple[str, theme.Colour]:
+def _delta(view: View, words: Words) -> tuple[str, theme.Colour]:
     """Return how the corner that was just left compares with the best lap, and its colour; "" where there is nothing to say."""
     times = view.times
     if times is None or times.delta is None:
         return "", theme.TEXT
-    return f"{times.corner} {times.delta:+.1f} s", sections.delta_colour(times.delta)
+    return f"{times.corner} {words.say('delta', value=times.delta)}", sections.delta_colour(times.delta)
 
 
-def _headline(view: View, words: Mapping[str, str]) -> tuple[str, theme.Colour]:
+def _headline(view: View, words: Words) -> tuple[str, theme.Colour]:
     """Return the line at the top and its colour; "" where there is nothing to say."""
     if view.fast:
         return f"»  {view.fast}", theme.TEXT
@@ -86,7 +88,7 @@ def _headline(view: View, words: Mapping[str, str]) -> tuple[str, theme.Colour]:
     return "", theme.TEXT
 
 
-def _corner(view: View, words: Mapping[str, str]) -> tuple[str, theme.Colour]:
+def _corner(view: View, words: Words) -> tuple[str, theme.Colour]:
     """Return the corner that comes next, and its colour; "" while none is near."""
     if view.countdown is None or view.countdown >= 5.0:
         return "", theme.TEXT

@@ -6,11 +6,10 @@ and is green.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import pygame
 
 from takeover_ui import signs, theme
+from takeover_ui.language import Words
 from takeover_ui.theme import Pen
 from takeover_ui.view import LapView, View
 
@@ -29,7 +28,7 @@ def shown(times: LapView) -> list[tuple[str, float]]:
     return [(key, value) for key, value in values.items() if value is not None]
 
 
-def draw(pen: Pen, rect: pygame.Rect, view: View, words: Mapping[str, str]) -> None:
+def draw(pen: Pen, rect: pygame.Rect, view: View, words: Words) -> None:
     """Draw one or two comparisons on one line."""
     known = shown(view.times) if view.times is not None else []
     column = rect.w // 2

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 import pygame
 
 from takeover_ui import signs, theme
+from takeover_ui.language import Words
 from takeover_ui.overlay import gauges, live_delta, texts, track_map
 from takeover_ui.theme import Pen
 from takeover_ui.view import View
@@ -14,10 +15,10 @@ from takeover_ui.view import View
 _PAD = 16
 _LATE_FROM = 10  # ticks that came late in a session, from which it is said
 _WAITING_FROM = 200  # operations not yet on the disk, from which it is said
-_Section = Callable[[Pen, pygame.Rect, View, Mapping[str, str]], None]
+_Section = Callable[[Pen, pygame.Rect, View, Words], None]
 
 
-def _driver(pen: Pen, rect: pygame.Rect, view: View, words: Mapping[str, str]) -> None:
+def _driver(pen: Pen, rect: pygame.Rect, view: View, words: Words) -> None:
     """Who drives, as a block of colour with a word; below it what the agent wants of you."""
     pygame.draw.rect(pen.surface, theme.DRIVER[view.driver], rect)
     pen.mark("driver_block", rect)
@@ -44,7 +45,7 @@ def _driver(pen: Pen, rect: pygame.Rect, view: View, words: Mapping[str, str]) -
 
 
 
-def _corner(pen: Pen, rect: pygame.Rect, view: View, words: Mapping[str, str]) -> None:
+def _corner(pen: Pen, rect: pygame.Rect, view: View, words: Words) -> None:
     """The speed, and the corner that comes next with the seconds until it."""
     left = round(rect.w * 0.42)
     speed = pen.put("speed", f"{view.speed * 3.6:.0f}", rect, 64, theme.TEXT, "midleft", left - pen.px(50))
@@ -62,7 +63,7 @@ def _corner(pen: Pen, rect: pygame.Rect, view: View, words: Mapping[str, str]) -
 
 
 
-def _way(pen: Pen, rect: pygame.Rect, view: View, words: Mapping[str, str]) -> None:
+def _way(pen: Pen, rect: pygame.Rect, view: View, words: Words) -> None:
     """The running lap time, where there is one, and the metres."""
     metres = words["of_metres"].format(at=view.progress, length=view.scene.length)
     left = 0
@@ -72,21 +73,21 @@ def _way(pen: Pen, rect: pygame.Rect, view: View, words: Mapping[str, str]) -> N
     pen.put("progress", metres, rect, 20, theme.MUTED, "topright" if left else "topleft", rect.w - left)
 
 
-def _track(pen: Pen, rect: pygame.Rect, view: View, words: Mapping[str, str]) -> None:
+def _track(pen: Pen, rect: pygame.Rect, view: View, words: Words) -> None:
     """The way so far, and the whole track from above."""
     _way(pen, rect, view, words)
     box = pygame.Rect(rect.left, rect.top + pen.px(22), rect.w, rect.h - pen.px(22))
     track_map.draw(pen, box, view)
 
 
-def _progress(pen: Pen, rect: pygame.Rect, view: View, words: Mapping[str, str]) -> None:
+def _progress(pen: Pen, rect: pygame.Rect, view: View, words: Words) -> None:
     """The same as a band, where there is no room for a map."""
     _way(pen, rect, view, words)
     gauges.progress(pen, pygame.Rect(rect.left, rect.bottom - pen.px(22), rect.w, pen.px(16)), view)
 
 
 
-def _actions(pen: Pen, rect: pygame.Rect, view: View, words: Mapping[str, str]) -> None:
+def _actions(pen: Pen, rect: pygame.Rect, view: View, words: Words) -> None:
     """One row an action: above what is done, in the driver's colour; below what the agent would do."""
     names = view.scene.action_names[:3]
     height = rect.h // max(1, len(names))
@@ -104,7 +105,7 @@ def _actions(pen: Pen, rect: pygame.Rect, view: View, words: Mapping[str, str]) 
         gauges.action(pen, bar, view, number)
 
 
-def _risk(pen: Pen, rect: pygame.Rect, view: View, words: Mapping[str, str]) -> None:
+def _risk(pen: Pen, rect: pygame.Rect, view: View, words: Words) -> None:
     """How likely the agent thinks it is to fail soon: a word, a bar, a number, on one line; nothing where it does not know."""
     if view.risk is None:
         return
@@ -119,7 +120,7 @@ def _risk(pen: Pen, rect: pygame.Rect, view: View, words: Mapping[str, str]) -> 
 
 
 
-def _legend(pen: Pen, rect: pygame.Rect, view: View, words: Mapping[str, str]) -> None:
+def _legend(pen: Pen, rect: pygame.Rect, view: View, words: Words) -> None:
     """Whose bars these are, while both are shown: the thick one is of who drives, the thin one of the agent."""
     if not gauges.compares(view):
         return
@@ -135,7 +136,7 @@ def _legend(pen: Pen, rect: pygame.Rect, view: View, words: Mapping[str, str]) -
 
 
 
-def _points(pen: Pen, rect: pygame.Rect, view: View, words: Mapping[str, str]) -> None:
+def _points(pen: Pen, rect: pygame.Rect, view: View, words: Words) -> None:
     """This episode's return, the driver's best here, and the agent's usual one, each with the sign that marks it on the bar."""
     third, sign = rect.w // 3, pen.px(18)
     values = {"return": view.episode_return, "best": view.best_return, "ceiling": view.ceiling}
@@ -155,7 +156,7 @@ def _points(pen: Pen, rect: pygame.Rect, view: View, words: Mapping[str, str]) -
 
 
 
-def _laps(pen: Pen, rect: pygame.Rect, view: View, words: Mapping[str, str]) -> None:
+def _laps(pen: Pen, rect: pygame.Rect, view: View, words: Words) -> None:
     """The last lap and each driver's best; for a moment after a corner, how it compares with the best lap."""
     times = view.times
     if times is None:
@@ -167,9 +168,9 @@ def _laps(pen: Pen, rect: pygame.Rect, view: View, words: Mapping[str, str]) -> 
         box = pygame.Rect(rect.left + number * third, rect.top, third - pen.px(6), rect.h)
         if key == "last_lap" and times.delta is not None:
             label, shade = words["delta_at"], delta_colour(times.delta)
-            text = words["delta"].format(value=times.delta)
+            text = words.say("delta", value=times.delta)
         elif value is not None:
-            label, text, shade = words[key], f"{value:.1f} s", colour
+            label, text, shade = words[key], words.written(f"{value:.1f} s"), colour
         else:
             continue
         pen.put(f"label_{key}", label, box, 18)
@@ -181,13 +182,13 @@ def delta_colour(delta: float) -> theme.Colour:
     return theme.GOOD if delta <= 0 else theme.WARNING
 
 
-def _help(pen: Pen, rect: pygame.Rect, view: View, words: Mapping[str, str]) -> None:
-    text = f"{words['takeovers']}: {texts.short(view.takeovers)} · {texts.duration(view.human_seconds)}"
+def _help(pen: Pen, rect: pygame.Rect, view: View, words: Words) -> None:
+    text = f"{words['takeovers']}: {texts.short(view.takeovers)} · {words.written(texts.duration(view.human_seconds))}"
     pen.put("help_given", text, rect, 24, theme.HUMAN, "midleft")
 
 
 
-def _learned(pen: Pen, rect: pygame.Rect, view: View, words: Mapping[str, str]) -> None:
+def _learned(pen: Pen, rect: pygame.Rect, view: View, words: Words) -> None:
     """How far the corner is that is learned least: passes alone, their interval, a bar to "learned", how long yet."""
     known = view.learned
     if known is None:
@@ -207,7 +208,7 @@ def _learned(pen: Pen, rect: pygame.Rect, view: View, words: Mapping[str, str]) 
     gauges.fill(pen, pygame.Rect(bar.left, bar.top, round(bar.w * min(1.0, known.share)), bar.h), theme.AGENT)
 
 
-def _trainer(pen: Pen, rect: pygame.Rect, view: View, words: Mapping[str, str]) -> None:
+def _trainer(pen: Pen, rect: pygame.Rect, view: View, words: Words) -> None:
     """Whether the agent learns, what keeps it from learning, and how it does alone."""
     pen.box(rect, theme.CARD, 8)
     inner = rect.inflate(-2 * pen.px(12), -2 * pen.px(8))
@@ -224,7 +225,7 @@ def _trainer(pen: Pen, rect: pygame.Rect, view: View, words: Mapping[str, str]) 
     gauges.sparkline(pen, spark, view.evaluations, view.without_help or words["evaluations"])
 
 
-def _recording(pen: Pen, rect: pygame.Rect, view: View, words: Mapping[str, str]) -> None:
+def _recording(pen: Pen, rect: pygame.Rect, view: View, words: Words) -> None:
     """That what is driven is recorded; or what goes wrong."""
     lamp: signs.Lamp = "good"
     store = view.store
@@ -243,7 +244,7 @@ def _recording(pen: Pen, rect: pygame.Rect, view: View, words: Mapping[str, str]
     pen.put("recording", text, rect.move(pen.px(20), 0), 19, colour, "midleft", rect.w - pen.px(20))
 
 
-def _compact_line(pen: Pen, rect: pygame.Rect, view: View, words: Mapping[str, str]) -> None:
+def _compact_line(pen: Pen, rect: pygame.Rect, view: View, words: Words) -> None:
     left = round(rect.w * 0.54)
     best = "" if view.best_return is None else f" · {words['best']} {texts.short(view.best_return, 1)}"
     total = f"{words['return']} {texts.short(view.episode_return, 1)}{best}"

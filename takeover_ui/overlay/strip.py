@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import pygame
 
 from takeover_ui import signs, theme
+from takeover_ui.language import Words
 from takeover_ui.overlay import gauges, live_delta
 from takeover_ui.theme import Pen
 from takeover_ui.view import View
@@ -14,7 +13,7 @@ from takeover_ui.view import View
 _LARGE = 38  # design pixels: the strip is drawn at least 1.2 times as large as the other sizes
 
 
-def draw(pen: Pen, rect: pygame.Rect, view: View, words: Mapping[str, str]) -> None:
+def draw(pen: Pen, rect: pygame.Rect, view: View, words: Words) -> None:
     """Draw the driver, the speed, the next corner, the way, the controls, and what is wrong with the learning."""
     block = pygame.Rect(0, 0, min(pen.px(150), rect.w // 5), rect.h)
     pygame.draw.rect(pen.surface, theme.DRIVER[view.driver], block)

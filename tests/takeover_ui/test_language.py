@@ -145,3 +145,10 @@ def test_what_an_editor_on_windows_adds_does_not_matter(tmp_path: Path) -> None:
     path.write_bytes(b'\xef\xbb\xbfagent = "A"\r\nlaps = ["{n} a", "{n} b"]\r\n')
     words = Words(lambda: read_texts(path))
     assert (words["agent"], words.say("laps", n=1), words.say("laps", n=2)) == ("A", "1 a", "2 b")
+
+
+@pytest.mark.parametrize(
+    ("name", "said"), [("hairpin", "at the hairpin"), ("corner 15", "at corner 15"), ("corner", "at the corner")]
+)
+def test_a_corner_with_a_number_takes_no_article(name: str, said: str) -> None:
+    assert f" {said} in 2 of 6 tries" in LANGUAGES["en"].say("coach_help", corner=name, failed=2, n=6)

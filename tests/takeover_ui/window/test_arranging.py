@@ -152,13 +152,13 @@ def test_what_the_mouse_did_outlives_the_session_where_the_players_own_file_name
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Opened:
-        def __init__(self, options: WindowOptions) -> None:
+        def __init__(self, options: WindowOptions, named: Path | None) -> None:
             self.options, self.toasts = options, list[str]()
 
         def toast(self, text: str, level: str) -> None:
             self.toasts.append(text)
 
-    monkeypatch.setattr(session_window, "Window", Opened)
+    monkeypatch.setattr(session_window, "SessionWindow", Opened)
     home, own = Home(tmp_path), tmp_path / "settings.toml"
     own.write_text('[overlay]\nscale = 0.8  # small\nhidden = ["laps"]\nplaces = {help = [0.1, 0.1, 1.0]}\n')
     window: Any = session_window.open_window(home, load(home, "overlay").overlay)
