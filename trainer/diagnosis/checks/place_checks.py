@@ -19,6 +19,8 @@ from trainer.diagnosis.finding import Finding, Lacking, Sound
 from trainer.diagnosis.stats import Array, bar_chart
 
 WINDOW_M = 40.0
+START_M = 10.0
+"""From the start: an agent that ends here has not come to any corner."""
 MANY = 0.4
 """Share of failed episodes from which a place counts as one that the agent cannot do."""
 BEFORE_S = 3.0
@@ -71,11 +73,23 @@ def one_corner(drives: Drives, case: Case) -> Answer:
     text = f"{len(failed)} of the newest {len(last)} episodes without help failed"
     if len(failed) < 8 or len(failed) < MANY * len(last):
         return Sound(text)
-    low, high, share = hot_spot(np.array([e.farthest for e in failed]))
+    places = np.array([e.farthest for e in failed])
+    low, high, share = hot_spot(places)
     where = spot_name(drives, low, high)
     if share < 0.6:
         return Sound(f"{text}, spread over the road (at most {share:.0%} within {WINDOW_M:.0f} m)")
     evidence = (text, f"{share:.0%} of the failures lie between {low:.0f} and {high:.0f} m: {where}")
+    if np.median(places) < START_M:
+        evidence = text, f"{np.mean(places < START_M):.0%} of the failures lie in the first {START_M:.0f} m"
+        sentence = "The agent hardly sets off: most of its drives end at the start."
+        return Finding(
+            sentence,
+            evidence,
+            min(0.95, share),
+            change="Show it the whole way first: `hitl play --lap`.",
+            picture=_where_failures(drives, failed),
+            data={"from_m": 0.0, "to_m": START_M},
+        )
     sentence = f"The agent drives well up to {where} and fails there: that is the place to take over."
     corner = _corner(drives, low, high)
     how = "`hitl play` offers you the wheel there" if corner is None else f'`hitl play --practice "{corner.name}"`'
