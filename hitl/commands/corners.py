@@ -221,12 +221,13 @@ def _others(stats: list[CornerStats], human: By) -> str:
 
 def _print_lost(out: Console, times: list[TimeLost]) -> None:
     """Say where time is lost, and against which lap."""
+    from hitl.road.corner_stats import RECENT
     from hitl.road.laps import CRASH_S
 
     if any(one.lost is not None for one in times):
         out.print(
-            f"Lost: seconds a lap, from the approach to the next corner's, against the fastest lap here; a failure counts as "
-            f"{CRASH_S:.0f} s.",
+            f"Lost: seconds a lap in the newest {RECENT} tries, from the approach to the next corner's, against the fastest lap here; "
+            f"a failure counts as {CRASH_S:.0f} s. Trend: passes of the newest {RECENT} tries less those of as many before.",
             style="dim",
         )
     names = {
