@@ -227,7 +227,7 @@ def _print_lost(out: Console, times: list[TimeLost]) -> None:
     if any(one.lost is not None for one in times):
         out.print(
             f"Lost: seconds a lap in the newest {RECENT} tries, from the approach to the next corner's, against the fastest lap "
-            f"here; a failure counts as {CRASH_S:.0f} s. Trend: passes of the newest {RECENT} tries less those of as many before.",
+            f"here; a failure counts as {CRASH_S:.0f} s. Trend: passes of the newest {RECENT} less those of as many earlier.",
             style="dim",
         )
     names = {
