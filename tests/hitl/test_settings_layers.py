@@ -141,12 +141,12 @@ def test_the_overlay_looks_as_it_is_set(tmp_path: Path, monkeypatch: pytest.Monk
     class SeenError(Exception):
         pass
 
-    def window(options: WindowOptions) -> None:
+    def window(options: WindowOptions, named: Path | None) -> None:
         seen.append(options)
         raise SeenError
 
     seen: list[WindowOptions] = []
-    monkeypatch.setattr("hitl.screens.session_window.Window", window)
+    monkeypatch.setattr("hitl.screens.session_window.SessionWindow", window)
     monkeypatch.setattr("takeover_ui.window.window.display_available", lambda: True)
     home_with(
         tmp_path,

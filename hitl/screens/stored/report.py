@@ -69,7 +69,7 @@ def stored_report(
     (before, _), (after, _) = evaluated = before_and_after(measured, first_help, first_drive)
     scores = [score(checkpoints, laps, shown, which) for laps, which in evaluated]
     unhelped = [e for e in alone if first_help is None or e.id < first_help]
-    laps, counts = sum(s.kind == "lap" for s in segments), sum(rule.judge(s).counts for s in segments)
+    laps, counts = sum(s.kind == "lap" and s.outcome != "failed" for s in segments), sum(rule.judge(s).counts for s in segments)
     verdicts = Counter(s.verdict for s in segments)
     attempts = stored_attempts(store.conn, episodes, scene.corners)
     return Report(
