@@ -281,7 +281,7 @@ class TestWhatCannotMeet:
         assert "hitl import PATH --keep-observations" in said
         assert main(["diagnose", "--home", str(home.root), "--json"]) == 1
         assert "46 numbers in each observation where this run has 81" in capsys.readouterr().out
-        assert main(["play", "--home", str(home.root), "--headless", "--pad", "none", "--episodes", "1"]) == 0
+        assert main(["play", "--env", "box2d", "--home", str(home.root), "--headless", "--pad", "none", "--episodes", "1"]) == 0
         said = " ".join(capsys.readouterr().out.split())
         assert "imported steps (1 lap) of trackmania have 46 numbers in each observation where this run has 45" in said
         assert "driven steps of tmrl have 81 numbers" in said
