@@ -42,8 +42,8 @@ speed_bonus = 0.01
 
 There are four layers; each takes precedence over the ones before it:
 
-1. the default; for the game and the track of `hitl play` and `hitl eval`, those of the home's newest session (in TrackMania, a line
-   of your own must be named again);
+1. the default; for the game and the track of `hitl play` and `hitl eval`, those of the home's newest session (in TrackMania, a
+   line of your own must be named again);
 2. for `[train]`: a preset, `preset = "rlpd"` there or `--preset rlpd` on the command line (or `--tmrl-config FILE`).
    Without a preset, a run keeps its own settings, which are in its checkpoints;
 3. `settings.toml`;
