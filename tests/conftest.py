@@ -129,7 +129,8 @@ def pytest_collection_finish() -> None:
 def pytest_cmdline_main(config: pytest.Config) -> None:
     """Use four processes for runs of whole folders; `-n 0`, `--pdb` and single files stay in one.
 
-    Four keep two cores busy: tests in real time mostly wait. Without these there is one for each core, and six at most.
+    Four keep two cores busy: tests in real time mostly wait. Without these there is one more than there are cores, and six at most:
+    some wait for programs that they have started.
     """
     if worker := getattr(config, "workerinput", None):  # this is one of the four
         if worker["workercount"] > AT_ONCE and hasattr(os, "nice") and not _in_real_time(worker["workerid"]):
@@ -140,7 +141,7 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
     if importlib.util.find_spec("xdist") and whole and getattr(option, "numprocesses", 0) is None and not option.usepdb:
         option.numprocesses, option.dist = AT_ONCE + 1, "loadscope"
         if option.markexpr == "not realtime":
-            option.numprocesses = min(max(os.cpu_count() or 2, 2), 6)
+            option.numprocesses = min(max(os.cpu_count() or 2, 2) + 1, 6)
 
 
 @pytest.hookimpl(optionalhook=True)
