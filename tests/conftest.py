@@ -129,8 +129,8 @@ def pytest_collection_finish() -> None:
 def pytest_cmdline_main(config: pytest.Config) -> None:
     """Use four processes for runs of whole folders; `-n 0`, `--pdb` and single files stay in one.
 
-    Four keep two cores busy: tests in real time mostly wait. Without these there is one more than there are cores, and six at most:
-    some wait for programs that they have started.
+    Four keep two cores busy: tests in real time mostly wait. Without these there is one more than there are cores, and six at
+    most: some wait for programs that they have started.
     """
     if worker := getattr(config, "workerinput", None):  # this is one of the four
         if worker["workercount"] > AT_ONCE and hasattr(os, "nice") and not _in_real_time(worker["workerid"]):
