@@ -164,6 +164,11 @@ def test_a_lap_s_views_say_nothing_of_an_agent(tmp_path: Path, scripted: bool) -
     with SessionSetup(Home(tmp_path), SessionOptions(), human=wheel, watch=screen) as rig:
         screen.begin(rig, trainer, laps=True)  # type: ignore[arg-type]
         rig.session.episode("lap", seed=0, until_m=5.0)
+        for reason in ("off_road", "stalled", "finish", "through"):
+            screen.episode_over(EpisodeResult("lap", reason, progress=87.0))
+        screen.episode_over(EpisodeResult("drive", "off_road", progress=87.0))
+    again = [f"{why} at 87 m: the lap begins again." for why in ("Off the road", "You stood still")]
+    assert shown.toasts == again, "else nothing would say why the car is at the start"
     view = shown.views[-1]
     assert (view.lap, view.proposed, view.driver, view.hint) == (True, None, "human", key_hint(LAP))
     assert view.who == ("stand_in" if scripted else "human")
