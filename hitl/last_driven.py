@@ -49,7 +49,9 @@ def _last(home: Home, env: str | None, track: str | None, corner: str) -> dict[s
     try:
         with Store(home.store_path, read_only=True) as store:
             driven = [s for s in store.driven_sessions(track) if s.kind in _DRIVEN and s.env == (env or s.env)]
-            with_it = [s for s in driven if corner in {c.name for c in store.corners(s.track)}] if corner else driven
+            tracks = {s.track for s in driven}
+            fit = {t for t in tracks if corner in {c.name for c in store.corners(t)}} if corner else tracks
+            with_it = [s for s in driven if s.track in fit]
             if not with_it and corner in _default_corners():
                 return {}
             session = next(iter(with_it or driven), None)
