@@ -244,4 +244,4 @@ def _print_lost(out: Console, times: list[TimeLost]) -> None:
 def _pair(agent: float | None, human: float | None, scale: float) -> str:
     if agent is None and human is None:
         return "–"
-    return "/".join("–" if v is None else f"{round(v * scale)}" for v in (agent, human))
+    return "/".join("–" if v is None else f"{v * scale:z.0f}" for v in (agent, human))

@@ -83,7 +83,7 @@ def of_home(root: Path, *, alone: bool = False) -> Case:
         steps, driven = store.count_steps(), store.glance().steps
         no_use = unusable(store.conn)
     where = f", {number_of(len(drives.episodes), 'episode')} on {track_words(drives.track)}" if drives else ""
-    # Of what was evaluated not every step is kept, and `hitl` counts all of them.
+    # Evaluations and what was pruned have no steps any more, and `hitl` counts them all the same.
     kept = f" ({steps:,} of them kept)" if steps < driven else ""
     looked_at = [f"home: {number_of(driven, 'step')}{kept}{where}"]
     if history is not None:

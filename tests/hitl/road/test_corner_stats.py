@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 import re
 from pathlib import Path
 
@@ -272,6 +273,13 @@ def test_eighty_columns_lose_no_digit(
     monkeypatch.setattr(command, "_pair", lambda *_: "11,153/11,154")
     monkeypatch.setenv("COLUMNS", "80")
     assert run(home, capsys).split("Agent alone")[0].count("11,154") == 2
+
+
+@pytest.mark.parametrize(
+    ("pair", "said"), [((None, None), "–"), ((-0.3, None), "0/–"), ((12.4, -20.0), "12/-20"), ((math.nan, 1.0), "nan/1")]
+)
+def test_a_pair_of_what_is_known(pair: tuple[float | None, float | None], said: str) -> None:
+    assert command._pair(*pair, 1.0) == said
 
 
 def test_a_road_of_many_corners_takes_a_line_for_each(
