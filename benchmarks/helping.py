@@ -65,14 +65,13 @@ class WhereItFails(TakeoverRule):
 
     def begin(self) -> None:
         """An episode begins: with help, unless the last one had it or reached the finish."""
-        if self._reached > 0.0:
-            if self._alone and self._reached < self._finish - FINISH_M:
-                end = self._reached
-                behind = [c for c in self._all if c.from_m - REACH_M <= end]  # the last one that it came near to
-                self._corners = behind[-1:] if behind and end < behind[-1].to_m + LEAVE_M else [_stretch(end)]
-                self._alone = False
-            else:
-                self._alone = True
+        if self._helped:
+            self._alone = True
+        elif self._alone and 0.0 < self._reached < self._finish - FINISH_M:
+            end = self._reached
+            behind = [c for c in self._all if c.from_m - REACH_M <= end]  # the last one that it came near to
+            self._corners = behind[-1:] if behind and end < behind[-1].to_m + LEAVE_M else [_stretch(end)]
+            self._alone = False
         super().begin()
         self._helping = not self._alone
 

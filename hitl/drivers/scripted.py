@@ -190,7 +190,7 @@ class TakeoverRule:
         """``corners``: where ``rule.corners`` are looked up; None: the track's. ``decides_in``: s of reaction, per episode."""
         self.track, self.rule = track, rule
         self._corners = [c for c in (track.corners if corners is None else corners) if c.name in rule.corners]
-        self._helping, self._reached = True, 0.0
+        self._helping, self._helped, self._reached = True, False, 0.0
         self._decides_in = decides_in
         self.keep_time(hz)
         self.begin()
@@ -203,8 +203,9 @@ class TakeoverRule:
         """Forget the last episode."""
         if self.rule.patient and self._reached > 0:
             passed = all(self._reached >= c.to_m for c in self._corners)
-            self._helping = not self._helping and not passed
-        self._reached = 0.0
+            # Who was ready to help and did not come to it, for the car was lost before, is ready in the next try.
+            self._helping = not self._helped and (self._helping or not passed)
+        self._reached, self._helped = 0.0, False
         delay = max(1, round(self._decides_in() * self._hz))
         self._seen: deque[bool] = deque([False] * delay, maxlen=delay + 1)
         self._calm = 0
@@ -220,6 +221,7 @@ class TakeoverRule:
         self._seen.append(in_corner or leaving)
         if not self.holding:
             self.holding = self._seen[0] and self._seen[-1]
+            self._helped |= self.holding
             self._calm = 0
         else:
             self._calm = 0 if in_corner or leaving else self._calm + 1

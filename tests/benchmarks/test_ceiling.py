@@ -127,6 +127,7 @@ def test_help_goes_where_the_last_try_alone_ended(ceiling):
     first, last = helped(150)
     assert 30 < first < 60 < 90 <= last < 115
     assert helped(210) == []  # it tries alone, and fails at another corner
+    assert helped(150) == []  # who is ready there waits for the next try where this one ends before
     first, last = helped(300)
     assert 170 < first < 200 < 240 <= last < 265
     assert helped(140) == []  # and then where no corner is near

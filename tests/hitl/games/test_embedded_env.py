@@ -212,6 +212,9 @@ def test_a_patient_helper_lets_the_agent_try_and_helps_again_only_after_a_failur
         False,  # until it fails
         True,
     ]
+    short = corner.from_m - 40  # the car is lost long before the corner
+    assert [episode(end) for end in (failed, short, passed)] == [False, False, True]
+    assert [episode(end) for end in (failed, short, short, passed)] == [False, False, False, True]
 
 
 @pytest.mark.skipif(not REFERENCE.exists(), reason="the recorded reference data is not on this machine")
