@@ -147,13 +147,12 @@ def _road(store: Store, drives: Drives | None) -> RoadFacts | None:
 
 def _probe(store: Store, folder: Path, drives: Drives | None) -> Probe | None:
     """Ask the newest checkpoint that can be read and fits the drives."""
-    if drives is None:
+    kept = [record for record in store.checkpoints()[:5] if (folder / record.name).exists()]
+    if drives is None or not kept:
         return None
     from trainer.diagnosis.probe import batch_of, learner_of, look
 
-    for record in store.checkpoints()[:5]:
-        if not (folder / record.name).exists():
-            continue
+    for record in kept:
         try:
             learner = learner_of(folder / record.name, record.sha256)
         except CheckpointError:
