@@ -295,32 +295,33 @@ def test_printed_it_fills_two_pages(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(CHROMIUM is None, reason="needs a Chromium browser")
 @pytest.mark.parametrize("dark", [False, True])
-@pytest.mark.parametrize("width", [1280, 390])
-def test_a_browser_draws_it_in_its_colours_without_overflow(tmp_path: Path, dark: bool, width: int) -> None:
+def test_a_browser_draws_it_in_its_colours_without_overflow(tmp_path: Path, dark: bool) -> None:
     """The page's own ground colour at the edges (the style sheet passed the policy), the lines in it, nothing cut off."""
     page, frame, shot = tmp_path / "report.html", tmp_path / "frame.html", tmp_path / "shot.png"
     write_report(page, replace(samples.report(), corners=MANY_CORNERS))
-    height = 2400 if width > 800 else 5000
-    # A window is at least 500 pixels wide; a frame in it may be as narrow as a phone.
-    size = f"width={width} height={height}"
-    frame.write_text(f'<body style="margin:0"><iframe src="report.html" {size} frameborder=0 scrolling=no></iframe>')
+    # A window is at least 500 pixels wide; a frame in it may be as narrow as a phone. Both stand side by side in one picture.
+    sizes = {1280: 2400, 390: 5000}
+    frames = (f'<iframe src="report.html" width={w} height={h} frameborder=0 scrolling=no></iframe>' for w, h in sizes.items())
+    frame.write_text(f'<body style="margin:0; display:flex; align-items:flex-start">{"".join(frames)}')
     browse(
         tmp_path,
         f"--blink-settings=preferredColorScheme={0 if dark else 1}",
-        f"--window-size={max(width, 500)},{height}",
+        f"--window-size={sum(sizes)},{max(sizes.values())}",
         f"--screenshot={shot}",
         frame.as_uri(),
     )
-    picture = pygame.image.load(str(shot))
+    both = pygame.image.load(str(shot))
     ground = (13, 19, 33) if dark else (244, 246, 250)
-    for y in range(0, height, 97):
-        assert picture.get_at((width - 3, y))[:3] == ground, "something reaches the right edge"
-        assert picture.get_at((2, y))[:3] == ground
     agent = (77, 148, 255) if dark else (29, 111, 224)
     human = (250, 166, 26) if dark else (217, 122, 0)
-    for colour in (agent, human):
-        mask = pygame.mask.from_threshold(picture, (*colour, 255), (3, 3, 3, 255))
-        assert mask.count() > 300
+    for width, left in ((1280, 0), (390, 1280)):
+        picture = both.subsurface((left, 0, width, sizes[width]))
+        for y in range(0, sizes[width], 97):
+            assert picture.get_at((width - 3, y))[:3] == ground, f"something reaches the right edge of {width} pixels"
+            assert picture.get_at((2, y))[:3] == ground
+        for colour in (agent, human):
+            mask = pygame.mask.from_threshold(picture, (*colour, 255), (3, 3, 3, 255))
+            assert mask.count() > 300
 
 
 def test_what_the_page_is_made_of_is_shipped() -> None:
