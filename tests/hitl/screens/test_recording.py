@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 import struct
@@ -20,6 +21,7 @@ from hitl.demo.shipped import open_shipped
 from hitl.home import Home
 from hitl.protocols import Tick
 from hitl.screens.recording import KeptPictures, Recording
+from hitl.screens.stored.clips import ClipMaker
 from takeover_ui.clips.files import can_write, write
 from takeover_ui.clips.game_pictures import GamePictures
 
@@ -37,7 +39,9 @@ def record(folder: Path, *more: str, language: str = "en") -> tuple[int, Path]:
 
 
 @pytest.mark.skipif(not FILMS, reason="needs the extra clips")
-def test_a_session_is_kept_with_films_facts_and_a_page(tmp_path, capsys):
+def test_a_session_is_kept_with_films_facts_and_a_page(tmp_path, monkeypatch, capsys):
+    small = functools.partial(ClipMaker, width=320)  # to pack pictures of the usual size would take most of the time
+    monkeypatch.setattr("hitl.screens.stored.session_files.ClipMaker", small)
     status, folder = record(tmp_path)
     assert status == 0
     facts = json.loads((folder / "session.json").read_text("utf-8"))
