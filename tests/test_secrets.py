@@ -5,7 +5,6 @@ import io
 import json
 import os
 import stat
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -21,16 +20,6 @@ from tests.support.recorded import drive, session_info
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="permissions and /proc are asked here")
 PLANTED = {"HITL_PASSWORD": "planted-password-4711", "WANDB_API_KEY": "planted-wandb-4711"}
-
-
-def hitl(*args, **env):
-    """Run `hitl …` as its own process; returns what it said."""
-    done = subprocess.run(
-        [sys.executable, "-m", "hitl", *map(str, args)], capture_output=True, text=True, timeout=120,
-        env={**os.environ, **PLANTED, "OMP_NUM_THREADS": "1", **env},
-    )  # fmt: skip
-    assert done.returncode in (0, 1), done.stderr
-    return done.stdout + done.stderr
 
 
 def command_lines():
@@ -82,13 +71,16 @@ def run(tmp_path_factory):
     root = tmp_path_factory.mktemp("planted-place-4711")
     home, config = root / "home", root / "config.json"
     config.write_text(json.dumps(config_json() | {"WANDB_KEY": PLANTED["WANDB_API_KEY"], "PASSWORD": PLANTED["HITL_PASSWORD"]}))
-    said = hitl("play", "--home", home, "--headless", "--pad", "scripted", "--episodes", 1, "--help-seconds", 2)
     report, heard = root / "report.html", io.StringIO()
-    with contextlib.redirect_stdout(heard), contextlib.redirect_stderr(heard):
+    driven = ["play", "--headless", "--pad", "scripted", "--episodes", "1", "--help-seconds", "2", "--home", str(home)]
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(heard), contextlib.redirect_stderr(heard):
+        for name, secret in PLANTED.items():
+            patch.setenv(name, secret)
+        assert main(driven) == 0, heard.getvalue()
         main(["config", "show", str(config)])
         main(["diagnose", "--home", str(home), "--config", str(config)])
         main(["report", "--home", str(home), "--output", str(report)])
-    return home, said + heard.getvalue(), report
+    return home, heard.getvalue(), report
 
 
 def test_no_secret_and_no_path_is_left_behind(run):
