@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import cache
 from itertools import combinations
 
 import pygame
@@ -15,6 +16,7 @@ from takeover_ui.window.composer import Composer
 from tests.support import sample_screens as samples
 
 
+@cache
 def situations() -> dict[str, View]:
     base = samples.view("agent", 75)
     trackmania = replace(
@@ -64,8 +66,10 @@ def finding(title: str) -> TrainerState:
     return TrainerState(True, title)
 
 
-def longer(words: Mapping[str, str]) -> Words:
+@cache
+def longer() -> Words:
     """Every word a third longer than English, as translations are."""
+    words: Mapping[str, str] = texts.LANGUAGES["en"]
     return Words(lambda: {
         k: v
         if k in ("agent", "human", "stand_in", "paused", "kmh", "seconds")
@@ -90,7 +94,7 @@ def check(marks: list[theme.Mark], area: pygame.Rect, allow_shortened: tuple[str
 
 @pytest.fixture(params=[*texts.LANGUAGES, "long"])
 def language(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.setattr(texts, "LANGUAGES", {**texts.LANGUAGES, "long": longer(texts.LANGUAGES["en"])})
+    monkeypatch.setattr(texts, "LANGUAGES", {**texts.LANGUAGES, "long": longer()})
     return str(request.param)
 
 
