@@ -8,7 +8,7 @@ from collections import Counter
 import pytest
 
 from tests.support.places import BENCHMARKS, ROOT
-from tests.support.source import files, text_of, tree_of
+from tests.support.source import files, nodes_of, text_of, tree_of
 
 BELOW = {"data": set(), "trainer": {"data"}, "takeover_ui": {"data"}, "hitl": {"data", "trainer", "takeover_ui"}}
 """What each package may import beside itself."""
@@ -21,7 +21,7 @@ MODULES = {".".join(p.relative_to(ROOT).with_suffix("").parts).removesuffix(".__
 def _imports(module):
     """Return the modules of the house that a module names, lazily and for type checkers only, too."""
     found = set()
-    for node in ast.walk(tree_of(MODULES[module])):
+    for node in nodes_of(tree_of(MODULES[module])):
         if isinstance(node, ast.ImportFrom) and node.module and not node.level:
             for alias in node.names:
                 inner = f"{node.module}.{alias.name}"

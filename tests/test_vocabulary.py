@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.places import PAGES, ROOT
-from tests.support.source import files, screen_texts, tree_of
+from tests.support.source import files, nodes_of, screen_texts, tree_of
 
 Modules = dict[str, ast.Module]
 """The parsed modules, by their paths."""
@@ -49,9 +49,9 @@ def _parts(name: str) -> str:
     return f" {' '.join(words).lower()} "
 
 
-def _docstrings(tree: ast.AST) -> set[int]:
+def _docstrings(tree: ast.Module) -> set[int]:
     """Return the ids of strings that stand alone as a statement: documentation, no message."""
-    return {id(n.value) for n in ast.walk(tree) if isinstance(n, ast.Expr) and isinstance(n.value, ast.Constant)}
+    return {id(n.value) for n in nodes_of(tree) if isinstance(n, ast.Expr) and isinstance(n.value, ast.Constant)}
 
 
 @cache
@@ -63,7 +63,7 @@ def _names(modules: Modules) -> Iterator[tuple[str, str]]:
     """Yield (where, name) of each module, class and function."""
     for path, tree in modules.items():
         yield path, Path(path).stem
-        for node in ast.walk(tree):
+        for node in nodes_of(tree):
             if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
                 yield path, node.name
 
@@ -72,7 +72,7 @@ def _texts(modules: Modules) -> Iterator[tuple[str, str]]:
     """Yield (where, text) of each string with more than one word that is no docstring."""
     for path, tree in modules.items():
         documentation = _docstrings(tree)
-        for node in ast.walk(tree):
+        for node in nodes_of(tree):
             if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in documentation:
                 text = node.value.strip()
                 if " " in text and not SQL.match(text):
@@ -116,7 +116,7 @@ def _offences_in_texts(modules: Modules) -> dict[str, list[str]]:
 def _classes() -> dict[str, list[str]]:
     found = defaultdict(list)
     for path, tree in _modules().items():
-        for node in ast.walk(tree):
+        for node in nodes_of(tree):
             if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
                 found[node.name].append(path)
     return {name: paths for name, paths in found.items() if len(paths) > 1}

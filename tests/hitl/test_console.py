@@ -16,7 +16,7 @@ from hitl.console import console, print_facts, table
 from hitl.screens.training.train_terminal import draw
 from tests.support.places import ROOT
 from tests.support.recorded import drive, session_info
-from tests.support.source import files, text_of, tree_of
+from tests.support.source import files, nodes_of, text_of, tree_of
 from trainer.daemon.evaluations import Watch
 from trainer.daemon.heartbeat import Heartbeat
 
@@ -78,7 +78,7 @@ def test_what_a_trainer_says(name):
 
 
 def calls(path):
-    for node in ast.walk(tree_of(path)):
+    for node in nodes_of(tree_of(path)):
         if isinstance(node, ast.Call):
             name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
             yield name, node

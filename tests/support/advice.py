@@ -20,7 +20,7 @@ from hitl.cli import COMMANDS, parser_of
 from hitl.commands.export import APART
 from hitl.games.registry import single_words
 from tests.support.places import PAGES, ROOT
-from tests.support.source import files, screen_texts, tree_of
+from tests.support.source import files, nodes_of, screen_texts, tree_of
 from trainer.config import TrainConfig
 from trainer.daemon.wish import read_pairs
 from trainer.presets import PRESETS
@@ -66,17 +66,18 @@ def strings(module: ast.Module) -> Iterator[tuple[int, str]]:
             return None if sides == (None, None) else "".join(HOLE if side is None else side for side in sides)
         return None
 
-    def walk(node: ast.AST) -> Iterator[tuple[int, str]]:
+    parts: set[int] = set()  # the nodes of a text that was found: none of its own
+    for node in nodes_of(module):
+        if not isinstance(node, ast.Constant | ast.JoinedStr | ast.BinOp) or id(node) in parts:
+            continue
         text = folded(node)
-        if text is not None:
-            yield node.lineno, text  # type: ignore[attr-defined]
-            if not isinstance(node, ast.JoinedStr):
-                return
-        for child in ast.iter_child_nodes(node):
-            if text is None or isinstance(child, ast.FormattedValue):
-                yield from walk(child)
-
-    yield from walk(module)
+        if text is None:
+            continue
+        yield node.lineno, text
+        if isinstance(node, ast.JoinedStr):  # what it fills in may hold others
+            parts |= {id(part) for part in node.values}
+        elif isinstance(node, ast.BinOp):
+            parts |= {id(part) for part in ast.walk(node)}
 
 
 # -- what is told to be typed

@@ -31,6 +31,12 @@ def tree_of(path: Path) -> ast.Module:
 
 
 @functools.cache
+def nodes_of(tree: ast.Module) -> tuple[ast.AST, ...]:
+    """Return all that a module is made of, as ``ast.walk`` does: to go through a tree takes longer than to parse it."""
+    return tuple(ast.walk(tree))
+
+
+@functools.cache
 def screen_texts() -> tuple[tuple[str, str], ...]:
     """Return (where, text) of every text of the screens, in all languages; each form of one for itself."""
     found = []
