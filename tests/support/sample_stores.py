@@ -53,6 +53,10 @@ def episode(
     )
 
 
+LAPS, FAILURES = (40, 41, 42, 0, 1, 2), (20, 21, 22, 23, 24, 25)
+"""Seeds of laps that finish, and of drives that fail: each is driven once, and stored wherever one is needed."""
+
+
 def fill(path: Path, takeovers: int = 4) -> None:
     """Write a store: two laps, two evaluated checkpoints (0 of 3, then 3 of 3), and drives with takeovers between them."""
     scene = samples.scene()
@@ -67,13 +71,13 @@ def fill(path: Path, takeovers: int = 4) -> None:
             for k in range(2):
                 writer.add(episode(k, blunder=False, purpose="lap"))
             for k in range(3):
-                writer.add(episode(10 + k, blunder=True, purpose="evaluation", checkpoint=old))
+                writer.add(episode(FAILURES[k], blunder=True, purpose="evaluation", checkpoint=old))
             for k in range(6):
-                writer.add(episode(20 + k, blunder=True, checkpoint=old))
+                writer.add(episode(FAILURES[k], blunder=True, checkpoint=old))
             for k in range(takeovers):
-                writer.add(episode(30 + k % 6, blunder=False, takeover=True, checkpoint=old))
+                writer.add(episode(LAPS[k % 6], blunder=False, takeover=True, checkpoint=old))
             for k in range(3):
-                writer.add(episode(40 + k, blunder=False, purpose="evaluation", checkpoint=new))
+                writer.add(episode(LAPS[k], blunder=False, purpose="evaluation", checkpoint=new))
         store.conn.execute(
             "UPDATE episodes SET checkpoint_id = (SELECT max(checkpoint_id) FROM steps WHERE episode_id = episodes.id)"
         )

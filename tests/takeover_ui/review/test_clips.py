@@ -138,8 +138,8 @@ def test_the_command_writes_the_newest_takeover_and_says_how_large_it_is(
     with pytest.raises(UsageError, match="no segment 999"):
         main(["clip", str(tmp_path / "d.gif"), "--home", str(store.path.parent), "--segment", "999"])
     both = ["--episode", str(first.id), "--beside", str(second.id), "--corner", store.corners("default")[0].name]
-    main(["clip", str(tmp_path / "c.gif"), "--home", str(store.path.parent), *both])
-    assert "960 × 540 pixels" in capsys.readouterr().out
+    main(["clip", str(tmp_path / "c.gif"), "--home", str(store.path.parent), *both, "--width", "480"])
+    assert "480 × 270 pixels" in capsys.readouterr().out
 
 
 def test_one_key_of_the_review_writes_a_clip_while_the_window_lives(store: Store, small: ClipMaker, tmp_path: Path) -> None:
