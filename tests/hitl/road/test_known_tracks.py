@@ -17,6 +17,7 @@ from hitl.road.track import lay_segments, load_track
 from hitl.screens.stored.scene import stored_scene
 from hitl.session.setup import SessionSetup
 from hitl.session_options import SessionOptions
+from hitl.task.driving_task import TaskSettings
 
 MAPS = {
     "a": [{"straight": 60}, {"radius": 12, "angle": 120}, {"straight": 120}],
@@ -32,17 +33,17 @@ def write_map(folder, name, file="line.csv", form="{:.3f}"):
     return path
 
 
-def play(home, file, episodes=1, told=None):
-    """Drive it with a scripted takeover before each corner; return the rig's track."""
+def play(home, file, told=None, seconds: float | None = 2.0):
+    """Drive it for so many seconds, or to its end, with a scripted takeover before each corner; return the rig's track."""
 
     def wheel(track):
         rule = TakeoverRule(track, HelpRule(corners=frozenset(c.name for c in track.corners), patient=False, danger=True))
         return ScriptedHuman(ScriptedDriver(track, seed=1), rule)
 
     said = (lambda level, text: told.append(text)) if told is not None else (lambda level, text: None)
-    with SessionSetup(home, SessionOptions(track=str(file)), human=wheel, tell=said) as rig:
-        for seed in range(episodes):
-            rig.session.episode("drive", seed=seed)
+    options = SessionOptions(track=str(file), task=TaskSettings(max_seconds=seconds))
+    with SessionSetup(home, options, human=wheel, tell=said) as rig:
+        rig.session.episode("drive", seed=0)
         return rig.track
 
 
@@ -56,9 +57,9 @@ def once_played(tmp_path_factory):
     """A folder with both maps and a home that has driven them, and what was said."""
     folder, told = tmp_path_factory.mktemp("played"), []
     home = Home(folder / "home")
-    first = play(home, write_map(folder, "a"), told=told)
+    first = play(home, write_map(folder, "a"), told, seconds=None)
     assert told == []
-    return folder, first, play(home, write_map(folder, "b"), told=told), told
+    return folder, first, play(home, write_map(folder, "b"), told, seconds=None), told
 
 
 @pytest.fixture
@@ -89,14 +90,14 @@ def test_the_same_map_is_known_again_from_another_folder_with_other_decimals(hom
     (tmp_path / "moved").mkdir()
     again = write_map(tmp_path, "b", "spring.csv", "{:.7e}")
     told = []
-    assert play(home, again, 1, told).name == played[1].name
+    assert play(home, again, told).name == played[1].name
     assert any("spring" in text for text in told)
 
 
 def test_a_file_of_a_built_in_tracks_name_is_not_that_track(home, tmp_path):
-    mine = play(home, write_map(tmp_path, "a", "default.csv"), 1)
+    mine = play(home, write_map(tmp_path, "a", "default.csv"))
     assert mine.name.startswith("default~")
-    assert play(home, "default", 1).name == "default"
+    assert play(home, "default").name == "default"
 
 
 def test_the_commands_ask_which_is_meant(home, played, capsys):
@@ -130,7 +131,7 @@ def test_a_track_is_chosen_by_its_file_and_drawn_without_it(home, played, tmp_pa
 def test_a_known_track_can_be_driven_without_its_file(home, played):
     track = drivable(home, played[1].name)
     assert road_of(track).same(road_of(played[1]))
-    assert play(home, played[1].name, 1).name == played[1].name
+    assert play(home, played[1].name).name == played[1].name
     with pytest.raises(UsageError, match="2 tracks"):
         drivable(home, "line")
     with pytest.raises(InputFileError, match="no track 'nowhere"):
@@ -138,7 +139,7 @@ def test_a_known_track_can_be_driven_without_its_file(home, played):
 
 
 def test_an_agent_of_another_map_is_told_once(home, tmp_path):
-    play(home, write_map(tmp_path, "a"), 1)
+    play(home, write_map(tmp_path, "a"))
     told = []
     options = SessionOptions(track=str(write_map(tmp_path, "b")))
     with SessionSetup(home, options, tell=lambda level, text: told.append(text)) as rig:
