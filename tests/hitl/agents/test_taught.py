@@ -25,8 +25,16 @@ from trainer.presets import PRESETS
 AGENT = "tests.support.straight:drive"
 WANTED = AgentSettings(use=AGENT)
 SMALL = PRESETS["hitl"].with_values(
-    hidden=16, batch_size=16, utd=2.0, warmup_steps=20, lr_actor=1e-3, frozen_teaches=True, frozen_bound=0.2
+    hidden=16, batch_size=16, utd=0.5, warmup_steps=20, lr_actor=1e-3, frozen_teaches=True, frozen_bound=0.2
 )
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _looked_at_often():
+    """Whether the two agree is looked at after every few updates, for few are done."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("trainer.learner.teaching.EVERY", 25)
+        yield
 
 
 def play(home, *more):
