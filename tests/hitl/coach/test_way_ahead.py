@@ -27,9 +27,9 @@ QUIET = CoachSettings(say="off", sound=False)
 
 
 def driven(
-    home: Path, seed: int, *, greedy: bool, looks: bool = True, until_m: float | None = None
+    home: Path, seed: int, *, greedy: bool, looks: bool = True, from_tick: int = 0, until_m: float | None = None
 ) -> tuple[list[Tick], list[Way | None]]:
-    """Let the stalled agent drive an episode alone, as fast as it goes, and look ahead in each tick."""
+    """Let the stalled agent drive an episode alone, as fast as it goes, and look ahead in each tick from ``from_tick`` on."""
     open_shipped(Home(home))
     ticks: list[Tick] = []
     ways: list[Way | None] = []
@@ -39,7 +39,7 @@ def driven(
 
         def watch(tick: Tick) -> None:
             ticks.append(tick)
-            ways.append(ahead.tick(tick) if looks else None)
+            ways.append(ahead.tick(tick) if looks and len(ticks) > from_tick else None)
 
         rig.session.watch = watch
         result = rig.session.episode("drive", seed=seed, until_m=until_m)
@@ -48,11 +48,11 @@ def driven(
 
 
 def test_the_car_goes_where_it_was_seen_to_go_and_the_end_is_foreseen(tmp_path: Path) -> None:
-    ticks, ways = driven(tmp_path, 3, greedy=True)
+    ticks, ways = driven(tmp_path, 3, greedy=True, from_tick=100)  # half of its way: to look ahead is what takes time
     at = np.array([(t.info["state"].x, t.info["state"].y) for t in ticks])
     seen = [(k, way.points[9]) for k, way in enumerate(ways[:-10]) if way is not None and len(way.points) > 9]
     gaps = [float(np.hypot(*(at[k + 10] - point))) for k, point in seen]
-    assert len(gaps) > 100
+    assert len(gaps) > 80
     assert np.median(gaps) < 0.5
     assert np.percentile(gaps, 95) < 1.5
     leaves = [way is not None and way.off < len(way.points) for way in ways]
@@ -169,8 +169,12 @@ def test_the_way_is_red_where_it_ends_off_the_road() -> None:
         view.ahead_off = off
         surface = pygame.Surface((800, 600))
         GameView(view.scene).draw(surface, view, view.at, with_map=False)
-        pictures.append({tuple(p) for p in pygame.surfarray.array3d(surface).reshape(-1, 3).tolist()})
+        pictures.append(pygame.surfarray.array3d(surface))
+
+    def shows(picture: np.ndarray, colour: theme.Colour) -> bool:
+        return bool((picture == colour).all(2).any())
+
     red = theme.mix(theme.HEAT, theme.TEXT, 0.25)
-    assert red not in pictures[0]
-    assert red in pictures[1]
-    assert theme.HEAT in pictures[1]
+    assert not shows(pictures[0], red)
+    assert shows(pictures[1], red)
+    assert shows(pictures[1], theme.HEAT)
