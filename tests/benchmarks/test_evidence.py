@@ -148,7 +148,7 @@ def test_a_queue_goes_on_where_it_was_cut_off(bench, tmp_path, monkeypatch, caps
     few = {"utd": 0.02, "batch_size": 32}
     arm = evidence.ARMS["no_help"]
     monkeypatch.setitem(evidence.ARMS, "no_help", type(arm)(arm.text, settings={**arm.settings, **few}))
-    monkeypatch.setattr("ceiling.EPISODES", 2)
+    monkeypatch.setattr("hitl.road.line.DRIVES", 2)  # that judge it
     monkeypatch.setattr("corner_clock.TRIES", 2)
     assert evidence.work((tmp_path, job, 0.0)) == ""  # the time is over
     assert "default-0 no_help" in evidence.work((tmp_path, job, float("inf")))
