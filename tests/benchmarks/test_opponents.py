@@ -92,7 +92,7 @@ def test_rlpd_begins_with_the_value_that_the_stalled_critics_knew() -> None:
 
 def test_rlpd_finds_the_mean_and_the_best_action() -> None:
     learner = forked("hil_serl")
-    for i in range(500):
+    for i in range(250):
         batch = random_batch(i, 64)
         # The mean is the action, the median is not: an absolute or Huber loss would find another value.
         luck = (torch.rand(64, generator=torch.Generator().manual_seed(i)) < 0.2).float() * 10 - 2
@@ -106,7 +106,7 @@ def test_rlpd_finds_the_mean_and_the_best_action() -> None:
 def test_rlif_avoids_what_makes_the_human_take_over() -> None:
     """A bandit: the human takes over after every action that steers to the left; the reward says the opposite."""
     learner = forked("rlif")
-    for i in range(300):
+    for i in range(150):
         batch = random_batch(i, 64)
         batch.before_takeover = batch.action[:, 1] < 0
         batch.reward, batch.discount = -10 * batch.action[:, 1], torch.zeros(64)
