@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sqlite3
 from types import SimpleNamespace
 
@@ -34,12 +35,37 @@ def play(home, *more):
     return main(["play", "--home", str(home.root), "--headless", "--agent", AGENT, *more])
 
 
-@pytest.fixture
-def helped(tmp_path):
+@pytest.fixture(scope="module")
+def first_helped(tmp_path_factory):
     """A home in which the agent was helped, and in which was trained."""
-    home = Home(tmp_path / "home")
+    home = Home(tmp_path_factory.mktemp("helped") / "home")
     assert play(home, "--pad", "scripted", "--skill", "expert", "--episodes", "2") == 0
     train(home.root, None, SMALL)
+    return home
+
+
+@pytest.fixture
+def helped(first_helped, tmp_path):
+    """A copy of it."""
+    home = Home(tmp_path / "home")
+    shutil.copytree(first_helped.root, home.root)
+    return home
+
+
+@pytest.fixture(scope="module")
+def first_alone(tmp_path_factory):
+    """A home in which no other agent drove, and in which was trained."""
+    home = Home(tmp_path_factory.mktemp("alone") / "home")
+    assert main(["play", "--home", str(home.root), "--headless", "--pad", "scripted", "--episodes", "1"]) == 0
+    train(home.root, None, SMALL)
+    return home
+
+
+@pytest.fixture
+def alone(first_alone, tmp_path):
+    """A copy of it."""
+    home = Home(tmp_path / "alone")
+    shutil.copytree(first_alone.root, home.root)
     return home
 
 
@@ -97,14 +123,11 @@ def test_what_an_evaluation_was_of_is_said(helped, capsys):
     assert said["checkpoint"] == f"{AGENT}, with {name} where it was helped"
 
 
-def test_neither_drives_without_the_other(helped, tmp_path, capsys):
+def test_neither_drives_without_the_other(helped, alone, capsys):
     assert main(["play", "--home", str(helped.root), "--headless", "--pad", "none", "--episodes", "1"]) == 0
     assert "name that agent with --agent" in " ".join(capsys.readouterr().out.split())
     with SessionSetup(helped, SessionOptions()) as rig, pytest.raises(CheckpointError, match="cannot drive alone"):
         rig.policy.hold("latest")
-    alone = Home(tmp_path / "alone")
-    assert main(["play", "--home", str(alone.root), "--headless", "--pad", "scripted", "--episodes", "1"]) == 0
-    train(alone.root, None, SMALL)
     with SessionSetup(alone, SessionOptions(), policy=beside_policy(WANTED, alone)) as rig:
         assert isinstance(rig.policy, BesidePolicy)
         rig.policy.begin_episode()
@@ -158,10 +181,7 @@ def test_a_script_that_goes_on_keeps_the_zones_and_no_script_drives_it_alone(hel
         evaluate(file, open_env("box2d"), episodes=1)
 
 
-def test_a_home_that_learned_alone_is_told_so(tmp_path, capsys):
-    home = Home(tmp_path / "home")
-    assert main(["play", "--home", str(home.root), "--headless", "--pad", "scripted", "--episodes", "1"]) == 0
-    train(home.root, None, SMALL)
+def test_a_home_that_learned_alone_is_told_so(alone, capsys):
     capsys.readouterr()
-    assert play(home, "--pad", "none", "--episodes", "1") == 0
+    assert play(alone, "--pad", "none", "--episodes", "1") == 0
     assert "has learned to drive alone" in " ".join(capsys.readouterr().out.split())
