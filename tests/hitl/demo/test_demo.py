@@ -70,7 +70,7 @@ class TestShipped:
 
     def test_it_reaches_the_corner_and_never_passes_it(self, home):
         with SessionSetup(home, SessionOptions(kind="evaluation")) as rig:
-            results = rig.evaluate(10)
+            results = rig.evaluate(5)
         corner = load_track("default").corner("hairpin")
         assert sum(r.passed["hairpin"] for r in results) == 0
         assert min(r.progress for r in results) > corner.from_m
@@ -370,7 +370,8 @@ def test_an_agent_for_another_track_is_trained_until_it_stalls_or_it_is_said(tmp
     track.write_text('name = "easy"\nwidth = 30\nsegments = [{straight = 40}]')
     from hitl.demo import stall
 
-    result = stall.train_until_stalled(Home(tmp_path / "h"), str(track), max_steps=300, settings={"warmup_steps": 150})
+    small = {"warmup_steps": 150, "batch_size": 32, "hidden": 16}
+    result = stall.train_until_stalled(Home(tmp_path / "h"), str(track), max_steps=300, settings=small)
     assert result.corner is None
     assert result.agent_steps >= 300
     shutil.rmtree(tmp_path / "h")
