@@ -31,7 +31,7 @@ def made(tmp_path_factory):
     env = VecNormalize(DummyVecEnv([DrivingEnv]), clip_obs=5.0)
     layers = {"net_arch": [128, 128, 64], "activation_fn": torch.nn.Tanh}
     model = SAC("MlpPolicy", env, policy_kwargs=layers, seed=0, device="cpu", learning_starts=1000, buffer_size=1000)
-    model.learn(300)  # random drives: statistics, and no update
+    model.learn(100)  # random drives: statistics, and no update
     with torch.no_grad():
         model.actor.mu.bias.copy_(torch.tensor([0.5, 0.0]))  # or it stands
     model.save(folder / "other.zip")
@@ -42,7 +42,7 @@ def made(tmp_path_factory):
 def test_through_all_of_it(made, tmp_path, monkeypatch, capsys):
     from stable_baselines3 import SAC
 
-    monkeypatch.setattr("hitl.agents.export.sb3.STEPS", 300)
+    monkeypatch.setattr("hitl.agents.export.sb3.STEPS", 30)
     home, archive = Home(tmp_path / "home"), str(made.folder / "other.zip")
     mine = ["--home", str(home.root), "--agent", archive, "--agent-normalize", str(made.folder / "vecnormalize.pkl")]
     assert main(["play", *mine, "--headless", "--pad", "scripted", "--skill", "expert", "--episodes", "3"]) == 0
