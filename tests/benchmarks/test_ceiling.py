@@ -203,6 +203,6 @@ def test_a_step_that_no_other_confirms_is_trusted_less(ceiling):
         batch.action[:12] = torch.tensor([-0.9, -0.9])  # wherever it was
         return batch
 
-    plain, trusting = actor_after(ceiling, "", 100, batches), actor_after(ceiling, "trust", 100, batches)
+    plain, trusting = actor_after(ceiling, "", 60, batches), actor_after(ceiling, "trust", 60, batches)
     assert trusting.mean() > plain.mean() + 0.1
     assert trusting.numpy() == pytest.approx([0.5, 0.5], abs=0.12)
