@@ -65,7 +65,6 @@ LEARNERS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 """Learners that stall: what phase 1 adds to the recipe of ``hitl stall``, and what `continue` goes on with."""
 EVALUATE_EVERY = 250  # driven steps, until the corner is passed
 WATCH_EVERY = 500  # driven steps, afterwards
-EPISODES = 20
 ENOUGH = 0.9  # of an evaluation's episodes
 RARER = 5  # times as rarely the corner's clock is read, with as many times fewer tries, where a copy of the game is a process
 CALL_S = 6.0  # s of attention beside the takeover itself when the player is called: the countdown and the way to the corner
@@ -255,7 +254,7 @@ class _Judge:
         return {
             "steps": lockstep.steps,
             "passes": sum(r.progress >= self._corner.to_m for r in found),
-            "others": min((sum(r.progress >= c.to_m for r in found) for c in self._others), default=EPISODES),
+            "others": min((sum(r.progress >= c.to_m for r in found) for c in self._others), default=self.episodes),
             "return": fmean(r.total for r in found),
             "finished": len(ends),
             "lap_seconds": median(r.steps for r in ends) / self._hz if ends else math.nan,
