@@ -45,15 +45,15 @@ def events(root: Path) -> list[str]:
 
 
 def test_they_are_cloned_before_the_first_checkpoint_drives(tmp_path: Path) -> None:
-    record_laps(tmp_path / "store.sqlite", 10, 80)
+    record_laps(tmp_path / "store.sqlite", 10, 60)
     learner = train(tmp_path, None, LAPS).training.learner
-    assert learner.updates == learner.clones_until == 10 * 80 / 2
-    assert newest(tmp_path).updates == 400
+    assert learner.updates == learner.clones_until == 10 * 60 / 2
+    assert newest(tmp_path).updates == 300
     assert learner.helped_at == 0, "laps that come back from being held out are no news: the average goes on holding"
     with Store(tmp_path / "store.sqlite") as store:
         assert len(store.checkpoints()) == 1, "nothing half learned may drive"
     (text,) = events(tmp_path)
-    assert text.startswith("It has learned from 9 laps (400 updates), and can drive: `hitl play`.")
+    assert text.startswith("It has learned from 9 laps (300 updates), and can drive: `hitl play`.")
     error, constant = map(float, re.findall(r"\d\.\d\d", text))
     assert error < constant / 3
     beat = read_heartbeat(tmp_path)
@@ -62,33 +62,33 @@ def test_they_are_cloned_before_the_first_checkpoint_drives(tmp_path: Path) -> N
 
 
 def test_then_drives_owe_their_own_updates_and_the_critics_gain_their_say(tmp_path: Path) -> None:
-    record_laps(tmp_path / "store.sqlite", 6)
+    record_laps(tmp_path / "store.sqlite", 3)
     said: set[str] = set()
     train(tmp_path, None, LAPS, said)
     assert any(text.startswith("training on your laps, before the first drive: ") for text in said)
     assert "waiting for 20 more driven steps: learning goes on after 20 (warmup_steps)" in said
     drive(tmp_path / "store.sqlite", 40, 2)
     daemon = train(tmp_path, None, LAPS)
-    assert daemon.training.learner.updates == 120 + (80 - 20)
-    assert daemon.training.learner.helped_at == 120, "takeovers are"
+    assert daemon.training.learner.updates == 60 + (80 - 20)
+    assert daemon.training.learner.helped_at == 60, "takeovers are"
     assert daemon.training.learner.q_weight == pytest.approx(0.06)
-    assert daemon.training.replay.laps == 6, "those that were held out are learned from, too"
-    record_laps(tmp_path / "store.sqlite", 2)
+    assert daemon.training.replay.laps == 3, "those that were held out are learned from, too"
+    record_laps(tmp_path / "store.sqlite", 1)
     daemon = train(tmp_path, None, LAPS)
-    assert daemon.training.learner.updates == 180 + 40
-    assert daemon.training.learner.clones_until == 120, "laps that come later do not silence the critics again"
+    assert daemon.training.learner.updates == 120 + 20
+    assert daemon.training.learner.clones_until == 60, "laps that come later do not silence the critics again"
 
 
 def state_after_laps_and_drives(root: Path, cuts: list[int]) -> dict[str, torch.Tensor]:
     """Return how a run ends that is stopped after so many updates, or killed where the number is negative."""
-    record_laps(root / "store.sqlite", 6, 40)
+    record_laps(root / "store.sqlite", 4, 40)
     for cut in cuts:
         if cut > 0:
             train(root, cut, LAPS)
         else:
             die_without_a_checkpoint(root, -cut)
     train(root, None, LAPS)
-    drive(root / "store.sqlite", 40, 2)
+    drive(root / "store.sqlite", 30, 2)
     return state(train(root, None, LAPS))
 
 
@@ -97,7 +97,7 @@ def uncut(tmp_path_factory: pytest.TempPathFactory) -> dict[str, torch.Tensor]:
     return state_after_laps_and_drives(tmp_path_factory.mktemp("uncut"), [])
 
 
-@pytest.mark.parametrize("cuts", [[60], [-90], [30, -50, 100]], ids=str)
+@pytest.mark.parametrize("cuts", [[40], [-60], [20, -35, 65]], ids=str)
 def test_stopped_or_killed_in_between_it_ends_the_same(
     tmp_path: Path, uncut: dict[str, torch.Tensor], cuts: list[int]
 ) -> None:
@@ -130,46 +130,46 @@ def test_laps_that_do_not_count_owe_nothing(tmp_path: Path) -> None:
 
 
 def test_an_agent_that_has_driven_already_is_not_silenced(tmp_path: Path) -> None:
-    drive(tmp_path / "store.sqlite", 60, 2)
+    drive(tmp_path / "store.sqlite", 30, 2)
     before = train(tmp_path, None, LAPS).training.learner.updates
-    record_laps(tmp_path / "store.sqlite", 3)
+    record_laps(tmp_path / "store.sqlite", 2)
     learner = train(tmp_path, None, LAPS).training.learner
-    assert learner.updates == before + 3 * 40 // 2
+    assert learner.updates == before + 2 * 40 // 2
     assert (learner.clones_until, learner.q_weight) == (0, 1.0)
 
 
 def test_without_cloning_laps_are_experience_alone(tmp_path: Path) -> None:
-    record_laps(tmp_path / "store.sqlite", 3)
+    record_laps(tmp_path / "store.sqlite", 2)
     learner = train(tmp_path, None, LAPS.with_values(bc_weight=0.0)).training.learner
-    assert (learner.updates, learner.q_weight) == (60, 1.0)
+    assert (learner.updates, learner.q_weight) == (40, 1.0)
 
 
 def test_laps_that_replace_bad_ones_are_learned_from(tmp_path: Path) -> None:
-    record_laps(tmp_path / "store.sqlite", 4)
-    assert train(tmp_path, None, LAPS).training.learner.updates == 80
+    record_laps(tmp_path / "store.sqlite", 3)
+    assert train(tmp_path, None, LAPS).training.learner.updates == 60
     with Store(tmp_path / "store.sqlite") as store:
         store.label([s.id for s in store.segments()], verdict="bad")
-    record_laps(tmp_path / "store.sqlite", 3)
-    assert train(tmp_path, None, LAPS).training.learner.updates == 80 + 60
+    record_laps(tmp_path / "store.sqlite", 2)
+    assert train(tmp_path, None, LAPS).training.learner.updates == 60 + 40
 
 
 def test_laps_that_come_while_others_are_learned_from_owe_theirs(tmp_path: Path) -> None:
-    record_laps(tmp_path / "store.sqlite", 6)
+    record_laps(tmp_path / "store.sqlite", 4)
     train(tmp_path, 50, LAPS)
-    record_laps(tmp_path / "store.sqlite", 2)
+    record_laps(tmp_path / "store.sqlite", 1)
     learner = train(tmp_path, None, LAPS).training.learner
-    assert (learner.updates, learner.clones_until) == (160, 160)
+    assert (learner.updates, learner.clones_until) == (100, 100)
     assert len(events(tmp_path)) == 1
 
 
 def test_laps_that_are_judged_bad_in_between_owe_nothing_more(tmp_path: Path) -> None:
-    record_laps(tmp_path / "store.sqlite", 6)
+    record_laps(tmp_path / "store.sqlite", 4)
     done = train(tmp_path, 50, LAPS).training.learner.updates
     with Store(tmp_path / "store.sqlite") as store:
         store.label([s.id for s in store.segments()], verdict="bad")
-    drive(tmp_path / "store.sqlite", 40, 2, takeover=False)
+    drive(tmp_path / "store.sqlite", 30, 2, takeover=False)
     daemon = train(tmp_path, None, LAPS)
-    assert daemon.training.learner.updates == done + 60
+    assert daemon.training.learner.updates == done + 40
     assert daemon.training.learner.clones_until == done
     assert events(tmp_path) == []
 
