@@ -12,7 +12,7 @@ from trainer.diagnosis.live import LiveChecks
 
 @pytest.fixture(scope="module")
 def sound() -> Run:
-    return train(300)
+    return train(240)
 
 
 @pytest.fixture(scope="module")
@@ -63,11 +63,11 @@ def test_an_actor_that_does_not_learn() -> None:
 
 
 def test_identical_twins() -> None:
-    assert faults(report(*train(120, begin=same_seed))) == ["twin-critics-identical"]
+    assert faults(report(*train(60, begin=same_seed))) == ["twin-critics-identical"]
 
 
 def test_gamma_without_its_power() -> None:
-    assert faults(report(*train(160, batch_fault=gamma_once)))[:1] == ["discount-power"]
+    assert faults(report(*train(120, batch_fault=gamma_once)))[:1] == ["discount-power"]
 
 
 def test_a_temperature_without_end() -> None:
@@ -76,11 +76,11 @@ def test_a_temperature_without_end() -> None:
 
 
 def test_targets_at_the_clip() -> None:
-    assert "targets-at-clip" in faults(report(*train(160, config=CONFIG.with_values(backup_clip=0.5))))
+    assert "targets-at-clip" in faults(report(*train(80, config=CONFIG.with_values(backup_clip=0.5))))
 
 
 def test_gradients_cut_for_good() -> None:
-    assert faults(report(*train(240, config=CONFIG.with_values(grad_clip_critic=1e-3)))) == ["gradients-clipped"]
+    assert faults(report(*train(120, config=CONFIG.with_values(grad_clip_critic=1e-3)))) == ["gradients-clipped"]
 
 
 def test_one_replay_whose_share_of_demos_falls() -> None:
@@ -90,17 +90,17 @@ def test_one_replay_whose_share_of_demos_falls() -> None:
 
 
 def test_a_loss_without_a_gradient() -> None:
-    found = report(*train(150, config=CONFIG.with_values(alpha=1e-10), begin=detached))
+    found = report(*train(110, config=CONFIG.with_values(alpha=1e-10), begin=detached))
     assert faults(found)[0] == "gradients-zero"
 
 
 def test_entropy_with_the_wrong_sign_drives_all_actions_to_their_limits() -> None:
-    found = report(*train(160, config=CONFIG.with_values(alpha=-0.3, lr_actor=1e-2)))
+    found = report(*train(80, config=CONFIG.with_values(alpha=-0.3, lr_actor=1e-2)))
     assert "actions-saturated" in faults(found)[:2]
 
 
 def test_a_discount_above_one_explodes() -> None:
-    assert "exploded" in faults(report(*train(250, config=CONFIG.with_values(lr_critic=0.05), batch_fault=growing)))
+    assert "exploded" in faults(report(*train(120, config=CONFIG.with_values(lr_critic=0.05), batch_fault=growing)))
 
 
 def test_a_memory_that_pushes_the_laps_out() -> None:
