@@ -121,8 +121,9 @@ def test_losses_gradients_and_parameters_agree(name: str) -> None:
         if not config.bc_weight:
             del found["bc/loss"], wanted["bc/loss"]
         assert found == pytest.approx(wanted, rel=1e-6, abs=1e-10)
+    of_fast = fast.tensors()
     for key, value in plain.tensors().items():
-        torch.testing.assert_close(fast.tensors()[key], value, rtol=1e-6, atol=1e-9, msg=key)
+        torch.testing.assert_close(of_fast[key], value, rtol=1e-6, atol=1e-9, msg=key)
     for now, then in zip((fast.actor_flat.values, fast.critic_flat.values), start, strict=True):
         assert float((now - then).abs().max()) > 1e-6  # something moved
 
