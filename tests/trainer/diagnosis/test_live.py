@@ -22,11 +22,11 @@ from trainer.diagnosis.live import LiveChecks, terminals_missing, wrong_discount
 
 
 def test_they_stay_within_their_share() -> None:
-    learner, rows, batch = train(100)
+    learner, rows, batch = train(40)
     clock = Clock()
     checks = LiveChecks(CONFIG, every_s=0.0, clock=clock)
     shares = []
-    for _ in range(4000):
+    for _ in range(2500):
         checks.look(learner, batch, rows[-1])
         shares.append(checks.share)
     assert checks.looks > 10
@@ -101,7 +101,7 @@ def test_the_daemon_writes_an_event_and_shows_it(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(live, "SHARE", 1.0)
     monkeypatch.setattr(live.LiveChecks.__init__, "__defaults__", (0.0, live.time.monotonic))
     monkeypatch.setattr("trainer.daemon.training.METRICS_S", 0.0)
-    drive(tmp_path / "store.sqlite", 100, 4)
+    drive(tmp_path / "store.sqlite", 100, 2)
     run_daemon(tmp_path, None, SMALL.with_values(backup_clip=0.01))
     with Store(tmp_path / "store.sqlite") as store:
         events = store.conn.execute("SELECT message, level, data FROM events WHERE kind = 'diagnosis'").fetchall()
