@@ -110,7 +110,7 @@ def test_begins_from_another_run_with_its_whole_state(tmp_path: Path) -> None:
 
 
 def test_settings_of_a_checkpoint_that_are_not_known_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    drive(tmp_path / "store.sqlite")
+    drive(tmp_path / "store.sqlite", 40, 1)
     plain = TrainConfig.to_dict
     monkeypatch.setattr(TrainConfig, "to_dict", lambda config: plain(config) | {"dream_horizon": 15})  # a later version
     train(tmp_path, None)
@@ -130,7 +130,7 @@ def test_settings_of_a_checkpoint_that_are_not_known_are_told(tmp_path: Path, mo
 def test_settings_of_a_checkpoint_that_are_no_more_are_told_where_they_did_something(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    drive(tmp_path / "store.sqlite")
+    drive(tmp_path / "store.sqlite", 40, 1)
     plain = TrainConfig.to_dict
     earlier = {name: usual for name, (usual, _) in RETIRED.items()} | {"bc_loss": "nll"}
     monkeypatch.setattr(TrainConfig, "to_dict", lambda config: plain(config) | earlier)  # an earlier version
@@ -147,19 +147,19 @@ def test_settings_of_a_checkpoint_that_are_no_more_are_told_where_they_did_somet
 def test_a_start_on_a_pruned_or_a_large_store_owes_what_was_driven_since_and_no_more(tmp_path: Path) -> None:
     config = SMALL.with_values(capacity=40)
     path = tmp_path / "store.sqlite"
-    drive(path, 50, 4)
-    assert train(tmp_path, None, config).training.learner.updates == 200 - 20
+    drive(path, 40, 3)
+    assert train(tmp_path, None, config).training.learner.updates == 120 - 20
     drive(path, 30, 1)  # while no trainer is there
     with Store(path) as store:
         (newest,) = store.conn.execute("SELECT max(started) FROM episodes").fetchone()
-        assert store.prune(newest) > 100
+        assert store.prune(newest) > 60
     daemon = train(tmp_path, None, config)
-    assert daemon.training.learner.updates == 200 - 20 + 30
+    assert daemon.training.learner.updates == 120 - 20 + 30
     drive(path, 40, 1)
     daemon = train(tmp_path, None, config)
-    assert daemon.training.learner.updates == 200 - 20 + 30 + 40
+    assert daemon.training.learner.updates == 120 - 20 + 30 + 40
     assert daemon.training.intake.follower.skipped  # what is older than the capacity was not read
-    assert daemon.training.replay.demo_seconds() == 6 * 10 / 20  # every takeover is still learned from
+    assert daemon.training.replay.demo_seconds() == 5 * 10 / 20  # every takeover is still learned from
     fresh = train(tmp_path, None, config, fresh=True)
     assert fresh.training.learner.updates > 0
-    assert fresh.training.budget.online > 200
+    assert fresh.training.budget.online > 120
