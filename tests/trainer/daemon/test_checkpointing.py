@@ -21,9 +21,9 @@ def test_names_of_any_length_come_back_in_a_checkpoint_s_description() -> None:
 
 
 def test_a_damaged_checkpoint_is_refused_and_the_one_before_taken(tmp_path: Path) -> None:
-    drive(tmp_path / "store.sqlite")
-    train(tmp_path, 90)
-    train(tmp_path, 120)
+    drive(tmp_path / "store.sqlite", 40, 2)
+    train(tmp_path, 30)
+    train(tmp_path, 50)
     with Store(tmp_path / "store.sqlite") as store:
         last, before = store.checkpoints()[:2]
     path = tmp_path / "checkpoints" / last.name
@@ -52,7 +52,7 @@ def test_a_damaged_checkpoint_is_refused_and_the_one_before_taken(tmp_path: Path
 
 
 def test_explosion_goes_back_once_and_then_stops(tmp_path: Path) -> None:
-    drive(tmp_path / "store.sqlite")
+    drive(tmp_path / "store.sqlite", 60, 2)
     daemon = Daemon(tmp_path, Wish(SMALL))
     poisoned: list[int] = []
 
@@ -60,10 +60,10 @@ def test_explosion_goes_back_once_and_then_stops(tmp_path: Path) -> None:
 
     def stop() -> bool:
         assert time.monotonic() - began < 30
-        if daemon.training is not None and daemon.training.learner.updates >= 60 and len(poisoned) < 1:
+        if daemon.training is not None and daemon.training.learner.updates >= 40 and len(poisoned) < 1:
             poisoned.append(daemon.training.learner.updates)
             daemon.training.learner.critic_flat.values[5] = float("nan")
-        return daemon.training is not None and daemon.training.learner.updates >= 150
+        return daemon.training is not None and daemon.training.learner.updates >= 80
 
     daemon.stop = stop
     daemon.run()
@@ -73,7 +73,7 @@ def test_explosion_goes_back_once_and_then_stops(tmp_path: Path) -> None:
         events = store.conn.execute("SELECT message FROM events WHERE kind = 'rollback'").fetchall()
     assert len(events) == 1
     assert "half the learning rates" in events[0][0]
-    drive(tmp_path / "store.sqlite")
+    drive(tmp_path / "store.sqlite", 60, 2)
     poisoned.clear()
     again = Daemon(tmp_path, Wish(SMALL))
     again.stop = lambda: (
@@ -85,7 +85,7 @@ def test_explosion_goes_back_once_and_then_stops(tmp_path: Path) -> None:
 
 def test_evaluations_make_the_best(tmp_path: Path) -> None:
     path = tmp_path / "store.sqlite"
-    drive(path)
+    drive(path, 40, 2)
     config = SMALL.with_values(checkpoint_seconds=60.0)
     train(tmp_path, None, config)
     first = newest(tmp_path).id
@@ -102,7 +102,7 @@ def test_evaluations_make_the_best(tmp_path: Path) -> None:
         best = store.best_checkpoint()
     assert best is not None
     assert best.id == first
-    assert daemon.training.replay.online_steps == 215  # evaluations are no online steps
+    assert daemon.training.replay.online_steps == 95  # evaluations are no online steps
     later = newest(tmp_path).id
     drive(path, 12, 20, takeover=False, purpose="evaluation", checkpoint_id=later, progress=5.0)
     train(tmp_path, None, config)
@@ -121,33 +121,33 @@ def test_evaluations_make_the_best(tmp_path: Path) -> None:
 
 
 def test_checkpoints_by_updates_and_old_ones_go(tmp_path: Path) -> None:
-    drive(tmp_path / "store.sqlite")
+    drive(tmp_path / "store.sqlite", 50, 2)
     config = SMALL.with_values(
         checkpoint_updates=16, checkpoint_seconds=1e9, checkpoint_seconds_max=1e9, keep_checkpoints=3
     )
     train(tmp_path, None, config)
     with Store(tmp_path / "store.sqlite") as store:
         updates = [r.updates for r in reversed(store.checkpoints())]
-    assert updates == [0, *range(16, 180, 16), 180]
+    assert updates == [0, *range(16, 80, 16), 80]
     assert len(list((tmp_path / "checkpoints").iterdir())) == 3
 
 
 def test_a_full_disk_is_told_and_survived(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    drive(tmp_path / "store.sqlite")
+    drive(tmp_path / "store.sqlite", 40, 2)
 
     def full(*args: object) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("trainer.checkpoints.files.os.replace", full)
-    daemon = train(tmp_path, 100)
+    daemon = train(tmp_path, 50)
     assert "could not be written" in daemon.beat.problem
-    assert daemon.training.learner.updates >= 100
+    assert daemon.training.learner.updates >= 50
     assert not list((tmp_path / "checkpoints").iterdir())  # nothing half-written lies about
 
 
 def test_a_checkpoint_without_a_row_leaves_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The store is locked or its disk full for hours: what is written for nothing must not fill the disk further."""
-    drive(tmp_path / "store.sqlite")
+    drive(tmp_path / "store.sqlite", 40, 2)
     train(tmp_path, 30)
     before = sorted(f.name for f in (tmp_path / "checkpoints").iterdir())
     half = tmp_path / "checkpoints" / ".000000031-abcdefab.safetensors.99.part"
@@ -157,6 +157,6 @@ def test_a_checkpoint_without_a_row_leaves_no_file(tmp_path: Path, monkeypatch: 
         raise StoreError("The store is locked.")
 
     monkeypatch.setattr(Store, "add_checkpoint", refuse)
-    daemon = train(tmp_path, 100)
+    daemon = train(tmp_path, 60)
     assert sorted(f.name for f in (tmp_path / "checkpoints").iterdir()) == before
     assert "locked" in daemon.beat.problem
