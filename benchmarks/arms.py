@@ -69,6 +69,7 @@ class Arm:
     practice: bool = False  # every second episode begins shortly before the corner
     on_request: bool = False  # the human takes over when the agent asks, and only then
     wherever: bool = False  # the human takes over where the agent's last try alone ended, not only where it stalled
+    rescues: bool = False  # the human drives on from where the agent stands in a try of its own
     proves: bool = False  # drives without noise are by weights that passed a trial
     settings: dict[str, Any] = field(default_factory=dict)
     make_learner: Callable[..., Any] | None = None
@@ -84,11 +85,12 @@ def ours(
     practice: bool = False,
     on_request: bool = False,
     wherever: bool = False,
+    rescues: bool = False,
     proves: bool = True,
     **settings: Any,
 ) -> Arm:
     """Return an arm of our recipe (with takeovers, unless it says otherwise) with some settings changed."""
-    return Arm(text, takeovers, laps_s, greedy_every, practice, on_request, wherever, proves, settings)
+    return Arm(text, takeovers, laps_s, greedy_every, practice, on_request, wherever, rescues, proves, settings)
 
 
 ARMS: dict[str, Arm] = {
@@ -103,6 +105,7 @@ ARMS: dict[str, Arm] = {
     "ours_lap": ours("ours, but the help is one more whole lap", takeovers=False, laps_s=1.0),
     "takeover": ours("ours: takeovers at the corner"),
     "wherever": ours("ours: takeovers wherever its last try alone ended", wherever=True),
+    "rescues": ours("ours: takeovers at the corner, and where it stands in a try of its own", rescues=True),
     # Without each ingredient in turn, or with one more.
     "slow_average": ours("an average whose span begins at 250 updates", actor_average=0.996),
     "all_noisy": ours("no episode without noise", greedy_every=0),

@@ -13,6 +13,8 @@ from hitl.drivers.scripted import HelpRule, TakeoverRule
 
 if TYPE_CHECKING:
     from data.records import Corner
+    from hitl.games.base import VehicleState
+    from hitl.road.line import Place
     from hitl.session.lockstep import Lockstep
     from hitl.session.setup import SessionSetup
 
@@ -21,6 +23,7 @@ NO_CORNER_S = 2.0  # s that help lasts where no corner is near
 NO_CORNER_M = 25.0  # m before and behind the place where the agent failed, of help that is not at a corner
 FINISH_M = 3.0  # m before the end of the line at which an episode counts as finished
 PER_MINUTE = 4.0  # requests, at most
+STANDS, STANDS_S = 3.0, 0.5  # m/s below which a car stands, and s of it after which the player sees that
 
 
 def helper(
@@ -47,7 +50,34 @@ def helper(
     if arm.wherever:
         return ScriptedHuman(driver, WhereItFails(rig, corner, driver.decides_in), limit_s=WHEREVER_S, hz=hz), steps
     wanted = HelpRule(corners=frozenset({corner.name}), danger=False, patient=True)
+    if arm.rescues:
+        rule = Rescues(rig.track, wanted, hz, rig.corners, driver.decides_in)
+        return ScriptedHuman(driver, rule, limit_s=HELP_S, hz=hz), steps
     return scripted_human(rig.track, skill, wanted, seed=seed + 7, corners=rig.corners, limit_s=HELP_S, hz=hz), steps
+
+
+class Rescues(TakeoverRule):
+    """Helps at the corner, and lets the agent try after each help; but where it stands in that try, it is driven on from there.
+
+    A takeover that begins before the corner never shows how to go on from a standstill in front of it.
+    """
+
+    _stands = 0
+    """Steps for which it has stood, in a try alone."""
+
+    def begin(self) -> None:
+        """An episode begins."""
+        super().begin()
+        self._stands = 0
+
+    def requests_control(self, state: VehicleState, place: Place) -> bool:
+        """Tell whether the driver holds the wheel in this step."""
+        near = any(c.from_m - REACH_M <= place.s < c.to_m for c in self._corners)
+        if not self._helping and near:
+            self._stands = self._stands + 1 if state.speed < STANDS else 0
+            if self._stands >= STANDS_S * self._hz:
+                self._helping = True
+        return super().requests_control(state, place)
 
 
 class WhereItFails(TakeoverRule):

@@ -11,6 +11,7 @@ import torch
 
 from data.records import Corner
 from hitl.demo.shipped import open_shipped
+from hitl.drivers.scripted import HelpRule
 from hitl.games.base import VehicleState
 from hitl.games.box2d import Box2DGame
 from hitl.home import Home
@@ -137,6 +138,26 @@ def test_help_goes_where_the_last_try_alone_ended(ceiling):
     assert 80 < first < 140 < last < 200
     assert helped(track.line.length) == []
     assert helped(track.line.length) == []  # what it finishes alone is not helped again
+
+
+def test_where_it_stands_before_the_corner_it_is_driven_on_from_there(ceiling):
+    track, corner = load_track("default"), Corner("one", 60.0, 90.0)
+    wanted = HelpRule(corners=frozenset({"one"}), danger=False, patient=True)
+    rule = sys.modules["helping"].Rescues(track, wanted, 20.0, (corner,), lambda: 0.1)
+    drives, stands = (VehicleState(0.0, 0.0, 0.0, 0.0, 0.0, v, 0.0, 0.0, 0.0, 0.0, 0.0) for v in (15.0, 0.5))
+
+    def helped(*steps: tuple[VehicleState, float]) -> list[int]:
+        rule.begin()
+        return [k for k, (state, s) in enumerate(steps) if rule.requests_control(state, Place(s, 0.0, 0.0))]
+
+    passes = [(drives, s) for s in range(10, 120)]
+    assert helped(*passes), "first it helps"
+    assert helped(*passes) == [], "then the agent tries"
+    assert helped(*passes[:45], *[(stands, 55.0)] * 9, *passes[45:]) == [], "it hesitates"
+    far = [(stands, 15.0)] * 40
+    first, *_, last = helped(*far, *passes[:45], *[(stands, 55.0)] * 20, *passes[45:])
+    assert 40 + 45 + 10 < first < 40 + 45 + 20
+    assert last > 40 + 45 + 20 + 30, "until the corner is behind"
 
 
 def test_every_arm_is_of_settings_that_exist(ceiling):
