@@ -30,6 +30,11 @@ if TYPE_CHECKING:
     from trainer.replay.replay import Replay
 
 
+TRIAL_EVERY = 300
+"""Updates between two trials of the newest weights while those of a long drive are made up for: about as often as a trainer beside
+a game has the time for them."""
+
+
 class LearnerPolicy(NetworkPolicy):
     """Drives with a learner's own actor, as a checkpoint's would."""
 
@@ -134,12 +139,20 @@ class Lockstep:
         self.learner.env_steps = self.steps
         self.budget.steps(self.steps)
         self.learner.clone_first(self.budget.laps(self.replay.new_laps(self.budget.last_lap)))
+        done = 0
         while self.budget.due:
             self.teaching.over()
             self.learner.update(self.replay.sample(self.config.batch_size, self._generator))
             self.budget.paid(1)
+            done += 1
+            if done % TRIAL_EVERY == 0:
+                self._try_newest()
         if self.replay.demos.gates is not None:
             self.policy.zones = self.replay.demos.gates.driven(self.rig.track.name)
+        self._try_newest()
+
+    def _try_newest(self) -> None:
+        """Have the newest weights pass or fail a trial, where there are any."""
         if self.proving.trial is not None and (self.learner.drives_everywhere or not self.config.frozen_agent):
             self.proving.offer()
 

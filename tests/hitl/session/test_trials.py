@@ -271,6 +271,19 @@ def test_in_lockstep_a_collapse_is_not_driven(home, monkeypatch):
         assert lockstep.learner.driving is lockstep.learner.newest, "without trials the newest drive"
 
 
+def test_in_lockstep_weights_are_tried_within_the_updates_of_a_long_drive(home, monkeypatch):
+    monkeypatch.setattr("hitl.session.lockstep.TRIAL_EVERY", 3)
+    config = PRESETS["hitl"].with_values(batch_size=16, hidden=16, lap_utd=0.0, warmup_steps=0)
+    with Lockstep(home, SessionOptions(kind="demo"), config, proves=True) as lockstep:
+        tried_at: list[int] = []
+        lockstep.proving.use(lambda actor, number: tried_at.append(lockstep.learner.updates) or 0.0)
+        lockstep.learn()
+        lockstep.budget.steps(4)
+        lockstep.steps = 4
+        lockstep.learn()
+    assert tried_at == [0, 3, 6, 8], "utd 2: eight updates"
+
+
 def test_without_trials_drives_without_noise_go_back_to_weights_that_drove(home, monkeypatch):
     monkeypatch.setattr("hitl.drivers.held_weights.LAP", 0.3)  # the shipped agent stalls at a corner
     config = PRESETS["hitl"].with_values(utd=0.0001, lap_utd=0.0)
