@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
 
 TRIAL_EVERY = 300
-"""Updates between two trials of the newest weights while those of a long drive are made up for: about as often as a trainer beside
-a game has the time for them."""
+"""Updates between two trials of the newest weights, while those that a long drive owes are done: about as often as a trainer
+beside a game has the time for them."""
 
 
 class LearnerPolicy(NetworkPolicy):
