@@ -210,6 +210,18 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
             self.workqueue.move_to_end(chosen, last=False)
             super()._assign_work_unit(node)
 
+        def remove_node(self, node: Any) -> str | None:
+            """Let the others do what a process left when it ended in mid-test, but not that test: it would end them, too."""
+            work = self.assigned_work.pop(node)
+            crashed = next((test for unit in work.values() for test, done in unit.items() if not done), None)
+            if crashed is not None:
+                for scope, unit in work.items():
+                    if left := {test: False for test, done in unit.items() if not done and test != crashed}:
+                        self.workqueue[scope] = left
+                for other in self.assigned_work:
+                    self._reschedule(other)
+            return crashed
+
     return Grouped(config, log)
 
 
