@@ -5,7 +5,8 @@
 
 Phase 1 trains the reference kind of learner (``arms.RUN_L``: one replay, laps in it, no takeovers) from nothing until it stands
 at a corner: until five evaluations in a row, a thousand steps apart, have 20 episodes (ten on a long road) that reach the corner
-and none that passes it, within 15,000 steps. (Some seeds never do: they need no help, and the next seed takes their place.
+and none that passes it, and the agent has tried it a dozen times meanwhile (which takes more evaluations on a long road), within
+15,000 steps, or twice as many in a real game. (Some seeds never do: they need no help, and the next seed takes their place.
 ``--learner plain`` is the learner of ``hitl stall`` instead.) Phase 2 copies that home (networks, optimisers, every step, the
 laps) once for each arm of ``arms.py`` and goes on. Every arm drives the same number of steps and does the same number of updates
 for each, unless its text says otherwise; what differs is where the human's seconds go and what the learner makes of them.
@@ -68,6 +69,7 @@ WATCH_EVERY = 500  # driven steps, afterwards
 ENOUGH = 0.9  # of an evaluation's episodes
 RARER = 5  # times as rarely the corner's clock is read, with as many times fewer tries, where a copy of the game is a process
 CALL_S = 6.0  # s of attention beside the takeover itself when the player is called: the countdown and the way to the corner
+MOST_STEPS = 15_000  # until it has stalled
 IN_A_ROW = 5  # evaluations without a pass that make a stall
 
 
@@ -86,7 +88,7 @@ def stall(folder: Path, track: str, seed: int, env: str = "box2d", learner: str 
         track,
         env=env,
         seed=seed,
-        max_steps=15_000,
+        max_steps=MOST_STEPS * (2 if COPIES[env].own_process else 1),
         in_a_row=IN_A_ROW,
         settings=LEARNERS[learner][0],
         report=lambda e: print(f"  seed {seed}: {e.agent_steps:,} steps, {e.progress_mean:.0f} m, {e.passes}", flush=True),

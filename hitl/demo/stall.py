@@ -2,12 +2,13 @@
 
 This is the learner that most people run: one replay for everything, laps included, and no takeovers. It is trained in
 lock-step in one process, so the same seed gives the same agent on the same machine. Nothing makes it fail on purpose: training
-stops when three evaluations in a row have not passed a corner that the agent reaches.
+stops when three evaluations in a row have not passed a corner that the agent reaches, and the agent has tried it a dozen times
+meanwhile: on a lap of a minute an evaluation comes after each try, and three tries are no stall.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean, median
 from typing import Any
@@ -25,6 +26,7 @@ LAPS = 2
 EVALUATE_EVERY = 1000  # agent steps
 LEAST = 10  # episodes of an evaluation, however long the road is
 IN_A_ROW = 3  # evaluations without a pass that make a stall
+TRIES = 12  # drives of the training that come to the corner while no evaluation passes it, at least
 MASTERED = 0.95  # share of laps finished, in IN_A_ROW evaluations in a row, after which the agent will not stall
 REACH_M = 40.0  # m before a corner from which an episode's end belongs to it
 
@@ -70,15 +72,30 @@ class StallResult:
 
 
 def stalled_corner(
-    results: list[list[EpisodeResult]], corners: tuple[Corner, ...], length_m: float, in_a_row: int = IN_A_ROW
+    results: list[list[EpisodeResult]],
+    corners: tuple[Corner, ...],
+    length_m: float,
+    in_a_row: int = IN_A_ROW,
+    drives: Sequence[Sequence[float]] | None = None,
 ) -> Corner | None:
     """Return the corner that the agent has stalled at: in the last evaluations no episode passed it, and they end in it.
 
     ``results``: evaluations, oldest first, each a list of episodes. A place that belongs to no known corner becomes one.
+    ``drives``: how far (m) the agent drove in training before each evaluation, since the one before; ``TRIES`` of them must have
+    come to the corner. None: they are not counted.
     """
-    last = results[-in_a_row:]
-    if len(last) < in_a_row:
-        return None
+    for count in range(in_a_row, len(results) + 1):
+        corner = _not_passed(results[-count:], corners, length_m)
+        if corner is None or drives is None:
+            return corner
+        came = sum(progress >= corner.from_m - REACH_M for before in drives[-count:] for progress in before)
+        if came >= TRIES:
+            return corner
+    return None
+
+
+def _not_passed(last: list[list[EpisodeResult]], corners: tuple[Corner, ...], length_m: float) -> Corner | None:
+    """Return the corner that all these evaluations come to, where none of their episodes passes it."""
     ends = [min(r.progress, length_m) for evaluation in last for r in evaluation]
     where = median(ends)
     known = next((c for c in corners if c.from_m - REACH_M <= where < c.to_m), None)
@@ -122,13 +139,14 @@ def train_until_stalled(
         rig = run.rig
         results: list[list[EpisodeResult]] = []
         evaluations: list[Evaluated] = []
+        drives: list[list[float]] = [[]]
         corner: Corner | None = None
         episode, episodes = 0, rig.track.line.drives(LEAST)
         for k in range(LAPS):
             rig.session.episode("lap", seed=k)
         rig.session.human = NoHuman()
         while run.steps < max_steps and corner is None:
-            run.drive(10_000 * seed + 100 + episode)
+            drives[-1].append(run.drive(10_000 * seed + 100 + episode).progress)
             episode += 1
             if run.steps < (len(results) + 1) * EVALUATE_EVERY:
                 continue
@@ -147,7 +165,8 @@ def train_until_stalled(
                 )
             )
             report(evaluations[-1])
-            corner = stalled_corner(results, rig.corners, rig.track.line.length, in_a_row)
+            corner = stalled_corner(results, rig.corners, rig.track.line.length, in_a_row, drives)
+            drives.append([])
             if mastered(results):
                 break
         if corner is not None and corner.name == "stall":

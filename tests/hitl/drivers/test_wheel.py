@@ -1,7 +1,7 @@
 import pytest
 
 from data.records import Corner
-from hitl.demo.stall import mastered, stalled_corner
+from hitl.demo.stall import TRIES, mastered, stalled_corner
 from hitl.drivers.human import HumanDriver, HumanOrScripted, ScriptedHuman
 from hitl.drivers.scripted import ScriptedDriver
 from hitl.games.driving_env import DrivingEnv
@@ -95,6 +95,18 @@ class TestStall:
     def test_a_place_that_is_no_corner_becomes_one(self):
         found = stalled_corner(self.evaluations([100] * 20, [101] * 20, [99] * 20), self.corners, 300.0)
         assert found == Corner("stall", 90.0, 130.0)
+
+    def test_three_tries_on_a_long_lap_are_no_stall(self):
+        ends = [[170] * 10] * TRIES
+        tries = [[170.0]] * TRIES
+        found = [stalled_corner(self.evaluations(*ends[:k]), self.corners, 300.0, drives=tries[:k]) for k in range(1, TRIES + 1)]
+        assert found == [None] * (TRIES - 1) + [self.corners[1]]
+        often = [[170.0] * 4] * 3
+        assert stalled_corner(self.evaluations(*ends[:3]), self.corners, 300.0, drives=often) == self.corners[1]
+        elsewhere = [[170.0] + [60.0] * 9] * 3  # most of them never came there
+        assert stalled_corner(self.evaluations(*ends[:3]), self.corners, 300.0, drives=elsewhere) is None
+        passed = self.evaluations([170] * 9 + [200], *ends[1:])
+        assert stalled_corner(passed, self.corners, 300.0, drives=tries) is None, "one of them passed it"
 
     def test_an_agent_that_drives_the_whole_track_has_nothing_to_stall_at(self):
         finish = [
