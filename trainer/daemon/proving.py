@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 import time
 from collections.abc import Callable
@@ -21,10 +20,6 @@ hard corners, what was won at the first one would else be lost again before the 
 WORSE = 0.1
 """Share of a lap that weights may come less far than the best so far, even where those before come no farther: else small steps
 down would add up."""
-FAR = 0.25
-"""Share of a lap by which weights may come less far than the agent did before the help, where nothing is worth holding yet. With
-less, what they learn at the corner would be held back for small losses elsewhere; with more, an agent that drove to the last
-corner would be seen to fall at the first one after it was helped."""
 LUCK = 0.8
 """Share of what is remembered of the best trial that is kept when those weights are tried again: luck in it fades."""
 PATIENCE = 2_000
@@ -55,8 +50,6 @@ class Proving:
         self._helped_at = learner.helped_at
         self._stood: float | None = None
         """The most of the lap that the newest weights drove in a trial before the human helped; None before the first trial."""
-        self._as_it_stood: Actor | None = None
-        """Those weights."""
         self._good_at = learner.updates  # when the newest weights last were the proven ones
         self.gave_up = False
         """Whether the newest weights were given up in the last trial."""
@@ -66,9 +59,9 @@ class Proving:
     def use(self, trial: Trial | None) -> None:
         """Try actors by this from now on; None: they cannot be tried here, and the newest drive."""
         if trial is None:
-            self._learner.proven, self._learner.provisional = None, False
+            self._learner.proven = None
         if trial != self.trial:  # on another road the proven weights must prove themselves again
-            self._helped_at, self._stood, self._as_it_stood = self._learner.helped_at, None, None
+            self._helped_at, self._stood = self._learner.helped_at, None
             if self.trial is not None:
                 self._learner.worth_holding = None
             self.trial, self.share, self.held_back, self._best, self._ended = trial, None, None, None, -math.inf
@@ -97,18 +90,14 @@ class Proving:
         self._count += 1
         if learner.proven is not None and self.share is None:
             self.share = self.trial(learner.proven, self._count)
-            if learner.provisional:
-                self._stood, self._as_it_stood = self.share, learner.proven
-            elif self.share < self._held_from - WORSE:  # they were proven on another road
+            if self.share < self._held_from - WORSE:  # they were proven on another road
                 learner.proven = self.share = None
         if learner.proven is None and self._stood is None:  # a start, perhaps on another road: what help wins is seen anew
             learner.worth_holding = None
         newest = self.trial(learner.newest, self._count)
         self._note_help(newest)
-        if learner.proven is None or learner.provisional:
+        if learner.proven is None:
             taken = is_best = newest >= self._held_from
-            if not taken:
-                self._stand_in(newest)
         elif newest == self.share:
             taken, is_best = True, False
         else:
@@ -118,8 +107,7 @@ class Proving:
         if is_best:
             self._best, self.share = learner.proven, newest
         self.held_back = None if taken or learner.proven is None else newest
-        held_for = learner.updates - self._good_at
-        self.gave_up = self.held_back is not None and not learner.provisional and held_for >= PATIENCE
+        self.gave_up = self.held_back is not None and learner.updates - self._good_at >= PATIENCE
         if self.gave_up:
             learner.return_to_proven()
         if self.held_back is None or self.gave_up:
@@ -136,20 +124,9 @@ class Proving:
         """After the first help on this road, all that goes beyond where the agent stood is worth holding."""
         learner = self._learner
         if self._stood is None or learner.helped_at == self._helped_at:
-            self._helped_at = learner.helped_at
-            if self._stood is None or newest >= self._stood:
-                self._stood, self._as_it_stood = newest, copy.deepcopy(learner.newest)
+            self._helped_at, self._stood = learner.helped_at, max(newest, self._stood or 0.0)
         elif learner.worth_holding is None:
             learner.worth_holding = min(LAP, self._stood + FARTHER)
-
-    def _stand_in(self, newest: float) -> None:
-        """While weights that are not worth holding come far less far than the agent before the help, let that one drive."""
-        learner = self._learner
-        assert self._stood is not None
-        helped = learner.provisional or learner.helped_at != self._helped_at
-        learner.provisional = helped and newest < self._stood - FAR
-        learner.proven = self._as_it_stood if learner.provisional else None
-        self.share = self._stood if learner.provisional else None
 
     def _compare(self, newest: float, proven: Actor) -> tuple[bool, bool]:
         """Return whether weights that drive ``newest`` of the lap come as far as those before, and whether they are the best."""

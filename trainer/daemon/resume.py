@@ -165,7 +165,5 @@ def _from_file(
         learner.rewards.forget()
     if wish.init is not None and learner.proven is not None:
         learner.return_to_proven()  # what drove, and was evaluated
-        if learner.provisional:
-            learner.proven, learner.provisional = None, False
     unknown = unknown_settings(path.name, meta.config)
     return LearnerStart(learner, config, meta, path, record.id if record else None, own, tensors, unknown)

@@ -53,8 +53,6 @@ class LearnerParts:
             self.average.units = self.actor.units
         self.proven: Actor | None = None
         """The weights that drive without noise where newer ones must first pass a trial (``trainer.daemon.proving``)."""
-        self.provisional = False
-        """Whether the proven ones are the agent as it was before the help: they drive while newer ones come far less far."""
         self.worth_holding: float | None = None
         """Share of the lap from which such weights are held, once help has shown what is worth it; None: nearly all of it."""
         self.log_alpha = torch.tensor(math.log(max(config.alpha, 1e-12)), device=self.device)
@@ -110,7 +108,7 @@ class LearnerParts:
 
     def prove(self) -> None:
         """The newest weights have passed their trial."""
-        self.proven, self.provisional = copy.deepcopy(self.newest), False
+        self.proven = copy.deepcopy(self.newest)
 
     @property
     def alpha(self) -> Tensor:
@@ -207,8 +205,6 @@ class LearnerParts:
         result.update(drives_everywhere=int(self.drives_everywhere))
         if self.worth_holding is not None:
             result["worth_holding"] = self.worth_holding
-        if self.provisional:
-            result["provisional"] = 1
         return result | self.rewards.numbers()
 
     def load(self, tensors: dict[str, Tensor], numbers: dict[str, float]) -> None:
@@ -224,7 +220,6 @@ class LearnerParts:
         self.helped_at, self.demo_rows = int(numbers.get("helped_at", 0)), int(numbers.get("demo_rows", 0))
         self.clones_until = int(numbers.get("clones_until", 0))
         self.worth_holding = numbers.get("worth_holding")
-        self.provisional = self.proven is not None and bool(numbers.get("provisional"))
         self.drives_everywhere = bool(numbers.get("drives_everywhere", 0)) and self.config.taught
         self.rewards.load(numbers, has_learned=self.updates > 0)
         if not self.config.scale_rewards:

@@ -271,24 +271,6 @@ def test_in_lockstep_a_collapse_is_not_driven(home, monkeypatch):
         assert lockstep.learner.driving is lockstep.learner.newest, "without trials the newest drive"
 
 
-def test_in_lockstep_an_agent_that_collapses_after_help_drives_as_it_stood(home):
-    config = PRESETS["hitl"].with_values(utd=0.0001, lap_utd=0.0)
-    init = max(home.checkpoints.glob("*.safetensors"))
-    with Lockstep(home, SessionOptions(kind="demo", greedy_every=1), config, init=init, proves=True) as lockstep:
-        drives, learner = lockstep.proving.trial.__self__, lockstep.learner
-        drives.envs, drives._episodes = drives.envs[:2], 2
-        lockstep.learn()
-        assert learner.proven is None, "it stands at a corner: nothing is worth holding"
-        for actor in (learner.actor_flat, learner.average_flat):
-            actor.values.zero_()
-        lockstep._try_newest()
-        assert learner.proven is None, "without help the newest drive"
-        learner.helped_at += 1
-        lockstep._try_newest()
-        assert learner.provisional
-        assert lockstep.drive(1).progress > 100
-
-
 def test_in_lockstep_weights_are_tried_within_the_updates_of_a_long_drive(home, monkeypatch):
     monkeypatch.setattr("hitl.session.lockstep.TRIAL_EVERY", 3)
     config = PRESETS["hitl"].with_values(batch_size=16, hidden=16, lap_utd=0.0, warmup_steps=0)

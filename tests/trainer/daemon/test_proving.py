@@ -20,7 +20,7 @@ from trainer.checkpoints.meta import CheckpointMeta
 from trainer.checkpoints.packed import policy_only
 from trainer.daemon.daemon import Daemon
 from trainer.daemon.heartbeat import read_heartbeat
-from trainer.daemon.proving import FAR, FARTHER, LAP, PATIENCE, Proving
+from trainer.daemon.proving import FARTHER, LAP, PATIENCE, Proving
 from trainer.daemon.resume import begin
 from trainer.daemon.wish import Wish
 from trainer.learner.make import make_learner
@@ -37,10 +37,10 @@ class Weights:
     def __init__(self) -> None:
         self.newest, self.proven = 0.0, None
         self.updates = self.helped_at = 0
-        self.worth_holding, self.provisional = None, False
+        self.worth_holding = None
 
     def prove(self) -> None:
-        self.proven, self.provisional = self.newest, False
+        self.proven = self.newest
 
     def return_to_proven(self) -> None:
         self.newest = self.proven
@@ -85,9 +85,7 @@ def test_what_help_has_won_is_held_before_the_lap_is_finished(stood: float, skil
         proving.offer()
         assert learner.worth_holding == min(LAP, stood + FARTHER)
         best = max(best, skill)
-        won = best >= learner.worth_holding
-        assert learner.provisional == (not won and skill < stood - FAR)
-        assert learner.proven == (best if won else stood if learner.provisional else None)
+        assert learner.proven == (best if best >= learner.worth_holding else None)
     held = learner.proven
     again = Proving(learner)  # the trainer is started anew
     again.use(trial_of({}))
@@ -97,27 +95,6 @@ def test_what_help_has_won_is_held_before_the_lap_is_finished(stood: float, skil
     learner.updates = learner.helped_at = 200
     again.offer()
     assert learner.worth_holding is not None
-
-
-def test_an_agent_that_falls_early_after_help_is_not_seen_to() -> None:
-    """It stood at the last corner: until newer weights come about as far, drives without noise are by those before."""
-    learner = Weights()
-    proving = Proving(learner)
-    proving.use(trial_of({}))
-    learner.newest = 0.85
-    assert proving.offer()
-    learner.updates = learner.helped_at = 100
-    for updates in range(200, 3 * PATIENCE, 500):
-        learner.newest, learner.updates = 0.1, updates
-        assert not proving.offer()
-        assert (learner.proven, learner.newest, proving.gave_up) == (0.85, 0.1, False)
-    assert "10% of the lap in a trial, those before 85%" in proving.state
-    learner.newest = 0.85 - FAR
-    assert proving.offer()
-    assert learner.proven is None
-    learner.newest = LAP
-    assert proving.offer()
-    assert (learner.proven, learner.provisional) == (LAP, False)
 
 
 def test_help_before_the_first_trial_moves_where_the_agent_stands() -> None:
@@ -313,12 +290,10 @@ def test_a_checkpoint_keeps_both(tmp_path: Path, average: float | None) -> None:
     assert torch.equal(actor_of(small, meta).act(SEEN), before)
     assert torch.equal(newest_actor_of(small, meta).act(SEEN), learner.newest.act(SEEN))
     other = make_learner(3, 2, config)
-    learner.provisional = True
     other.load(tensors, learner.numbers())
     assert torch.equal(other.driving.act(SEEN), before)
-    assert other.provisional
     other.load({k: v for k, v in tensors.items() if not k.startswith("proven.")}, learner.numbers())
-    assert (other.proven, other.provisional) == (None, False)
+    assert other.proven is None
 
 
 @pytest.mark.parametrize("worth", [None, 0.45])
@@ -380,13 +355,12 @@ def test_a_trainer_holds_worse_weights_back_also_after_it_was_stopped(tmp_path: 
     assert not has_proven(tensors), "nothing can be tried here, so the newest weights drive"
 
 
-def begun(root: Path, provisional: bool = False, **wish: object):
+def begun(root: Path, **wish: object):
     """A run whose newest weights were held back, and what a trainer with this wish begins with."""
     drive(root / "store.sqlite")
     config = SMALL.with_values(actor_average=0.9)
     learner = make_learner(3, 2, config)
     learner.prove()
-    learner.provisional = provisional
     good = learner.driving.act(SEEN)
     changed(learner)
     numbers = {"online_steps": 0, "owed_updates": 0, "last_step": 0}
@@ -400,13 +374,10 @@ def begun(root: Path, provisional: bool = False, **wish: object):
     return found.learner, good
 
 
-@pytest.mark.parametrize("provisional", [False, True])
-def test_to_begin_from_the_best_is_to_begin_from_what_drove(tmp_path: Path, provisional: bool) -> None:
-    learner, good = begun(tmp_path, provisional, init=Path("best"))
+def test_to_begin_from_the_best_is_to_begin_from_what_drove(tmp_path: Path) -> None:
+    learner, good = begun(tmp_path, init=Path("best"))
     assert torch.equal(learner.newest.act(SEEN), good)
     assert torch.equal(learner.actor.act(SEEN), good)
-    assert (learner.proven is None) == provisional
-    assert not learner.provisional
 
 
 def test_a_run_that_goes_on_keeps_its_newest_weights(tmp_path: Path) -> None:
