@@ -5,7 +5,8 @@
 Ours is driven by the product's own session, store and replay (``Lockstep``), with the preset that `hitl train` chooses by itself
 there (``plain``), or another. sb3-contrib's is its own, as it comes. Both are asked for their greedy actions in the same 20
 episodes at the end. ``ID@pay=1000`` is an environment whose rewards are a thousand times as large, ``ID@see=0.001`` one whose
-observations are a thousandth; what is earned is shown in the usual unit.
+observations are a thousandth; what is earned is shown in the usual unit. ``CarRacingNumbers-v3`` is CarRacing-v3 without pictures
+(``car_numbers.py``).
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from pathlib import Path
 from statistics import mean, median
 from typing import Any
 
+import car_numbers
 import numpy as np
 from common import print_table, stopwatch, write_report
 
@@ -40,6 +42,8 @@ def registered(name: str) -> str:
     """Return the Gymnasium id of an environment, also of one in other units."""
     import gymnasium
 
+    if name == "CarRacingNumbers-v3":
+        return car_numbers.register()
     id_, _, unit = name.partition("@")
     if not unit:
         return id_

@@ -2,6 +2,7 @@
 
 import importlib
 
+import numpy as np
 import pytest
 
 from tests.support.places import BENCHMARKS
@@ -34,3 +35,20 @@ def test_a_game_that_sees_in_thousandths(outside):
 
 def test_the_mean_of_the_middle_half(outside):
     assert outside.iqm([5.0, 1.0, 2.0, 3.0, 100.0]) == pytest.approx((2 + 3 + 5) / 3)
+
+
+def test_who_steers_for_the_road_ahead_in_numbers_earns_most_of_it(outside):
+    import gymnasium
+
+    env = gymnasium.make(outside.registered("CarRacingNumbers-v3"))
+    seen, _ = env.reset(seed=1)
+    assert env.observation_space.contains(seen)
+    earned = 0.0
+    for _ in range(300):
+        right, ahead = seen[4 + 2 * 3 :][:2]
+        gas = 0.3 if seen[1] < 0.8 else 0.0
+        seen, reward, terminated, *_ = env.step(np.array([np.clip(3 * right / max(ahead, 0.05), -1, 1), gas, 0], np.float32))
+        earned += float(reward)
+        assert not terminated
+    assert earned > 100
+    env.close()
