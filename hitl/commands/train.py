@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from data.errors import StoreError, TrainingError, UsageError
+from data.errors import CheckpointError, StoreError, TrainingError, UsageError, shown
 from data.words import about, number_of
 from hitl.arguments import SEED_MOST, Parser, add_agent, agent_given, whole
 from hitl.commands.server import access_of, add_access
@@ -79,22 +79,24 @@ def main(argv: list[str]) -> int:
         return _pause(home, args.what == "pause", args.home)
     if args.what == "stop":
         return _stop(home)
+    _check_named(home, args)
+    wish = _wish(home, args)  # a wrong setting is reported at once, not when the first steps come, and makes no folder
     home.create()
     if args.background:
         return _background(home, args, [word for word in argv if word != "--background"])
     if not args.from_server:
-        return _run(home, args)
+        return _run(home, args, wish)
     from hitl.remote.child import Child
 
     say = (lambda text: None) if args.quiet else (lambda text: print(text, flush=True))
     child = Child("receive", home.root, access_of(args), say, tmrl_weights=args.tmrl_weights)
     try:
-        return _run(home, args)
+        return _run(home, args, wish)
     finally:
         child.close()
 
 
-def _run(home: Home, args: argparse.Namespace) -> int:
+def _run(home: Home, args: argparse.Namespace, wish: Wish) -> int:
     asked: list[int] = []
     for name in ("SIGINT", "SIGTERM", "SIGBREAK"):
         if hasattr(signal, name):
@@ -102,8 +104,6 @@ def _run(home: Home, args: argparse.Namespace) -> int:
     from hitl.trainer_process import when_parent_ends
 
     when_parent_ends(lambda: asked.append(0))
-    wish = _wish(home, args)  # a wrong setting is reported at once, not when the first steps come
-
     from hitl.agents.keeping import teacher
     from hitl.session.trials import Trials
     from hitl.settings import load
@@ -163,6 +163,20 @@ def _lines(every_s: float = 60.0) -> Callable[[Heartbeat, Watch], None]:
             print(f"{beat.doing}; {number_of(beat.updates, 'update')} done", flush=True)
 
     return show
+
+
+def _check_named(home: Home, args: argparse.Namespace) -> None:
+    """Report files and packages that are not there at once, not when the first steps come. Raises HitlError."""
+    from trainer.daemon.wish import read_logs
+
+    read_logs(args.log)
+    if args.init not in (None, "best") and not Path(args.init).is_file():
+        raise CheckpointError(f"There is no file '{shown(Path(args.init).name)}' there, which --init names: check the path.")
+    if args.agent not in (None, "none") and not args.agent.startswith("pad:"):
+        from hitl.agents.opening import file_of
+        from hitl.settings import load
+
+        file_of(load(home, "agent", over={"agent": agent_given(args)}).agent, home)
 
 
 def _wish(home: Home, args: argparse.Namespace) -> Wish:
@@ -280,7 +294,6 @@ def _stop(home: Home) -> int:
 def _background(home: Home, args: argparse.Namespace, words: list[str]) -> int:
     from hitl.trainer_process import TrainerProcess
 
-    _wish(home, args)  # a wrong setting is reported at once, and by this process
     if control.running(home.store_path):
         raise TrainingError("A trainer is already at work on this home folder: `hitl train status` shows it.")
     TrainerProcess(home, *words, detached=True).wait_for_heartbeat(print)

@@ -75,7 +75,7 @@ def wish_of(home: Path, file: Path, *more: str) -> str:
     asked: list[str] = []
     original = train._run
     try:
-        train._run = lambda home, args: asked.append(train._wish(home, args).device) or 0  # type: ignore[assignment,func-returns-value]
+        train._run = lambda home, args, wish: asked.append(wish.device) or 0  # type: ignore[assignment,func-returns-value]
         assert train.main(parser_args) == 0
     finally:
         train._run = original

@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-import importlib.util
 import logging
 import os
 import queue
-import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -20,13 +18,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from data.errors import StoreError, UsageError
-from data.extras import install
+from data.errors import StoreError
 from data.store import Store
-from data.suggest import did_you_mean
 from trainer.config import TrainConfig
 from trainer.daemon.intake import Intake
 from trainer.daemon.reporting import Reporter
+from trainer.daemon.wish import read_logs
 from trainer.diagnosis.catalogue import FAULTS
 from trainer.diagnosis.live import LiveChecks
 from trainer.learner.learner import Learner
@@ -130,19 +127,6 @@ class Aside:
             self._say(f"Metrics do not go to {self._name} any more ({words}). Training goes on; the store has them all.")
 
 
-def _installed(package: str) -> None:
-    """Raise UsageError when a package is not there, without importing it: some take a second, and training can begin."""
-    if package not in sys.modules or sys.modules[package] is None:
-        try:
-            found = importlib.util.find_spec(package)
-        except ValueError:
-            found = None
-        if found is None:
-            raise UsageError(
-                f"The package '{package}' is not installed: {install(package)}, or omit that option."
-            )
-
-
 def sinks(
     root: Path, names: tuple[str, ...], settings: Mapping[str, Any], say: Callable[[str], None] = lambda _: None
 ) -> list[Aside]:
@@ -151,17 +135,11 @@ def sinks(
     ``say`` takes a sentence, from another thread, when one of them has failed.
     """
     made = []
-    for name in names:
-        kind, _, project = name.partition(":")
+    for kind, project in read_logs(names):
         if kind == "tensorboard":
-            _installed("tensorboard")
             made.append(Aside("TensorBoard", partial(_tensorboard, root / "tensorboard"), say))
-        elif kind == "wandb":
-            _installed("wandb")
-            made.append(Aside("Weights & Biases", partial(_wandb, root, project or "hitl", settings), say))
         else:
-            meant = did_you_mean(kind, ("tensorboard", "wandb"))
-            raise UsageError(f"There is no metrics log '{name}': give tensorboard, wandb or wandb:PROJECT.{meant}")
+            made.append(Aside("Weights & Biases", partial(_wandb, root, project or "hitl", settings), say))
     return made
 
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from data.errors import UsageError
+from data.extras import install
+from data.suggest import did_you_mean
 from trainer.config import TrainConfig
 from trainer.presets import PRESETS, preset_called
 
@@ -78,3 +82,30 @@ def read_pairs(pairs: Iterable[str]) -> dict[str, Any]:
             value = {"true": True, "false": False, "none": None}.get(text.lower(), text)
         values[name.strip()] = "none" if value is None else value
     return values
+
+
+def read_logs(names: Iterable[str]) -> list[tuple[str, str]]:
+    """Return where metrics go besides the store, as (``tensorboard`` or ``wandb``, the project or "").
+
+    Raises UsageError for another one, and for one whose package is not installed.
+    """
+    logs = []
+    for name in names:
+        kind, _, project = name.partition(":")
+        if kind not in ("tensorboard", "wandb"):
+            meant = did_you_mean(kind, ("tensorboard", "wandb"))
+            raise UsageError(f"There is no metrics log '{name}': give tensorboard, wandb or wandb:PROJECT.{meant}")
+        _check_installed(kind)
+        logs.append((kind, project))
+    return logs
+
+
+def _check_installed(package: str) -> None:
+    """Raise UsageError when a package is not there, without importing it: some take a second, and training can begin."""
+    if package not in sys.modules or sys.modules[package] is None:
+        try:
+            found = importlib.util.find_spec(package)
+        except ValueError:
+            found = None
+        if found is None:
+            raise UsageError(f"The package '{package}' is not installed: {install(package)}, or omit that option.")

@@ -106,7 +106,9 @@ def newest_steps(home: Path) -> int:
         (["--set", "gamma"], 2, "not of the form"),
         (["--set", "polyak=much"], 2, "polyak must be a number from 0 to 1, for example polyak=0.995, not \"much\""),
         (["--set", "drop_pool=50"], 2, "leaves none"),
-        (["--init", "nothing.safetensors"], 5, "cannot be read"),
+        (["--init", "nothing.safetensors"], 5, "no file 'nothing.safetensors' there, which --init names"),
+        (["--agent", "nothing.zip"], 3, "no file 'nothing.zip' there, which --agent names"),
+        (["--log", "tensorbord"], 2, "no metrics log 'tensorbord'"),
         (["--tmrl-config", "nothing.json"], 3, "cannot be read"),
     ],
 )
@@ -117,6 +119,7 @@ def test_bad_input_is_a_sentence_and_a_code(
     error = capsys.readouterr().err
     assert sentence in error
     assert error.count("\n") == 1
+    assert not list(tmp_path.iterdir()), "and nothing was made"
 
 
 def test_config_show(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
