@@ -25,11 +25,12 @@ import multiprocessing
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from pkgutil import resolve_name
 from statistics import fmean, median
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from arms import ARMS as OURS
@@ -101,11 +102,11 @@ def stall(folder: Path, track: str, seed: int, env: str = "box2d", learner: str 
 
 def run(
     folder: Path, track: str, name: str, seed: int, steps: int, hold: int, place: dict[str, Any], skill: str = "expert",
-    env: str = "box2d", learner: str = "run_l",
+    env: str = "box2d", learner: str = "run_l", shape: Mapping[str, Any] = MappingProxyType({}),
 ) -> dict[str, Any]:  # fmt: skip
     """Phase 2: one arm from one stalled home (which is copied, not changed), for ``steps`` driven steps at most.
 
-    Once the corner is passed it is watched for ``hold`` more.
+    Once the corner is passed it is watched for ``hold`` more. ``shape``: settings of every arm, such as the networks'.
     """
     from data.records import Corner
     from hitl.home import Home
@@ -115,7 +116,7 @@ def run(
 
     arm, corner = ARMS[name], Corner(*place["corner"])
     settings = LEARNERS[learner][1] if name == "continue" else arm.settings
-    config = PRESETS["hitl"].with_values(**{"utd": UTD, **settings, "seed": seed, "warmup_steps": 0})
+    config = PRESETS["hitl"].with_values(**{"utd": UTD, **settings, **shape, "seed": seed, "warmup_steps": 0})
     with tempfile.TemporaryDirectory() as fresh:
         home = Home(Path(fresh) / "home")
         shutil.copytree(folder, home.root)

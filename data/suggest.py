@@ -11,15 +11,15 @@ MOST = 60
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
     """Return the known name that was probably meant; None when none is like it."""
-    word = name.strip().lower()
+    word = name.strip().lower().lstrip("-")  # what all options share makes none of them alike
     if not word or len(word) > MOST:
         return None
     names: dict[str, str] = {}
     for each in known:
-        names.setdefault(each.lower(), each)
+        names.setdefault(each.lower().lstrip("-"), each)
     close = difflib.get_close_matches(word, names, 1, 0.6)
-    if not close and len(word.strip("-")) > 2:  # the beginning of a name, or a part of it
-        close = [n for n in names if n.startswith(word)] or [n for n in names if word.lstrip("-") in n]
+    if not close and len(word) > 2:  # the beginning of a name, or a part of it
+        close = [n for n in names if n.startswith(word)] or [n for n in names if word in n]
     return names[close[0]] if close else None
 
 

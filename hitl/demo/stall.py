@@ -124,11 +124,13 @@ def train_until_stalled(
     seed: int = 0,
     max_steps: int = 20_000,
     in_a_row: int = IN_A_ROW,
+    laps: int = LAPS,
     settings: dict[str, Any] | None = None,
     report: Callable[[Evaluated], None] = lambda _: None,
 ) -> StallResult:
     """Train a new agent in an empty home until it stalls, until it drives the whole track, or for ``max_steps`` agent steps.
 
+    ``laps``: of the scripted driver, in its memory from the beginning.
     The home then holds the run as any other: laps, every step, each evaluation, a checkpoint for each evaluation.
     """
     from trainer.presets import PRESETS
@@ -142,7 +144,7 @@ def train_until_stalled(
         drives: list[list[float]] = [[]]
         corner: Corner | None = None
         episode, episodes = 0, rig.track.line.drives(LEAST)
-        for k in range(LAPS):
+        for k in range(laps):
             rig.session.episode("lap", seed=k)
         rig.session.human = NoHuman()
         while run.steps < max_steps and corner is None:

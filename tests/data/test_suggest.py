@@ -25,3 +25,8 @@ def test_what_was_probably_meant(name, known, meant):
 @pytest.mark.parametrize("name", ["", "zzz", "x" * 10_000, "--"])
 def test_nothing_is_made_up(name):
     assert did_you_mean(name, ["hairpin", "ess"]) == ""
+
+
+def test_what_all_options_share_makes_none_of_them_alike():
+    assert nearest("--no-train", ["--agent-range", "--headless"]) is None
+    assert nearest("-seed", ["--agent-range", "--seed"]) == "--seed"
