@@ -59,15 +59,15 @@ def stall(folder: Path, seed: int, utd: float) -> dict[str, Any] | None:
     return place
 
 
-def fill(store: Path) -> None:
-    """Copy the agent's drives until the store holds ``MEMORY`` of its own steps."""
+def fill(store: Path, most: int = MEMORY) -> None:
+    """Copy the agent's drives until the store holds ``most`` of its own steps."""
     with closing(sqlite3.connect(store)) as conn:
         own = conn.execute("SELECT id, length FROM episodes WHERE purpose = 'drive' ORDER BY id").fetchall()
         (number,) = conn.execute("SELECT max(number) FROM episodes").fetchone()
         episode = ", ".join(name for _, name, *_ in conn.execute("PRAGMA table_info(episodes)") if name not in ("id", "number"))
         step = ", ".join(name for _, name, *_ in conn.execute("PRAGMA table_info(steps)") if name not in ("id", "episode_id"))
         steps, k = sum(length for _, length in own), 0
-        while steps < MEMORY:
+        while steps < most:
             (row, length), k, number = own[k % len(own)], k + 1, number + 1
             copy = conn.execute(
                 f"INSERT INTO episodes (number, {episode}) SELECT ?, {episode} FROM episodes WHERE id = ?", (number, row)
