@@ -1,11 +1,12 @@
 """At the size of the run that stood for 15.7 hours: does a takeover free an agent with that much in its memory, too?
 
-    python benchmarks/original_size.py [--arms continue,no_help,takeover,practice] [--seeds 1] [--keep DIR] [--json FILE]
+    python benchmarks/original_size.py [--arms continue,no_help,takeover,practice] [--seeds 3] [--large] [--json FILE]
 
-A lap of a hundred seconds with one hard corner (``tracks/two_minutes.toml``), 83 numbers seen, the residual network of the preset
-``run_l`` with batches of 512, twenty whole laps in one replay. The reference kind of learner is trained on this until it stalls,
-and then its memory is filled up to a million steps with copies of what it drove: more hours at the same corner would have brought
-the same. From there on it is as in ``ceiling.py``: the home is copied for each arm, and what is told are attempts at the corner.
+A lap of a hundred seconds with one hard corner (``tracks/two_minutes.toml``), 83 numbers seen, twenty whole laps in one replay.
+The reference kind of learner is trained on this until it stalls, and then its memory is filled up to a million steps with copies
+of what it drove: more hours at the same corner would have brought the same. From there on it is as in ``ceiling.py``: the home
+is copied for each arm, and what is told are attempts at the corner. ``--large``: the residual network of the preset ``run_l``,
+with batches of 512; an update then takes fifteen times as long. ``--keep DIR`` keeps the stalled homes, and takes those there.
 """
 
 from __future__ import annotations
@@ -27,15 +28,18 @@ from ceiling import IN_A_ROW, run
 from common import print_table, stopwatch, write_report
 
 TRACK = str(Path(__file__).parent / "tracks" / "two_minutes.toml")
-SHAPE: dict[str, Any] = {"network": "residual", "hidden": 256, "layers": 3, "batch_size": 512}
+LARGE: dict[str, Any] = {"network": "residual", "hidden": 256, "layers": 3, "batch_size": 512}
 POINTS = 35  # of the road ahead, two numbers each, beside 13 of the car
 LAPS = 20
 MEMORY = 1_000_000  # steps
 MOST_STEPS = 20_000  # until it has stalled
 
 
-def stall(folder: Path, seed: int, utd: float) -> dict[str, Any] | None:
-    """Train one agent until it stalls and fill its memory; returns where it stands, or None when it never stalled."""
+def stall(folder: Path, seed: int, shape: dict[str, Any]) -> dict[str, Any] | None:
+    """Train one agent until it stalls and fill its memory; returns where it stands, or None when it never stalled.
+
+    ``shape``: settings of the networks and batches.
+    """
     from hitl.demo.stall import train_until_stalled
     from hitl.home import Home
 
@@ -47,8 +51,9 @@ def stall(folder: Path, seed: int, utd: float) -> dict[str, Any] | None:
     folder.mkdir(parents=True)
     (folder / "settings.toml").write_text(f"[observation]\npoints = {POINTS}\n")
     home = Home(folder)
+    settings = RUN_L | shape | {"lap_utd": 0.0}
     result = train_until_stalled(
-        home, TRACK, seed=seed, max_steps=MOST_STEPS, in_a_row=IN_A_ROW, laps=LAPS, settings=RUN_L | SHAPE | {"utd": utd},
+        home, TRACK, seed=seed, max_steps=MOST_STEPS, in_a_row=IN_A_ROW, laps=LAPS, settings=settings,
         report=lambda e: print(f"  seed {seed}: {e.agent_steps:,} steps, {e.progress_mean:.0f} m, {e.passes}", flush=True),
     )  # fmt: skip
     corner = result.corner
@@ -79,22 +84,22 @@ def fill(store: Path, most: int = MEMORY) -> None:
         conn.commit()
 
 
-def job(given: tuple[Path, str, int, int, int, dict[str, Any], str]) -> dict[str, Any]:
+def job(given: tuple[Path, str, int, int, int, dict[str, Any], str, dict[str, Any]]) -> dict[str, Any]:
     """One arm of one agent."""
-    folder, arm, seed, steps, hold, place, skill = given
-    return run(folder, TRACK, arm, seed, steps, hold, place, skill, shape=SHAPE)
+    folder, arm, seed, steps, hold, place, skill, shape = given
+    return run(folder, TRACK, arm, seed, steps, hold, place, skill, shape=shape)
 
 
 def main() -> None:
     """Run both phases and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--arms", default="continue,no_help,takeover,practice")
-    parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--steps", type=int, default=5000, help="driven steps an arm")
     parser.add_argument("--hold", type=int, default=2500)
     parser.add_argument("--skill", default="good")
-    parser.add_argument("--stall-utd", type=float, default=0.5, help="updates a driven step, until it has stalled")
+    parser.add_argument("--large", action="store_true", help="the residual network, with batches of 512")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--keep", type=Path, metavar="DIR", help="where stalled homes are kept, and found again")
     parser.add_argument("--json", type=Path, metavar="FILE")
@@ -102,15 +107,16 @@ def main() -> None:
     os.environ["OMP_NUM_THREADS"] = "1"
     seeds = list(range(args.first_seed, args.first_seed + args.seeds))
     results: list[dict[str, Any]] = []
+    shape = LARGE if args.large else {}
     with (
         stopwatch() as watch,
         tempfile.TemporaryDirectory() as temporary,
         multiprocessing.get_context("spawn").Pool(args.jobs) as pool,
     ):
         homes = {seed: (args.keep or Path(temporary)) / f"seed{seed}" for seed in seeds}
-        places = pool.starmap(stall, [(homes[seed], seed, args.stall_utd) for seed in seeds], 1)
+        places = pool.starmap(stall, [(homes[seed], seed, shape) for seed in seeds], 1)
         jobs = [
-            (homes[seed], arm, seed, args.steps, args.hold, place, args.skill)
+            (homes[seed], arm, seed, args.steps, args.hold, place, args.skill, shape)
             for seed, place in zip(seeds, places, strict=True) if place is not None for arm in args.arms.split(",")
         ]  # fmt: skip
         for result in pool.imap_unordered(job, jobs, 1):
@@ -126,7 +132,7 @@ def main() -> None:
         for r in sorted(results, key=lambda r: (r["seed"], r["arm"]))
     ]  # fmt: skip
     columns = ("seed", "arm", "steps to 90 %", "attempts", "human s", "held", "other corners", "laps", "lap s")
-    print_table("A million steps, 83 numbers, batches of 512", columns, rows)
+    print_table("A million steps in memory, 83 numbers seen, laps of a hundred seconds", columns, rows)
 
 
 if __name__ == "__main__":
