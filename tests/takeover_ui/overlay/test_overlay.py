@@ -15,6 +15,12 @@ from takeover_ui.view import LapView, RecorderState, TrainerState, View
 from takeover_ui.window.composer import Composer
 from tests.support import sample_screens as samples
 
+SITUATIONS = (
+    *("agent", "agent_of_ones_own", "corrected", "human", "stand_in", "paused", "lap", "asks", "empty", "three_actions", "large"),
+    *("behind_the_corner", "off_road", "finding", "long_finding", "trainer_gone", "disk_full"),
+)
+"""Named apart from what they are: each process of a run names every test, and laps are driven for what these tests look at."""
+
 
 @cache
 def situations() -> dict[str, View]:
@@ -22,7 +28,7 @@ def situations() -> dict[str, View]:
     trackmania = replace(
         base.scene, action_names=("gas", "brake", "steer"), corners=(("the long left before the jump", 100.0, 150.0),)
     )
-    return {
+    made = {
         "agent": base,
         "agent_of_ones_own": replace(base, agent="a_long_name_of_a_file.zip"),
         "corrected": replace(base, corrected=True),
@@ -60,6 +66,8 @@ def situations() -> dict[str, View]:
         "trainer_gone": replace(base, trainer=TrainerState()),
         "disk_full": replace(base, store=RecorderState(4_000, "The disk is full: steps are kept in memory.")),
     }
+    assert tuple(made) == SITUATIONS
+    return made
 
 
 def finding(title: str) -> TrainerState:
@@ -100,7 +108,7 @@ def language(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
 
 @pytest.mark.parametrize("size", ["full", "compact", "bar"])
 @pytest.mark.parametrize("scale", [0.75, 1.0, 2.0])
-@pytest.mark.parametrize("situation", situations())
+@pytest.mark.parametrize("situation", SITUATIONS)
 def test_nothing_is_cut_off_or_over_anything_else(
     size: overlay.Size, scale: float, situation: str, language: str
 ) -> None:
