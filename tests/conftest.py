@@ -80,8 +80,15 @@ LONGEST_S = {
     "tests/hitl/session/test_risk.py": 3.0,
 }
 """What takes longest, for a checkout in which no run has noted anything: begun last, it would be waited for at the end."""
-TOGETHER = ("tests/benchmarks/", "tests/hitl/agents/", "tests/takeover_ui/review/")
-"""Folders that run in one process, for what is made or imported once there is so for all of their files."""
+TOGETHER = (
+    ("tests/takeover_ui/review/",),
+    (  # torch's own optimisers: with the first one, a process loads torch's compiler, which takes it more than a second
+        *("tests/benchmarks/", "tests/hitl/agents/", "tests/hitl/scripting/test_adapters.py", "tests/test_examples.py"),
+        *("tests/test_python_page.py", "tests/trainer/learner/test_sb3.py", "tests/trainer/learner/test_device.py"),
+        *("tests/trainer/networks/test_networks.py", "tests/trainer/updates/test_device_updates.py"),
+    ),
+)
+"""Folders and files that run in one process, for what is made or imported once there is so for all of them."""
 AT_ONCE = 3 if hasattr(os, "nice") else 2
 """Files in real time at once: more would be late for each other. Of one room never two: they find each other's processes.
 
@@ -170,7 +177,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
             return file + REAL_TIME
         if looks_through_the_source(file):
             return "the packages' source"
-        return next((folder for folder in TOGETHER if file.startswith(folder)), file)
+        return next((group[0] for group in TOGETHER if file.startswith(group)), file)
 
     seconds, files = LONGEST_S | _seconds_noted(config), defaultdict[str, set[str]](set)
 
