@@ -11,6 +11,7 @@ Leaving the block unplugs it. What it was told to rumble lies in ``pad.rumbles``
 from __future__ import annotations
 
 import ctypes
+import functools
 import os
 import sys
 from pathlib import Path
@@ -49,8 +50,9 @@ class _Desc(ctypes.Structure):
     )
 
 
+@functools.cache
 def sdl() -> ctypes.CDLL:
-    """Return the SDL2 library that pygame runs on."""
+    """Return the SDL2 library that pygame runs on; it stays loaded, and it is found slowly among all that is."""
     if sys.platform == "win32":
         return ctypes.CDLL(str(Path(pygame.__file__).parent / "SDL2.dll"))
     for line in Path("/proc/self/maps").read_text().splitlines():
