@@ -151,7 +151,7 @@ def punctual() -> Iterator[None]:
     Threads hand the interpreter over after a tenth of a millisecond instead of five; garbage is collected between episodes,
     not in the middle of a tick; and the session runs before other programs if the user may do that.
     """
-    interval, collected = sys.getswitchinterval(), gc.isenabled()
+    interval, collected, frozen = sys.getswitchinterval(), gc.isenabled(), gc.get_freeze_count()
     sys.setswitchinterval(SWITCH_S)
     gc.collect()
     gc.freeze()
@@ -161,7 +161,8 @@ def punctual() -> Iterator[None]:
         yield
     finally:
         undo()
-        gc.unfreeze()
+        if not frozen:  # it would let go of what the program around us has frozen, too
+            gc.unfreeze()
         if collected:
             gc.enable()
         sys.setswitchinterval(interval)

@@ -1,0 +1,15 @@
+"""A session keeps the garbage collector off what it drives with, and leaves what others have put out of its sight there."""
+
+import gc
+
+from hitl.timing.clocks import punctual
+
+
+def test_what_was_frozen_before_a_session_stays_frozen():
+    gc.freeze()
+    before = gc.get_freeze_count()
+    assert before > 0
+    with punctual():
+        assert gc.get_freeze_count() >= before
+    assert gc.get_freeze_count() >= before
+    assert gc.isenabled()
