@@ -12,6 +12,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -89,8 +90,7 @@ def load_track(name_or_path: str | Path) -> Track:
     """
     text = str(name_or_path)
     if text in shipped_tracks():
-        shipped = resources.files("hitl") / "tracks" / f"{text}.toml"
-        return _from_table(parse_toml(shipped.read_text(encoding="utf-8"), shipped.name), text)
+        return _shipped(text)
     if text in KART_TRACKS:
         return _from_road(text)
     path = user_path(name_or_path)
@@ -125,6 +125,14 @@ def _build(name: str, points: Any, width: float, corners: tuple[Corner, ...] | N
     return Track(name, line, float(width) / 2, corners_from_curvature(line) if corners is None else corners)
 
 
+@functools.cache
+def _shipped(name: str) -> Track:
+    """Return a track that comes with the program: a session, its task and its store ask for it one after the other."""
+    file = resources.files("hitl") / "tracks" / f"{name}.toml"
+    return _from_table(parse_toml(file.read_text(encoding="utf-8"), file.name), name)
+
+
+@functools.cache
 def _from_road(name: str) -> Track:
     """Return a track of SuperTuxKart's."""
     road = kart_road(name)
