@@ -71,20 +71,34 @@ def arcs(points: Complex) -> Array:
     return np.concatenate([np.zeros((len(points), 1)), np.cumsum(np.abs(np.diff(points, axis=1)), axis=1)], axis=1)
 
 
-def _laid(there: Complex, points: Complex, known: Flags, turned: bool) -> tuple[Complex, Complex, Array]:
-    """Lay points (…, K) on the line's (…, K); return (middle offset, turn: 1 unless ``turned``, misfit in m root mean square)."""
-    count = known.sum(-1, keepdims=True)
-    there_mean = (there * known).sum(-1, keepdims=True) / count
-    mean = (points * known).sum(-1, keepdims=True) / count
-    a, b = (there - there_mean) * known, (points - mean) * known
-    turn = np.ones_like(mean)
-    if turned:
-        product = (a * b.conj()).sum(-1, keepdims=True)
-        turn = product / np.maximum(np.abs(product), 1e-12)
-        b, mean = turn * b, turn * mean
-    error = a - b
-    squares = (error.real**2 + error.imag**2).sum(-1)
-    return (there_mean - mean)[..., 0], turn[..., 0], np.sqrt(squares / count[..., 0])
+class _Points:
+    """Points (…, K) that are laid on places of the line, again and again: what is the same each time is worked out once."""
+
+    def __init__(self, points: Complex, known: Flags, turned: bool) -> None:
+        """``turned``: the points lie in axes of their own, which are turned as they fit best."""
+        self._known, self._turned = known, turned
+        self._all = bool(known.all())
+        self._count = known.sum(-1, keepdims=True)
+        self._mean = (points * known).sum(-1, keepdims=True) / self._count
+        self._about = (points - self._mean) * known
+        self._conjugate = self._about.conj()
+
+    def on(self, there: Complex) -> tuple[Complex, Complex, Array]:
+        """Lay them on the line's (…, K); return (middle offset, turn: 1 unless they are turned, misfit in m root mean square)."""
+        known = there if self._all else there * self._known
+        there_mean = known.sum(-1, keepdims=True) / self._count
+        a = there - there_mean
+        if not self._all:
+            a *= self._known
+        b, mean = self._about, self._mean
+        turn = np.ones_like(mean)
+        if self._turned:
+            product = (a * self._conjugate).sum(-1, keepdims=True)
+            turn = product / np.maximum(np.abs(product), 1e-12)
+            b, mean = turn * b, turn * mean
+        a -= b
+        squares = (a.real**2 + a.imag**2).sum(-1)
+        return (there_mean - mean)[..., 0], turn[..., 0], np.sqrt(squares / self._count[..., 0])
 
 
 def fit(line: ReferenceLine, points: Complex, known: Flags, progress: Array, turned: bool) -> Fit:
@@ -105,17 +119,18 @@ def fit(line: ReferenceLine, points: Complex, known: Flags, progress: Array, tur
     for finer in range(5):
         best = np.inf
         part = slice(None, None, 1 if finer or len(some) < 60 else 3)  # to find the neighbourhood, fewer samples are enough
+        seen = _Points(few_points[part], few_known[part], turned)
         for scale in scales:
             s = scale * progress[some[part]] + aheads[:, None]
             there = along(line, s[..., None] + few_arcs[part])
-            cost = np.median(_laid(there, few_points[part], few_known[part], turned)[2], axis=1)
+            cost = np.median(seen.on(there)[2], axis=1)
             if cost.min() < best:
                 best, found = float(cost.min()), (float(scale), float(aheads[cost.argmin()]))
         width = 0.01 * line.length / 4**finer
         scales = found[0] + np.linspace(-width, width, 21)
         aheads = found[1] + np.linspace(-3.0, 3.0, 13) / 4**finer
     s = found[0] * progress + found[1]
-    misfit = _laid(along(line, s[rows, None] + arcs(points)[rows]), points[rows], known[rows], turned)[2]
+    misfit = _Points(points[rows], known[rows], turned).on(along(line, s[rows, None] + arcs(points)[rows]))[2]
     return Fit(s, found[0], float(np.median(misfit)), turned)
 
 
@@ -125,7 +140,7 @@ def on_line(line: ReferenceLine, points: Complex, known: Flags, found: Fit) -> P
     there, known = along(line, at), known & (at < line.length + 1.0)
     seen = known.sum(1) >= (3 if found.turned else 1)
     count = np.maximum(known, ~seen[:, None])  # nothing is divided by zero
-    offset, turn, misfit = _laid(there, points, count, found.turned)
+    offset, turn, misfit = _Points(points, count, found.turned).on(there)
     seen &= misfit < max(4 * MAX_MISFIT, 4 * found.misfit)
     return Places(offset, np.unwrap(np.angle(turn)) if found.turned else None, seen)
 
@@ -137,7 +152,7 @@ def off_line(line: ReferenceLine, points: Complex, known: Flags, found: Fit) -> 
     seen = known.sum(1) >= 3
     if not seen.any():
         return np.inf
-    turn = _laid(along(line, at[seen]), points[seen], known[seen], True)[1]
+    turn = _Points(points[seen], known[seen], True).on(along(line, at[seen]))[1]
     return float(np.median(np.abs(np.angle(turn))))
 
 
