@@ -7,7 +7,7 @@ import csv
 import itertools
 import math
 from array import array
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -84,10 +84,13 @@ class History:
 
 def _number(value: Any) -> float:
     try:
-        number = float(value)
+        return float(value)
     except (TypeError, ValueError, OverflowError):
         return math.nan
-    return number if math.isfinite(number) else math.nan
+
+
+def _left_out(_: float) -> None:
+    """What is done with a value whose name is no text."""
 
 
 def from_rows(rows: Iterable[Mapping[str, Any]], name: str = "history", ours: bool = False) -> History:
@@ -99,25 +102,35 @@ def _columns(rows: Iterable[Mapping[str, Any]], name: str) -> dict[str, Array]:
     """Return the columns that hold numbers, under the names that the rows give them."""
     table: dict[str, array[float]] = {}
     missing, count = array("d", [math.nan]), 0
+    named: tuple[object, ...] = ()  # in the row before, and what takes its values: most rows are alike
+    takers: list[Callable[[float], None]] = []
     for row in rows:
         most = min(_MAX_COLUMNS, _MAX_CELLS // (count + 1))  # a new one is filled up from the first row on
-        for key, value in row.items():
-            if not isinstance(key, str):
-                continue
-            column = table.get(key)
-            if column is None:
-                column = table[key] = array("d")
-            if len(table) > most:
-                raise InputFileError(
-                    f"The history {shown(name)} has {len(table):,} columns and at least {count + 1:,} rows: export fewer of them."
-                )
-            if len(column) < count:
+        if (keys := tuple(row)) != named:
+            named, takers = keys, []
+            for key in keys:
+                if not isinstance(key, str):
+                    takers.append(_left_out)
+                    continue
+                column = table.get(key)
+                if column is None:
+                    column = table[key] = array("d")
+                    if len(table) > most:
+                        break
                 column.extend(missing * (count - len(column)))
-            column.append(_number(value))
+                takers.append(column.append)
+        if len(table) > most:
+            raise InputFileError(
+                f"The history {shown(name)} has {len(table):,} columns and at least {count + 1:,} rows: export fewer of them."
+            )
+        for take, value in zip(takers, row.values(), strict=True):
+            take(_number(value))
         count += 1
         if count > _MAX_ROWS:
             raise InputFileError(f"The history {shown(name)} has more than {_MAX_ROWS:,} rows: export fewer of them.")
     columns = {k: np.array(v + missing * (count - len(v)), dtype=float) for k, v in table.items()}
+    for values in columns.values():
+        values[np.isinf(values)] = math.nan
     return {k: v for k, v in columns.items() if np.isfinite(v).any()}
 
 
