@@ -138,7 +138,7 @@ def _of_csv(stream: Iterator[str]) -> Iterator[Row]:
     header = next((row for row in rows if any(row)), [])
     if header and all(_is_number(cell) for cell in header if cell):
         raise ValueError("its first line holds numbers where the names of the columns were expected")
-    number = _reader_of_numbers(list(_split(sample, delimiter))[1:], delimiter)
+    numbers = _reader_of_numbers(list(_split(sample, delimiter))[1:], delimiter)
     for row in rows:
         if len(row) > len(header) and any(row[len(header) :]):
             raise ValueError(
@@ -147,7 +147,7 @@ def _of_csv(stream: Iterator[str]) -> Iterator[Row]:
                 "with decimal commas want semicolons or tabs between them"
             )
         if any(row):
-            yield {name: number(cell) for name, cell in zip(header, row, strict=False) if name}
+            yield {name: cell for name, cell in zip(header, numbers(row), strict=False) if name}
 
 
 def _sample(stream: Iterator[str]) -> Iterator[str]:
@@ -162,7 +162,7 @@ def _sample(stream: Iterator[str]) -> Iterator[str]:
 
 def _split(text: Iterable[str], delimiter: str) -> Iterator[list[str]]:
     for row in csv.reader(text, delimiter=delimiter, skipinitialspace=True):
-        yield [cell.strip() for cell in row]
+        yield list(map(str.strip, row))
 
 
 def _delimiter(sample: list[str]) -> str:
@@ -188,8 +188,8 @@ def _is_number(cell: str) -> bool:
     return True
 
 
-def _reader_of_numbers(sample: list[list[str]], delimiter: str) -> Callable[[str], str]:
-    """Return what writes a cell's number as Python reads it, after the sign that parts decimals in these rows."""
+def _reader_of_numbers(sample: list[list[str]], delimiter: str) -> Callable[[list[str]], list[str]]:
+    """Return what writes the numbers of a row's cells as Python reads them, after the sign that parts decimals in these rows."""
     known = [_BLANKS.sub("", cell) for row in sample for cell in row]
     cells = [cell for cell in known if "," in cell and _is_number(re.sub("[.,]", "", cell))]
     both = [cell for cell in cells if "." in cell]
@@ -209,4 +209,8 @@ def _reader_of_numbers(sample: list[list[str]], delimiter: str) -> Callable[[str
             bare = (bare.replace(".", "") if points_group else bare).replace(",", ".")
         return bare if _is_number(bare) else cell
 
-    return read
+    def read_all(row: list[str]) -> list[str]:
+        whole = "".join(row)  # most rows have nothing to look for in each cell
+        return [read(cell) for cell in row] if points_group or "," in whole or _BLANKS.search(whole) else row
+
+    return read_all
