@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import os
 import re
@@ -59,10 +58,8 @@ def sqlite_uri(path: Path, mode: str) -> str:
 def refuse_share(path: Path) -> None:
     """Raise StoreError when a file would lie on a share of another machine: SQLite's log cannot be shared from there."""
     path = Path(os.path.abspath(path))
-    real = path
-    with contextlib.suppress(OSError, RuntimeError):  # a link that leads back to itself
-        real = path.resolve()
-    kind = _drive_share(str(path)) or _drive_share(str(real)) or _mount_share(path)
+    real = os.path.realpath(path)
+    kind = _drive_share(str(path)) or _drive_share(real) or _mount_share(path, real)
     if kind:
         raise StoreError(
             f"{shown(path.name)} lies on {kind}, where several programs cannot use SQLite's log together: choose a folder on a "
@@ -86,17 +83,19 @@ def _drive_share(path: str) -> str:
     return ""
 
 
-def _mount_share(path: Path) -> str:
-    """Return what kind of share a path of Linux lies on, or nothing."""
+def _mount_share(path: Path, real: str) -> str:
+    """Return what kind of share a path of Linux lies on, or nothing; ``real``: where its links lead."""
     if not sys.platform.startswith("linux"):
         return ""
     try:
         table = _MOUNTS.read_bytes()
     except OSError:
         return ""
-    while not os.path.exists(path) and path != path.parent:
-        path = path.parent
-    return _kind_of_mount(table, os.path.realpath(path))
+    if not os.path.exists(path):
+        while not os.path.exists(path) and path != path.parent:
+            path = path.parent
+        real = os.path.realpath(path)
+    return _kind_of_mount(table, real)
 
 
 @functools.lru_cache(maxsize=64)
