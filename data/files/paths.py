@@ -59,7 +59,7 @@ def refuse_share(path: Path) -> None:
     """Raise StoreError when a file would lie on a share of another machine: SQLite's log cannot be shared from there."""
     path = Path(os.path.abspath(path))
     real = os.path.realpath(path)
-    kind = _drive_share(str(path)) or _drive_share(real) or _mount_share(path, real)
+    kind = _drive_share(str(path)) or _drive_share(real) or _mount_share(real)
     if kind:
         raise StoreError(
             f"{shown(path.name)} lies on {kind}, where several programs cannot use SQLite's log together: choose a folder on a "
@@ -83,18 +83,14 @@ def _drive_share(path: str) -> str:
     return ""
 
 
-def _mount_share(path: Path, real: str) -> str:
-    """Return what kind of share a path of Linux lies on, or nothing; ``real``: where its links lead."""
+def _mount_share(real: str) -> str:
+    """Return what kind of share a path of Linux without links lies on, or nothing."""
     if not sys.platform.startswith("linux"):
         return ""
     try:
         table = _MOUNTS.read_bytes()
     except OSError:
         return ""
-    if not os.path.exists(path):
-        while not os.path.exists(path) and path != path.parent:
-            path = path.parent
-        real = os.path.realpath(path)
     return _kind_of_mount(table, real)
 
 

@@ -96,6 +96,20 @@ def test_a_folder_on_a_share_is_told_by_what_is_mounted_there(shares):
         Store(shares / "my share" / "store.sqlite")
 
 
+def test_a_link_to_a_share_is_followed_whether_or_not_anything_is_there(shares):
+    there = shares / "my share" / "there.sqlite"
+    there.touch()
+    (shares / "disk" / "there.sqlite").symlink_to(there)
+    (shares / "disk" / "gone.sqlite").symlink_to(shares / "my share" / "gone.sqlite")
+    for name in ("there.sqlite", "gone.sqlite"):
+        with pytest.raises(StoreError, match="network share"):
+            refuse_share(shares / "disk" / name)
+    (shares / "my share" / "back").symlink_to(shares / "disk")
+    refuse_share(shares / "my share" / "back" / "new.sqlite")
+    (shares / "disk" / "round").symlink_to(shares / "disk" / "round")
+    refuse_share(shares / "disk" / "round" / "store.sqlite")
+
+
 def test_a_machine_whose_root_is_on_the_network_has_no_other_disk(tmp_path, monkeypatch):
     (tmp_path / "mounts").write_text("nas:/ / nfs rw 0 0\n")
     monkeypatch.setattr(paths, "_MOUNTS", tmp_path / "mounts")

@@ -36,6 +36,12 @@ def test_shipped_tracks_have_a_corner_and_do_not_run_over_themselves(name):
     assert gaps[far].min() > 2 * track.half_width
 
 
+def test_each_shipped_track_is_the_one_that_was_asked_for():
+    tracks = {name: load_track(name) for name in shipped_tracks()}
+    assert [track.name for track in tracks.values()] == list(tracks)
+    assert len({track.line.length for track in tracks.values()}) == len(tracks)
+
+
 def test_arcs_turn_by_their_angle():
     points, spans = lay_segments("t", [{"straight": 10}, {"radius": 12, "angle": -90, "corner": "c"}])
     step = points[-1] - points[-2]

@@ -73,3 +73,12 @@ def test_a_check_that_fails_takes_neither_the_others_nor_the_training_with_it(mo
     monkeypatch.setattr(live, "CHECKS", (odd, *live.CHECKS))
     checks = LiveChecks(CONFIG, every_s=0.0)
     checks._all(learner, batch, 0, (20.0,))
+
+
+def test_what_is_no_number_and_what_has_no_end_is_left_open() -> None:
+    rows = [{"a": 1.0, "b": float("inf"), 3: 4.0}, {"b": "-Infinity", "a": "2"}, {"b": 5.0, "a": None}, {"a": 7, "late": 8.0}]
+    history = from_rows(rows)  # type: ignore[arg-type]
+    assert set(history.columns) == {"a", "b", "late"}
+    np.testing.assert_array_equal(history.columns["a"], [1.0, 2.0, np.nan, 7.0])
+    np.testing.assert_array_equal(history.columns["b"], [np.nan, np.nan, 5.0, np.nan])
+    np.testing.assert_array_equal(history.columns["late"], [np.nan, np.nan, np.nan, 8.0])
