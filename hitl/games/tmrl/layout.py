@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import sys
+import threading
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -70,5 +71,34 @@ def _pointed(begin: Any, host: str, port: int) -> Any:
         names = list(inspect.signature(begin).parameters)[1 : len(args) + 1]  # the caller's own arguments win
         wanted = {name: value for name, value in (("host", host), ("port", port)) if name not in names}
         begin(self, *args, **{**wanted, **kwargs})
+        _notice_the_end(self)
 
     return init
+
+
+def _notice_the_end(client: Any) -> None:
+    """Let a client of tmrl's end with its connection: it would read nothing for ever, at full speed, and tell nobody."""
+    if isinstance(size := getattr(client, "_nb_bytes", None), int):
+        client._nb_bytes = _FrameSize(size)
+    readers = [value for value in vars(client).values() if isinstance(value, threading.Thread)]
+    take = client.retrieve_data
+
+    def taken(*args: Any, **kwargs: Any) -> Any:
+        if readers and not any(reader.is_alive() for reader in readers):  # else the game would be waited for ten seconds
+            raise ConnectionError("the game has closed its connection")
+        return take(*args, **kwargs)
+
+    client.retrieve_data = taken
+
+
+class _FrameSize(int):
+    """The bytes of a frame, for a thread that asks of what it has received whether it is less; ends it when nothing has come."""
+
+    _received = -1
+
+    def __gt__(self, received: int) -> bool:
+        more = int(self) > received
+        if more and received == self._received:
+            raise SystemExit
+        self._received = received
+        return more

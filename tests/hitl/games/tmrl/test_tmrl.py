@@ -205,6 +205,7 @@ class TestEnvironment:
             assert time.perf_counter() - hit[0] < 2.0
             rig.session.stop = lambda: rig.session._result.steps >= 10
             assert rig.session.episode("drive", seed=1).steps == 10
+            assert time.perf_counter() - hit[0] < 8.0  # tmrl itself waits ten seconds for a game that has hung up
         ends = [r[0] for r in rows(home, 'SELECT "end" FROM episodes ORDER BY id')]
         assert ends == ["interrupted", "truncated"]
         assert rows(home, "SELECT count(*) FROM events WHERE kind = 'env_lost'")[0][0] >= 1
