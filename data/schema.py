@@ -49,17 +49,26 @@ class Migration:
 def database(conn: sqlite3.Connection) -> Database:
     """Wrap a connection for sqlite-utils; the triggers of the schema rely on recursion being off."""
     with _IMPORTING:
-        # sqlite-utils loads pandas where it is installed, for one type that no store has: half a second of every start. Not where
-        # another thread may be loading pandas at this moment.
-        alone = threading.active_count() == 1 and not sys.modules.keys() & {"sqlite_utils", "pandas"}
-        if alone:
-            sys.modules["pandas"] = None  # type: ignore[assignment]
+        # sqlite-utils loads pandas where it is installed, for one type that no store has: half a second of every start.
+        hidden = _NoPandas()
+        sys.meta_path = [hidden, *sys.meta_path]  # a new list: another thread may be going through the old one
         try:
             from sqlite_utils import Database
         finally:
-            if alone:
-                sys.modules.pop("pandas", None)
+            sys.meta_path = [finder for finder in sys.meta_path if finder is not hidden]
     return Database(conn, recursive_triggers=False, execute_plugins=False)
+
+
+class _NoPandas:
+    """An importer that knows of no pandas, for the thread that has made it: another one may be loading pandas at this moment."""
+
+    def __init__(self) -> None:
+        self._thread = threading.get_ident()
+
+    def find_spec(self, name: str, path: object = None, target: object = None) -> None:
+        """Leave everything else to the other importers."""
+        if name == "pandas" and threading.get_ident() == self._thread:
+            raise ModuleNotFoundError("pandas is not loaded for this", name=name)
 
 
 def _table(db: Database, name: str, columns: dict[str, Any], **options: Any) -> None:
