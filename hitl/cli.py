@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import atexit
-import gc
 import importlib
 import os
 import sys
@@ -15,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from data.errors import HitlError
 from hitl import __version__
-from hitl.processes import prepare_children, take_any_letter
+from hitl.processes import collect_seldom, prepare_children, take_any_letter
 
 if TYPE_CHECKING:
     import argparse
@@ -101,12 +99,6 @@ def _home_of(words: list[str]) -> str | None:
     return None
 
 
-def _tidy_up_once() -> None:
-    """Collect garbage as a process ends: Python does that three times, which takes a third of a second with torch's objects."""
-    gc.collect()
-    gc.freeze()
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return the process exit status."""
     take_any_letter()
@@ -114,7 +106,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         importlib.import_module("hitl.commands.completion").complete(COMMANDS, parser_of)
     if argv is None:
         prepare_children()
-        atexit.register(_tidy_up_once)
+        collect_seldom()
     try:
         try:
             status = _run([_own_folder(word) for word in (sys.argv[1:] if argv is None else argv)])

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import codecs
 import contextlib
+import gc
 import os
 import signal
 import subprocess
@@ -105,6 +107,20 @@ def prepare_children() -> None:
     asked = os.environ.get("PYTHONIOENCODING", "").partition(":")[0]
     os.environ["PYTHONIOENCODING"] = f"{asked}:backslashreplace"
     os.environ["PYTHONSAFEPATH"] = "1"
+
+
+def collect_seldom() -> None:
+    """Look for garbage a tenth as often, and once as the process ends: Python does that three times.
+
+    To load torch and to end then take a third less of the processor. Only for the command line's own process.
+    """
+    gc.set_threshold(10_000)
+    atexit.register(_collect_once)
+
+
+def _collect_once() -> None:
+    gc.collect()
+    gc.freeze()
 
 
 def _plain(error: UnicodeError) -> tuple[str, int]:
