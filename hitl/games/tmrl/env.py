@@ -197,7 +197,7 @@ class TmrlEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         newest = getattr(getattr(self._interface, "client", None), "hitl_newest", None)
         if newest is None or len(newest[1]) not in SIZES:
             return self._frames[-1] if self._frames else None
-        seen = frame(np.array(newest[1], np.float64), newest[0])
+        seen = frame([float(number) for number in newest[1]], newest[0])
         if seen.nowhere and not begin:
             return seen
         line = self.track.line

@@ -14,6 +14,7 @@ Positions are the game's own: metres, y up, left-handed.
 from __future__ import annotations
 
 import math
+import struct
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -41,10 +42,12 @@ LAYOUTS = {
 """By numbers a frame."""
 PLUGINS = {11: "TMRL_GrabData", 20: "TQC_GrabData", 33: "TrackmaniaRL Connect"}
 """Who sends so many numbers a frame."""
+_NUMBERS = {layout: struct.Struct(f"<{layout}f") for layout in LAYOUTS}
 SIZES = {layout: 4 * layout for layout in LAYOUTS}  # bytes
 ENOUGH = 4 * max(SIZES.values())  # bytes from which a layout can be told
 BAD_FRAMES = 5  # in a row, after which the stream is no longer in step
 _FAR = 200_000.0  # m: no map is that large
+_MOST = 1e30  # what no number of a frame is as large as
 _UNKNOWN = range(4, 129)  # numbers a frame that an unknown plugin may send
 KNOWN = f"{', '.join(map(str, sorted(LAYOUTS)[:-1]))} or {max(LAYOUTS)}"
 """The numbers a frame that are understood, for sentences."""
@@ -94,6 +97,35 @@ def plausible(rows: NDArray[np.float64]) -> NDArray[np.bool_]:
         # A number that is not zero but next to nothing is a cut-through float, or one number read as another.
         fits &= ((rows == 0.0) | (np.abs(rows) > 1e-30)).all(axis=1)
     return fits
+
+
+def certain(values: Sequence[float]) -> bool:
+    """Tell whether one frame is plausible beyond doubt, at a tenth of what it costs as an array, a hundred times a second.
+
+    What this says no to, ``plausible`` may still let pass.
+    """
+    layout = len(values)
+    at = LAYOUTS[layout]
+    if not all(v == 0.0 or 1e-30 < v < _MOST or -_MOST < v < -1e-30 for v in values):  # not for NaN either
+        return False
+    x, y, z = values[at.place : at.place + 3]
+    if not (
+        -1.0 <= values[at.steer] <= 1.0
+        and 0.0 <= values[at.gas] <= 1.0
+        and values[at.brake] in (0.0, 1.0)
+        and values[at.finished] in (0.0, 1.0)
+        and -1000.0 < values[at.speed] < 1000.0
+        and max(abs(x), abs(y), abs(z)) < _FAR
+        and all(values[k].is_integer() and -1000.0 < values[k] < 1000.0 for k in at.whole)
+    ):
+        return False
+    if layout == 11:
+        return 0.0 <= values[10] < 30_000
+    if layout == 20:
+        return -100.0 < values[12] < 100.0 and values[18] in (0.0, 1.0)
+    forward, up = (max(abs(values[k]), abs(values[k + 1]), abs(values[k + 2])) for k in (10, 13))
+    fast = max(abs(values[7]), abs(values[8]), abs(values[9]))
+    return 0.5 < forward <= 1.01 and 0.5 < up <= 1.01 and values[3] >= 0.0 and fast < 1000.0
 
 
 def _fits_only(rows: NDArray[np.float64]) -> NDArray[np.bool_]:
@@ -153,18 +185,17 @@ def _smooth(places: NDArray[np.float64]) -> float:
         return float((steps < 10.0).mean()) if len(steps) else 0.0
 
 
-def frame(row: NDArray[np.float64], received: float) -> Frame:
+def frame(numbers: Sequence[float], received: float) -> Frame:
     """Return one frame from its numbers."""
-    at = LAYOUTS[len(row)]
-    values: list[float] = row.tolist()
+    at, values = LAYOUTS[len(numbers)], list(numbers)
     yaw = math.nan
-    if len(row) == 20:
+    if len(values) == 20:
         yaw = values[12]
-    elif len(row) == 33 and (values[10] or values[12]):
+    elif len(values) == 33 and (values[10] or values[12]):
         yaw = math.atan2(values[10], values[12])  # of the forward vector: 0 along +z, a quarter turn along +x
     steer, gas, brake = values[at.steer], values[at.gas], values[at.brake]
     x, y, z = values[at.place : at.place + 3]
-    more = (values[3] / 1000, values[7], values[9], values) if len(row) == 33 else ()
+    more = (values[3] / 1000, values[7], values[9], values) if len(values) == 33 else ()
     return Frame(received, values[at.speed], x, y, z, steer, gas, brake, values[at.finished] > 0.5, yaw, *more)
 
 
@@ -205,8 +236,12 @@ class Stream:
         whole = len(self._raw) // size * size
         if not whole:
             return []
-        rows = unpack(bytes(self._raw[:whole]), self.layout)
+        raw = bytes(self._raw[:whole])
         del self._raw[:whole]
+        if whole == size and certain(values := _NUMBERS[self.layout].unpack(raw)):
+            self._bad = 0
+            return [frame(values, received)]
+        rows = unpack(raw, self.layout)
         good = plausible(rows)
         for i, fits in enumerate(good.tolist()):
             self._bad = 0 if fits else self._bad + 1
@@ -215,7 +250,7 @@ class Stream:
                 rows, good = rows[: i + 1], good[: i + 1]
                 break
         self.dropped += int((~good).sum())
-        return [frame(row, received) for row in rows[good]]
+        return [frame(row, received) for row in rows[good].tolist()]
 
     def _guess(self) -> bool:
         while not self.layout and self._looked <= min(len(self._raw), 16 * ENOUGH):
