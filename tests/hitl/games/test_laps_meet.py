@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import shutil
 import sqlite3
 import sys
 import time
@@ -92,10 +93,18 @@ def assert_one_batch(home: Home, driven: int) -> None:
         assert not store.db.execute("SELECT message FROM events WHERE kind = 'layout'").fetchall()
 
 
+WRITTEN: dict[tuple[bytes, int], bytes] = {}
+"""Files of laps by what their line is and which lap it is: driven once, and each test gets them anew."""
+
+
 def laps(folder: Path, line: Path, count: int = 2) -> Path:
+    folder.mkdir(exist_ok=True)
     for k in range(count):
-        samples, _ = drive_old(line, 12.0 + k, finish=True)
-        save(folder, samples, f"20261120_18300{k}_0000000{k}.pkl", run_id=f"r{k}")
+        name, key = f"20261120_18300{k}_0000000{k}.pkl", (line.read_bytes(), k)
+        if key not in WRITTEN:
+            samples, _ = drive_old(line, 12.0 + k, finish=True)
+            WRITTEN[key] = save(folder, samples, name, run_id=f"r{k}").read_bytes()
+        (folder / name).write_bytes(WRITTEN[key])
     return folder
 
 
@@ -257,21 +266,28 @@ def drive_tmrl(home: Home, steps: int = 12) -> None:
         recorder.end_episode("truncated", "time_limit", seen)
 
 
+@pytest.fixture(scope="module")
+def met(tmp_path_factory):
+    """Laps seen as on our roads, and driving in a tmrl of 81 numbers: a folder that each test gets a copy of."""
+    folder = tmp_path_factory.mktemp("met")
+    home = Home(folder / "home").create()
+    at = np.arange(0, 700, 0.35)
+    course = 0.8 * np.sin(at / 40) + 0.9 * np.sin(at / 97 + 1) + at / 300
+    x, y = np.cumsum(np.cos(course)) * 0.35 + 500, np.cumsum(np.sin(course)) * 0.35 + 300
+    line = folder / "reward.pkl"
+    line.write_bytes(pickle.dumps(np.stack([x, np.full(len(x), 9.0), -y], axis=1)))
+    runs = laps(folder / "runs", line, 1)
+    assert main(["import", "--home", str(home.root), str(runs), "--track", str(line)]) == 0
+    drive_tmrl(home)
+    return folder
+
+
 class TestWhatCannotMeet:
     @pytest.fixture
-    def home(self, tmp_path, monkeypatch):
-        """Laps seen as on our roads, and driving in a tmrl of 81 numbers."""
-        home = Home(tmp_path / "home").create()
-        runs = tmp_path / "runs"
-        at = np.arange(0, 700, 0.35)
-        course = 0.8 * np.sin(at / 40) + 0.9 * np.sin(at / 97 + 1) + at / 300
-        x, y = np.cumsum(np.cos(course)) * 0.35 + 500, np.cumsum(np.sin(course)) * 0.35 + 300
-        self.line = tmp_path / "reward.pkl"
-        self.line.write_bytes(pickle.dumps(np.stack([x, np.full(len(x), 9.0), -y], axis=1)))
-        self.runs = laps(runs, self.line, 1)
-        assert main(["import", "--home", str(home.root), str(self.runs), "--track", str(self.line)]) == 0
-        drive_tmrl(home)
-        return home
+    def home(self, met, tmp_path):
+        shutil.copytree(met, tmp_path / "met")
+        self.line, self.runs = tmp_path / "met" / "reward.pkl", tmp_path / "met" / "runs"
+        return Home(tmp_path / "met" / "home")
 
     def test_it_is_said_everywhere_with_what_to_do(self, home, capsys):
         capsys.readouterr()
