@@ -6,10 +6,11 @@ those applied.
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +38,35 @@ STEP_COLUMNS = (
 INSERT_STEP = f"INSERT OR IGNORE INTO steps ({', '.join(STEP_COLUMNS)}) VALUES ({', '.join('?' * len(STEP_COLUMNS))})"
 
 
+class _NoPandas:
+    """Among what finds modules: to the thread that made it, pandas is not installed."""
+
+    def __init__(self) -> None:
+        self._thread = threading.get_ident()
+
+    def find_spec(self, name: str, path: object = None, target: object = None) -> None:
+        """Raise ModuleNotFoundError for pandas, and leave all else to the others."""
+        if name == "pandas" and threading.get_ident() == self._thread:
+            raise ModuleNotFoundError("pandas is not needed here", name=name)
+
+
+@contextlib.contextmanager
+def _without_pandas() -> Iterator[None]:
+    """Let sqlite-utils not find pandas, which it loads for one type that no store has: half a second of every start.
+
+    Other threads may load it meanwhile. They may be going through the list of finders just now: it is replaced, not changed.
+    """
+    if "sqlite_utils" in sys.modules:
+        yield
+        return
+    none: Any = _NoPandas()
+    sys.meta_path = [none, *sys.meta_path]
+    try:
+        yield
+    finally:
+        sys.meta_path = [finder for finder in sys.meta_path if finder is not none]
+
+
 @dataclass(frozen=True)
 class Migration:
     """One step from a version of the store to the next."""
@@ -48,27 +78,9 @@ class Migration:
 
 def database(conn: sqlite3.Connection) -> Database:
     """Wrap a connection for sqlite-utils; the triggers of the schema rely on recursion being off."""
-    with _IMPORTING:
-        # sqlite-utils loads pandas where it is installed, for one type that no store has: half a second of every start.
-        hidden = _NoPandas()
-        sys.meta_path = [hidden, *sys.meta_path]  # a new list: another thread may be going through the old one
-        try:
-            from sqlite_utils import Database
-        finally:
-            sys.meta_path = [finder for finder in sys.meta_path if finder is not hidden]
+    with _IMPORTING, _without_pandas():
+        from sqlite_utils import Database
     return Database(conn, recursive_triggers=False, execute_plugins=False)
-
-
-class _NoPandas:
-    """An importer that knows of no pandas, for the thread that has made it: another one may be loading pandas at this moment."""
-
-    def __init__(self) -> None:
-        self._thread = threading.get_ident()
-
-    def find_spec(self, name: str, path: object = None, target: object = None) -> None:
-        """Leave everything else to the other importers."""
-        if name == "pandas" and threading.get_ident() == self._thread:
-            raise ModuleNotFoundError("pandas is not loaded for this", name=name)
 
 
 def _table(db: Database, name: str, columns: dict[str, Any], **options: Any) -> None:

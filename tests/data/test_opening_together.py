@@ -1,6 +1,7 @@
 """Opening a store for reading while others open, write and close it: no lock is lost, no log removed under a writer."""
 
 import importlib.util
+import os
 import subprocess
 import sys
 import threading
@@ -76,3 +77,20 @@ def test_a_store_is_opened_without_pandas_and_pandas_is_there_for_others():
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, cwd=ROOT).stdout.split()
     assert said[0] == "False"
     assert said[1] == str(importlib.util.find_spec("pandas") is None)
+
+
+def test_beside_another_thread_it_is_opened_without_pandas_too_and_that_thread_can_load_it(tmp_path):
+    """A worker opens its first store beside the thread that hears its child."""
+    (tmp_path / "pandas.py").touch()
+    code = (
+        "import sys, sqlite3, threading; from data import schema; stop = threading.Event();"
+        "threading.Thread(target=stop.wait, daemon=True).start(); entered = schema._without_pandas();"
+        "entered.__enter__(); other = threading.Thread(target=__import__, args=('pandas',)); other.start(); other.join();"
+        "print(sys.modules.pop('pandas', None) is not None); entered.__exit__(None, None, None);"
+        "schema.database(sqlite3.connect(':memory:')); print('pandas' in sys.modules); import pandas; print(pandas.__file__)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"},
+        capture_output=True, text=True, timeout=60, cwd=ROOT,
+    )  # fmt: skip
+    assert done.stdout.split() == ["True", "False", str(tmp_path / "pandas.py")], done.stderr
