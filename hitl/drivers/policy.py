@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import functools
+import importlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -29,12 +32,10 @@ class NetworkPolicy:
     """Drives with an actor, and asks the critics what they expect; both may remember the running episode."""
 
     def __init__(self, observation_size: int, seed: int) -> None:
-        import torch
-
         self.observation_size = observation_size
         self.checkpoint_id: int | None = None
         self.fixed = False  # True: keep the weights that are in force
-        self._torch, self._noise = torch, torch.Generator().manual_seed(seed)
+        self._seed = seed
         self._actor: Actor | None = None  # that drives the running episode
         self._newest: Actor | None = None
         self._proven: Actor | None = None
@@ -51,6 +52,17 @@ class NetworkPolicy:
         self._held: Actor | None = None  # that drives the running drive in place of the newest
         self._newest_id: int | None = None  # of the checkpoint that then does not drive
         self._forget()
+
+    @functools.cached_property
+    def _torch(self) -> ModuleType:
+        import torch
+
+        return torch
+
+    @functools.cached_property
+    def _noise(self) -> torch.Generator:
+        noise: torch.Generator = self._torch.Generator().manual_seed(self._seed)
+        return noise
 
     def act(self, observation: NDArray[np.float32], deterministic: bool) -> NDArray[np.float32]:
         """Return the action (A,) for an observation (O,).
@@ -163,10 +175,12 @@ class NetworkPolicy:
             return self._critics_memory.look(seen, did).numpy()
 
     def _forget(self) -> None:
-        from trainer.networks.actor_critic import remember
+        self._memory = self._critics_memory = None
+        if self._actor is not None:
+            from trainer.networks.actor_critic import remember
 
-        self._memory = remember(self._actor) if self._actor is not None else None
-        self._critics_memory = remember(self._critics) if self._critics is not None else None
+            self._memory = remember(self._actor)
+            self._critics_memory = remember(self._critics) if self._critics is not None else None
 
 
 class ActorPolicy(NetworkPolicy):
@@ -212,15 +226,24 @@ class CheckpointPolicy(NetworkPolicy):
 
     ``observation_names`` and ``action_names`` say what the session sees and does: a checkpoint made for anything else is
     refused with CheckpointError. While a home has no checkpoint yet, actions are uniformly random.
+
+    ``ready``: torch is loaded now and not with the first checkpoint. That takes seconds, for which a game in real time goes on.
     """
 
-    def __init__(
-        self, home: Home, observation_names: tuple[str, ...], action_names: tuple[str, ...], *, seed: int = 0
-    ) -> None:
-        import torch
+    is_ready = False
 
+    def __init__(
+        self,
+        home: Home,
+        observation_names: tuple[str, ...],
+        action_names: tuple[str, ...],
+        *,
+        seed: int = 0,
+        ready: bool = True,
+    ) -> None:
         super().__init__(len(observation_names), seed)
-        torch.set_num_threads(1)  # a session's networks are small, and the trainer wants the other core
+        if ready:
+            self._make_ready()
         self._home = home
         self._names, self._actions = observation_names, action_names
         self._rng = np.random.default_rng(seed)
@@ -288,6 +311,12 @@ class CheckpointPolicy(NetworkPolicy):
                 break
         self.problem, self.refused = problems[0] if problems else "", bool(problems)
 
+    def _make_ready(self) -> None:
+        if not self.is_ready:
+            self.is_ready = True
+            importlib.import_module("trainer.checkpoints.files")  # and all that networks are made of
+            self._torch.set_num_threads(1)  # a session's networks are small, and the trainer wants the other core
+
     def hold(self, which: str, track: str | None = None) -> None:
         """Hold one checkpoint: see `find_checkpoint`. Raises CheckpointError."""
         record = find_checkpoint(self._home, which, track)
@@ -295,6 +324,7 @@ class CheckpointPolicy(NetworkPolicy):
         self.fixed = True
 
     def _load(self, path: Path, checkpoint_id: int) -> None:
+        self._make_ready()
         from trainer.checkpoints.files import actor_of, has_proven, load, newest_actor_of
         from trainer.retired import unknown_settings
 

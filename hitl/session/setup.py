@@ -32,7 +32,7 @@ from hitl.session.help_requests import PolicyForesight
 from hitl.session.offers import CornerOffers
 from hitl.session.session import Session
 from hitl.session_options import SessionOptions
-from hitl.timing.clocks import Lateness, punctual
+from hitl.timing.clocks import Lateness, LockstepClock, punctual
 
 MakePolicy = Callable[[tuple[str, ...], tuple[str, ...]], NetworkPolicy | ForeignPolicy]
 
@@ -128,7 +128,8 @@ class SessionSetup:
 
     def _newest_checkpoint(self, observation_names: tuple[str, ...], action_names: tuple[str, ...]) -> CheckpointPolicy:
         """Return the policy that drives by the home's newest checkpoint."""
-        policy = CheckpointPolicy(self.home, observation_names, action_names, seed=self.options.seed)
+        ready = not isinstance(self.world.clock, LockstepClock)
+        policy = CheckpointPolicy(self.home, observation_names, action_names, seed=self.options.seed, ready=ready)
         policy.on_load = self._compare_agent
         return policy
 
