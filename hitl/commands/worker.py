@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
+import sqlite3
 
+from data.errors import HitlError
 from hitl.arguments import Parser
 from hitl.commands.server import access_of, add_access
 from hitl.home import add_home, home_path
@@ -28,9 +31,13 @@ def main(argv: list[str]) -> int:
     for_play.prog, for_play.also = parser.prog, tuple(parser.options())
     for_play.parse_args(rest)  # so that a mistake in it is reported before anything begins
     from hitl.remote.child import Child
+    from hitl.remote.outbox import Outbox
 
     home = home_path(args).create()
     to = access_of(args)
+    with contextlib.suppress(HitlError, OSError, sqlite3.Error):  # else the child says what is wrong
+        # What is recorded from here on is sent: the session may have driven a part of a lap before the child is ready to look.
+        Outbox(home, args.name, args.all).close()
     child = Child("forward", home.root, to, lambda text: print(text, flush=True), name=args.name, everything=args.all)
     try:
         return 0 if args.send_only else play.main(["--home", str(home.root), *rest], trains_elsewhere=True)
