@@ -7,8 +7,6 @@ reads both and goes on. The budget: ``utd`` updates for each step of a live sess
 from __future__ import annotations
 
 import contextlib
-import os
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -27,6 +25,7 @@ from data.words import number_of
 from trainer.checkpoints.files import sweep
 from trainer.config import TrainConfig
 from trainer.daemon import control
+from trainer.daemon.background import be_nice
 from trainer.daemon.evaluations import Watch
 from trainer.daemon.heartbeat import Heartbeat
 from trainer.daemon.intake import Intake, Opened
@@ -43,10 +42,6 @@ from trainer.replay.halves.gates import Teacher
 from trainer.replay.pixels import with_image
 from trainer.replay.replay import around_demos
 
-NICENESS = 5
-"""How far a trainer steps back behind other programs."""
-AUTOGROUP = Path("/proc/self/autogroup")
-"""Where Linux keeps the niceness of all that belongs to one terminal."""
 CACHE = "steps-cache"
 """The folder in the home for what was read of the store, to be taken from there at the next start."""
 
@@ -127,7 +122,7 @@ class Daemon:
         start, self.training = opened.start, None
         self._write_heartbeat("starting")  # reading a large store takes a while
         torch.set_num_threads(start.config.threads)
-        _be_nice()
+        be_nice()
         with contextlib.ExitStack() as stack:
             stack.callback(opened.follower.close)
             self._rows = MetricRows(self.root, start.config, self.logs, self._report)
@@ -206,18 +201,3 @@ class Daemon:
         if self.training is not None:
             self.training.fill_heartbeat()
         self._report.write(state, self.training.watch if self.training is not None else Watch(), problem)
-
-
-def _be_nice() -> None:
-    """Let a session on the same machine go first."""
-    with contextlib.suppress(OSError, AttributeError):
-        if sys.platform == "win32":
-            import psutil
-
-            psutil.Process().nice(psutil.BELOW_NORMAL_PRIORITY_CLASS)
-        else:
-            os.nice(max(0, NICENESS - os.nice(0)))
-            if sys.platform.startswith("linux") and os.getsid(0) == os.getpid():
-                # Linux shares a processor out among terminals and others that lead a session of their own, and only within one
-                # of them by niceness. This process leads one: so it is in the background, and no terminal is slowed down.
-                AUTOGROUP.write_text(str(NICENESS))

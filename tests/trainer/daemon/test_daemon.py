@@ -128,10 +128,10 @@ def test_idle_it_looks_up_now_and_then_and_lets_others_go_first(tmp_path: Path) 
 @pytest.mark.skipif(not Path("/proc/self/autogroup").exists(), reason="Linux with groups for terminals")
 def test_in_the_background_all_of_its_group_lets_others_go_first() -> None:
     program = (
-        "import os; from trainer.daemon.daemon import AUTOGROUP, _be_nice; child = os.fork()\n"
-        "os.wait() if child else _be_nice()\n"
+        "import os; from trainer.daemon.background import AUTOGROUP, be_nice; child = os.fork()\n"
+        "os.wait() if child else be_nice()\n"
         "print(AUTOGROUP.read_text().split()[-1], flush=True)\n"
-        "if child: _be_nice(); print(AUTOGROUP.read_text().split()[-1])"
+        "if child: be_nice(); print(AUTOGROUP.read_text().split()[-1])"
     )
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, start_new_session=True)
     # One that a terminal started leaves its group, which is the terminal's, as it is.
