@@ -52,6 +52,7 @@ from hitl.session.trials import Solo, SoloDrives
 if TYPE_CHECKING:
     from data.records import Corner
     from hitl.protocols import EpisodeResult
+    from hitl.task.driving_task import TaskSettings
 
 ARMS = OURS | {
     name: Arm(
@@ -135,9 +136,10 @@ def run(
             lockstep.learn()  # takes in what the stalled run left; no update is owed yet
             lockstep.budget.lap_utd = lap_utd
             game, most, seldom = copies_in(env, home)
-            judge = _Judge(rig.track, corner, hz, game, most)
+            task = rig.task.settings
+            judge = _Judge(rig.track, corner, hz, game, most, task)
             tries = max(most, TRIES // seldom)
-            clock = CornerClock(rig.track, corner, folder / home.store_path.name, tries, game, most)
+            clock = CornerClock(rig.track, corner, folder / home.store_path.name, tries, game, most, task)
             curve = [judge(lockstep, 0.0)]
             paid = Paid(human)
             episode, share_from = 0, (0, human)
@@ -238,11 +240,13 @@ def copies_in(env: str, home: Any) -> tuple[Callable[[Any], Any], int, int]:
 class _Judge:
     """Evaluates a learner: deterministic episodes, on starts that no other evaluation of the arm has had."""
 
-    def __init__(self, track: Any, corner: Any, hz: float, game: Callable[[Any], Any], most: int) -> None:
+    def __init__(
+        self, track: Any, corner: Any, hz: float, game: Callable[[Any], Any], most: int, task: TaskSettings | None = None
+    ) -> None:  # fmt: skip
         from hitl.road.corners import corners_from_curvature
 
         self.episodes = track.line.drives(LEAST)
-        self._drive, self._corner, self._hz = SoloDrives(track, self.episodes, game=game, most=most), corner, hz
+        self._drive, self._corner, self._hz = SoloDrives(track, self.episodes, task, game, most), corner, hz
         self._others = [c for c in corners_from_curvature(track.line) if c.to_m <= corner.from_m]
         self._count = 0
 

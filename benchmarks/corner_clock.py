@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from data.records import Corner
     from hitl.games.base import Start
     from hitl.road.track import Track
+    from hitl.task.driving_task import TaskSettings
     from trainer.networks.actor_critic import Actor
 
 TRIES = 40
@@ -33,9 +34,9 @@ class CornerClock:
 
     def __init__(
         self, track: Track, corner: Corner, store: Path, tries: int | None = None,
-        game: Callable[[Track], Any] | None = None, most: int | None = None,
+        game: Callable[[Track], Any] | None = None, most: int | None = None, settings: TaskSettings | None = None,
     ) -> None:  # fmt: skip
-        """``store``: of the stalled agent, whose approaches the tries begin with. ``game``, ``most``: as for ``SoloDrives``.
+        """``store``: of the stalled agent, whose approaches the tries begin with. The others: as for ``SoloDrives``.
 
         ``tries`` and ``most``: None for ``TRIES``. Raises ValueError where the store holds no approach.
         """
@@ -50,7 +51,7 @@ class CornerClock:
         self._corner = corner
         self._tries = TRIES if tries is None else tries
         count = self._tries if most is None else min(self._tries, most)
-        self._envs = [DrivingEnv(track, game=game(track) if game else None) for _ in range(count)]
+        self._envs = [DrivingEnv(track, settings, game(track) if game else None) for _ in range(count)]
         self._limit = round(LIMIT_S * self._envs[0].task.settings.hz)
         self.readings: list[dict[str, Any]] = []
 
