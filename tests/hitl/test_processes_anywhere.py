@@ -114,13 +114,14 @@ def test_a_trainer_behind_is_started_from_what_was_understood(words, tmp_path, m
         words = [w for w in words if w not in ("--server", "-strange")] + ["--server=-strange"]
     started: list[list[str]] = []
     monkeypatch.setattr(train, "_background", lambda home, args, given: started.append([*given, "--home", str(home.root)]) or 0)
+    monkeypatch.setattr(train, "_wish", lambda home, args: None)  # what is in files is not asked here
     seen: list[argparse.Namespace] = []
     real = argparse.ArgumentParser.parse_args
     monkeypatch.setattr(argparse.ArgumentParser, "parse_args", lambda self, argv=None: seen.append(real(self, argv)) or seen[-1])
     if "--background" not in words:
         words = ["--background", *words]
     train.main(words)
-    monkeypatch.setattr(train, "_run", lambda home, args: 0)
+    monkeypatch.setattr(train, "_run", lambda home, args, wish: 0)
     monkeypatch.setattr("hitl.remote.child.Child", lambda *args, **more: argparse.Namespace(close=lambda: None))
     monkeypatch.setattr("hitl.remote.link.access", lambda *args, **more: None)
     train.main(started[0])
