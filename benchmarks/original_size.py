@@ -6,7 +6,8 @@ A lap of a hundred seconds with one hard corner (``tracks/two_minutes.toml``), 8
 The reference kind of learner is trained on this until it stalls, and then its memory is filled up to a million steps with copies
 of what it drove: more hours at the same corner would have brought the same. From there on it is as in ``ceiling.py``: the home
 is copied for each arm, and what is told are attempts at the corner. ``--large``: the residual network of the preset ``run_l``,
-with batches of 512; an update then takes fifteen times as long. ``--keep DIR`` keeps the stalled homes, and takes those there.
+with batches of 512; an update then takes fifteen times as long, and ``--learner plain`` comes to the corner sooner.
+``--keep DIR`` keeps the stalled homes, and takes those that are there.
 """
 
 from __future__ import annotations
@@ -23,8 +24,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from arms import RUN_L
-from ceiling import IN_A_ROW, run
+from ceiling import IN_A_ROW, LEARNERS, run
 from common import print_table, stopwatch, write_report
 
 TRACK = str(Path(__file__).parent / "tracks" / "two_minutes.toml")
@@ -35,10 +35,10 @@ MEMORY = 1_000_000  # steps
 MOST_STEPS = 20_000  # until it has stalled
 
 
-def stall(folder: Path, seed: int, shape: dict[str, Any]) -> dict[str, Any] | None:
+def stall(folder: Path, seed: int, learner: str, shape: dict[str, Any]) -> dict[str, Any] | None:
     """Train one agent until it stalls and fill its memory; returns where it stands, or None when it never stalled.
 
-    ``shape``: settings of the networks and batches.
+    ``learner``: one of ``ceiling.LEARNERS``; ``shape``: settings of the networks and batches.
     """
     from hitl.demo.stall import train_until_stalled
     from hitl.home import Home
@@ -51,7 +51,7 @@ def stall(folder: Path, seed: int, shape: dict[str, Any]) -> dict[str, Any] | No
     folder.mkdir(parents=True)
     (folder / "settings.toml").write_text(f"[observation]\npoints = {POINTS}\n")
     home = Home(folder)
-    settings = RUN_L | shape | {"lap_utd": 0.0}
+    settings = LEARNERS[learner][0] | shape | {"lap_utd": 0.0}
     result = train_until_stalled(
         home, TRACK, seed=seed, max_steps=MOST_STEPS, in_a_row=IN_A_ROW, laps=LAPS, settings=settings,
         report=lambda e: print(f"  seed {seed}: {e.agent_steps:,} steps, {e.progress_mean:.0f} m, {e.passes}", flush=True),
@@ -84,10 +84,10 @@ def fill(store: Path, most: int = MEMORY) -> None:
         conn.commit()
 
 
-def job(given: tuple[Path, str, int, int, int, dict[str, Any], str, dict[str, Any]]) -> dict[str, Any]:
+def job(given: tuple[Path, str, int, int, int, dict[str, Any], str, str, dict[str, Any]]) -> dict[str, Any]:
     """One arm of one agent."""
-    folder, arm, seed, steps, hold, place, skill, shape = given
-    return run(folder, TRACK, arm, seed, steps, hold, place, skill, shape=shape)
+    folder, arm, seed, steps, hold, place, skill, learner, shape = given
+    return run(folder, TRACK, arm, seed, steps, hold, place, skill, learner=learner, shape=shape)
 
 
 def main() -> None:
@@ -99,6 +99,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=5000, help="driven steps an arm")
     parser.add_argument("--hold", type=int, default=2500)
     parser.add_argument("--skill", default="good")
+    parser.add_argument("--learner", default="run_l", choices=list(LEARNERS), help="what stalls; plain: that of `hitl stall`")
     parser.add_argument("--large", action="store_true", help="the residual network, with batches of 512")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--keep", type=Path, metavar="DIR", help="where stalled homes are kept, and found again")
@@ -114,9 +115,9 @@ def main() -> None:
         multiprocessing.get_context("spawn").Pool(args.jobs) as pool,
     ):
         homes = {seed: (args.keep or Path(temporary)) / f"seed{seed}" for seed in seeds}
-        places = pool.starmap(stall, [(homes[seed], seed, shape) for seed in seeds], 1)
+        places = pool.starmap(stall, [(homes[seed], seed, args.learner, shape) for seed in seeds], 1)
         jobs = [
-            (homes[seed], arm, seed, args.steps, args.hold, place, args.skill, shape)
+            (homes[seed], arm, seed, args.steps, args.hold, place, args.skill, args.learner, shape)
             for seed, place in zip(seeds, places, strict=True) if place is not None for arm in args.arms.split(",")
         ]  # fmt: skip
         for result in pool.imap_unordered(job, jobs, 1):
