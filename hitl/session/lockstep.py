@@ -134,7 +134,8 @@ class Lockstep:
     def learn(self) -> None:
         """Take in what was recorded and do the updates owed."""
         self.rig.written()
-        self.replay.add(self._follower.poll())
+        while (update := self._follower.poll()).news or update.more:  # a long store comes in parts
+            self.replay.add(update)
         self.learner.note_demo_count(self.replay.human_rows)
         self.learner.env_steps = self.steps
         self.budget.steps(self.steps)
