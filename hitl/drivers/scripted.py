@@ -174,6 +174,7 @@ class HelpRule:
     look_s: float = 0.7  # s that "on its way" looks ahead
     settle_s: float = 0.6  # s of calm driving before it ends a takeover
     patient: bool = False  # after each help the agent tries by itself, and is helped again only when it fails there
+    earlier_s: float = 1.0  # after help that failed, so much earlier the next time, at the speed that the car had; if patient
 
 
 class TakeoverRule:
@@ -191,6 +192,7 @@ class TakeoverRule:
         self.track, self.rule = track, rule
         self._corners = [c for c in (track.corners if corners is None else corners) if c.name in rule.corners]
         self._helping, self._helped, self._reached = True, False, 0.0
+        self._approach_m, self._speed = rule.approach_m, 0.0
         self._decides_in = decides_in
         self.keep_time(hz)
         self.begin()
@@ -205,6 +207,8 @@ class TakeoverRule:
             passed = all(self._reached >= c.to_m for c in self._corners)
             # Who was ready to help and did not come to it, for the car was lost before, is ready in the next try.
             self._helping = not self._helped and (self._helping or not passed)
+            if self._helped and not passed:
+                self._approach_m += self.rule.earlier_s * self._speed
         self._reached, self._helped = 0.0, False
         delay = max(1, round(self._decides_in() * self._hz))
         self._seen: deque[bool] = deque([False] * delay, maxlen=delay + 1)
@@ -216,12 +220,13 @@ class TakeoverRule:
         self._reached = max(self._reached, place.s)
         if not self._helping:
             return False
-        in_corner = any(c.from_m - self.rule.approach_m <= place.s < c.to_m + self.rule.leave_m for c in self._corners)
+        in_corner = any(c.from_m - self._approach_m <= place.s < c.to_m + self.rule.leave_m for c in self._corners)
         leaving = self.rule.danger and self._leaving(state, place)
         self._seen.append(in_corner or leaving)
         if not self.holding:
             self.holding = self._seen[0] and self._seen[-1]
             self._helped |= self.holding
+            self._speed = state.speed
             self._calm = 0
         else:
             self._calm = 0 if in_corner or leaving else self._calm + 1

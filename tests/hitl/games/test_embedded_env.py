@@ -1,4 +1,5 @@
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -215,6 +216,32 @@ def test_a_patient_helper_lets_the_agent_try_and_helps_again_only_after_a_failur
     short = corner.from_m - 40  # the car is lost long before the corner
     assert [episode(end) for end in (failed, short, passed)] == [False, False, True]
     assert [episode(end) for end in (failed, short, short, passed)] == [False, False, False, True]
+
+
+def test_after_help_that_failed_it_takes_the_wheel_a_second_earlier():
+    env = DrivingEnv()
+    _, info = env.reset(seed=0)
+    corner, line = env.track.corner("hairpin"), env.track.line
+    rule = TakeoverRule(
+        env.track, HelpRule(corners=frozenset({"hairpin"}), danger=False, patient=True), decides_in=lambda: 0.05
+    )
+    fast = replace(info["state"], vx=30.0, vy=0.0)
+
+    def taken_at(reaches):
+        rule.begin()
+        way = np.arange(1.0, reaches, 1.0)
+        held = [s for s in way if rule.requests_control(fast, line.locate_anywhere(*line.at(s)[:2]))]
+        return held[0] if held else None
+
+    failed, passed = corner.from_m + 20, corner.to_m + 20
+    first = taken_at(failed)
+    assert first == pytest.approx(corner.from_m - 25, abs=2.5)
+    assert taken_at(failed) is None, "the agent's try"
+    assert taken_at(failed) == pytest.approx(first - 30, abs=1.5)
+    assert taken_at(failed) is None
+    assert taken_at(passed) == pytest.approx(first - 60, abs=1.5)
+    assert taken_at(failed) is None
+    assert taken_at(passed) == pytest.approx(first - 60, abs=1.5), "as early as it was right"
 
 
 @pytest.mark.skipif(not REFERENCE.exists(), reason="the recorded reference data is not on this machine")
