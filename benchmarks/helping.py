@@ -89,7 +89,7 @@ class WhereItFails(TakeoverRule):
     def __init__(self, rig: SessionSetup, corner: Corner, decides_in: Callable[[], float]) -> None:
         self._finish = rig.track.line.length
         self._alone = False
-        rule = HelpRule(corners=frozenset({corner.name}), danger=False)
+        rule = HelpRule(corners=frozenset({corner.name}), danger=False, patient=True)
         super().__init__(rig.track, rule, rig.task.settings.hz, rig.corners, decides_in)
         self._all = sorted(rig.corners, key=lambda c: c.from_m)
 

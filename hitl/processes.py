@@ -112,7 +112,7 @@ def prepare_children() -> None:
 def collect_seldom() -> None:
     """Look for garbage a tenth as often, and once as the process ends: Python does that three times.
 
-    To load torch and to end then take a third less of the processor. Only for the command line's own process.
+    To load torch and to end then take a fifth less of the processor. Only for the command line's own process.
     """
     gc.set_threshold(10_000)
     atexit.register(_collect_once)

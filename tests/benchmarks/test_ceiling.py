@@ -139,6 +139,12 @@ def test_help_goes_where_the_last_try_alone_ended(ceiling):
     assert helped(track.line.length) == []
     assert helped(track.line.length) == []  # what it finishes alone is not helped again
 
+    rule = sys.modules["helping"].WhereItFails(rig, two, lambda: 0.05)
+    state = dataclasses.replace(state, vx=20.0)
+    first, _ = helped(220)
+    assert helped(220) == []
+    assert helped(300)[0] == first - 20  # after help that failed, a second earlier
+
 
 def test_where_it_stands_before_the_corner_it_is_driven_on_from_there(ceiling):
     track, corner = load_track("default"), Corner("one", 60.0, 90.0)

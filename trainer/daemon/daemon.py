@@ -25,12 +25,11 @@ from data.words import number_of
 from trainer.checkpoints.files import sweep
 from trainer.config import TrainConfig
 from trainer.daemon import control
-from trainer.daemon.background import be_nice
 from trainer.daemon.evaluations import Watch
 from trainer.daemon.heartbeat import Heartbeat
 from trainer.daemon.intake import Intake, Opened
 from trainer.daemon.metric_logs import MetricRows
-from trainer.daemon.process_tuning import flushing_denormals, free_memory, memory_advice, tune_malloc
+from trainer.daemon.process_tuning import be_nice, flushing_denormals, free_memory, memory_advice, tune_malloc
 from trainer.daemon.proving import Trial, TrialLeftError
 from trainer.daemon.reporting import Reporter
 from trainer.daemon.resume import LearnerStart, begin

@@ -1,18 +1,36 @@
-"""What a process that trains for weeks asks of the machine: to keep freed memory, to spend no time on numbers next to zero."""
+"""What a process that trains for weeks asks of the machine, and how it lets other programs go first."""
 
 from __future__ import annotations
 
 import contextlib
 import ctypes
+import os
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import psutil
-import torch
 
 FITS = 0.5
 """Share of the free memory that a replay may take: while it grows it is there one and a half times, and the game wants some."""
+NICENESS = 5
+"""How far a trainer steps back behind other programs."""
+AUTOGROUP = Path("/proc/self/autogroup")
+"""Where Linux keeps the niceness of all that belongs to one terminal."""
 _TRIM_THRESHOLD, _TOP_PAD, _MMAP_THRESHOLD = -1, -2, -3  # glibc's malloc.h
+
+
+def be_nice() -> None:
+    """Let a session on the same machine go first."""
+    with contextlib.suppress(OSError, AttributeError):
+        if sys.platform == "win32":
+            psutil.Process().nice(psutil.BELOW_NORMAL_PRIORITY_CLASS)
+        else:
+            os.nice(max(0, NICENESS - os.nice(0)))
+            if sys.platform.startswith("linux") and os.getsid(0) == os.getpid():
+                # Linux shares a processor out among terminals and others that lead a session of their own, and only within one
+                # of them by niceness. This process leads one: so it is in the background, and no terminal is slowed down.
+                AUTOGROUP.write_text(str(NICENESS))
 
 
 def tune_malloc() -> bool:
@@ -51,6 +69,8 @@ def flushing_denormals() -> Iterator[None]:
     Adam's averages for weights that get no gradient (of an input that is always zero, of a unit that has died) shrink down to
     there and stay, and processors take many times as long for such numbers.
     """
+    import torch
+
     torch.set_flush_denormal(True)
     try:
         yield

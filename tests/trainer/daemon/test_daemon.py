@@ -128,7 +128,7 @@ def test_idle_it_looks_up_now_and_then_and_lets_others_go_first(tmp_path: Path) 
 @pytest.mark.skipif(not Path("/proc/self/autogroup").exists(), reason="Linux with groups for terminals")
 def test_in_the_background_all_of_its_group_lets_others_go_first() -> None:
     program = (
-        "import os; from trainer.daemon.background import AUTOGROUP, be_nice; child = os.fork()\n"
+        "import os; from trainer.daemon.process_tuning import AUTOGROUP, be_nice; child = os.fork()\n"
         "os.wait() if child else be_nice()\n"
         "print(AUTOGROUP.read_text().split()[-1], flush=True)\n"
         "if child: be_nice(); print(AUTOGROUP.read_text().split()[-1])"
