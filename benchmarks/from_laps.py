@@ -33,6 +33,7 @@ ARMS: dict[str, dict[str, Any]] = {
     "q_10000": {"q_after_laps": 1.0, "q_warmup_updates": 10_000},
     "q_30000": {"q_after_laps": 1.0},
     "failed_laps": {"failed_laps": True},
+    "past_seen": {"past_action_dropout": 0.0},
     "q_third": {"q_after_laps": 1 / 3},
 }
 """Changes to the preset."""

@@ -146,6 +146,7 @@ PLAIN = TrainConfig(
     gamma=0.9925,
     n_step=3,
     bc_weight=0.0,
+    past_action_dropout=0.0,
     own_finishes=0,
     finishes_kept="best",
     lap_utd=0.0,

@@ -13,6 +13,7 @@ from trainer.learner.metrics import UpdateMetrics
 from trainer.learner.parts import LearnerParts
 from trainer.learner.schedule import Scalars, UpdateKind, UpdateStep
 from trainer.replay.batch import Batch
+from trainer.replay.past_actions import with_past_of_others
 from trainer.replay.pixels import shifted
 
 BESIDE = 0.1
@@ -70,8 +71,9 @@ class Learner(LearnerParts, ABC):
         )
 
     def _prepare(self, batch: Batch, step: UpdateStep) -> Batch:
-        """Return the batch as it is learned from: pictures shifted, rewards in the unit of the critics."""
+        """Return the batch as it is learned from: pictures shifted, past actions hidden, rewards in the unit of the critics."""
         batch = shifted(batch, self.config, self.generator)
+        batch = with_past_of_others(batch, self.config.past_action_dropout, self.generator)
         if self.actor.units is not None:
             assert isinstance(batch.observation, Tensor)
             self.actor.units.note(batch.observation)

@@ -34,7 +34,7 @@ class PlainTQC(Learner):
         alpha, moves_actor = self.alpha, step.kind.moves_actor
         noise = self._noise(batch, 2 if moves_actor else 1)
         if moves_actor:
-            head = forward(self.actor.body, self.actor.in_units(batch.observation))[0]
+            head = forward(self.actor.body, self.actor.in_units(batch.actor_sees))[0]
             action, log_pi = sample(head, noise[: len(batch)], c.log_std_max)
             if c.learn_alpha:
                 self._temperature_step(log_pi.detach(), numbers.lr_alpha)

@@ -63,11 +63,12 @@ class TQC(Learner):
         An actor that is a plain perceptron answers both in one pass: half as many steps, and larger products.
         """
         noise = self._noise(batch, 2)
-        if not (isinstance(self.actor.body, MlpEnsemble) and isinstance(batch.observation, Tensor)):
+        seen = batch.actor_sees
+        if not (isinstance(self.actor.body, MlpEnsemble) and isinstance(seen, Tensor)):
             now, then = noise.chunk(2)
-            tape = self.actor.run(batch.observation)
+            tape = self.actor.run(seen)
             return tape, self.actor.squash(tape.out[0], now), self._following(batch, then)
-        tape = self.actor.run(torch.cat((batch.observation, batch.next_observation)))  # type: ignore[arg-type]
+        tape = self.actor.run(torch.cat((seen, batch.next_observation)))  # type: ignore[arg-type]
         both, rows = self.actor.squash(tape.out[0], noise), len(batch)
         following = self._or_frozen(batch, both.action[rows:], both.log_density[rows:])
         return tape, both.first(rows), following

@@ -92,6 +92,15 @@ class Batch:
     """(B, A): what was done there."""
     floor: Tensor | None = None
     """(B,): what was earned from here to the episode's end, -inf where it has none; None where that is not kept."""
+    past_actions: Tensor | None = None
+    """(O,) bool: which numbers of an observation are past actions; None where none are known."""
+    shown: Tensor | None = None
+    """(B, O): what the actor is shown, where that is not the observation (``trainer.replay.past_actions``)."""
 
     def __len__(self) -> int:
         return self.reward.shape[0]
+
+    @property
+    def actor_sees(self) -> Sight:
+        """What the actor is shown (B, O)."""
+        return self.observation if self.shown is None else self.shown

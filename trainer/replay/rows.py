@@ -17,6 +17,7 @@ from trainer.config import TrainConfig
 from trainer.replay.batch import Batch, Sight, beside
 from trainer.replay.chains import Chains
 from trainer.replay.device_copy import DeviceCopy
+from trainer.replay.past_actions import PastActions
 from trainer.replay.pixels import Pixels
 
 
@@ -34,6 +35,7 @@ class RowTable:
         """The table as it lies on another device; pictures and sequences are drawn here and moved."""
         o, a = observation_size - picture, action_size
         self.numbers, self.action = o, slice(o, o + a)
+        self.past = PastActions(observation_size, a, device, picture)
         self._pair, self._proposed = slice(0, o + a), slice(o + a, o + 2 * a)
         self.reward, self.discount, self.human, self.takeover, self.before, self.cloned, self.gate, self.width = range(
             o + 2 * a, o + 2 * a + 8
@@ -132,6 +134,7 @@ class RowTable:
     def write(self, rows: np.ndarray, steps: Update, part: slice, last: int) -> None:
         """Write new steps of an episode, behind the row ``last`` (-1: there was none)."""
         o = self.numbers
+        self.past.note(steps.observation[part, :o], steps.executed[part])
         new = np.zeros((len(rows), self.width), np.float32)
         new[:, :o] = steps.observation[part, :o]
         new[:, self.action] = steps.executed[part]
@@ -235,4 +238,5 @@ class RowTable:
             cloned=flags[:, 3],
             demo=is_demo,
             answer=data[:, self.answer],
+            past_actions=self.past.columns,
         )

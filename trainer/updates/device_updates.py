@@ -51,7 +51,7 @@ class DeviceUpdates:
         """Where the metrics of every update that is looked at closely are written to."""
         self._done: set[UpdateKind] = set()
         self._graphs: dict[Kinds, Callable[[], None]] = {}
-        self._recorded_for: tuple[object, bool] = None, False
+        self._recorded_for: tuple[object, object, bool] = None, None, False
         self._on_its_way: list[torch.cuda.Event] = []
         self.trouble = ""
         """See ``trainer.updates.updates.Updates``."""
@@ -82,8 +82,8 @@ class DeviceUpdates:
         copy = self._table.device_copy
         assert copy is not None
         self._table.follow()
-        now = copy.table, self.learner.drives_everywhere
-        if self._draw.catch_up() or now[0] is not self._recorded_for[0] or now[1] != self._recorded_for[1]:
+        now = copy.table, self._table.past.columns, self.learner.drives_everywhere
+        if self._draw.catch_up() or any(new is not old for new, old in zip(now, self._recorded_for, strict=True)):
             if self._graphs and self.learner.device.type == "cuda":
                 torch.cuda.synchronize(self.learner.device)  # one of them may be under way
             self._graphs.clear()

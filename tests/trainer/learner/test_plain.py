@@ -43,6 +43,7 @@ SETTINGS: dict[str, TrainConfig] = {
     "cloning of takeovers": CLONED.with_values(iwr_weight=4.0),
     "laps before the first drive": CLONED.with_values(q_warmup_updates=4, q_after_laps=0.5, alpha=0.3),
     "filtered cloning": CLONED.with_values(bc_q_filter=True),
+    "past actions hidden": CLONED.with_values(past_action_dropout=0.5, learn_alpha=True),
     "units of its own": CLONED.with_values(scale_observations=True, scale_rewards=True, learn_alpha=True, n_step=2),
     "the actor now and then": CLONED.with_values(actor_every=2, learn_alpha=True),
     "beside a frozen agent": CLONED.with_values(frozen_agent=True),
@@ -71,6 +72,7 @@ def batch_for(config: TrainConfig, seed: int) -> Batch:
     answer = 1.8 * torch.rand(32, ACT, generator=g) - 0.9
     batch = random_batch(seed, human=rows < 16, takeover=rows < 8, cloned=rows < 12, answer=answer)
     batch.discount[::5] = 0.0
+    batch.past_actions = torch.arange(OBS) >= OBS - ACT if config.network != "cnn" else torch.arange(OBS + 16) == 1
     if config.frozen_agent:
         batch.gate, batch.next_gate = torch.rand(2, 32, generator=g) < 0.5
         batch.next_action = 1.8 * torch.rand(32, ACT, generator=g) - 0.9

@@ -283,7 +283,7 @@ DAEMON = {
     "checkpoint_seconds", "checkpoint_seconds_max", "checkpoint_updates", "keep_checkpoints", "metrics_every",
     "threads", "explosion", "capacity", "frozen_effnet", "critic_loss", "learner", "scale_rewards", "kind_fraction",
     "failed_laps", "frozen_agent", "frozen_before_s", "frozen_after_s", "frozen_teaches", "frozen_bound",
-    "finishes_kept", "own_prefixes",
+    "finishes_kept", "own_prefixes", "past_action_dropout",
 }  # fmt: skip
 """Tested with the daemon, the replay, the learner and the networks for pictures."""
 

@@ -1,0 +1,73 @@
+"""Which numbers of an observation are past actions, found from what was driven, and how the actor learns not to lean on them.
+
+Games with a delay show what was done a moment ago, as rtgym does at the end of each observation. An actor that clones a human
+then finds that the best guess of an action is the one before: it learns to go on with what it does. It repeats a takeover step
+for step once the brake is on, but never begins to brake (de Haan, Jayaraman and Levine 2019; Wen et al. 2020, "copycat agents").
+The remedy is ChauffeurNet's (Bansal, Krizhevsky and Ogale 2019): in some rows the past is left out. Here it is another row's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from trainer.replay.batch import Batch
+
+LAGS = (1, 2, 3, 4)
+"""Steps ago."""
+ENOUGH, MOST = 200, 10_000  # changes of each action, both ways, after which it is known; steps after which no more are looked at
+LEAST = 50  # changes of an action that must have been seen
+SHARE = 0.9  # of them that a number follows
+CLOSE = 1e-3
+FORMS = (lambda a: a, lambda a: np.maximum(a, 0.0), lambda a: np.maximum(-a, 0.0))
+"""An action as it is, and the halves that a game makes of one: accelerator and brake."""
+
+
+class PastActions:
+    """Looks at steps until it knows which numbers of an observation are past actions."""
+
+    def __init__(self, observation_size: int, action_size: int, device: torch.device, picture: int = 0) -> None:
+        """``picture``: so many numbers at the end of the observation are one."""
+        self._device, self._picture = device, picture
+        shape = len(LAGS), len(FORMS), action_size
+        self._followed = np.zeros((*shape, observation_size - picture), np.int64)
+        self._changes = np.zeros(shape, np.int64)
+        self._steps, self._known = 0, False
+        self.columns: Tensor | None = None
+        """(O,) bool, on the learner's device: the past actions; None where there are none, or it is not known yet."""
+
+    def note(self, observation: np.ndarray, executed: np.ndarray) -> None:
+        """Look at steps that follow each other: what was seen (T, O), without a picture, and then done (T, A)."""
+        if self._known or len(executed) <= LAGS[-1] + 1:
+            return
+        for lag, followed, changes in zip(LAGS, self._followed, self._changes, strict=True):
+            seen = observation[lag + 1 :]
+            for form, follows, changed in zip(FORMS, followed, changes, strict=True):
+                done = form(executed)
+                moved = np.abs(np.diff(done, axis=0))[: len(seen)] > CLOSE  # (T', A): otherwise a constant would follow it
+                near = np.abs(seen[:, None, :] - done[1 : 1 + len(seen), :, None]) < CLOSE
+                follows += (near & moved[..., None]).sum(0)
+                changed += moved.sum(0)
+        self._steps += len(executed)
+        if self._steps >= MOST or (self._changes[0] >= ENOUGH).all():
+            self._known = True
+            share = self._followed / np.maximum(self._changes, 1)[..., None]
+            found = ((share >= SHARE) & (self._changes >= LEAST)[..., None]).any((0, 1, 2))
+            if found.any():
+                self.columns = torch.from_numpy(np.append(found, np.zeros(self._picture, bool))).to(self._device)
+
+
+def with_past_of_others(batch: Batch, share: float, generator: torch.Generator) -> Batch:
+    """Return the batch with what its actor is shown: in a share of the human's rows, the past actions of another row.
+
+    The critics see what was there: what the game does next depends on it.
+    """
+    if not share or batch.past_actions is None or not isinstance(batch.observation, Tensor):
+        return batch
+    rows, device = len(batch), batch.reward.device
+    other = batch.observation.index_select(0, torch.randint(rows, (rows,), generator=generator, device=device))
+    chosen = batch.cloned & batch.human & (torch.rand(rows, generator=generator, device=device) < share)
+    return replace(batch, shown=torch.where(chosen[:, None] & batch.past_actions, other, batch.observation))
