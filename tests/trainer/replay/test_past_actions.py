@@ -118,7 +118,7 @@ def test_otherwise_nothing_changes_and_nothing_is_drawn(share: float, columns: t
 
 
 def braking_human(share: float) -> float:
-    """Clone a human who drives on to the middle of the road and brakes from there; return the pedal of one who is still driving on.
+    """Clone a human who drives to the middle of the road and brakes from there; return the pedal of one who still drives on.
 
     What is seen is as games with a delay show it: the place, noise, and the action before.
     """
