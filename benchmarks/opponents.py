@@ -238,6 +238,7 @@ PLAIN: dict[str, Any] = {
     "log_std_max": 2.0,
     "lr_actor": 3e-4,
     "bc_weight": 0.0,
+    "past_action_dropout": 0.0,
 }
 """Without what our recipe adds to RLPD and TQC: where the stalled run, ``rlpd`` and the opponents begin."""
 

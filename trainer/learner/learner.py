@@ -73,7 +73,8 @@ class Learner(LearnerParts, ABC):
     def _prepare(self, batch: Batch, step: UpdateStep) -> Batch:
         """Return the batch as it is learned from: pictures shifted, past actions hidden, rewards in the unit of the critics."""
         batch = shifted(batch, self.config, self.generator)
-        batch = with_past_of_others(batch, self.config.past_action_dropout, self.generator)
+        if self.config.bc_weight:
+            batch = with_past_of_others(batch, self.config.past_action_dropout, self.generator)
         if self.actor.units is not None:
             assert isinstance(batch.observation, Tensor)
             self.actor.units.note(batch.observation)

@@ -438,3 +438,9 @@ def test_a_time_on_the_command_line_goes_before_steps_that_are_set_in_the_home(t
     assert times("n_step_s=0.5")[:2] == (0.9, 10)
     assert times("n_step_s=0.5", "horizon_s=5")[:2] == (0.99, 10)
     assert times("n_step_s=0.5", "n_step=2")[:2] == (0.9, 2), "what is typed in steps goes before what is typed in seconds"
+
+
+def test_a_run_from_before_clones_without_the_past_as_well() -> None:
+    before = TrainConfig().to_dict()
+    del before["past_action_dropout"]
+    assert TrainConfig.from_dict(before).past_action_dropout == TrainConfig().past_action_dropout > 0
