@@ -94,7 +94,7 @@ class Batch:
     """(B,): what was earned from here to the episode's end, -inf where it has none; None where that is not kept."""
     past_actions: Tensor | None = None
     """(O,) bool: which numbers of an observation are past actions; None where none are known."""
-    shown: Tensor | None = None
+    shown: Sight | None = None
     """(B, O): what the actor is shown, where that is not the observation (``trainer.replay.past_actions``)."""
 
     def __len__(self) -> int:

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from trainer.replay.batch import Batch
+from trainer.replay.batch import Batch, Moments
 
 LAGS = (1, 2, 3, 4)
 """Steps ago."""
@@ -63,11 +63,44 @@ class PastActions:
 def with_past_of_others(batch: Batch, share: float, generator: torch.Generator) -> Batch:
     """Return the batch with what its actor is shown: in a share of the human's rows, the past actions of another row.
 
-    The critics see what was there: what the game does next depends on it.
+    For a network with a memory these are whole sequences, with the action before that each of their steps comes with. The critics
+    see what was there: what the game does next depends on it.
     """
-    if not share or batch.past_actions is None or not isinstance(batch.observation, Tensor):
+    if not share:
         return batch
-    rows, device = len(batch), batch.reward.device
-    other = batch.observation.index_select(0, torch.randint(rows, (rows,), generator=generator, device=device))
-    chosen = batch.cloned & batch.human & (torch.rand(rows, generator=generator, device=device) < share)
-    return replace(batch, shown=torch.where(chosen[:, None] & batch.past_actions, other, batch.observation))
+    human = batch.cloned & batch.human
+    if isinstance(batch.observation, Moments):
+        return replace(batch, shown=_other_past(batch.observation, human, batch.past_actions, share, generator))
+    if batch.past_actions is None:
+        return batch
+    other, chosen = _others(len(batch), share, generator)
+    there = batch.observation.index_select(0, other)
+    return replace(batch, shown=torch.where((human & chosen)[:, None] & batch.past_actions, there, batch.observation))
+
+
+def _others(count: int, share: float, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Return another place for each of so many (N,), and which of them are chosen (N,) bool."""
+    device = generator.device
+    other = torch.randint(count, (count,), generator=generator, device=device)
+    return other, torch.rand(count, generator=generator, device=device) < share
+
+
+def _other_past(
+    now: Moments, human: Tensor, past: Tensor | None, share: float, generator: torch.Generator
+) -> Moments:
+    """Return moments in which a share of the sequences that hold a row of the human's have the past actions of another one."""
+    sequences, size = now.sequences, now.observation.shape[1]
+    count, inputs = sequences.steps.shape[1:]
+    other, chosen = _others(count, share, generator)
+    helped = torch.zeros(count, dtype=torch.int64, device=human.device).index_add_(0, now.index % count, human.long()) > 0
+    columns = torch.arange(inputs, device=human.device) >= size
+    if past is not None:
+        columns[:size] |= past
+    changed = (helped & chosen)[:, None] & columns
+
+    def shown(steps: Tensor) -> Tensor:
+        return torch.where(changed, steps.index_select(1, other), steps)
+
+    steps = shown(sequences.steps)
+    seen = steps.view(-1, inputs).index_select(0, now.index)[:, :size]
+    return Moments(replace(sequences, burn_in=shown(sequences.burn_in), steps=steps), now.index, seen)

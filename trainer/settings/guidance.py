@@ -59,7 +59,7 @@ class GuidanceSettings:
     """Clone only rows whose executed action the critic finds better than the agent's (Nair et al. 2018)."""
     past_action_dropout: Share = 0.5
     """In this share of the human's rows the actor is shown the past actions of another row, where observations hold such: else
-    it learns to go on with what it does, and never begins to brake (Bansal et al. 2019). (Not with a recurrent network.)"""
+    it learns to go on with what it does, and never begins to brake (Bansal et al. 2019)."""
     iwr_weight: NotNegative = 1.0
     """Weight of takeover rows against lap rows in the cloning loss (IWR, Mandlekar et al. 2020)."""
 

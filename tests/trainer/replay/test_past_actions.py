@@ -12,6 +12,7 @@ from hitl.games.driving_env import DrivingEnv
 from hitl.road.known_tracks import load_track
 from tests.support.batches import ACT, OBS, TINY, random_batch
 from trainer.learner.make import make_learner
+from trainer.replay.batch import Moments, Sequences
 from trainer.replay.from_arrays import finished_episode
 from trainer.replay.past_actions import LEAST, MOST, PastActions, with_past_of_others
 from trainer.replay.replay import Replay
@@ -106,6 +107,33 @@ def test_the_actor_alone_is_shown_another_past_in_the_humans_rows_alone() -> Non
     assert torch.equal(found.shown[:, ~columns], there[:, ~columns])
     pairs = {tuple(row) for row in there[:, columns].tolist()}
     assert {tuple(row) for row in found.shown[changed][:, columns].tolist()} <= pairs  # those of one other row
+
+
+def test_a_network_with_a_memory_is_shown_another_past_in_whole_sequences() -> None:
+    g, count, length = torch.Generator().manual_seed(0), 400, 5
+    burn_in, steps = (torch.randn(n, count, OBS + ACT, generator=g) for n in (3, length))
+    sequences = Sequences(burn_in, torch.full((count,), 3), steps)
+    index = torch.arange(length * count)
+    rows = index % count  # the sequence of each row
+    batch = random_batch(0, length * count, human=rows < 200, cloned=rows % 2 == 0)
+    batch.observation = Moments(sequences, index, steps.view(-1, OBS + ACT)[:, :OBS])
+    batch.past_actions = torch.tensor([False, True, False, False])
+    shown = with_past_of_others(batch, 0.5, torch.Generator().manual_seed(0)).shown
+    assert isinstance(shown, Moments)
+    columns = torch.tensor([False, True, False, False, True, True])  # and the action before, which each step comes with
+    for found, there in ((shown.sequences.steps, steps), (shown.sequences.burn_in, burn_in)):
+        assert torch.equal(found[..., ~columns], there[..., ~columns])
+        changed = (found != there)[..., columns].any(2)
+        assert torch.equal(changed.any(0), changed.all(0))
+        helped = torch.arange(count) % 2 * 2 + torch.arange(count) // 200 == 0
+        assert not changed[:, ~helped].any()
+        assert 0.35 < float(changed[0, helped].float().mean()) < 0.65
+    assert torch.equal(shown.observation, shown.sequences.steps.view(-1, OBS + ACT)[:, :OBS])
+    batch.past_actions = None
+    shown = with_past_of_others(batch, 0.5, torch.Generator().manual_seed(0)).shown
+    assert isinstance(shown, Moments)
+    assert torch.equal(shown.observation, batch.observation.observation)  # the action before is hidden all the same
+    assert not torch.equal(shown.sequences.steps, steps)
 
 
 @pytest.mark.parametrize(("share", "columns"), [(0.0, torch.ones(OBS, dtype=torch.bool)), (0.5, None)])
