@@ -16,7 +16,7 @@ from data.reading.drives import names_of
 from data.reading.schema_check import readable_rows
 from data.recording import recovery
 from data.recording.applier import insert_session
-from data.recording.session_lock import LiveLock
+from data.recording.session_lock import LiveLock, is_alive
 from data.records import SessionInfo, SessionRecord
 
 ONLY_A_PAD = "pad"
@@ -46,6 +46,11 @@ class Sessions:
         """Return the newest session that was driven here and not imported."""
         newest = "id = (SELECT max(id) FROM sessions WHERE kind != 'import')"
         return next(iter(session_records(self.conn, newest, ())), None)
+
+    def driving_now(self) -> list[int]:
+        """Return the ids of the sessions of a player or a demo that some process drives at this moment."""
+        rows = self.conn.execute("SELECT id, uuid FROM sessions WHERE status = 'open' AND kind IN ('play', 'demo') ORDER BY id")
+        return [int(session) for session, uuid in rows.fetchall() if is_alive(self.path, uuid)]
 
     def start_session(self, info: SessionInfo, source: str | None = None) -> int:
         """Write a session's row for a writer that needs no recorder (importers), and return its id."""

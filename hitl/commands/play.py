@@ -156,6 +156,8 @@ def main(argv: list[str], *, trains_elsewhere: bool = False) -> int:
             watch.settings = PauseSettings(home, window, _over(args))
             stack.callback(watch.settings.close)
         tell = teller(window, also_printed=not own_game)
+        for sentence in _others(home):  # before this one is in the store, too
+            teller(window, also_printed=True)("warning", sentence)
         sounds = stack.enter_context(Sounds(settings.coach.sound and settings.coach.say != "off", settings.coach.volume))
         rig = stack.enter_context(
             SessionSetup(
@@ -267,6 +269,25 @@ def _by_pad(settings: Settings, args: argparse.Namespace) -> bool:
     if by_pad and args.pad == "inputs":
         raise UsageError("The package `inputs` cannot tell your pad from the one that the program drives by: use --pad sdl.")
     return by_pad
+
+
+def _others(home: Home) -> list[str]:
+    """Return a sentence where another session drives in the same home at this moment."""
+    from data.store import Store
+
+    if not home.store_path.exists():
+        return []
+    try:
+        with Store(home.store_path) as store:
+            driving = store.driving_now()
+    except StoreError:  # in use at the moment, or damaged: the recorder says so
+        return []
+    if not driving:
+        return []
+    return [
+        f"Session {driving[-1]} drives in this home now, in another window or program: both are recorded, and one agent learns "
+        "from both. For an agent of its own, choose another folder: `hitl play --home DIR`."
+    ]
 
 
 def _layouts_apart(rig: SessionSetup) -> list[str]:
