@@ -30,7 +30,10 @@ from hitl.road.track import Track
 from hitl.task.driving_task import TaskSettings
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from trainer.networks.actor_critic import Actor
+    from trainer.networks.recurrent import Memory
 
 ATTEMPTS, LEAST = 20, 4  # drives in a trial: at most, and however long the road is
 LOST = "lost"  # the reason of a drive that ended because the game went away
@@ -73,29 +76,27 @@ class SoloDrives:
     def __call__(self, actor: Actor, first_seed: int) -> list[Solo]:
         """Drive one episode a car, from the starts of ``first_seed`` and those that follow it.
 
-        ``actor`` answers observations (B, O) with actions (B, A) by ``act(observations, deterministic)``, both as tensors.
+        ``actor`` answers observations (B, O) with actions (B, A) by ``act(observations, deterministic)``, both as tensors. One
+        that remembers its episode is asked for each car by itself.
         """
-        import torch
-
-        weights = next(iter(actor.parameters()), None)
-        device = weights.device if weights is not None else "cpu"
         results = [Solo() for _ in range(self._episodes)]
         waiting = iter(enumerate(results))
         driving: list[tuple[DrivingEnv, NDArray[np.float32], Solo]] = []
+        answer = _Answers(actor)
 
         def begin(env: DrivingEnv) -> None:
             """Begin the next episode with a car, if there is one; a game that cannot even begin is given no more of them."""
             for number, result in waiting:
                 with _unless_lost(result):
                     driving.append((env, env.reset(seed=first_seed + number)[0], result))
+                    answer.begin(env)
                 return
 
         for env in self.envs:
             begin(env)
         while driving:
             self.meanwhile()
-            seen = np.stack([observation for _, observation, _ in driving])
-            actions = actor.act(torch.from_numpy(seen).to(device), True).cpu().numpy()
+            actions = answer([(env, observation) for env, observation, _ in driving])
             now, driving = driving, []
             for (env, _, result), action in zip(now, actions, strict=True):
                 with _unless_lost(result):
@@ -126,6 +127,42 @@ class SoloDrives:
         """Let go of the games."""
         for env in self.envs:
             env.close()
+
+
+class _Answers:
+    """An actor's actions without noise, for many cars at once; what it remembers is each car's own."""
+
+    def __init__(self, actor: Actor) -> None:
+        import torch
+
+        from trainer.networks.actor_critic import remember
+
+        weights = next(iter(actor.parameters()), None)
+        self._actor, self._device = actor, weights.device if weights is not None else torch.device("cpu")
+        self._remember: Callable[[], Memory | None] = lambda: remember(actor) if hasattr(actor, "body") else None
+        self._memories: dict[DrivingEnv, Memory] = {}
+
+    def begin(self, car: DrivingEnv) -> None:
+        """An episode begins."""
+        if (memory := self._remember()) is not None:
+            self._memories[car] = memory
+
+    def __call__(self, cars: list[tuple[DrivingEnv, NDArray[np.float32]]]) -> NDArray[np.float32]:
+        """Return an action (A,) for what each car sees."""
+        import torch
+
+        seen = torch.from_numpy(np.stack([observation for _, observation in cars])).to(self._device)
+        if not self._memories:
+            actions = self._actor.act(seen, True)
+        else:
+            actions = torch.cat([self._alone(self._memories[car], seen[k : k + 1]) for k, (car, _) in enumerate(cars)])
+        found: NDArray[np.float32] = actions.cpu().numpy()
+        return found
+
+    def _alone(self, memory: Memory, seen: Tensor) -> Tensor:
+        action = self._actor.act(seen, True, memory=memory)
+        memory.stepped(action)
+        return action
 
 
 @contextlib.contextmanager

@@ -187,8 +187,8 @@ class Training:
         return written
 
     def _prove(self, offer: bool) -> None:
-        # Trials drive many cars at once: a memory is of one, and an agent that ours drives beside is not known there.
-        untried = self.config.network == "recurrent" or (self.config.frozen_agent and not self.learner.drives_everywhere)
+        # An agent that ours drives beside is not known in a trial.
+        untried = self.config.frozen_agent and not self.learner.drives_everywhere
         self._proving.use(None if untried else self._trials(self.intake.names))
         if offer and self._proving.due and self.learner.healthy() and self._offer() and self._proving.gave_up:
             text = f"For {PATIENCE:,} updates new weights came less far in trials: learning goes on from those that drive."

@@ -16,6 +16,7 @@ from hitl.home import Home
 from hitl.pads.base import PadState
 from hitl.session.lockstep import Lockstep
 from hitl.session.setup import SessionSetup
+from hitl.session.trials import SoloDrives
 from hitl.session_options import SessionOptions
 from trainer.checkpoints.files import load, load_policy, save
 from trainer.config import PLAIN, TrainConfig
@@ -224,3 +225,15 @@ def test_a_network_for_pictures_is_refused_where_there_are_none(learned):
     daemon = Daemon(learned[0].root, Wish.of({"network": "cnn"}, fresh=True))
     with pytest.raises(UsageError, match="looks at pictures"):
         daemon.run()
+
+
+def test_a_trial_knows_what_went_before_in_each_car(learned):
+    home, path = learned
+    actor, _ = load_policy(path)
+    with SessionSetup(home, SessionOptions(seed=2)) as rig:
+        expected = rig.evaluate(3, 5000)
+        drives = SoloDrives(rig.track, 3, most=2)
+        found = drives(actor, 5000)
+        drives.close()
+    assert [(r.steps, r.reason) for r in found] == [(r.steps, r.reason) for r in expected]
+    assert [r.total for r in found] == pytest.approx([r.total for r in expected], rel=1e-4)
