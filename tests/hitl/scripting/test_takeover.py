@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
 from pathlib import Path
 from typing import Any
@@ -228,7 +229,22 @@ def test_the_overlay_shows_and_takes_the_keys(monkeypatch: pytest.MonkeyPatch, t
     assert window.closed
 
 
-def test_progress_is_metres_only_where_the_script_says_so(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+class Said(logging.Handler):
+    """Keeps what is logged."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.sentences: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.sentences.append(record.getMessage())
+
+
+def test_progress_is_metres_only_where_the_script_says_so(tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    said, log = Said(), logging.getLogger()
+    log.addHandler(said)
+    request.addfinalizer(lambda: log.removeHandler(said))
+
     class Lap(Track):
         def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
             seen, reward, over, cut, _ = super().step(action)
@@ -245,7 +261,7 @@ def test_progress_is_metres_only_where_the_script_says_so(tmp_path: Path, caplog
             (takeover,) = store.takeovers()
             assert takeover.from_m == pytest.approx(place)
             assert store.rule().judge(takeover).counts is counts
-    assert [record.message for record in caplog.records] == [  # said once, and where it cannot be overlooked
+    assert said.sentences == [  # said once, and where it cannot be overlooked
         "That takeover shows the agent nothing, so it is not learned from: hardly moved (0.7 m)."
     ]
 
