@@ -19,7 +19,7 @@ from trainer.daemon.wish import Wish
 
 NAMES, ACTIONS = ("a", "b", "c"), ("gas_brake", "steer")
 SMALL = PLAIN.with_values(
-    hidden=16, quantiles=5, drop_per_critic=1, batch_size=16, warmup_steps=20, checkpoint_seconds=0.1, metrics_every=10
+    hidden=16, layers=1, quantiles=5, drop_per_critic=1, batch_size=16, warmup_steps=20, checkpoint_seconds=0.1, metrics_every=10
 )
 
 
