@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from trainer.learner.schedule import Scalar
+from trainer.networks.mlp import without_graph
 
 
 class FlatParameters:
@@ -73,7 +74,7 @@ class FlatOptimiser:
         """Steps done (one host sync)."""
         return int(self._count)
 
-    @torch.no_grad()
+    @without_graph
     def step(self, lr: Scalar, divisor: Tensor | None = None, *, counted: bool = False) -> None:
         """Move the parameters once along the gradient.
 

@@ -12,6 +12,7 @@ from trainer.config import TrainConfig
 from trainer.learner.metrics import UpdateMetrics
 from trainer.learner.parts import LearnerParts
 from trainer.learner.schedule import Scalars, UpdateKind, UpdateStep
+from trainer.networks.mlp import without_graph
 from trainer.replay.batch import Batch
 from trainer.replay.past_actions import with_past_of_others
 from trainer.replay.pixels import shifted
@@ -118,7 +119,7 @@ class Learner(LearnerParts, ABC):
         weight = self.config.human_weight
         return torch.where(batch.human, weight, 1.0) if weight != 1.0 else None
 
-    @torch.no_grad()
+    @without_graph
     def _cloning_weight(self, batch: Batch, z: Tensor | None) -> Tensor:
         """Return the weight (B,) of each row in the cloning loss. ``z``: quantiles of the agent's own actions, for the filter.
 

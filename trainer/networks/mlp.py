@@ -10,6 +10,8 @@ import functools
 import itertools
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +22,19 @@ from trainer.networks.registry import Shape
 EPS = 1e-5
 _layer_norm_backward = torch.ops.aten.native_layer_norm_backward.default  # a form by its name: none is looked for in each call
 _relu_backward = torch.ops.aten.threshold_backward.grad_input
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+
+
+def without_graph(method: Callable[_P, _R]) -> Callable[_P, _R]:
+    """Do as ``torch.no_grad()``, which itself is asked for only where it is not on: within an update it always is."""
+    off = torch.no_grad()(method)
+
+    @functools.wraps(method)
+    def call(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+        return (off if torch.is_grad_enabled() else method)(*args, **kwargs)
+
+    return call
 
 
 class Tape(ABC):
@@ -53,11 +68,15 @@ class MlpEnsemble(nn.Module):
     ) -> None:
         super().__init__()
         self.members, self.layers, self.layer_norm = members, layers, layer_norm
-        self._order: list[str] = []
+        self._hidden: list[tuple[str, str, str, str]] = []
+        """Of each hidden layer: the names of its weight, bias, gain and shift."""
+        self._last = f"weight{layers}", f"bias{layers}"
         for i, (a, b) in enumerate(itertools.pairwise([inputs, *[hidden] * layers, outputs])):
             bound = 1 / math.sqrt(a)
             self._add(f"weight{i}", torch.empty(members, a, b).uniform_(-bound, bound))
             self._add(f"bias{i}", torch.empty(members, 1, b).uniform_(-bound, bound))
+            if i < layers:
+                self._hidden.append((f"weight{i}", f"bias{i}", f"gain{i}", f"shift{i}"))
             if layer_norm and i < layers:
                 self._add(f"gain{i}", torch.ones(members, 1, b))
                 self._add(f"shift{i}", torch.zeros(members, 1, b))
@@ -65,7 +84,6 @@ class MlpEnsemble(nn.Module):
 
     def _add(self, name: str, value: Tensor) -> None:
         self.register_parameter(name, nn.Parameter(value))
-        self._order.append(name)
 
     def take(self, shape: tuple[int, ...], like: Tensor) -> Tensor:
         """Return a tensor of this shape with any content, used before or new."""
@@ -80,10 +98,10 @@ class MlpEnsemble(nn.Module):
     def __getstate__(self) -> dict[str, object]:
         return {**self.__dict__, "_pool": {}}
 
+    @without_graph
     def run(self, x: Tensor, *, members: Tensor | None = None) -> MlpTape:
         """Return outputs and tape for inputs (B, I) or (E, B, I); ``members`` (K,) picks some of the ensemble."""
-        with torch.no_grad():
-            return MlpTape(self, x, members)
+        return MlpTape(self, x, members)
 
     def forward(self, x: Tensor, *, members: Tensor | None = None) -> Tensor:
         """Return the outputs (E, B, O), outside of any graph: gradients go by ``run`` and ``back``."""
@@ -104,25 +122,24 @@ class MlpTape(Tape):
 
     def __init__(self, net: MlpEnsemble, x: Tensor, members: Tensor | None) -> None:
         self.net, self.shared = net, x.dim() == 2
-        values = net._parameters
-        self.p: dict[str, Tensor] = {
-            name: values[name] if members is None else values[name][members]  # type: ignore[index,misc]
-            for name in net._order
-        }
-        p = self.p
+        p: dict[str, Tensor] = net._parameters  # type: ignore[assignment]
+        if members is not None:
+            p = {name: value[members] for name, value in p.items()}
+        self.p = p
         count = net.members if members is None else len(members)
         h = x.expand(count, *x.shape) if self.shared else x
         self.saved: list[tuple[Tensor, ...]] = []
-        for i in range(net.layers):
-            weight, bias = p[f"weight{i}"], p[f"bias{i}"]
-            linear = net.take((count, h.shape[1], weight.shape[2]), h)
+        for weight_name, bias_name, gain_name, shift_name in net._hidden:
+            weight, bias = p[weight_name], p[bias_name]
+            shape = count, h.shape[1], weight.shape[2]
+            linear = net.take(shape, h)
             if net.layer_norm:
                 torch.baddbmm(bias, h, weight, out=linear)
                 # Unit gain first: the gain differs between members, and the unscaled output is what backward needs.
-                one, zero = _units(linear.shape[-1], linear.dtype, linear.device)
-                unit, mean, rstd = torch.native_layer_norm(linear, linear.shape[-1:], one, zero, EPS)
-                out = net.take(tuple(linear.shape), linear)
-                torch.addcmul(p[f"shift{i}"], unit, p[f"gain{i}"], out=out).relu_()
+                one, zero = _units(shape[2], linear.dtype, linear.device)
+                unit, mean, rstd = torch.native_layer_norm(linear, shape[2:], one, zero, EPS)
+                out = net.take(shape, linear)
+                torch.addcmul(p[shift_name], unit, p[gain_name], out=out).relu_()
                 self.saved.append((h, linear, unit, mean, rstd))
             else:
                 out = linear
@@ -136,11 +153,12 @@ class MlpTape(Tape):
         self._out: Tensor | None = None
 
     @property
+    @without_graph
     def out(self) -> Tensor:
         """See ``Tape.out``. Worked out when first asked for: the actor's step needs only its slope."""
         if self._out is None:
-            p, last = self.p, self.net.layers
-            bias, weight = p[f"bias{last}"].detach(), p[f"weight{last}"].detach()
+            weight_name, bias_name = self.net._last
+            bias, weight = self.p[bias_name], self.p[weight_name]
             # The few outputs as rows, the batch as columns: on a CPU a product that is narrow costs up to four times as much.
             flipped = torch.baddbmm(bias.transpose(1, 2), weight.transpose(1, 2), self.h.transpose(1, 2))
             self._out = flipped.transpose(1, 2)
@@ -157,7 +175,7 @@ class MlpTape(Tape):
             self.net.give(self.h)
         self.saved = []
 
-    @torch.no_grad()
+    @without_graph
     def back(
         self, gradient: Tensor, *, inputs: bool = False, parameters: bool = True, replace: bool = False
     ) -> Tensor | None:
@@ -165,10 +183,12 @@ class MlpTape(Tape):
 
         ``gradient`` may be that of the first rows alone: the others then have no part in the loss.
         """
-        net, p, last, rows = self.net, self.p, self.net.layers, slice(gradient.shape[1])
-        h = self.h[:, rows]
+        net, h = self.net, self.h
+        (weight_name, bias_name), p = net._last, self.p
+        if gradient.shape[1] < h.shape[1]:
+            h = h[:, : gradient.shape[1]]
         if parameters:
-            weight, bias = p[f"weight{last}"].grad, p[f"bias{last}"].grad
+            weight, bias = p[weight_name].grad, p[bias_name].grad
             assert weight is not None
             assert bias is not None
             if replace and h.device.type != "cpu":
@@ -180,7 +200,7 @@ class MlpTape(Tape):
                 net.give(flipped)
             self._put_rows(bias, gradient, replace)
         g = net.take(tuple(h.shape), h)
-        torch.bmm(gradient, p[f"weight{last}"].transpose(1, 2), out=g)
+        torch.bmm(gradient, p[weight_name].transpose(1, 2), out=g)
         g = _relu_backward(g, h, 0, grad_input=g)
         return self._down(g, slice(None) if inputs else None, parameters, replace)
 
@@ -192,10 +212,10 @@ class MlpTape(Tape):
         else:
             grad.add_(g.sum(1, keepdim=True))
 
-    @torch.no_grad()
+    @without_graph
     def slope(self, value: float, columns: slice) -> Tensor:
         """See ``Tape.slope``. Every row sends the same down into the last hidden layer: the sum of a unit's weights."""
-        same = self.p[f"weight{self.net.layers}"].sum(2).unsqueeze(1)
+        same = self.p[self.net._last[0]].sum(2).unsqueeze(1)
         g = self.net.take(tuple(self.h.shape), self.h)
         g = _relu_backward(same.expand_as(self.h), self.h, 0, grad_input=g)
         result = self._down(g, columns, False, False, value)
@@ -212,23 +232,24 @@ class MlpTape(Tape):
         net, p, rows = self.net, self.p, g.shape[1]
         whole = rows == self.h.shape[1]
         for i in range(net.layers - 1, -1, -1):
-            h, *norm = self.saved[i] if whole else (part[:, :rows] for part in self.saved[i])
+            weight_name, bias_name, gain_name, shift_name = net._hidden[i]
+            h, *norm = self.saved[i] if whole else [part[:, :rows] for part in self.saved[i]]
             if net.layer_norm:
                 linear, unit, mean, rstd = norm
-                gain, before = p[f"gain{i}"], g
+                gain, before = p[gain_name], g
                 if parameters:
-                    self._put_rows(p[f"shift{i}"].grad, g, replace)  # type: ignore[arg-type]
+                    self._put_rows(p[shift_name].grad, g, replace)  # type: ignore[arg-type]
                     scaled = net.take(tuple(g.shape), g)
                     self._put_rows(gain.grad, torch.mul(g, unit, out=scaled), replace)  # type: ignore[arg-type]
                     net.give(scaled)
                 g.mul_(gain)
                 g = _layer_norm_backward(g, linear, linear.shape[-1:], mean, rstd, None, None, [True, False, False])[0]
                 net.give(before)
-            weight = p[f"weight{i}"]
+            weight = p[weight_name]
             if parameters:
                 # Straight into the gradient: no temporary, no copy.
                 weight.grad.baddbmm_(h.transpose(1, 2), g, beta=0 if replace else 1)  # type: ignore[union-attr]
-                self._put_rows(p[f"bias{i}"].grad, g, replace)  # type: ignore[arg-type]
+                self._put_rows(p[bias_name].grad, g, replace)  # type: ignore[arg-type]
             if i:
                 below = net.take(tuple(h.shape), h)
                 torch.bmm(g, weight.transpose(1, 2), out=below)
