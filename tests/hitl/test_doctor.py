@@ -14,7 +14,7 @@ from trainer.config import TrainConfig
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch):
-    monkeypatch.setattr(doctor, "LISTEN_S", 0.4)
+    monkeypatch.setattr(doctor, "LISTEN_S", 0.01)  # where there is no game, all of it is waited
 
 
 def by_name(home, env="box2d"):
@@ -76,7 +76,8 @@ def test_extras_that_are_not_installed_are_named_with_what_brings_them(tmp_path,
 
 
 @pytest.mark.parametrize(("layout", "plugin"), [(20, "TQC_GrabData"), (33, "TrackmaniaRL Connect")])
-def test_telemetry_is_named_with_its_rate(tmp_path, layout, plugin):
+def test_telemetry_is_named_with_its_rate(tmp_path, monkeypatch, layout, plugin):
+    monkeypatch.setattr(doctor, "LISTEN_S", 0.4)
     with StandIn(layout=layout) as game:
         (tmp_path / "settings.toml").write_text(f"[trackmania]\nport = {game.port}\nsession_port = {game.session_port}\n")
         check = by_name(Home(tmp_path))["telemetry"]
