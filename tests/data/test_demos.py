@@ -73,6 +73,7 @@ def test_a_failed_takeover_counts_but_for_its_end_and_in_whole_when_the_player_s
     assert DemoRule().shown_steps(lap) == (0, lap.stop - 20)
     assert DemoRule().shown_steps(lap, moved=60) == (0, 40), "the car stood from there on"
     assert DemoRule().shown_steps(lap, moved=20) == (0, 10), "half of what is left at most"
+    assert DemoRule().shown_steps(lap, moved=7) == (0, 4), "no more than half of it: of seven steps, three"
     assert DemoRule().shown_steps(lap, moved=0) == (0, 0)
     assert DemoRule().shown_steps(replace(lap, outcome="cleared"), moved=60) == (0, lap.stop)
     assert DemoRule().shown_steps(replace(failed, trim_stop=40), moved=90) == (failed.start, failed.stop - 40)

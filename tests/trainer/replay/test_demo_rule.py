@@ -67,7 +67,7 @@ def wanted(
     for s in segments:
         counts, weight = said(config, s)
         failed = s.outcome == "failed" and s.verdict not in ("good", "star")
-        cut = max(s.trim_stop, round(min(0.2 * s.hz, (s.stop - s.start) / 2)) if failed else 0)
+        cut = max(s.trim_stop, min(round(0.2 * s.hz), (s.stop - s.start) // 2) if failed else 0)  # never more than half
         steps = {(s.episode_id, t) for t in range(s.start + s.trim_start, s.stop - cut)} & human & usable
         delay = round(config.hand_delay_s * s.hz)
         cloned |= {(e, t) for e, t in steps if (e, t + delay) in steps} if counts else set()
