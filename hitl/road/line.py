@@ -65,6 +65,7 @@ class ReferenceLine:
         ahead = np.arange(1, math.ceil(_TAIL / self.spacing) + 2)[:, None] * self.spacing
         direction = np.array([math.cos(segment_heading[-1]), math.sin(segment_heading[-1])])
         self._extended = np.ascontiguousarray(np.vstack([xy, xy[-1] + ahead * direction]))
+        self._steps = np.diff(self._extended, axis=0)
         self._x: list[float] = xy[:, 0].tolist()  # plain floats: the search below is a loop, and lists are faster there
         self._y: list[float] = xy[:, 1].tolist()
         self._headings: list[float] = self.headings.tolist()
@@ -155,9 +156,10 @@ class ReferenceLine:
         index = (s + distances) / self.spacing
         np.minimum(np.maximum(index, 0.0), len(self._extended) - 2.0, out=index)  # as np.clip, at a fifth of its cost
         low = index.astype(np.intp)
-        part = (index - low)[:, None]
-        start = self._extended[low]
-        return start + part * (self._extended[low + 1] - start)
+        found = self._steps.take(low, 0)  # as indexing, at half its cost
+        found *= (index - low)[:, None]
+        found += self._extended.take(low, 0)
+        return found
 
     def point_ahead(self, s: float) -> tuple[float, float]:
         """Return the one position at ``s`` as ``ahead`` does, at a tenth of its cost."""

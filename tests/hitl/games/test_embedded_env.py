@@ -62,6 +62,8 @@ def test_observation_and_names_agree_and_end_with_the_pending_action():
     observation, *_ = env.step(np.array([0.25, -0.5], np.float32))
     assert observation.shape == (env.task.observer.size + 2,) == env.observation_space.shape
     np.testing.assert_array_equal(observation[-2:], np.array([0.25, -0.5], np.float32))
+    beyond = env.step(np.array([3.0, -2.0], np.float32))[0]
+    np.testing.assert_array_equal(beyond[-2:], [1.0, -1.0])
 
 
 def test_an_action_acts_one_step_after_it_was_decided():
