@@ -116,7 +116,7 @@ def test_the_same_chance_draws_the_same_rows(name: str) -> None:
     assert 0 < moved < 20
 
 
-def test_a_launch_is_recorded_once_for_each_kind_and_again_when_the_table_has_moved() -> None:
+def test_a_launch_is_recorded_once_for_each_kind_and_again_when_what_is_read_has_moved() -> None:
     config = RECIPE.with_values(metrics_every=20)
     replay, recorded = driven(config), 0
 
@@ -138,6 +138,10 @@ def test_a_launch_is_recorded_once_for_each_kind_and_again_when_the_table_has_mo
     for _ in range(8):
         updates.make(TOGETHER)
     assert recorded == 6
+    replay.table.past.columns = torch.tensor([True, False, False, False])  # known only now
+    for _ in range(8):
+        updates.make(TOGETHER)
+    assert recorded == 9
 
 
 def test_where_nothing_can_be_recorded_training_goes_on_with_a_sentence() -> None:
