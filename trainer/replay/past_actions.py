@@ -73,14 +73,14 @@ def with_past_of_others(batch: Batch, share: float, generator: torch.Generator) 
         return replace(batch, shown=_other_past(batch.observation, human, batch.past_actions, share, generator))
     if batch.past_actions is None:
         return batch
-    other, chosen = _others(len(batch), share, generator)
+    other, chosen = _others(human, share, generator)
     there = batch.observation.index_select(0, other)
     return replace(batch, shown=torch.where((human & chosen)[:, None] & batch.past_actions, there, batch.observation))
 
 
-def _others(count: int, share: float, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Return another place for each of so many (N,), and which of them are chosen (N,) bool."""
-    device = generator.device
+def _others(like: Tensor, share: float, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Return another place for each of so many as in ``like`` (N,), and which of them are chosen (N,) bool."""
+    count, device = len(like), like.device
     other = torch.randint(count, (count,), generator=generator, device=device)
     return other, torch.rand(count, generator=generator, device=device) < share
 
@@ -91,8 +91,8 @@ def _other_past(
     """Return moments in which a share of the sequences that hold a row of the human's have the past actions of another one."""
     sequences, size = now.sequences, now.observation.shape[1]
     count, inputs = sequences.steps.shape[1:]
-    other, chosen = _others(count, share, generator)
     helped = torch.zeros(count, dtype=torch.int64, device=human.device).index_add_(0, now.index % count, human.long()) > 0
+    other, chosen = _others(helped, share, generator)
     columns = torch.arange(inputs, device=human.device) >= size
     if past is not None:
         columns[:size] |= past
