@@ -18,12 +18,11 @@ from trainer.replay.batch import Batch, Moments
 
 LAGS = (1, 2, 3, 4)
 """Steps ago."""
-ENOUGH, MOST = 200, 10_000  # changes of each action, both ways, after which it is known; steps after which no more are looked at
+FIRST, MOST = 500, 16_000
+"""Steps after which past actions are looked for, again after twice as many, and so on; after the last, no more are looked at."""
 LEAST = 50  # changes of an action that must have been seen
 SHARE = 0.9  # of them that a number follows
 CLOSE = 1e-3
-FORMS = (lambda a: a, lambda a: np.maximum(a, 0.0), lambda a: np.maximum(-a, 0.0))
-"""An action as it is, and the halves that a game makes of one: accelerator and brake."""
 
 
 class PastActions:
@@ -32,32 +31,35 @@ class PastActions:
     def __init__(self, observation_size: int, action_size: int, device: torch.device, picture: int = 0) -> None:
         """``picture``: so many numbers at the end of the observation are one."""
         self._device, self._picture = device, picture
-        shape = len(LAGS), len(FORMS), action_size
-        self._followed = np.zeros((*shape, observation_size - picture), np.int64)
-        self._changes = np.zeros(shape, np.int64)
-        self._steps, self._known = 0, False
+        self._followed = np.zeros((len(LAGS), 3 * action_size, observation_size - picture), np.int64)
+        self._changes = np.zeros((len(LAGS), 3 * action_size), np.int64)
+        self._steps, self._next = 0, FIRST
         self.columns: Tensor | None = None
         """(O,) bool, on the learner's device: the past actions; None where there are none, or it is not known yet."""
 
     def note(self, observation: np.ndarray, executed: np.ndarray) -> None:
         """Look at steps that follow each other: what was seen (T, O), without a picture, and then done (T, A)."""
-        if self._known or len(executed) <= LAGS[-1] + 1:
+        if self._steps >= MOST or len(executed) <= LAGS[-1] + 1:
             return
+        # An action as it is, and the halves that a game makes of one: accelerator and brake.
+        done = np.concatenate((executed, np.maximum(executed, 0.0), np.maximum(-executed, 0.0)), 1)
+        moved = np.abs(np.diff(done, axis=0)) > CLOSE  # a constant would follow anything that stands still
         for lag, followed, changes in zip(LAGS, self._followed, self._changes, strict=True):
-            seen = observation[lag + 1 :]
-            for form, follows, changed in zip(FORMS, followed, changes, strict=True):
-                done = form(executed)
-                moved = np.abs(np.diff(done, axis=0))[: len(seen)] > CLOSE  # (T', A): otherwise a constant would follow it
-                near = np.abs(seen[:, None, :] - done[1 : 1 + len(seen), :, None]) < CLOSE
-                follows += (near & moved[..., None]).sum(0)
-                changed += moved.sum(0)
+            seen, then, now = observation[lag + 1 :], done[1:-lag], moved[:-lag]
+            near = np.abs(seen[:, None, :] - then[:, :, None]) < CLOSE
+            followed += (near & now[..., None]).sum(0)
+            changes += now.sum(0)
         self._steps += len(executed)
-        if self._steps >= MOST or (self._changes[0] >= ENOUGH).all():
-            self._known = True
-            share = self._followed / np.maximum(self._changes, 1)[..., None]
-            found = ((share >= SHARE) & (self._changes >= LEAST)[..., None]).any((0, 1, 2))
-            if found.any():
-                self.columns = torch.from_numpy(np.append(found, np.zeros(self._picture, bool))).to(self._device)
+        if self._steps >= self._next:
+            self._next = 2 * self._steps
+            self._look()
+
+    def _look(self) -> None:
+        share = self._followed / np.maximum(self._changes, 1)[..., None]
+        found = ((share >= SHARE) & (self._changes >= LEAST)[..., None]).any((0, 1))
+        columns = torch.from_numpy(np.append(found, np.zeros(self._picture, bool))).to(self._device)
+        if found.any() and not (self.columns is not None and torch.equal(columns, self.columns)):
+            self.columns = columns
 
 
 def with_past_of_others(batch: Batch, share: float, generator: torch.Generator) -> Batch:
