@@ -118,18 +118,12 @@ def pytest_unconfigure() -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Let the garbage collector look only at what the tests make, and no example of Hypothesis fail for being slow here."""
+    """Let the garbage collector look only at what the tests make, and have Hypothesis's settings for all that use it."""
     gc.freeze()
     gc.set_threshold(10_000)  # every 700 objects, it would take 3 % of the time
     gc.enable()
     if "hypothesis" in sys.modules:
-        from hypothesis import HealthCheck, settings
-
-        from tests.support.examples import examples
-
-        number, slow = examples(settings.default.max_examples), [HealthCheck.too_slow]
-        settings.register_profile("any machine", max_examples=number, deadline=None, suppress_health_check=slow)
-        settings.load_profile("any machine")
+        importlib.import_module("tests.support.examples")
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hitl.games.driving_env import DrivingEnv
 from hitl.road.known_tracks import load_track
 from tests.support.batches import ACT, OBS, TINY, random_batch
+from tests.support.examples import examples
 from trainer.learner.make import make_learner
 from trainer.replay.batch import Moments, Sequences
 from trainer.replay.from_arrays import finished_episode
@@ -24,7 +25,7 @@ def named(past: PastActions) -> list[int]:
     return [] if past.columns is None else past.columns.nonzero()[:, 0].tolist()
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=examples(20))
 @given(seed=st.integers(0, 2**32 - 1), lag=st.integers(1, 4), live=st.booleans(), held=st.booleans())
 def test_past_actions_are_found_whatever_else_is_seen(seed: int, lag: int, live: bool, held: bool) -> None:
     rng = np.random.default_rng(seed)
