@@ -20,9 +20,11 @@ LAGS = (1, 2, 3, 4)
 """Steps ago."""
 FIRST, MOST = 500, 16_000
 """Steps after which past actions are looked for, again after twice as many, and so on; after the last, no more are looked at."""
+MANY = 500  # numbers of an observation from which fewer steps are looked at: else it would take seconds
 LEAST = 50  # changes of an action that must have been seen
 SHARE = 0.9  # of them that a number follows
 CLOSE = 1e-3
+AT_ONCE = 1_000_000  # comparisons of a number with an action: a long episode of large observations would take gigabytes
 
 
 class PastActions:
@@ -33,13 +35,19 @@ class PastActions:
         self._device, self._picture = device, picture
         self._followed = np.zeros((len(LAGS), 3 * action_size, observation_size - picture), np.int64)
         self._changes = np.zeros((len(LAGS), 3 * action_size), np.int64)
+        self._most = max(2 * FIRST, MOST * MANY // max(MANY, observation_size - picture))
         self._steps, self._next = 0, FIRST
         self.columns: Tensor | None = None
         """(O,) bool, on the learner's device: the past actions; None where there are none, or it is not known yet."""
 
     def note(self, observation: np.ndarray, executed: np.ndarray) -> None:
         """Look at steps that follow each other: what was seen (T, O), without a picture, and then done (T, A)."""
-        if self._steps >= MOST or len(executed) <= LAGS[-1] + 1:
+        size = max(10 * LAGS[-1], AT_ONCE // max(1, self._followed[0].size))
+        for start in range(0, len(executed), size):
+            self._note(observation[start : start + size], executed[start : start + size])
+
+    def _note(self, observation: np.ndarray, executed: np.ndarray) -> None:
+        if self._steps >= self._most or len(executed) <= LAGS[-1] + 1:
             return
         # An action as it is, and the halves that a game makes of one: accelerator and brake.
         done = np.concatenate((executed, np.maximum(executed, 0.0), np.maximum(-executed, 0.0)), 1)
