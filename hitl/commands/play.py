@@ -285,8 +285,8 @@ def _others(home: Home) -> list[str]:
     if not driving:
         return []
     return [
-        f"Session {driving[-1]} drives in this home now, in another window or program: both are recorded, and one agent learns "
-        "from both. For an agent of its own, choose another folder: `hitl play --home DIR`."
+        f"Session {driving[-1]} drives in this home now, in another window or program: both are recorded here, for one trainer. "
+        "For an agent of its own, choose another folder: `hitl play --home DIR`."
     ]
 
 

@@ -16,13 +16,16 @@ from torch import Tensor
 
 from trainer.replay.batch import Batch, Moments
 
-LAGS = (1, 2, 3, 4)
+LAGS = tuple(range(1, 9))
 """Steps ago."""
+REACH = LAGS[-1] + 1
+"""Steps that are looked at again with those that follow them."""
 FIRST, MOST = 500, 16_000
 """Steps after which past actions are looked for, again after twice as many, and so on; after the last, no more are looked at."""
 MANY = 500  # numbers of an observation from which fewer steps are looked at: else it would take seconds
 LEAST = 50  # changes of an action that must have been seen
-SHARE = 0.9  # of them that a number follows
+SHARE = 0.75
+"""Of them that a number follows: a pedal that is let go and pressed at once does not follow each time, nor do odd imports."""
 CLOSE = 1e-3
 AT_ONCE = 1_000_000  # comparisons of a number with an action: a long episode of large observations would take gigabytes
 
@@ -40,33 +43,50 @@ class PastActions:
         self.columns: Tensor | None = None
         """(O,) bool, on the learner's device: the past actions; None where there are none, or it is not known yet."""
 
-    def note(self, observation: np.ndarray, executed: np.ndarray) -> None:
-        """Look at steps that follow each other: what was seen (T, O), without a picture, and then done (T, A)."""
-        size = max(10 * LAGS[-1], AT_ONCE // max(1, self._followed[0].size))
-        for start in range(0, len(executed), size):
-            self._note(observation[start : start + size], executed[start : start + size])
+    @property
+    def looks(self) -> bool:
+        """Whether more steps are looked at."""
+        return self._steps < self._most
 
-    def _note(self, observation: np.ndarray, executed: np.ndarray) -> None:
-        if self._steps >= self._most or len(executed) <= LAGS[-1] + 1:
-            return
+    def note(self, observation: np.ndarray, executed: np.ndarray, t: np.ndarray, known: int = 0) -> None:
+        """Look at steps of one episode: what was seen (T, O), without a picture, then done (T, A), and their places in it (T,).
+
+        The first ``known`` were given before. It is the same however finely the steps come: a run that is resumed reads at once
+        what came second by second.
+        """
+        most = max(64, AT_ONCE // max(1, self._followed[0].size))
+        while known < len(executed) and self.looks:
+            stop = min(len(executed), known + most, known + self._next - self._steps)
+            part = slice(max(0, known - REACH), stop)
+            self._count(observation[part], np.asarray(executed[part], np.float32), t[part], known - part.start)
+            self._steps += stop - known
+            known = stop
+            if self._steps >= self._next:
+                self._next = min(2 * self._next, self._most)
+                self._look()
+
+    def _count(self, observation: np.ndarray, executed: np.ndarray, t: np.ndarray, known: int) -> None:
         # An action as it is, and the halves that a game makes of one: accelerator and brake.
         done = np.concatenate((executed, np.maximum(executed, 0.0), np.maximum(-executed, 0.0)), 1)
         moved = np.abs(np.diff(done, axis=0)) > CLOSE  # a constant would follow anything that stands still
         for lag, followed, changes in zip(LAGS, self._followed, self._changes, strict=True):
-            seen, then, now = observation[lag + 1 :], done[1:-lag], moved[:-lag]
-            near = np.abs(seen[:, None, :] - then[:, :, None]) < CLOSE
-            followed += (near & now[..., None]).sum(0)
+            begin = max(0, known - lag - 1)
+            if begin + lag + 1 >= len(done):
+                continue
+            near = np.abs(observation[begin + lag :, None, :] - done[begin:-lag, :, None]) < CLOSE
+            joined = t[begin + lag + 1 :] - t[begin : -lag - 1] == lag + 1
+            now = moved[begin : len(moved) - lag] & joined[:, None]
+            # At that moment, and not before: a key that is held is in the action of the moment, too.
+            followed += (near[1:] & near[:-1] & now[..., None]).sum(0)
             changes += now.sum(0)
-        self._steps += len(executed)
-        if self._steps >= self._next:
-            self._next = 2 * self._steps
-            self._look()
 
     def _look(self) -> None:
         share = self._followed / np.maximum(self._changes, 1)[..., None]
         found = ((share >= SHARE) & (self._changes >= LEAST)[..., None]).any((0, 1))
         columns = torch.from_numpy(np.append(found, np.zeros(self._picture, bool))).to(self._device)
-        if found.any() and not (self.columns is not None and torch.equal(columns, self.columns)):
+        if not found.any():
+            self.columns = None
+        elif self.columns is None or not torch.equal(columns, self.columns):
             self.columns = columns
 
 
@@ -103,6 +123,7 @@ def _other_past(
     count, inputs = sequences.steps.shape[1:]
     helped = torch.zeros(count, dtype=torch.int64, device=human.device).index_add_(0, now.index % count, human.long()) > 0
     other, chosen = _others(helped, share, generator)
+    other = torch.where(other == torch.arange(count, device=human.device), (other + 1) % count, other)  # they are few
     columns = torch.arange(inputs, device=human.device) >= size
     if past is not None:
         columns[:size] |= past

@@ -201,8 +201,7 @@ class Replay:
 
     def _append(self, episode: Episode, update: Update, start: int, stop: int) -> None:
         rows = self._take(stop - start, episode)
-        last = int(episode.rows[-1]) if len(episode.rows) else -1
-        self.table.write(rows, update, slice(start, stop), last)
+        self.table.write(rows, update, slice(start, stop), episode.rows)
         episode.rows = np.concatenate((episode.rows, rows))
         if self._is_online(episode):
             self.online_steps += len(rows)

@@ -17,7 +17,7 @@ from trainer.config import TrainConfig
 from trainer.replay.batch import Batch, Sight, beside
 from trainer.replay.chains import Chains
 from trainer.replay.device_copy import DeviceCopy
-from trainer.replay.past_actions import PastActions
+from trainer.replay.past_actions import REACH, PastActions
 from trainer.replay.pixels import Pixels
 
 
@@ -131,10 +131,17 @@ class RowTable:
 
     # Writing
 
-    def write(self, rows: np.ndarray, steps: Update, part: slice, last: int) -> None:
-        """Write new steps of an episode, behind the row ``last`` (-1: there was none)."""
+    def write(self, rows: np.ndarray, steps: Update, part: slice, before: np.ndarray) -> None:
+        """Write new steps of an episode, behind its rows ``before``."""
         o = self.numbers
-        self.past.note(steps.observation[part, :o], steps.executed[part])
+        last, tail = int(before[-1]) if len(before) else -1, before[-REACH:]
+        if self.past.looks:
+            self.past.note(
+                np.concatenate((self.array[tail, :o], steps.observation[part, :o])),
+                np.concatenate((self.array[tail, self.action], steps.executed[part])),
+                np.concatenate((self.t[tail], steps.t[part])),
+                len(tail),
+            )
         new = np.zeros((len(rows), self.width), np.float32)
         new[:, :o] = steps.observation[part, :o]
         new[:, self.action] = steps.executed[part]

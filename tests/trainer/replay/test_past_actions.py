@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import fields, replace
+
 import numpy as np
 import pytest
 import torch
@@ -15,7 +17,7 @@ from tests.support.examples import examples
 from trainer.learner.make import make_learner
 from trainer.replay.batch import Moments, Sequences
 from trainer.replay.from_arrays import finished_episode
-from trainer.replay.past_actions import LEAST, MOST, PastActions, with_past_of_others
+from trainer.replay.past_actions import LEAST, MOST, REACH, PastActions, with_past_of_others
 from trainer.replay.replay import Replay
 
 CPU = torch.device("cpu")
@@ -25,34 +27,95 @@ def named(past: PastActions) -> list[int]:
     return [] if past.columns is None else past.columns.nonzero()[:, 0].tolist()
 
 
+def look(past: PastActions, seen: np.ndarray, action: np.ndarray, size: int | None = None) -> None:
+    """Give the steps of an episode, so many at a time, as a running session brings them: with the steps before."""
+    t = np.arange(len(action))
+    for k in range(0, len(action), size or len(action)):
+        part = slice(max(0, k - REACH), k + (size or len(action)))
+        past.note(seen[part], action[part], t[part], k - part.start)
+
+
+def before(action: np.ndarray, lag: int) -> np.ndarray:
+    return np.concatenate((np.zeros((lag, action.shape[1]), np.float32), action[:-lag]))
+
+
 @settings(max_examples=examples(20))
-@given(seed=st.integers(0, 2**32 - 1), lag=st.integers(1, 4), live=st.booleans(), held=st.booleans())
-def test_past_actions_are_found_whatever_else_is_seen(seed: int, lag: int, live: bool, held: bool) -> None:
+@given(
+    seed=st.integers(0, 2**32 - 1), lag=st.integers(1, 8), size=st.sampled_from([None, 1, 4, 20]), held=st.sampled_from([1, 3, 9])
+)  # fmt: skip
+def test_past_actions_are_found_whatever_else_is_seen(seed: int, lag: int, size: int | None, held: int) -> None:
     rng = np.random.default_rng(seed)
-    steps = 1500
-    action = rng.uniform(-1, 1, (steps, 2)).astype(np.float32)
-    if held:  # hands hold still for a while
-        action = np.repeat(action[: steps // 3], 3, 0)
-    before = np.concatenate((np.zeros((lag, 2), np.float32), action[:-lag]))
+    action = np.repeat(rng.uniform(-1, 1, (2000 // held, 2)).astype(np.float32), held, 0)  # hands hold still for a while
+    shown, steps = before(action, lag), len(action)
     seen = rng.uniform(-1, 1, (steps, 7)).astype(np.float32)
-    seen[:, 2] = before[:, 1]
-    seen[:, 4], seen[:, 5] = before[:, 0].clip(0), (-before[:, 0]).clip(0)  # accelerator and brake
+    seen[:, 2] = shown[:, 1]
+    seen[:, 4], seen[:, 5] = shown[:, 0].clip(0), (-shown[:, 0]).clip(0)  # accelerator and brake
     seen[:, 6] = 0.5
-    seen[:, 0] = 0.9 * before[:, 0] + 0.1 * rng.uniform(-1, 1, steps)  # only follows it
+    seen[:, 0] = 0.9 * shown[:, 0] + 0.1 * rng.uniform(-1, 1, steps)  # only follows it
     past = PastActions(7, 2, CPU)
-    size = 20 if live else steps  # as it comes from a running session, second by second
-    for k in range(0, steps, size):
-        past.note(seen[k : k + size], action[k : k + size])
+    look(past, seen, action, size)
     assert named(past) == [2, 4, 5]
+
+
+@pytest.mark.parametrize("held", [2, 8])
+def test_what_is_done_now_or_next_is_no_past_action_of_who_holds_keys(held: int) -> None:
+    rng = np.random.default_rng(0)
+    action = np.repeat(rng.choice([-1.0, 0.0, 1.0], (6000 // held, 1)).astype(np.float32), held, 0)
+    following = np.append(action[1:], action[-1:], 0)
+    charge = np.zeros_like(action)
+    for k in range(1, len(action)):
+        charge[k] = np.clip(charge[k - 1] + 0.5 * action[k - 1], -1, 1)
+    past = PastActions(4, 1, CPU)
+    look(past, np.concatenate((action, following, charge, before(action, 1)), 1), action)
+    assert named(past) == [3]
+
+
+def test_laps_without_them_do_not_hide_them_for_good() -> None:
+    rng, past = np.random.default_rng(0), PastActions(2, 1, CPU)
+    action = rng.uniform(-1, 1, (MOST, 1)).astype(np.float32)
+    shown = before(action, 1)
+    shown[:3000] = 0.0
+    look(past, np.concatenate((shown, rng.normal(size=(MOST, 1))), 1).astype(np.float32), action)
+    assert named(past) == [0]
+
+
+def test_it_is_the_same_however_finely_the_steps_come() -> None:
+    """Else a run that was interrupted would go on otherwise than one that was not."""
+    config, found = TINY.with_values(capacity=4000), []
+    for size in (7, 400):
+        replay, rng = Replay(OBS, ACT, config), np.random.default_rng(0)
+        known = []
+        for k in range(1, 6):
+            action = np.repeat(rng.uniform(-1, 1, (40, ACT)), 9, 0).astype(np.float32)
+            seen = np.concatenate((rng.normal(size=(361, 2)), np.append(np.zeros((1, 2)), action, 0)), 1).astype(np.float32)
+            whole = finished_episode(k, seen, action, np.ones(360), terminated=True)
+            for start in range(0, 360, size):
+                stop = min(360, start + size)
+                part = slice(start, stop)
+                values = {f.name: getattr(whole, f.name) for f in fields(whole)}
+                steps = {name: value[part] for name, value in values.items() if isinstance(value, np.ndarray)}
+                records = {} if stop < 360 else {"episodes": whole.episodes, "segments": whole.segments}
+                replay.add(replace(whole, **{"episodes": {}, "segments": {}, **steps, **records}))
+            known.append(named(replay.table.past))
+        found.append((known, replay.table.past._followed.tolist()))
+    assert found[0] == found[1]
+    assert found[0][0][-1] == [2, 3]
+
+
+def test_a_gap_is_not_looked_across() -> None:
+    rng, past = np.random.default_rng(0), PastActions(1, 1, CPU)
+    action = rng.uniform(-1, 1, (4000, 1)).astype(np.float32)
+    past.note(before(action, 1), action, 2 * np.arange(4000))  # every second step is missing
+    assert past.columns is None
 
 
 def test_a_constant_is_no_past_action_and_nothing_is_looked_for_for_ever() -> None:
     past = PastActions(3, 1, CPU)
-    still = np.ones((MOST, 1), np.float32)
-    past.note(np.ones((MOST, 3), np.float32), still)
+    look(past, np.ones((MOST, 3), np.float32), np.ones((MOST, 1), np.float32))
     assert past.columns is None
+    assert not past.looks
     moving = np.random.default_rng(0).uniform(-1, 1, (400, 1)).astype(np.float32)
-    past.note(np.repeat(np.append(moving[:1], moving[:-1], 0), 3, 1), moving)
+    look(past, np.repeat(before(moving, 1), 3, 1), moving)
     assert past.columns is None
 
 
@@ -60,7 +123,7 @@ def test_a_few_changes_prove_nothing() -> None:
     past = PastActions(1, 1, CPU)
     rare = np.zeros((MOST, 1), np.float32)
     rare[: LEAST // 2, 0] = np.linspace(0.1, 1.0, LEAST // 2)
-    past.note(np.append(rare[:1], rare[:-1], 0), rare)
+    look(past, before(rare, 1), rare)
     assert past.columns is None
 
 
@@ -77,7 +140,7 @@ def test_in_our_game_they_are_the_pedals_and_what_is_about_to_act() -> None:
             done.append(action)
             observation, _, terminated, truncated, _ = env.step(action)
             over = terminated or truncated or len(seen) == 200
-        past.note(np.stack(seen), np.stack(done))
+        look(past, np.stack(seen), np.stack(done))
         steps += len(seen)
     env.close()
     assert [names[k] for k in named(past)] == ["gas", "brake", "pending_gas_brake", "pending_steer"]
@@ -86,7 +149,7 @@ def test_in_our_game_they_are_the_pedals_and_what_is_about_to_act() -> None:
 def test_a_picture_is_none() -> None:
     past, rng = PastActions(2 + 16, 1, CPU, picture=16), np.random.default_rng(0)
     action = rng.uniform(-1, 1, (700, 1)).astype(np.float32)
-    past.note(np.concatenate((rng.uniform(size=(700, 1)), np.append(action[:1], action[:-1], 0)), 1), action)
+    look(past, np.concatenate((rng.uniform(size=(700, 1)), before(action, 1)), 1), action)
     assert past.columns is not None
     assert past.columns.tolist() == [False, True] + [False] * 16
 

@@ -43,6 +43,7 @@ FORMS: dict[str, TrainConfig] = {
 def driven(config: TrainConfig, episodes: int = 12, device: str = "cpu") -> Replay:
     replay = Replay(OBS, ACT, config, device=device)
     replay.table.past.columns = torch.tensor([False, False, True, True], device=device)
+    replay.table.past._most = 0  # what is drawn at random shows none: they are not looked for
     if replay.table.device_copy is None:
         replay.table.device_copy = DeviceCopy(torch.device(device))
     for i in range(1, episodes + 1):
