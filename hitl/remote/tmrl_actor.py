@@ -41,6 +41,13 @@ class HitlActor(ActorModule):
         if len(meta.action_names) != int(np.prod(self.action_space.shape)):
             logging.warning("The weights that came are for %d actions. The actor keeps its own.", len(meta.action_names))
             return self
+        from trainer.networks.actor_critic import remember
+
+        if self._actor is None and remember(actor) is not None:
+            logging.warning(
+                "These weights remember an episode, and tmrl's worker asks for each step by itself: they drive as if each step "
+                "were the first. Drive with `hitl play`, or train another network (`hitl train --fresh --set network=mlp`)."
+            )
         self._actor, self._data, self.updates = actor, Path(path).read_bytes(), meta.updates
         return self
 

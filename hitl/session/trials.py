@@ -133,18 +133,15 @@ class _Answers:
     """An actor's actions without noise, for many cars at once; what it remembers is each car's own."""
 
     def __init__(self, actor: Actor) -> None:
-        import torch
-
-        from trainer.networks.actor_critic import remember
-
         weights = next(iter(actor.parameters()), None)
-        self._actor, self._device = actor, weights.device if weights is not None else torch.device("cpu")
-        self._remember: Callable[[], Memory | None] = lambda: remember(actor) if hasattr(actor, "body") else None
+        self._actor, self._device = actor, weights.device if weights is not None else "cpu"
         self._memories: dict[DrivingEnv, Memory] = {}
 
     def begin(self, car: DrivingEnv) -> None:
         """An episode begins."""
-        if (memory := self._remember()) is not None:
+        from trainer.networks.actor_critic import Actor, remember
+
+        if isinstance(self._actor, Actor) and (memory := remember(self._actor)) is not None:
             self._memories[car] = memory
 
     def __call__(self, cars: list[tuple[DrivingEnv, NDArray[np.float32]]]) -> NDArray[np.float32]:

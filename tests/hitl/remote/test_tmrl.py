@@ -8,6 +8,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import textwrap
 import types
 
 import numpy as np
@@ -18,7 +19,10 @@ from hitl.home import Home
 from hitl.remote.link import free_port
 from hitl.remote.tmrl_samples import TmrlSamples, drives, unfolded
 from hitl.remote.wire import Unreadable, WorkerGreeting, pack, unpack
+from hitl.road.track import load_track
 from tests.hitl.remote.test_processes import CARRY_ON, SMALL, count, ended, start, steps, until  # noqa: F401 (a fixture)
+from tests.support.places import ROOT
+from tests.support.tmrl_data import prepare
 from tests.support.tmrl_roles import STEPS
 
 installed = pytest.mark.skipif(
@@ -174,3 +178,31 @@ def test_tmrls_server_and_worker_with_our_worker_and_trainer(tmp_path, start, tm
     ours = steps(worker)
     assert ours == ours & steps(trainer) != set()
     assert count(trainer, f"{whole} != 'tmrl'") == count(worker)
+
+
+LOADED_TWICE = """
+    import logging, sys
+    import gymnasium
+    from hitl.remote.tmrl_actor import HitlActor
+    from trainer.checkpoints.files import save
+    from trainer.checkpoints.meta import CheckpointMeta
+    from trainer.config import TrainConfig
+    from trainer.learner.make import make_learner
+    learner = make_learner(3, 2, TrainConfig(network=sys.argv[1], hidden=8, rnn_size=4))
+    from pathlib import Path
+    name, _ = save(Path(sys.argv[2]), learner, CheckpointMeta.of(learner, ("a", "b", "c"), ("gas", "steer"), "train"))
+    box = gymnasium.spaces.Box
+    actor = HitlActor(box(-1, 1, (3,)), box(-1, 1, (2,)))
+    for _ in range(2):
+        actor.load(Path(sys.argv[2]) / name, "cpu")
+"""
+
+
+@installed
+@pytest.mark.parametrize(("network", "said"), [("recurrent", 1), ("mlp", 0)])
+def test_a_worker_of_tmrls_says_once_that_it_asks_without_a_memory(tmp_path, network, said):
+    prepare(tmp_path, load_track("default"))
+    line = [sys.executable, "-c", textwrap.dedent(LOADED_TWICE), network, str(tmp_path)]
+    home = {"HOME": str(tmp_path), "USERPROFILE": str(tmp_path), "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(line, env=os.environ | home, capture_output=True, text=True, timeout=60, check=True)
+    assert (done.stdout + done.stderr).count("These weights remember an episode") == said
