@@ -43,6 +43,7 @@ def test_the_version_is_read_of_stores_and_of_nothing_else(tmp_path):
             header_version(tmp_path / "text")
 
 
+@pytest.mark.realtime
 def test_asking_who_is_alive_takes_no_lock_away(tmp_path):
     """One thread asks again and again while locks are taken: each lock is taken, and the others see it."""
     path, ended = tmp_path / "store.sqlite", threading.Event()

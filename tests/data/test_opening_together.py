@@ -7,6 +7,7 @@ import sys
 import threading
 
 import numpy as np
+import pytest
 
 from data.recording.recorder import Recorder
 from data.records import SessionInfo, StepRow
@@ -22,6 +23,7 @@ for _ in range(int(sys.argv[2])):
 """
 
 
+@pytest.mark.realtime
 def test_readers_come_and_go_beside_a_recorder_and_another_process(tmp_path):
     path = tmp_path / "store.sqlite"
     Store(path).close()  # the last to leave: no log lies beside it

@@ -109,6 +109,7 @@ def _at(progress: float):  # type: ignore[no-untyped-def]
     return step_row(1, progress=progress)
 
 
+@pytest.mark.realtime
 def test_hitl_alone_is_fast_on_a_large_store(tmp_path: Path) -> None:
     with Recorder(tmp_path / "store.sqlite", session_info()) as recorder:
         for _ in range(150):

@@ -16,6 +16,8 @@ from hitl.home import Home
 from hitl.processes import ROOT, command, environment
 from tests.support.recorded import drive, session_info
 
+pytestmark = pytest.mark.realtime  # other programs are waited for
+
 SHADOWED = "raise SystemExit('shadowed: ' + __name__)\n"
 NAMES = ("data", "trainer", "takeover_ui")
 

@@ -106,6 +106,10 @@ class Browser:
         data = self._send("Page.captureScreenshot", captureBeyondViewport=True, clip=clip)["data"]
         path.write_bytes(base64.b64decode(data))
 
+    def printed(self) -> bytes:
+        """Return the page as a PDF, as its style sheet for paper has it."""
+        return base64.b64decode(self._send("Page.printToPDF", printBackground=True)["data"])
+
     def asked_for(self) -> set[str]:
         """Return the addresses that were asked for since the page was opened."""
         return {e["params"]["request"]["url"] for e in self._events if e.get("method") == "Network.requestWillBeSent"}

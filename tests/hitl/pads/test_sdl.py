@@ -289,6 +289,7 @@ def test_a_thousand_presses_act_on_the_next_tick(hub: Devices) -> None:
             assert [look() for _ in range(3)][-1] == AGENT
 
 
+@pytest.mark.realtime
 @pytest.mark.parametrize(("setting", "heard"), [(None, True), ("0", False)])
 def test_a_pad_is_heard_while_another_window_has_the_focus(setting: str | None, heard: bool) -> None:
     """A program of its own, whose window has lost the focus; with SDL's own default (0) it would hear nothing."""

@@ -4,10 +4,9 @@ import base64
 import hashlib
 import os
 import re
-import shutil
-import subprocess
 import tomllib
 import xml.etree.ElementTree as ElementTree
+from collections.abc import Iterator
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -25,6 +24,7 @@ from takeover_ui.report import charts, svg
 from takeover_ui.report.contents import CornerRow, Report, Score
 from takeover_ui.report.page import render, write_report
 from tests.support import sample_screens as samples
+from tests.support.browser import CHROMIUM, Browser
 from tests.support.examples import examples
 from tests.support.places import ROOT
 
@@ -266,62 +266,54 @@ def test_the_road_is_as_wide_as_it_is_and_never_folds_over() -> None:
     assert np.hypot(*(wide.left - centre)[middle].T).max() < 1.0
 
 
-CHROMIUM = next(
-    (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
-)
-
-
 MANY_CORNERS = tuple(
     CornerRow(name, 100.0 * k, 100.0 * k + 60, 1280 + k, 533, k * 120, 310.4 * k, 11 * k)
     for k, name in enumerate(("hairpin", "a corner with a very long name", "chicane", "turn 4", "turn 5", "the last corner"))
 )
 
 
-def browse(folder: Path, *options: str) -> None:
-    command = [
-        str(CHROMIUM), "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--allow-file-access-from-files",
-        f"--user-data-dir={folder / 'profile'}", *options,
-    ]  # fmt: skip
-    subprocess.run(command, check=True, capture_output=True, timeout=120, env={**os.environ, "HOME": str(folder)})
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    if CHROMIUM is None or os.name == "nt":
+        pytest.skip("needs a Chromium browser, and POSIX's pipes to talk to it")
+    with Browser(tmp_path_factory.mktemp("browser")) as browser:
+        yield browser
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="needs a Chromium browser")
-def test_printed_it_fills_two_pages(tmp_path: Path) -> None:
-    page, printed = tmp_path / "report.html", tmp_path / "report.pdf"
-    write_report(page, replace(samples.report(), corners=MANY_CORNERS))
-    browse(tmp_path, f"--print-to-pdf={printed}", "--no-pdf-header-footer", page.as_uri())
-    assert len(re.findall(rb"/Type\s*/Page\b", printed.read_bytes())) == 2
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The address of a report with as many corners as any has, and long names."""
+    path = tmp_path_factory.mktemp("page") / "report.html"
+    write_report(path, replace(samples.report(), corners=MANY_CORNERS))
+    return path.as_uri()
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="needs a Chromium browser")
+@pytest.mark.realtime
+def test_printed_it_fills_two_pages(browser: Browser, page: str) -> None:
+    browser.view(1280)
+    browser.open(page)
+    assert len(re.findall(rb"/Type\s*/Page\b", browser.printed())) == 2
+
+
+@pytest.mark.realtime
 @pytest.mark.parametrize("dark", [False, True])
-def test_a_browser_draws_it_in_its_colours_without_overflow(tmp_path: Path, dark: bool) -> None:
+@pytest.mark.parametrize("width", [1280, 390])
+def test_a_browser_draws_it_in_its_colours_without_overflow(
+    browser: Browser, page: str, tmp_path: Path, width: int, dark: bool
+) -> None:
     """The page's own ground colour at the edges (the style sheet passed the policy), the lines in it, nothing cut off."""
-    page, frame, shot = tmp_path / "report.html", tmp_path / "frame.html", tmp_path / "shot.png"
-    write_report(page, replace(samples.report(), corners=MANY_CORNERS))
-    # A window is at least 500 pixels wide; a frame in it may be as narrow as a phone. Both stand side by side in one picture.
-    sizes = {1280: 2400, 390: 5000}
-    frames = (f'<iframe src="report.html" width={w} height={h} frameborder=0 scrolling=no></iframe>' for w, h in sizes.items())
-    frame.write_text(f'<body style="margin:0; display:flex; align-items:flex-start">{"".join(frames)}')
-    browse(
-        tmp_path,
-        f"--blink-settings=preferredColorScheme={0 if dark else 1}",
-        f"--window-size={sum(sizes)},{max(sizes.values())}",
-        f"--screenshot={shot}",
-        frame.as_uri(),
-    )
-    both = pygame.image.load(str(shot))
-    ground = (13, 19, 33) if dark else (244, 246, 250)
-    agent = (77, 148, 255) if dark else (29, 111, 224)
-    human = (250, 166, 26) if dark else (217, 122, 0)
-    for width, left in ((1280, 0), (390, 1280)):
-        picture = both.subsurface((left, 0, width, sizes[width]))
-        for y in range(0, sizes[width], 97):
-            assert picture.get_at((width - 3, y))[:3] == ground, f"something reaches the right edge of {width} pixels"
-            assert picture.get_at((2, y))[:3] == ground
-        for colour in (agent, human):
-            mask = pygame.mask.from_threshold(picture, (*colour, 255), (3, 3, 3, 255))
-            assert mask.count() > 300
+    browser.view(width, dark=dark)
+    browser.open(page)
+    browser.picture(shot := tmp_path / "shot.png")
+    assert not browser.complaints()
+    picture = pygame.image.load(str(shot))
+    assert picture.get_width() == width, "it is wider than the window"
+    assert picture.get_height() > 1500
+    for y in range(0, picture.get_height(), 97):
+        assert picture.get_at((width - 3, y))[:3] == picture.get_at((2, y))[:3] == ((13, 19, 33) if dark else (244, 246, 250))
+    for colour in ((77, 148, 255), (250, 166, 26)) if dark else ((29, 111, 224), (217, 122, 0)):  # the agent's, the human's
+        mask = pygame.mask.from_threshold(picture, (*colour, 255), (3, 3, 3, 255))
+        assert mask.count() > 300
 
 
 def test_what_the_page_is_made_of_is_shipped() -> None:

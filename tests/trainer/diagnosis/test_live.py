@@ -98,11 +98,11 @@ def test_terminal_rows_that_never_come() -> None:
 
 def test_the_daemon_writes_an_event_and_shows_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(live, "EVERY_S", 0.0)
-    monkeypatch.setattr(live, "SHARE", 1.0)
+    monkeypatch.setattr(live, "SHARE", float("inf"))
     monkeypatch.setattr(live.LiveChecks.__init__, "__defaults__", (0.0, live.time.monotonic))
     monkeypatch.setattr("trainer.daemon.training.METRICS_S", 0.0)
     drive(tmp_path / "store.sqlite", 100, 2)
-    run_daemon(tmp_path, None, SMALL.with_values(backup_clip=0.01))
+    run_daemon(tmp_path, None, SMALL.with_values(backup_clip=0.01, utd=0.4))
     with Store(tmp_path / "store.sqlite") as store:
         events = store.conn.execute("SELECT message, level, data FROM events WHERE kind = 'diagnosis'").fetchall()
     assert [json.loads(data)["fault"] for _, _, data in events].count("targets-at-clip") == 1
