@@ -11,7 +11,8 @@ player helps at that place for 60 s at most:
 - ``beside``: ours, as `hitl play --agent` and `hitl train` do it. The agent drives eight times alone before the first help.
   In ``beside_q`` the critics count little.
 - ``taught``: the agent first teaches ours (``frozen_teaches``), which then drives everywhere; ``taught_q`` follows Q sooner, and
-  in ``taught_tried`` new weights must pass a trial before they drive, as with `hitl train`.
+  in ``taught_tried`` new weights must pass a trial before they drive, as with `hitl train`; so must they in ``past_seen``, where
+  what is cloned always shows the actions before it (`past_action_dropout=0`).
 - ``cloned``: the takeovers are cloned into the agent's own actor, half of each batch of 256 takeovers and half its own drives.
 - ``continue``: its own trainer goes on for as many steps.
 

@@ -19,11 +19,12 @@ ARMS: dict[str, dict[str, Any]] = {
     "beside_q": {"utd": 1.0, "q_weight": 0.05},
     "taught": {"utd": 1.0, "frozen_teaches": True},
     "taught_tried": {"utd": 1.0, "frozen_teaches": True},
+    "past_seen": {"utd": 1.0, "frozen_teaches": True, "past_action_dropout": 0.0},
     "taught_q": {"utd": 1.0, "frozen_teaches": True, "q_after_laps": 1.0, "q_warmup_updates": 3000},
     "cloned": {"utd": 1e-4, "lap_utd": 0.0, "hidden": 16},
 }
 """Changes to the preset; ``cloned`` uses what is recorded, and not the learner."""
-TRIED = frozenset({"taught_tried"})
+TRIED = frozenset({"taught_tried", "past_seen"})
 """Arms in which new weights must pass a trial before they drive, as with `hitl train`."""
 Job = tuple[Path, str, str, int, str, int, int]
 """Folder, kind, track, seed, arm, steps, hold."""

@@ -10,7 +10,7 @@ from data.errors import TrainingError
 from data.words import number_of
 from hitl.arguments import Parser, with_verb
 from hitl.commands.selection import local_time, open_store, parse_date
-from hitl.home import add_home
+from hitl.home import add_home, in_home
 
 if TYPE_CHECKING:
     from data.store import Store
@@ -47,7 +47,7 @@ def _info(store: Store, args: argparse.Namespace) -> int:
     from hitl.console import print_facts
 
     free = (
-        f" ({size_text(found.free_bytes)} of it free: `hitl store compact`)"
+        in_home(f" ({size_text(found.free_bytes)} of it free: `hitl store compact`)", args.home)
         if found.free_bytes > found.bytes / 10
         else ""
     )
@@ -70,10 +70,10 @@ def _info(store: Store, args: argparse.Namespace) -> int:
         )
     rows.append(("agents", f"{number_of(found.checkpoints, 'checkpoint')}"))
     if without_log(store.conn, store.path):
-        rows.append(("note", f"the last session was cut off, and {advice(store.path)}"))
+        rows.append(("note", in_home(f"the last session was cut off, and {advice(store.path)}", args.home)))
     if aside := find_spills(store.path, SET_ASIDE):
         files = number_of(len(aside), "spill file")
-        rows.append(("note", f"{files} could not be read back: `hitl store recover` tries it again"))
+        rows.append(("note", in_home(f"{files} could not be read back: `hitl store recover` tries it again", args.home)))
     print_facts(rows)
     return 0
 
@@ -84,7 +84,7 @@ def _check(store: Store, args: argparse.Namespace) -> int:
     said = store.check()
     if not (said and said[0].startswith("The file is damaged")):
         said += apart(store.conn).values()
-    print("\n".join(said) if said else "The store is sound.")
+    print(in_home("\n".join(said), args.home) if said else "The store is sound.")
     return 1 if said else 0
 
 
@@ -93,14 +93,14 @@ def _recover(store: Store, args: argparse.Namespace) -> int:
 
     if running(store.path):
         raise TrainingError("A trainer is at work on this home folder and would miss some steps: `hitl train stop` first.")
-    print("\n".join(store.recover(set_aside=True)) or "Nothing to recover: no session left anything behind.")
+    print(in_home("\n".join(store.recover(set_aside=True)), args.home) or "Nothing to recover: no session left anything behind.")
     return 0
 
 
 def _rebuild(store: Store, args: argparse.Namespace) -> int:
     from data.exchange.relayout import rebuild_said
 
-    print("\n".join(rebuild_said(store)) or "Nothing to rebuild: every imported lap has the present layout.")
+    print(in_home("\n".join(rebuild_said(store)), args.home) or "Nothing to rebuild: every imported lap has the present layout.")
     return 0
 
 
@@ -126,7 +126,7 @@ def _prune(store: Store, args: argparse.Namespace) -> int:
         task = progress.add_task("pruning", total=steps)
         gone = store.prune(before, lambda n: progress.update(task, advance=n))
     store.add_event("pruned", f"{number_of(gone, 'agent step')} before {before} deleted.")
-    print(f"Deleted {what}. `hitl store compact` frees the space.")
+    print(in_home(f"Deleted {what}. `hitl store compact` frees the space.", args.home))
     return 0
 
 
@@ -149,12 +149,13 @@ def _clean(store: Store, args: argparse.Namespace) -> int:
     said = ", ".join(f"{count} × {reason}" for reason, count in why.most_common())
     if args.dry_run:
         shows = number_of(len(empty), "takeover shows", "takeovers show")
-        print(f"{shows} nothing ({said}). `hitl store clean` marks {'it' if len(empty) == 1 else 'them'} as bad.")
+        them = "it" if len(empty) == 1 else "them"
+        print(in_home(f"{shows} nothing ({said}). `hitl store clean` marks {them} as bad.", args.home))
         return 0
     changed = store.label([s.id for s in empty], verdict="bad", by="store clean")
     marked = number_of(changed, "takeover that shows", "takeovers that show")
     store.add_event("cleaned", f"{marked} nothing marked as bad: {said}.")
-    print(f"Marked {marked} nothing as bad ({said}). Undo with `hitl label --undo`.")
+    print(in_home(f"Marked {marked} nothing as bad ({said}). Undo with `hitl label --undo`.", args.home))
     return 0
 
 

@@ -120,9 +120,12 @@ def _run(home: Home, args: argparse.Namespace, wish: Wish) -> int:
             from hitl.screens.training.train_terminal import draw
 
             live = stack.enter_context(Live("starting …", console=console(), refresh_per_second=4))
-            shown = {"say": live.console.print, "show": lambda beat, watch: live.update(draw(beat, watch))}
+            shown = {
+                "say": lambda text: live.console.print(in_home(text, args.home)),
+                "show": lambda beat, watch: live.update(draw(beat, watch, args.home)),
+            }
         elif not args.quiet:
-            shown = {"say": lambda text: print(text, flush=True), "show": _lines()}
+            shown = {"say": lambda text: print(in_home(text, args.home), flush=True), "show": _lines(args.home)}
         shown["show"] = kept_awake(shown.get("show", lambda *_: None), StayAwake())
         trials = Trials(home)
         daemon = Daemon(
@@ -151,7 +154,7 @@ def kept_awake(
     return watched
 
 
-def _lines(every_s: float = 60.0) -> Callable[[Heartbeat, Watch], None]:
+def _lines(named: Path | None, every_s: float = 60.0) -> Callable[[Heartbeat, Watch], None]:
     """Return what prints, where there is no terminal, how it goes: at the start, at the end, and now and then."""
     said, at = "", -math.inf
 
@@ -160,7 +163,7 @@ def _lines(every_s: float = 60.0) -> Callable[[Heartbeat, Watch], None]:
         over = beat.state in ("stopped", "failed")
         if beat.state != said and (over or time.monotonic() - at >= every_s):
             said, at = beat.state, time.monotonic()
-            print(f"{beat.doing}; {number_of(beat.updates, 'update')} done", flush=True)
+            print(in_home(f"{beat.doing}; {number_of(beat.updates, 'update')} done", named), flush=True)
 
     return show
 
@@ -233,7 +236,7 @@ def _status(home: Home, named: Path | None) -> int:
     beat = read_heartbeat(home.root)
     if not control.running(home.store_path):
         if beat is not None and beat.state == "failed":
-            print(f"The trainer has stopped: {beat.problem}")
+            print(in_home(f"The trainer has stopped: {beat.problem}", named))
         elif beat is not None and beat.state != "stopped":
             done = number_of(beat.updates, "update")
             print(in_home(f"The trainer was killed at {done}; `hitl train` goes on from its last checkpoint.", named))
@@ -251,7 +254,7 @@ def _status(home: Home, named: Path | None) -> int:
     from hitl.screens.training.train_words import facts_of, warnings_of
 
     silent = [("last heard of", f"{about(beat.age_s)} ago")] if beat.age_s > 5 else []
-    print_facts([*silent, *facts_of(beat), *warnings_of(beat), *_curve(home)])
+    print_facts([*silent, *facts_of(beat, named), *warnings_of(beat, named), *_curve(home)])
     return 0
 
 

@@ -5,8 +5,12 @@ from typing import Any
 import pytest
 
 from data.files.paths import private_folder
+from data.recording.recorder import Recorder
 from hitl.cli import COMMANDS, main, parser_of
 from hitl.home import _WITHOUT_HOME, in_home
+from hitl.screens.training.train_words import facts_of, warnings_of
+from tests.support.recorded import drive, session_info
+from trainer.daemon.heartbeat import Heartbeat
 
 
 @pytest.mark.parametrize("command", ["segments", "diagnose", "corners", "report", "store info", "store check", "doctor", "eval"])
@@ -74,6 +78,18 @@ def test_a_command_goes_on_in_the_home_that_it_was_given(tmp_path, monkeypatch, 
     assert "`hitl train --home mine` starts one" in capsys.readouterr().err
     assert main(["--home", "mine"]) == 0
     assert "`hitl play --home mine`" in capsys.readouterr().out
+    with Recorder(tmp_path / "mine" / "store.sqlite", session_info()) as recorder:
+        drive(recorder)
+    assert main(["store", "prune", "--older-than", "0s", "--home", "mine"]) == 0
+    assert "`hitl store compact --home mine` frees the space" in capsys.readouterr().out
+
+
+def test_what_a_trainer_says_of_itself_names_the_home_too():
+    beat = Heartbeat(state="waiting", detail="for steps: `hitl play` drives", finding="Stuck (`hitl diagnose`)", below_best=1)
+    told = str(facts_of(beat, Path("mine")) + warnings_of(beat, Path("mine")))
+    for command in ("play", "diagnose", "train --init best"):
+        assert f"`hitl {command} --home mine`" in told
+    assert "mine" not in str(facts_of(beat) + warnings_of(beat))
 
 
 def test_a_window_names_the_home_in_what_it_says(monkeypatch: pytest.MonkeyPatch) -> None:

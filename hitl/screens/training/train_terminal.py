@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from rich.console import Group
 from rich.progress_bar import ProgressBar
 from rich.text import Text
@@ -16,9 +18,9 @@ from trainer.daemon.heartbeat import Heartbeat
 EVALUATIONS = 6
 
 
-def draw(beat: Heartbeat, watch: Watch) -> Group:
-    """Return the newest state as a picture for the terminal."""
-    rows = facts(facts_of(beat))
+def draw(beat: Heartbeat, watch: Watch, named: Path | None = None) -> Group:
+    """Return the newest state as a picture for the terminal; ``named``: the home as it was typed, for what is advised."""
+    rows = facts(facts_of(beat, named))
     for name, key in (("critic loss", "losses/loss_critic"), ("Q", "debug/q1"), ("last return", "return_train")):
         if key in watch.newest:
             rows.add_row(name, f"{watch.newest[key]:.3f}")
@@ -42,6 +44,6 @@ def draw(beat: Heartbeat, watch: Watch) -> Group:
         parts.append(evaluations)
     parts += [
         Text(f"! {text}" if name == "finding" else text, style="bold yellow" if name == "evaluated" else "yellow")
-        for name, text in warnings_of(beat)
+        for name, text in warnings_of(beat, named)
     ]
     return Group(*parts)  # type: ignore[arg-type]

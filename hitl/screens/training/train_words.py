@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from data.words import about, number_of
+from hitl.home import in_home
 from trainer.daemon.heartbeat import Heartbeat
 
 
@@ -21,29 +24,29 @@ def progress(beat: Heartbeat) -> tuple[float, str]:
     return share, text
 
 
-def facts_of(beat: Heartbeat) -> list[tuple[str, str]]:
-    """Return names and values of a heartbeat."""
+def facts_of(beat: Heartbeat, named: Path | None = None) -> list[tuple[str, str]]:
+    """Return names and values of a heartbeat; ``named``: the home as it was typed, for what is advised."""
     age = beat.checkpoint_age_s
-    named = beat.checkpoint.removesuffix(".safetensors") or "none yet"
+    checkpoint = beat.checkpoint.removesuffix(".safetensors") or "none yet"
     rate = f"{beat.updates_per_second:.0f} a second" + (f", {beat.utd:.2f} for each step" if beat.utd else "")
     if beat.utd_wanted:
         rate += f"; the recipe wants {beat.hz * beat.utd_wanted:.0f} a second while you drive"
     return [
-        ("state", beat.doing),
+        ("state", in_home(beat.doing, named)),
         ("learned", progress(beat)[1]),
         ("updates", f"{beat.updates:,} ({rate})"),
         ("driven", f"{number_of(beat.online_steps, 'step')} in this store ({about(beat.online_steps / beat.hz)})"),
         ("demos", f"{number_of(beat.demo_rows, 'step')}, {beat.takeover_seconds:.0f} s of takeover"),
-        ("checkpoint", named + (f", {about(age)} ago" if age is not None else "")),
+        ("checkpoint", checkpoint + (f", {about(age)} ago" if age is not None else "")),
     ]
 
 
-def warnings_of(beat: Heartbeat) -> list[tuple[str, str]]:
-    """Return what the player should know: names and sentences."""
+def warnings_of(beat: Heartbeat, named: Path | None = None) -> list[tuple[str, str]]:
+    """Return what the player should know: names and sentences; ``named``: as above."""
     below = ""
     if beat.below_best:
         many = beat.below_best > 1
         below = f"the last {f'{beat.below_best} evaluations lie' if many else 'evaluation lies'} significantly below the best"
         below += "; `hitl train --init best` goes back"
     rows = ("evaluated", below), ("held back", beat.held_back), ("finding", beat.finding), ("problem", beat.problem)
-    return [(name, text) for name, text in rows if text]
+    return [(name, in_home(text, named)) for name, text in rows if text]
