@@ -78,9 +78,10 @@ def test_a_command_goes_on_in_the_home_that_it_was_given(tmp_path, monkeypatch, 
     assert "`hitl train --home mine` starts one" in capsys.readouterr().err
     assert main(["--home", "mine"]) == 0
     assert "`hitl play --home mine`" in capsys.readouterr().out
+    (tmp_path / "mine").mkdir()
     with Recorder(tmp_path / "mine" / "store.sqlite", session_info()) as recorder:
         drive(recorder)
-    assert main(["store", "prune", "--older-than", "0s", "--home", "mine"]) == 0
+    assert main(["store", "prune", "--older-than", "0d", "--home", "mine"]) == 0
     assert "`hitl store compact --home mine` frees the space" in capsys.readouterr().out
 
 

@@ -80,7 +80,7 @@ def test_a_trainer_that_waits_says_for_what(tmp_path: Path, capsys: pytest.Captu
     try:
         wait_for(lambda: (b := read_heartbeat(tmp_path)) is not None and b.state == "waiting")
         capsys.readouterr()
-        assert "waiting for the first steps: `hitl play` drives" in status()
+        assert f"waiting for the first steps: `hitl play --home {tmp_path}` drives" in status()
         drive(tmp_path / "store.sqlite")
         wait_for(lambda: (b := read_heartbeat(tmp_path)) is not None and b.online_steps > 0 and b.state == "waiting")
         missing = 500 - newest_steps(tmp_path)
