@@ -27,6 +27,8 @@ LEAST = 50  # changes of an action that must have been seen
 SHARE = 0.75
 """Of them that a number follows: a pedal that is let go and pressed at once does not follow each time, nor do odd imports."""
 CLOSE = 1e-3
+ALIKE = 0.999
+"""Squared correlation of two moves from which they are one in two units: a wheel in degrees, a pedal from 0 to 255."""
 AT_ONCE = 1_000_000  # comparisons of a number with an action: a long episode of large observations would take gigabytes
 
 
@@ -38,6 +40,8 @@ class PastActions:
         self._device, self._picture = device, picture
         self._followed = np.zeros((len(LAGS), 3 * action_size, observation_size - picture), np.int64)
         self._changes = np.zeros((len(LAGS), 3 * action_size), np.int64)
+        self._products = np.zeros(self._followed.shape)  # of an action's moves and a number's; then the squares of each
+        self._squares = np.zeros(self._changes.shape), np.zeros((len(LAGS), observation_size - picture))
         self._most = max(2 * FIRST, MOST * MANY // max(MANY, observation_size - picture))
         self._steps, self._next = 0, FIRST
         self.columns: Tensor | None = None
@@ -68,8 +72,9 @@ class PastActions:
     def _count(self, observation: np.ndarray, executed: np.ndarray, t: np.ndarray, known: int) -> None:
         # An action as it is, and the halves that a game makes of one: accelerator and brake.
         done = np.concatenate((executed, np.maximum(executed, 0.0), np.maximum(-executed, 0.0)), 1)
-        moved = np.abs(np.diff(done, axis=0)) > CLOSE  # a constant would follow anything that stands still
-        for lag, followed, changes in zip(LAGS, self._followed, self._changes, strict=True):
+        seen_moves, moves = np.diff(observation.astype(np.float64), axis=0), np.diff(done.astype(np.float64), axis=0)
+        moved = np.abs(moves) > CLOSE  # a constant would follow anything that stands still
+        for k, lag in enumerate(LAGS):
             begin = max(0, known - lag - 1)
             if begin + lag + 1 >= len(done):
                 continue
@@ -77,12 +82,18 @@ class PastActions:
             joined = t[begin + lag + 1 :] - t[begin : -lag - 1] == lag + 1
             now = moved[begin : len(moved) - lag] & joined[:, None]
             # At that moment, and not before: a key that is held is in the action of the moment, too.
-            followed += (near[1:] & near[:-1] & now[..., None]).sum(0)
-            changes += now.sum(0)
+            self._followed[k] += (near[1:] & near[:-1] & now[..., None]).sum(0)
+            self._changes[k] += now.sum(0)
+            move, seen_move = moves[begin : len(moves) - lag][joined], seen_moves[begin + lag :][joined]
+            self._products[k] += move.T @ seen_move
+            for squares, those in zip(self._squares, (move, seen_move), strict=True):
+                squares[k] += np.square(those).sum(0)
 
     def _look(self) -> None:
         share = self._followed / np.maximum(self._changes, 1)[..., None]
-        found = ((share >= SHARE) & (self._changes >= LEAST)[..., None]).any((0, 1))
+        both = self._squares[0][..., None] * self._squares[1][:, None]
+        alike = (both > 0.0) & (np.square(self._products) >= ALIKE * both)
+        found = (((share >= SHARE) | alike) & (self._changes >= LEAST)[..., None]).any((0, 1))
         columns = torch.from_numpy(np.append(found, np.zeros(self._picture, bool))).to(self._device)
         if not found.any():
             self.columns = None

@@ -57,6 +57,21 @@ def test_past_actions_are_found_whatever_else_is_seen(seed: int, lag: int, size:
     assert named(past) == [2, 4, 5]
 
 
+@pytest.mark.parametrize("held", [1, 5])
+def test_they_are_found_in_the_units_of_a_game(held: int) -> None:
+    rng = np.random.default_rng(0)
+    action = np.repeat(rng.uniform(-1, 1, (3000 // held, 2)).astype(np.float32), held, 0)
+    shown, steps = before(action, 3), len(action)
+    seen = 100.0 * rng.uniform(-1, 1, (steps, 6)).astype(np.float32)
+    seen[:, 1] = np.round(-450.0 * shown[:, 0])  # a wheel in degrees
+    seen[:, 2] = np.round(127.5 + 127.5 * shown[:, 1])  # a byte
+    seen[:, 3] = np.round(255.0 * shown[:, 1].clip(0))  # a pedal
+    seen[:, 4] = -450.0 * np.tanh(shown[:, 0]) + seen[:, 5]  # no more than a part of it
+    past = PastActions(6, 2, CPU)
+    look(past, seen, action, 50)
+    assert named(past) == [1, 2, 3]
+
+
 @pytest.mark.parametrize("held", [2, 8])
 def test_what_is_done_now_or_next_is_no_past_action_of_who_holds_keys(held: int) -> None:
     rng = np.random.default_rng(0)
