@@ -31,6 +31,18 @@ BEHIND_M = 12.0  # m behind a corner at which a try ends that a call began
 Show = Callable[[str, float], None]
 
 
+@dataclass(frozen=True)
+class Failure:
+    """What the player is called for: where and why the agent failed, and the moment before it at which the car stands now."""
+
+    corner: Corner | None
+    at_m: float
+    reason: str
+    """Of `DRIVING_FAULTS`."""
+    back_s: float
+    back_m: float
+
+
 @dataclass
 class CallRule:
     """Says whether a failure is worth a call. Pure."""
@@ -94,10 +106,10 @@ class Countdown:
 
 
 class CallMe:
-    """Drives the episodes of a session in which no one watches. ``call`` tells the player of a failure there."""
+    """Drives the episodes of a session in which no one watches. ``call`` tells the player of a failure."""
 
     def __init__(
-        self, rig: SessionSetup, call: Callable[[Corner | None, float], None], show: Show, over: Callable[[], None]
+        self, rig: SessionSetup, call: Callable[[Failure], None], show: Show, over: Callable[[], None]
     ) -> None:
         """``show``: as for `Countdown`; ``over``: the player has no part in what follows."""
         self.rig, self._call, self._show, self._over = rig, call, show, over
@@ -119,9 +131,10 @@ class CallMe:
         if corner is not None and coaching is not None and coaching.coach.enough(corner.name):
             return  # it was said that more help there is no use today
         place = corner.name if corner else f"{result.progress // SAME_M:.0f}"
-        if not self._rule.failed(place, self.rig.policy.checkpoint_id) or session.go_back("call") is None:
+        if not self._rule.failed(place, self.rig.policy.checkpoint_id) or (moment := session.go_back("call")) is None:
             return
-        yield (helped := self._help(seed, corner, result.progress))
+        failure = Failure(corner, result.progress, result.reason, moment.back_s, moment.info["progress"])
+        yield (helped := self._help(seed, failure))
         yield from self._taken_back(seed, helped)
 
     def _taken_back(self, seed: int, result: EpisodeResult) -> Iterator[EpisodeResult]:
@@ -135,9 +148,10 @@ class CallMe:
         session = self.rig.session
         return session.greedy or not session.options.greedy_every
 
-    def _help(self, seed: int, corner: Corner | None, failed_m: float) -> EpisodeResult:
+    def _help(self, seed: int, failure: Failure) -> EpisodeResult:
+        corner, failed_m = failure.corner, failure.at_m
         session, settings, began = self.rig.session, self.rig.options.coach, time.monotonic()
-        self._call(corner, failed_m)
+        self._call(failure)
         came: list[float] = []
 
         def show(what: str, seconds: float) -> None:

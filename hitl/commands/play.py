@@ -155,9 +155,9 @@ def main(argv: list[str], *, trains_elsewhere: bool = False) -> int:
             watch = SessionScreen(window)
             watch.settings = PauseSettings(home, window, _over(args))
             stack.callback(watch.settings.close)
-        tell = teller(window, also_printed=not own_game)
+        tell = teller(window, not own_game, args.home)
         for sentence in _others(home):  # before this one is in the store, too
-            teller(window, also_printed=True)("warning", sentence)
+            teller(window, True, args.home)("warning", sentence)
         sounds = stack.enter_context(Sounds(settings.coach.sound and settings.coach.say != "off", settings.coach.volume))
         rig = stack.enter_context(
             SessionSetup(
@@ -182,7 +182,7 @@ def main(argv: list[str], *, trains_elsewhere: bool = False) -> int:
                 watch=watch,
                 stop=lambda: stopping() or (window is not None and window.closed),
                 tell=tell,
-                say=speaker(window, sounds, also_printed=not own_game),
+                say=speaker(window, sounds, not own_game, args.home),
             )
         )
         for sentence in _layouts_apart(rig):
@@ -208,14 +208,14 @@ def main(argv: list[str], *, trains_elsewhere: bool = False) -> int:
 
             learns, ended = True, ""
             if choice == "agent":
-                start_trainer(rig.home, teller(window, also_printed=True))
+                start_trainer(rig.home, teller(window, True, args.home))
             elif choice == "laps" and watch is not None:
-                learns = drive_first_laps(rig, watch, args.seed, teller(window, also_printed=True))
+                learns = drive_first_laps(rig, watch, args.seed, teller(window, True, args.home))
                 watch.begin(rig, beats)
             waits = not args.lap and not trains_elsewhere and not by_pad
             if not learns:
                 driven = "You left before the laps were finished. `hitl play` asks again."
-            elif waits and not wait_for_laps(rig, teller(window, also_printed=True), leaves, ways_out(rig.human, window)):
+            elif waits and not wait_for_laps(rig, teller(window, True, args.home), leaves, ways_out(rig.human, window)):
                 driven = "Nothing was driven."
             else:
                 caller = Caller(rig, window, watch, sounds)

@@ -5,34 +5,41 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from data.errors import StoreError
-from data.records import Corner
 from data.store import Store
 from hitl.coach import ending
 from hitl.coach.rules import FAILURES, Said, Say
 from hitl.coach.sounds import Sounds
 from hitl.demo.advice import braking_advice
 from hitl.demo.cards import practice_card
+from hitl.home import in_home
 from hitl.session.practice import TRIES
 from takeover_ui.language import ENGLISH
 from takeover_ui.view import Card, Level
 from trainer.daemon.heartbeat import read_heartbeat
 
 if TYPE_CHECKING:
+    from hitl.coach.call_me import Failure
     from hitl.coach.observer import Looking
     from hitl.screens.session_screen import SessionScreen
     from hitl.session.setup import SessionSetup
     from takeover_ui.window.window import Window
 
 
-def speaker(window: Window | None, sounds: Sounds | None = None, also_printed: bool = False) -> Say:
-    """Return what says a sentence: in the window and by a sound; printed where there is no window, or another game covers it."""
+def speaker(
+    window: Window | None, sounds: Sounds | None = None, also_printed: bool = False, named: Path | None = None
+) -> Say:
+    """Return what says a sentence: in the window and by a sound; printed where there is no window, or another game covers it.
+
+    ``named``: the home as it was typed, for the commands in what is printed; a window knows it.
+    """
 
     def say(said: Said) -> None:
         if window is None or also_printed:
-            print(said.text(ENGLISH), flush=True)
+            print(in_home(said.text(ENGLISH), named), flush=True)
         if window is not None:
             window.toast(said.text(window.options.words), cast("Level", said.level))
         if sounds is not None:
@@ -62,11 +69,13 @@ class Caller:
         said = self._words.say("call_learns", seconds=seconds), (self._words["call_waits"],)
         self._card(Card(*said, keys=self._words["key_leave"]))
 
-    def call(self, corner: Corner | None, failed_m: float) -> None:
+    def call(self, failure: Failure) -> None:
         """The agent has failed there."""
+        corner = failure.corner
         self._title = self._words.say("call_title", corner=corner.name) if corner else self._words["call_title_road"]
-        seconds = self._rig.options.coach.rewind_s
-        self._lines = (self._words.say("call_line", at=failed_m, seconds=seconds), self._words["call_ready"])
+        key = "call_line_stalled" if failure.reason == "stalled" else "call_line"
+        line = self._words.say(key, at=failure.at_m, seconds=failure.back_s, back=failure.back_m)
+        self._lines = (line, self._words["call_ready"])
         print(f"{self._title} {self._lines[0]}", flush=True)
         if self._screen is not None:
             self._screen.fast = ""
@@ -96,14 +105,18 @@ class Caller:
             self._window.card(card)
 
 
-def wants_practice(rig: SessionSetup, screen: SessionScreen | None) -> str:
-    """Ask a player who has failed three times in a row at one corner whether they want to practise it; "" where they do not."""
+def wants_practice(rig: SessionSetup, screen: SessionScreen | None, named: Path | None = None) -> str:
+    """Ask a player who has failed three times in a row at one corner whether they want to practise it; "" where they do not.
+
+    ``named``: as above.
+    """
     coaching = rig.session.coaching
     if coaching is None or not coaching.coach.practice:
         return ""
     name, coaching.coach.practice = coaching.coach.practice, ""
     if screen is None:
-        print(f"Three of your takeovers at '{name}' failed in a row: `hitl play --practice \"{name}\"` tries it again and again.")
+        again = in_home(f'`hitl play --practice "{name}"` tries it again and again.', named)
+        print(f"Three of your takeovers at '{name}' failed in a row: {again}")
         return ""
     advice = ""
     rig.written(5.0)

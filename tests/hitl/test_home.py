@@ -8,6 +8,7 @@ from data.files.paths import private_folder
 from data.recording.recorder import Recorder
 from hitl.cli import COMMANDS, main, parser_of
 from hitl.home import _WITHOUT_HOME, in_home
+from hitl.screens.telling import teller
 from hitl.screens.training.train_words import facts_of, warnings_of
 from tests.support.recorded import drive, session_info
 from trainer.daemon.heartbeat import Heartbeat
@@ -91,6 +92,11 @@ def test_what_a_trainer_says_of_itself_names_the_home_too():
     for command in ("play", "diagnose", "train --init best"):
         assert f"`hitl {command} --home mine`" in told
     assert "mine" not in str(facts_of(beat) + warnings_of(beat))
+
+
+def test_what_a_session_prints_names_the_home_too(capsys):
+    teller(None, named=Path("mine"))("warning", "`hitl train` beside learns from it.")
+    assert capsys.readouterr().out == "`hitl train --home mine` beside learns from it.\n"
 
 
 def test_a_window_names_the_home_in_what_it_says(monkeypatch: pytest.MonkeyPatch) -> None:

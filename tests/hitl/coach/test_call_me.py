@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 from argparse import Namespace
 from pathlib import Path
@@ -16,8 +17,9 @@ from hypothesis import strategies as st
 
 from data.records import HUMAN, Corner
 from hitl.coach import ending
-from hitl.coach.call_me import PATIENCE, CallMe, CallRule, Countdown
+from hitl.coach.call_me import PATIENCE, CallMe, CallRule, Countdown, Failure
 from hitl.coach.observer import Coaching, Looking
+from hitl.coach.rewind import Moment
 from hitl.coach.rules import Coach, Ended
 from hitl.coach.sounds import Sounds
 from hitl.commands import play
@@ -64,8 +66,9 @@ class Pad:
 def called(home: Path, *does: PadState, settings: CoachSettings = QUICK) -> tuple[CallMe, list[Any], list[tuple[str, float]]]:
     pad, shown, results = Pad(*does), list[tuple[str, float]](), []
 
-    def call(corner: Corner | None, metre: float) -> None:
+    def call(failure: Failure) -> None:
         pad.called = True
+        results.append(failure)
 
     options = SessionOptions(greedy_every=0, coach=settings)
     with SessionSetup(Home(home), options, human=lambda track: HumanDriver(pad)) as rig:  # type: ignore[arg-type]
@@ -85,8 +88,9 @@ def events(home: Path, kind: str) -> list[dict[str, Any]]:
 
 
 def test_it_calls_before_its_failure_and_the_player_drives_from_there(tmp_path: Path) -> None:
-    calls, (alone, helped, again), shown = called(tmp_path, REST, HOLD)
+    calls, (alone, failure, helped, again), shown = called(tmp_path, REST, HOLD)
     assert (alone.reason, helped.purpose, again.purpose) == ("off_road", "practice", "drive")
+    assert (failure.at_m, failure.reason, failure.back_s) == (alone.progress, "off_road", 3.0)
     assert (alone.human_steps, again.human_steps) == (0, 0)
     assert helped.human_steps == helped.steps > 0
     assert [what for what, _ in shown] == ["ready", "count", "go"]
@@ -98,13 +102,15 @@ def test_it_calls_before_its_failure_and_the_player_drives_from_there(tmp_path: 
     with sqlite3.connect(tmp_path / "store.sqlite") as db:
         assert db.execute('SELECT "trigger", start FROM segments').fetchall() == [("call", 0)]
         old = db.execute("SELECT observation FROM steps WHERE episode_id = 1 ORDER BY t DESC LIMIT 1 OFFSET 59").fetchone()
-        new = db.execute("SELECT observation, driver FROM steps WHERE episode_id = 2 ORDER BY t LIMIT 1").fetchone()
-        assert new == (*old, HUMAN)
+        first = "SELECT observation, driver, progress FROM steps WHERE episode_id = 2 ORDER BY t LIMIT 1"
+        *new, metres = db.execute(first).fetchone()
+        assert new == [*old, HUMAN]
+        assert failure.back_m == pytest.approx(metres, abs=1.5), "told where the car stands"
         assert db.execute("SELECT count(*) FROM episodes").fetchone() == (3,)
 
 
 def test_where_no_one_comes_nothing_is_driven_from_there(tmp_path: Path) -> None:
-    calls, (_, missed, _), shown = called(tmp_path, REST, settings=CoachSettings(say="off", sound=False, wait_s=0.05))
+    calls, (_, _, missed, _), shown = called(tmp_path, REST, settings=CoachSettings(say="off", sound=False, wait_s=0.05))
     assert (missed.steps, missed.reason, calls.missed) == (0, "stopped", 1)
     assert [what for what, _ in shown] == ["ready"]
     assert events(tmp_path, "call")[0]["looked_s"] == 0.0
@@ -125,7 +131,7 @@ def test_who_goes_back_while_the_agent_drives_alone_drives_at_the_clocks_pace(tm
     options = SessionOptions(greedy_every=0, coach=QUICK)
     with SessionSetup(Home(tmp_path), options, human=lambda track: HumanDriver(Looks())) as rig:  # type: ignore[arg-type]
         rig.session.policy = Cruise()  # type: ignore[assignment]
-        calls = CallMe(rig, lambda corner, metre: None, lambda what, left: None, lambda: None)
+        calls = CallMe(rig, lambda failure: None, lambda what, left: None, lambda: None)
         rig.session.watch = lambda tick: seen.append(rig.session.hands_off and tick.decision.driver == HUMAN)
         alone, taken = list(calls.drive(0))[:2]
     assert (alone.reason, taken.purpose) == ("rewound", "practice")
@@ -153,9 +159,10 @@ def test_it_never_says_that_it_is_enough_and_that_it_needs_you_at_once(tmp_path:
             return crash
 
         rig.session.episode = episode  # type: ignore[method-assign]
-        rig.session.go_back = lambda trigger: object()  # type: ignore[method-assign,assignment,return-value]
+        back = Moment(None, np.zeros(1, np.float32), {"progress": 150.0}, 3.0)
+        rig.session.go_back = lambda trigger: back  # type: ignore[method-assign,assignment]
         called: list[float] = []
-        calls = CallMe(rig, lambda corner, metre: called.append(metre), lambda what, left: None, lambda: None)
+        calls = CallMe(rig, lambda failure: called.append(failure.at_m), lambda what, left: None, lambda: None)
         for _ in calls.drive(0):
             pass
         assert len(called) == (not enough)
@@ -173,7 +180,7 @@ def test_the_window_says_that_it_learns_and_hears_escape_meanwhile(tmp_path: Pat
     monkeypatch.setattr(trainer_process.TakingTurns, "_learns", lambda turns: True)
     with SessionSetup(Home(tmp_path), SessionOptions(coach=QUICK), human=lambda track: HumanDriver(pad)) as rig:  # type: ignore[arg-type]
         rig.session.policy = Cruise()  # type: ignore[assignment]
-        args = Namespace(call_me=True, practice=None, episodes=5, seed=0, lap=False, pad="auto")
+        args = Namespace(call_me=True, practice=None, episodes=5, seed=0, lap=False, pad="auto", home=None)
         stood: list[int] = []
         screen = SimpleNamespace(fast="", stand=lambda: stood.append(1), episode_over=lambda result: None)
         caller = Caller(rig, window, screen, Sounds(on=False))  # type: ignore[arg-type]
@@ -292,7 +299,8 @@ class TestTheEnd:
 def test_it_plays_without_a_watcher_from_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "settings.toml").write_text("[coach]\nsound = false\n")
     assert play.main(["--home", str(tmp_path), "--call-me", "--pad", "scripted", "--headless", "--episodes", "2"]) == 0
-    assert "It needs you. It left the road at" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert re.search(r"It needs you\. It stood still at \d+ m\. The car stands where it was \d s before: at \d+ m\.", told)
     (said,) = events(tmp_path, "attention")
     assert said["calls"] >= 1
     assert np.isfinite(said["looked_s"])

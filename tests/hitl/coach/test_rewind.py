@@ -403,7 +403,7 @@ def test_the_crash_at_the_end_of_what_is_kept_is_not_learned_from(tmp_path: Path
 
 def test_one_episode_is_one_until_its_end_wherever_the_player_went_back_to(tmp_path: Path) -> None:
     pad = Planned([*[REST] * 80, BACK], [*[HOLD] * 5, OVER])
-    args = Namespace(episodes=1, seed=0, practice="", lead=None, call_me=False, lap=False, pad="none")
+    args = Namespace(episodes=1, seed=0, practice="", lead=None, call_me=False, lap=False, pad="none", home=None)
     with SessionSetup(Home(tmp_path), SessionOptions(greedy_every=0), human=lambda track: Player(pad)) as rig:
         rig.session.policy = Crawl()  # type: ignore[assignment]
         loop = PlayLoop(rig, args, None, lambda text: None, Caller(rig, None, None, Sounds(on=False)))

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from data.records import Corner
+from data.records import DRIVING_FAULTS, Corner
 from data.store import Store
 from hitl.coach import past
+from hitl.coach.call_me import Failure
 from hitl.coach.rules import Said
 from hitl.coach.sounds import Sounds
 from hitl.drivers.human import HumanDriver, ScriptedHuman
@@ -205,9 +206,9 @@ def test_after_three_failures_practice_is_offered_once(tmp_path: Path, capsys: p
         assert wants_practice(rig, Screen()) == "hairpin"  # type: ignore[arg-type]
         assert wants_practice(rig, Screen()) == ""  # type: ignore[arg-type]
         rig.session.coaching.coach.practice = "hairpin"  # type: ignore[union-attr]
-        assert wants_practice(rig, None) == ""
+        assert wants_practice(rig, None, Path("mine")) == ""
     assert [str(TRIES) in card.lines[-1] for card in asked] == [True]
-    assert 'hitl play --practice "hairpin"' in capsys.readouterr().out
+    assert 'hitl play --practice "hairpin" --home mine`' in capsys.readouterr().out
 
 
 def test_a_call_comes_to_the_front_with_a_card_and_a_sound(tmp_path: Path) -> None:
@@ -219,7 +220,7 @@ def test_a_call_comes_to_the_front_with_a_card_and_a_sound(tmp_path: Path) -> No
 
     with SessionSetup(Home(tmp_path), OPTIONS) as rig:
         caller = Caller(rig, window, None, Heard(on=False))  # type: ignore[arg-type]
-        caller.call(Corner("hairpin", 100.0, 150.0), 131.0)
+        caller.call(Failure(Corner("hairpin", 100.0, 150.0), 131.0, "off_road", 4.6, 57.2))
         for what, left in (("ready", 60.0), ("count", 3.0), ("count", 2.0), ("go", 0.0)):
             caller.show(what, left)
     assert (window.fronts, played) == (1, ["call", "tick", "tick", "go"])
@@ -228,7 +229,20 @@ def test_a_call_comes_to_the_front_with_a_card_and_a_sound(tmp_path: Path) -> No
     assert three is not None
     assert two is not None
     assert (ready.title, three.title, two.title, none) == ("hairpin: it needs you.", "3", "2", None)
-    assert ready.lines[0] == "It left the road at 131 m. The car stands 3 s before that."
+    assert ready.lines[0] == "It left the road at 131 m. The car stands 5 s before that, at 57 m."
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_who_stood_still_is_not_said_to_have_left_the_road(tmp_path: Path, language: str) -> None:
+    window, words = Shown(language), LANGUAGES[language]
+    with SessionSetup(Home(tmp_path), OPTIONS) as rig:
+        caller = Caller(rig, window, None, Sounds(on=False))  # type: ignore[arg-type]
+        for reason in DRIVING_FAULTS:
+            caller.call(Failure(None, 131.0, reason, 3.0, 131.0))
+            caller.show("ready", 60.0)
+    left, stood = (card.lines[0] for card in window.cards if card is not None)
+    assert left == words.say("call_line", at=131, seconds=3, back=131)
+    assert stood == words.say("call_line_stalled", at=131, seconds=3, back=131)
 
 
 def test_the_key_that_left_does_not_close_the_last_screen(tmp_path: Path) -> None:
