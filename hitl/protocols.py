@@ -124,7 +124,7 @@ class Tick:
 
 
 class Awaits(Protocol):
-    """Decides how long a car that was taken back stands before it drives on."""
+    """Decides how long a car stands before it drives on: one that was taken back, or one at the start of a lap."""
 
     def step(self, pad: PadState, seconds: float) -> Literal["stand", "drive", "give up"]:
         """Say what it does, ``seconds`` after the last look at the pad; after ``give up`` nothing is driven from there."""

@@ -56,6 +56,11 @@ class Rewind:
         """Whether this environment can go back, exactly or nearly."""
         return self._save is not None
 
+    @property
+    def exact(self) -> bool:
+        """Whether it goes back to the very moment. Such a game stands still between two steps; another one runs on."""
+        return self._save is not None and self._save() is not None
+
     def note(self, observation: NDArray[np.float32], info: dict[str, Any]) -> None:
         """A step begins here. It costs a few microseconds."""
         if self._save is None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from data.errors import StoreError
 from data.store import Store
+from hitl.coach.first_touch import FirstTouch
 from hitl.home import Home
 from hitl.trainer_process import TrainerProcess
 from takeover_ui.view import Card
@@ -57,8 +58,13 @@ def drive_first_laps(rig: SessionSetup, watch: SessionScreen, seed: int, tell: C
     """Let the player drive laps until ``LAPS`` are finished, then start the trainer; False when they leave before."""
     finished = driven = 0
     while finished < LAPS:
-        watch.message = watch.words.say("drive_lap", number=finished + 1, of=LAPS)
-        result = rig.session.episode("lap", seed=1000 * seed + driven)
+        line, waiting = watch.words.say("drive_lap", number=finished + 1, of=LAPS), watch.words["lap_waits"]
+        watch.message = line
+
+        def show(waits: bool, line: str = line, waiting: str = waiting) -> None:
+            watch.message = f"{line}. {waiting}" if waits else line
+
+        result = rig.session.episode("lap", seed=1000 * seed + driven, awaits=FirstTouch(show))
         watch.episode_over(result)
         driven += 1
         finished += result.reason == "finish"

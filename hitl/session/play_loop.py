@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from data.words import number_of
 from hitl.coach.call_me import CallMe
+from hitl.coach.first_touch import FirstTouch
 from hitl.coach.observer import Looking
 from hitl.protocols import EpisodeResult
 from hitl.session.practice import TRIES, Practice
@@ -83,7 +84,18 @@ class PlayLoop:
             self._caller.alone(self._pace())
             yield from self._calls.drive(seed)
         else:
-            yield self.rig.session.episode("lap" if self.args.lap else "drive", seed=seed)
+            yield self._lap(seed) if self.args.lap else self.rig.session.episode("drive", seed=seed)
+
+    def _lap(self, seed: int) -> EpisodeResult:
+        """Drive a lap, which begins when the player does."""
+        words = self._watch.words if self._watch is not None else ENGLISH
+
+        def show(waits: bool) -> None:
+            self._say(words["lap_waits"] if waits else "")
+            if self._watch is None and waits:
+                print(words["lap_waits"], flush=True)
+
+        return self.rig.session.episode("lap", seed=seed, awaits=FirstTouch(show))
 
     def _take(self, result: EpisodeResult) -> None:
         self.results.append(result)

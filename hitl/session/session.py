@@ -115,7 +115,7 @@ class Session:
         ``purpose``: ``drive`` and ``practice`` explore (except every ``greedy_every``-th) and let the player take over;
         ``evaluation`` is greedy and without help; in a ``lap`` the human drives from start to end. ``until_m``: the metre at
         which the episode is cut off. That truncates, because the road goes on; the reason is then ``through``. ``awaits``: how
-        long the car stands before it drives on, in an episode that begins where the player went back to.
+        long the car stands before it drives on, in an episode that begins where the player went back to, or in a lap.
         """
         moment = self.rewind.take() if purpose in ("drive", "practice") else None
         if moment is not None:
@@ -148,7 +148,7 @@ class Session:
         self.offers.begin_episode(info["progress"])
         if purpose == "drive":
             self._agent.drive_begins(self._greedy)
-        if moment is not None and awaits is not None and not self._stand(info, awaits):
+        if awaits is not None and (moment is not None or purpose == "lap") and not self._stand(info, awaits):
             result.reason = "stopped"
             return result.judge(self.corners)
         if self.coaching is not None:
@@ -204,8 +204,10 @@ class Session:
 
     def _stand(self, info: dict[str, Any], awaits: Awaits) -> bool:
         """Let the car stand until the player has the wheel; False where nothing comes of it. It is not recorded."""
-        rest = np.zeros(len(self.recorder.info.action_names), np.float32)
-        stands = arbiter.Decision(AGENT, rest, 0.0, None, "", safe=True, paused=True)
+        rest, lap = np.zeros(len(self.recorder.info.action_names), np.float32), self._result.purpose == "lap"
+        if lap and not self.rewind.exact:
+            return True  # a game that runs on by itself counts its own seconds
+        stands = arbiter.Decision(HUMAN if lap else AGENT, rest, float(lap), None, "", safe=not lap, paused=not lap)
         then = time.monotonic()
         while True:
             pad, pressed = self._choice.glance(self.human)

@@ -102,7 +102,7 @@ def test_laps_are_driven_until_two_are_finished_and_then_the_trainer_starts(monk
     reasons = ["off_road", "finish", "off_road", "finish"]
     seen: list[str] = []
     session = SimpleNamespace(leaving=False, stop=lambda: False)
-    session.episode = lambda purpose, seed: EpisodeResult(purpose, reasons.pop(0))
+    session.episode = lambda purpose, seed, awaits: EpisodeResult(purpose, reasons.pop(0))
     home = SimpleNamespace(store_path=None)
     rig: Any = SimpleNamespace(session=session, home=home, written=lambda: None)
     watch: Any = SimpleNamespace(message="", words=ENGLISH, episode_over=lambda result: seen.append(watch.message))

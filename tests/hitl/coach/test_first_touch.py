@@ -1,0 +1,115 @@
+"""A lap of the player's own begins when they do."""
+
+from __future__ import annotations
+
+import sqlite3
+from argparse import Namespace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from data.records import HUMAN
+from hitl.coach.first_touch import FirstTouch
+from hitl.coach.sounds import Sounds
+from hitl.drivers.human import TOUCHED, HumanDriver
+from hitl.home import Home
+from hitl.pads.base import MISSING, PadState
+from hitl.protocols import EpisodeResult, Tick
+from hitl.screens.coach_screen import Caller
+from hitl.session.play_loop import PlayLoop
+from hitl.session.setup import SessionSetup
+from hitl.session_options import SessionOptions
+from hitl.settings import CoachSettings
+from takeover_ui.language import LANGUAGES
+
+REST, GAS = PadState(), PadState(gas=1.0)
+QUIET = CoachSettings(say="off", sound=False)
+WAITS = 30  # looks at a pad before it is touched
+
+
+class Pad:
+    """At rest for a while, then full gas, or gone; until the lap is over."""
+
+    name = "pad"
+
+    def __init__(self, then: PadState = GAS, waits: int = WAITS, **pressed: Any) -> None:
+        self.then, self.waits, self.looks = then, waits, 0
+
+    def read(self) -> PadState:
+        self.looks += 1
+        return REST if self.looks <= self.waits else self.then
+
+    def rumble(self, *how: float) -> None: ...
+
+    def close(self) -> None: ...
+
+
+def drive(home: Path, pad: Pad, env: Any = None) -> tuple[EpisodeResult, list[bool], list[Tick]]:
+    shown, ticks = list[bool](), list[Tick]()
+    options = SessionOptions(coach=QUIET)
+    with SessionSetup(Home(home), options, human=lambda track: HumanDriver(pad)) as rig:  # type: ignore[arg-type]
+        rig.session.watch = ticks.append
+        if env is not None:
+            rig.session.rewind._save = env
+        result = rig.session.episode("lap", seed=0, awaits=FirstTouch(shown.append))
+        assert rig.written()
+    return result, shown, ticks
+
+
+def test_the_car_stands_until_a_control_is_touched_and_nothing_is_recorded(tmp_path: Path) -> None:
+    result, shown, ticks = drive(tmp_path, Pad())
+    assert shown == [True, False]
+    standing = ticks[: WAITS]
+    assert {float(np.abs(tick.decision.executed).max()) for tick in standing} == {0.0}
+    assert {(tick.decision.driver, tick.decision.paused, tick.steps) for tick in standing} == {(HUMAN, False, 0)}
+    assert len({tick.info["progress"] for tick in standing}) == 1
+    assert len(ticks) == WAITS + result.steps
+    with sqlite3.connect(tmp_path / "store.sqlite") as db:
+        actions = [np.frombuffer(a, np.float32) for (a,) in db.execute("SELECT executed FROM steps ORDER BY t")]
+        assert db.execute("SELECT start, stop FROM segments WHERE kind = 'lap'").fetchall() == [(0, result.steps)]
+    assert len(actions) == result.steps == result.human_steps
+    assert actions[0][0] == 1.0, "the touch itself is driven"
+
+
+@pytest.mark.parametrize("pad", [Pad(MISSING, waits=0), Pad(GAS, waits=0)])
+def test_who_holds_the_gas_and_who_has_no_pad_are_not_kept_waiting(pad: Pad) -> None:
+    shown: list[bool] = []
+    assert FirstTouch(shown.append).step(pad.read(), 0.0) == "drive"
+    assert shown == []
+
+
+@pytest.mark.parametrize(("pad", "does"), [
+    (PadState(steer=-TOUCHED), "drive"), (PadState(brake=1.0), "drive"), (PadState(steer=0.9 * TOUCHED), "stand"),
+    (PadState(buttons=frozenset({"star"})), "stand"),
+])  # fmt: skip
+def test_what_a_touch_is(pad: PadState, does: str) -> None:
+    assert FirstTouch(lambda waits: None).step(pad, 0.0) == does
+
+
+def test_who_leaves_before_has_driven_nothing(tmp_path: Path) -> None:
+    result, shown, _ = drive(tmp_path, Pad(PadState(buttons=frozenset({"quit"}))))
+    assert (result.reason, result.steps, shown) == ("stopped", 0, [True])
+    with sqlite3.connect(tmp_path / "store.sqlite") as db:
+        assert db.execute("SELECT count(*) FROM episodes").fetchone() == (0,)
+
+
+def test_a_game_that_runs_on_by_itself_does_not_wait(tmp_path: Path) -> None:
+    result, shown, _ = drive(tmp_path, Pad(PadState(buttons=frozenset({"quit"}))), env=lambda: None)
+    assert shown == []
+    assert result.steps == WAITS
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("window", [True, False])
+def test_it_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str], language: str, window: bool) -> None:
+    words, said = LANGUAGES[language], list[str]()
+    args = Namespace(call_me=False, practice=None, episodes=1, seed=0, lap=True, pad="auto", home=None)
+    watch: Any = SimpleNamespace(words=words, episode_over=lambda result: None) if window else None
+    with SessionSetup(Home(tmp_path), SessionOptions(coach=QUIET), human=lambda track: HumanDriver(Pad())) as rig:  # type: ignore[arg-type]
+        PlayLoop(rig, args, watch, said.append, Caller(rig, None, None, Sounds(on=False))).run()
+    waits = (words if window else LANGUAGES["en"])["lap_waits"]
+    assert said == [waits, ""]
+    assert capsys.readouterr().out == ("" if window else f"{waits}\n")
