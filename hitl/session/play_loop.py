@@ -101,7 +101,8 @@ class PlayLoop:
         self.results.append(result)
         # An episode that is lost at once does not count; when that happens again and again, the session ends.
         lost = result.reason == "env_lost" and result.steps < self.rig.session.environment.soon
-        self._count += not lost and result.reason != "rewound"  # one that goes on from an earlier moment is not over
+        never_began = result.reason == "stopped" and not result.steps
+        self._count += not (lost or never_began) and result.reason != "rewound"  # which goes on from an earlier moment
         if self._watch is not None:
             self._watch.episode_over(result)
 

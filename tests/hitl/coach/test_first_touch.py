@@ -102,6 +102,14 @@ def test_a_game_that_runs_on_by_itself_does_not_wait(tmp_path: Path) -> None:
     assert result.steps == WAITS
 
 
+def test_a_lap_that_never_began_is_not_counted(tmp_path: Path) -> None:
+    args = Namespace(call_me=False, practice=None, episodes=None, seed=0, lap=True, pad="auto", home=None)
+    pad = Pad(PadState(buttons=frozenset({"quit"})))
+    with SessionSetup(Home(tmp_path), SessionOptions(coach=QUIET), human=lambda track: HumanDriver(pad)) as rig:  # type: ignore[arg-type]
+        told = PlayLoop(rig, args, None, lambda text: None, Caller(rig, None, None, Sounds(on=False))).run()
+    assert told.startswith("0 episodes, 0 steps")
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("window", [True, False])
 def test_it_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str], language: str, window: bool) -> None:
