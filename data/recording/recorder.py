@@ -8,10 +8,13 @@ which a store that another program holds is waited for.
 
 from __future__ import annotations
 
+import atexit
 import json
+import os
 import threading
 import time
 import uuid as uuids
+import weakref
 from collections import deque
 from collections.abc import Mapping
 from itertools import islice
@@ -49,6 +52,15 @@ START_S = 3.0
 
 BUSY_S = 0.3
 """A store that is locked for longer than this is left alone until the next try, and what waits is spilled."""
+
+_OPEN: weakref.WeakSet[Recorder] = weakref.WeakSet()
+
+
+@atexit.register
+def _close_all() -> None:
+    """Write down what a program has not when it ends without closing its recorders: the writers are cut off after this."""
+    for recorder in list(_OPEN):
+        recorder.close()
 
 
 class Recorder:
@@ -91,6 +103,7 @@ class Recorder:
         self._applier: Applier | None = None
         self.session_id: int | None = None
         """The session's row; None while the store has not been writable yet."""
+        self._pid = os.getpid()
         self._live = LiveLock(self.path, self.uuid)
         self._spill = SpillFile(self.path, self.uuid, info, self.started)
         self._committed_steps = 0
@@ -103,6 +116,7 @@ class Recorder:
         if self._refusal is not None:
             self._thread.join()
             raise self._refusal
+        _OPEN.add(self)
 
     # -- the driving thread
 
@@ -117,13 +131,18 @@ class Recorder:
         )
 
     def begin_episode(self, purpose: str = "drive", seed: int | None = None, checkpoint_id: int | None = None) -> int:
-        """Begin an episode (an open one is ended as interrupted) and return its number in the session."""
+        """Begin an episode (an open one is ended as interrupted) and return its number in the session.
+
+        A seed of more than 63 bits, as Gymnasium's may be, has no room in a store: it is not kept.
+        """
         if self._episode is not None:
             self.end_episode("interrupted", "stopped")
         self._episode = self._episodes
         self._episodes += 1
         self._t, self._return, self._far = 0, 0.0, float("-inf")
         seed, checkpoint_id = (None if value is None else int(value) for value in (seed, checkpoint_id))
+        if seed is not None and not -(2**63) <= seed < 2**63:
+            seed = None
         self._queue.append(BeginEpisode(self._episode, purpose, seed, checkpoint_id, now()))
         return self._episode
 
@@ -233,17 +252,23 @@ class Recorder:
         self._queue.append(AddEvent(now(), level, kind, message, json.dumps(data) if data else None))
 
     def flush(self, timeout: float = 5.0) -> bool:
-        """Wait until all that was recorded so far is in the store; False when it is in the spill file, or the time is over."""
+        """Wait until all that was recorded so far is in the store.
+
+        False when some of it is in the spill file or was refused (``status.problem`` says why), when the time is over, and in a
+        process that was forked from the recorder's own.
+        """
         with self._written:
             self._flush_asked += 1
             asked = self._flush_asked
             self._wake.set()
             done = self._written.wait_for(lambda: self._flush_done >= asked or not self._thread.is_alive(), timeout)
-        return done and not self._waiting and not self._spill.written
+        alone = not self._thread.is_alive() and self._queue  # no one writes it any more
+        return done and not (self._waiting or alone or self._spill.written or self._problem)
 
     def close(self) -> None:
         """End the session; what the store cannot take now is spilled for the next start."""
-        if self._stop:
+        _OPEN.discard(self)
+        if self._stop or os.getpid() != self._pid:
             return
         if self._episode is not None:
             self.end_episode("interrupted", "stopped")

@@ -6,9 +6,12 @@ that trainer, review and report cannot tell a script's session from one of the c
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import logging
+import os
 import time
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -44,6 +47,16 @@ from takeover_ui.window.window import Window
 
 ENDED_BY = {"panic": "panic", "restart": "restart", "quit": "stopped"}
 """What a player's button makes of an episode."""
+
+
+_OPEN: weakref.WeakSet[SharedWheel] = weakref.WeakSet()
+
+
+@atexit.register
+def _close_all() -> None:
+    for wheel in list(_OPEN):
+        with contextlib.suppress(Exception):  # what pads and windows stand on may be gone already; the recorder is closed first
+            wheel.close()
 
 
 class ForeignTime(LockstepClock):
@@ -84,6 +97,8 @@ class Choice:
     proposed: NDArray[Any]
     executed: NDArray[Any]
     decision: arbiter.Decision
+    ours: NDArray[np.float32]
+    """The proposed one as the store has it, from −1 to 1."""
     ended: str = ""
     """Why the player ends the episode with this step; empty: they do not."""
 
@@ -144,7 +159,12 @@ class SharedWheel:
             self._segments = Segments(self.recorder, rule, hz, self._tell)
             self._choice = DriverChoice(self.gating, setting.controls, self._clock, self.recorder, self._tell)
             self._stack = stack.pop_all()
-        self.is_open = False
+        self.is_open = self.closed = False
+        self._recorded = False  # the open episode is known to the recorder, from its first step on
+        self._under_way = False  # a step was chosen, and it is not known yet what came of it
+        self._lost = False  # nor will it be: what the next step begins from has not been seen
+        self._pid = os.getpid()
+        _OPEN.add(self)
 
     @property
     def window(self) -> Window | None:
@@ -154,25 +174,45 @@ class SharedWheel:
     # -- the loop's three moments
 
     def begin(self, observation: Any, info: dict[str, Any], seed: int | None) -> None:
-        """An episode begins with this observation. One that was still open ends here."""
+        """An episode begins with this observation. One that was still open ends here.
+
+        Raises UsageError once this is closed, and where what is recorded would be lost: in a process forked from its own.
+        """
+        if self.closed:
+            raise UsageError("This environment is closed: make a new one to go on.")
+        if os.getpid() != self._pid and not isinstance(self.recorder, NotRecorded):
+            raise UsageError(
+                "This process was forked from the one in which the environment was made, and nothing would be recorded here: "
+                "make the environment in the process that steps it."
+            )
         self.cut_off()
+        self._begin_from(observation, info, seed)
+
+    def _begin_from(self, observation: Any, info: dict[str, Any], seed: int | None) -> None:
         self.setting.see.begin()
-        self._result, self._info = EpisodeResult(self.purpose), info
+        self._result, self._info, self._seed = EpisodeResult(self.purpose), info, seed
         self._raw, self._seen = observation, self.setting.see(observation)
         self.counted.total, self._driver = 0.0, AGENT
         self._segments.begin_episode()
         self._choice.begin_episode(self.human)
-        self._number = self.recorder.begin_episode(self.purpose, seed)
+        self._recorded = self._under_way = self._lost = False
         self.is_open = True
 
     def choose(self, action: Any) -> Choice:
         """Wait until the step is due, see whose hands are on the wheel, and return what is to be done."""
         if not self.is_open:
             raise UsageError("The episode is over: call reset first.")
-        scaled, proposed = self.setting.scaled, np.asarray(action)
+        if self._under_way:  # the environment raised an error, or was interrupted: it may have moved
+            self._cut()
+            self._segments.begin_episode()
+            self._choice.begin_episode(self.human)
+            self.is_open = self._lost = True
+        scaled, proposed = self.setting.scaled, np.array(action)
         if proposed.shape != (len(scaled),):
             raise UsageError(f"The action has shape {proposed.shape}, and the environment takes ({len(scaled)},).")
         ours = scaled.back(proposed[None])[0]
+        if not self._recorded and not self._lost:
+            self._number, self._recorded = self.recorder.begin_episode(self.purpose, self._seed), True
         while True:
             self._clock.wait_for_send()
             decision, given = self._decide(ours)
@@ -202,21 +242,25 @@ class SharedWheel:
             executed = scaled(decision.executed) if given is None else self.setting.exactly(given)
         else:
             executed = proposed
-        return Choice(proposed, executed, decision, ended)
+        self._under_way = True
+        return Choice(proposed, executed, decision, ours, ended)
 
     def step(
         self, choice: Choice, observation: Any, reward: float, terminated: bool, truncated: bool, info: dict[str, Any]
     ) -> None:
         """The step was made: write it down. ``observation`` and ``info`` are of after it."""
-        decision, result = choice.decision, self._result
+        seen, decision, result = self.setting.see(observation), choice.decision, self._result
+        if self._lost:  # it began no one knows where
+            self._begin_from(observation, info, None)
+            self.is_open = not (terminated or truncated)
+            return
         if (pressed := self.executed(choice, info)) is not choice.executed:
             decision = replace(decision, executed=np.asarray(pressed, np.float32))
         state, progress = self.setting.place(self._info)
-        ours = self.setting.scaled.back(choice.proposed[None])[0]
         row = StepRow(
-            observation=self._seen, executed=decision.executed, proposed=ours, driver=decision.driver, reward=float(reward),
-            terminated=terminated, truncated=truncated and not terminated, progress=progress, x=state.x, y=state.y, z=state.z,
-            heading=state.heading, speed=state.speed,
+            observation=self._seen, executed=decision.executed, proposed=choice.ours, driver=decision.driver,
+            reward=float(reward), terminated=terminated, truncated=truncated and not terminated, progress=progress,
+            x=state.x, y=state.y, z=state.z, heading=state.heading, speed=state.speed,
         )  # fmt: skip
         self.recorder.step(row)
         self._segments.step({"progress": progress, "state": state})
@@ -227,14 +271,14 @@ class SharedWheel:
         self.counted.steps += 1
         self.counted.human_steps += decision.driver == HUMAN
         self.counted.total = result.total
-        self._raw, self._seen, self._info = observation, self.setting.see(observation), info
+        self._raw, self._seen, self._info, self._under_way = observation, seen, info, False
         after = self.setting.place(info)[1]
         result.progress = max(result.progress, after)
         if terminated or truncated:
             self._finish("terminated" if terminated else "truncated", choice.ended or reason_of(info, terminated))
         else:
             self._segments.judge(self._clock.now(), after)
-        self._show(decision, ours, info)
+        self._show(decision, choice.ours, info)
 
     def executed(self, choice: Choice, info: dict[str, Any]) -> NDArray[Any]:
         """Return what was executed: another action where one of our own games could not do all that was asked of it."""
@@ -244,21 +288,28 @@ class SharedWheel:
     def unsent(self, action: NDArray[Any]) -> Choice:
         """Return the choice of a step whose action is not sent any more, because the episode is over: ``action`` still holds."""
         ours = ours_of(self.setting.scaled, action)
-        return Choice(action, action, arbiter.Decision(self._driver, ours, 0.0, None, ""))
+        return Choice(action, action, arbiter.Decision(self._driver, ours, 0.0, None, ""), ours)
 
     def cut_off(self) -> None:
         """End an episode that is open, whatever it was doing: what follows its last step has been seen."""
         if self.is_open:
-            self._finish("truncated" if self._result.steps else "interrupted", "restart")
+            self._cut("restart")
 
     def flush(self) -> bool:
-        """Wait until all that was driven so far is in the store; tells whether it is."""
-        return bool(self.recorder.flush())
+        """Wait until all that was driven so far is in the store; tells whether it is. What is in the way goes to the log."""
+        well, status = bool(self.recorder.flush()), self.recorder.status
+        if not well and status is not None and status.problem:
+            logging.getLogger("hitl").warning(status.problem)
+        return well
 
     def close(self) -> None:
-        """Write down what is left, and let go of pad and window."""
+        """Write down what is left, and let go of pad and window. A program that ends without does this at its end."""
+        _OPEN.discard(self)
+        if os.getpid() != self._pid:
+            return  # of a forked process: pad, window and recorder are the other's
         if self.is_open:
-            self._finish("truncated" if self._result.steps else "interrupted", "stopped")
+            self._cut("stopped")
+        self.closed = True
         self._stack.close()
 
     # -- inside
@@ -287,7 +338,9 @@ class SharedWheel:
 
     def _on_event(self, decision: arbiter.Decision) -> None:
         progress = self.setting.place(self._info)[1]
-        if decision.event == "takeover":
+        if not self._recorded:
+            pass  # there is no episode that it could be a part of
+        elif decision.event == "takeover":
             corner = next(iter(self._corners.near(progress)), None)
             self._segments.begin_takeover(decision.trigger, corner, self._result.steps)
             self._result.takeovers += 1
@@ -300,8 +353,15 @@ class SharedWheel:
         said = {"trigger": decision.trigger, "progress": round(progress, 1)}
         self.recorder.event(event, EVENTS.get(event, "The pad went away in the middle of a takeover."), data=said)
 
+    def _cut(self, reason: str = "stopped") -> None:
+        """End the open episode before its time; what followed its last step has been seen, or its next step was under way."""
+        self._finish("truncated" if self._result.steps else "interrupted", reason)
+
     def _finish(self, end: str, reason: str) -> None:
-        self.is_open = False
+        self.is_open = self._under_way = False
+        if not self._recorded:  # no step of it was driven
+            return
+        self._recorded = False
         self._result.reason = reason
         self._segments.end_episode(self._clock.now(), self._result)
         self.recorder.end_episode(end, reason, self._seen)

@@ -24,7 +24,9 @@ class Takeover(gymnasium.Wrapper[Any, NDArray[Any], Any, NDArray[Any]], RecordCo
 
     ``step(action)`` takes the agent's action, (A,) in the environment's own range; what the environment receives is that or the
     human's. ``info`` then has ``driver`` (``"agent"`` or ``"human"``), ``proposed`` and ``executed`` (both (A,), in the
-    environment's range). Spaces, observations and rewards are those of ``env``. Close it at the end: that writes down the rest.
+    environment's range). Spaces, observations and rewards are those of ``env``. Close it at the end: that
+    writes down the rest (a program that ends without does it, too). Where ``env.step`` raises an error and the loop goes on, the
+    episode is cut there: what that step led to is not known.
 
     ::
 
@@ -108,7 +110,7 @@ class Takeover(gymnasium.Wrapper[Any, NDArray[Any], Any, NDArray[Any]], RecordCo
         The player's panic, restart and quit end the episode: ``truncated``, with the word in ``info["reason"]``.
         """
         choice = self.wheel.choose(action)
-        observation, reward, terminated, truncated, info = self.env.step(choice.executed)
+        observation, reward, terminated, truncated, info = self.env.step(choice.executed.copy())  # an environment may work on it
         truncated = truncated or bool(choice.ended)
         self.wheel.step(choice, observation, float(reward), bool(terminated), bool(truncated), info)
         told = {"driver": choice.driver, "proposed": choice.proposed, "executed": self.wheel.executed(choice, info)}

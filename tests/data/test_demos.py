@@ -140,7 +140,7 @@ def test_a_store_is_cleaned_of_takeovers_that_show_nothing_and_it_can_be_taken_b
     status, out = hitl("store", "clean", "--dry-run")
     assert (status, verdicts()) == (0, ["unreviewed"] * 3)
     why = "(1 × a key still held from before, 1 × hardly moved)"
-    assert f"2 takeovers show nothing {why}. `hitl store clean` marks them as bad." in out
+    assert f"2 takeovers show nothing {why}. `hitl store clean --home {tmp_path}` marks them as bad." in out
     status, out = hitl("store", "clean")
     assert (status, verdicts()) == (0, ["bad", "bad", "unreviewed"])
     assert f"Marked 2 takeovers that show nothing as bad {why}." in out

@@ -63,7 +63,8 @@ def drive(env: Takeover, steps: int = 30) -> list[dict[str, Any]]:
     infos = []
     for _ in range(steps):
         *_, terminated, truncated, info = env.step(AGENTS)
-        assert info["executed"] is env.unwrapped.sent  # type: ignore[attr-defined]
+        sent = env.unwrapped.sent  # type: ignore[attr-defined]
+        assert (info["executed"].tobytes(), info["executed"].dtype) == (sent.tobytes(), sent.dtype)
         infos.append(info)
         if terminated or truncated:
             break
