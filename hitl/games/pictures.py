@@ -13,7 +13,7 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
-from data.errors import DeviceError, shown
+from data.errors import DeviceError, UsageError, shown
 from data.words import number_of
 from hitl.settings import PictureSettings
 
@@ -23,7 +23,7 @@ def pixel_names(frames: int, rows: int, columns: int) -> tuple[str, ...]:
     return tuple(f"pixel_{k}_{r}_{c}" for k in range(frames) for r in range(rows) for c in range(columns))
 
 
-class Misfit(ValueError):  # noqa: N818 (it says what it is)
+class Misfit(UsageError, ValueError):  # noqa: N818 (it says what it is)
     """What an environment returned differs from its space, or from Gymnasium's form; the text is a sentence."""
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from data.errors import UsageError
+from data.errors import UsageError, shown
 from data.suggest import did_you_mean
 from hitl.arbiter import GatingSettings
 from hitl.drivers.human import HumanDriver, HumanSide, NoHuman
@@ -46,9 +46,10 @@ class FunctionHuman(HumanSide):
         action = self._function(observation, info)
         self._asks = action is not None
         if action is not None:
-            self.given = np.array(action)
-            if not np.isfinite(self.given).all():
-                raise UsageError(f"The function that drives gave {self.given}, which is no action: return numbers, or None.")
+            given = np.array(action)
+            if given.dtype.kind not in "biuf" or not np.isfinite(given).all():
+                raise UsageError(f"The function that drives gave {shown(action)}, which is no action: return numbers, or None.")
+            self.given = given
         return self.given
 
     def read(self, info: dict[str, Any]) -> tuple[PadState, str]:

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from gymnasium import spaces
+from msgspec import Meta
 from numpy.typing import NDArray
 
 from data.errors import UsageError
+from data.files.validation import SettingPlace, checked, filled
 from data.ranges import ActionRange
 from data.records import ROADLESS, Corner, SessionInfo
 from data.store import Store
+from data.suggest import did_you_mean
+from hitl.arbiter import GatingSettings
 from hitl.games.base import AT_REST, VehicleState
 from hitl.games.gym_env import action_names, controls_for
 from hitl.games.pictures import Sight
@@ -22,8 +27,35 @@ from hitl.pads.base import Control
 from hitl.road.known_tracks import file_under, known_corners
 from hitl.road.track import Track
 from hitl.scripting.answers import place_of
+from hitl.settings import CONTROLS
 
 HZ = 20.0  # steps a second where the environment does not tell
+
+
+@dataclass
+class _Given:
+    """What a script may say, as the checks of settings read it."""
+
+    hz: Annotated[float, Meta(gt=0.0, le=1000.0)] | None = None
+    track: str = ""
+    progress: str = ""
+
+
+def _check(hz: object, track: object, progress: object, controls: Sequence[str | Control]) -> None:
+    """Refuse what cannot be meant, before anything is recorded by it. Raises UsageError."""
+    given = {"track": track, "progress": progress, "hz": hz.item() if isinstance(hz, np.number) else hz}
+    checked(_Given, {name: value for name, value in given.items() if value is not None}, SettingPlace(error=UsageError))
+    for control in controls:
+        word = control.removeprefix("-") if isinstance(control, str) else getattr(control, "name", control)
+        if word not in CONTROLS:
+            raise UsageError(f"A pad has no control {word!r}: give {', '.join(CONTROLS)}.{did_you_mean(str(word), CONTROLS)}")
+
+
+def check_gating(gating: object) -> None:
+    """Raise UsageError for what is no way to take the wheel."""
+    if not isinstance(gating, GatingSettings):
+        raise UsageError(f'{gating!r} is no way to take the wheel: give gating=Arbiter.GatingSettings(mode="hold"), for example.')
+    filled(GatingSettings(), asdict(gating), SettingPlace(error=UsageError))
 
 
 @dataclass
@@ -66,6 +98,7 @@ class Setting:
             raise UsageError(
                 f"The actions of {name} are {action_space}; only a plain vector of continuous actions (a Box) can be taken over."
             )
+        _check(hz, track, progress, controls or ())
         scaled, see = ActionRange(action_space), Sight(observation_space)
         size, road = len(scaled), getattr(own, "track", None)
         has_line = isinstance(road, Track) and road.line.length > 2.0
@@ -84,7 +117,7 @@ class Setting:
                 kind="play",
                 env=_env_of(own, name, has_line),
                 track=track or (road.name if isinstance(road, Track) else name.rsplit(":", 1)[-1]),
-                hz=hz or _rate(own),
+                hz=_rate(own) if hz is None else float(hz),
                 observation_names=seen if len(seen) == see.size else see.names,
                 action_names=names,
                 reward=task.reward.settings.as_dict() if task is not None and hasattr(task, "reward") else {},

@@ -33,7 +33,7 @@ from hitl.screens.key_hints import key_hint
 from hitl.scripting.answers import ours_of, reason_of
 from hitl.scripting.hands import FunctionHuman, Human, gating_for, hands_of
 from hitl.scripting.overlay import Counted, Overlay
-from hitl.scripting.setting import Setting
+from hitl.scripting.setting import Setting, check_gating
 from hitl.scripting.store import make_room, store_file
 from hitl.session.driver_choice import DriverChoice
 from hitl.session.offers import RUMBLES, CornerOffers
@@ -127,7 +127,8 @@ class SharedWheel:
 
         ``release`` lets go of the controls, when the player pauses.
         """
-        self.setting, self.gating = setting, gating or gating_for(human)
+        self.setting, self.gating = setting, gating_for(human) if gating is None else gating
+        check_gating(self.gating)
         self.purpose, self._release = "drive", release
         self.leaving = False
         self._said = set[str]()
@@ -207,7 +208,10 @@ class SharedWheel:
             self._segments.begin_episode()
             self._choice.begin_episode(self.human)
             self.is_open = self._lost = True
-        scaled, proposed = self.setting.scaled, np.array(action)
+        try:
+            scaled, proposed = self.setting.scaled, np.array(action)
+        except (TypeError, ValueError, RuntimeError) as error:  # a tensor with a gradient, for one
+            raise UsageError(f"The action cannot be read as numbers: {error}") from None
         if proposed.shape != (len(scaled),):
             raise UsageError(f"The action has shape {proposed.shape}, and the environment takes ({len(scaled)},).")
         ours = scaled.back(proposed[None])[0]
@@ -256,6 +260,8 @@ class SharedWheel:
             return
         if (pressed := self.executed(choice, info)) is not choice.executed:
             decision = replace(decision, executed=np.asarray(pressed, np.float32))
+        if self.setting.progress and not self.setting.has_line and self.setting.progress not in info:
+            self._tell("warning", f"Its info has no {self.setting.progress!r}, which `progress` names: metres are not known.")
         state, progress = self.setting.place(self._info)
         row = StepRow(
             observation=self._seen, executed=decision.executed, proposed=choice.ours, driver=decision.driver,

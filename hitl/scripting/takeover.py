@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import gymnasium
+import numpy as np
 from gymnasium.utils import RecordConstructorArgs
 from numpy.typing import NDArray
 
-from data.errors import UsageError
+from data.errors import UsageError, shown
 from data.store import Store
 from hitl.arbiter import GatingSettings
 from hitl.protocols import Clock
@@ -112,7 +113,7 @@ class Takeover(gymnasium.Wrapper[Any, NDArray[Any], Any, NDArray[Any]], RecordCo
         choice = self.wheel.choose(action)
         observation, reward, terminated, truncated, info = self.env.step(choice.executed.copy())  # an environment may work on it
         truncated = truncated or bool(choice.ended)
-        self.wheel.step(choice, observation, float(reward), bool(terminated), bool(truncated), info)
+        self.wheel.step(choice, observation, _number(reward), bool(terminated), bool(truncated), _dictionary(info))
         told = {"driver": choice.driver, "proposed": choice.proposed, "executed": self.wheel.executed(choice, info)}
         if choice.ended:
             told["reason"] = choice.ended
@@ -126,3 +127,16 @@ class Takeover(gymnasium.Wrapper[Any, NDArray[Any], Any, NDArray[Any]], RecordCo
         """Write down what is left, let go of pad and window, and close the environment."""
         self.wheel.close()
         self.env.close()
+
+
+def _number(reward: Any) -> float:
+    try:
+        return float(np.asarray(reward).item())
+    except (TypeError, ValueError):
+        raise UsageError(f"The environment gave the reward {shown(reward)}, where one number is wanted.") from None
+
+
+def _dictionary(info: Any) -> dict[str, Any]:
+    if not isinstance(info, dict):
+        raise UsageError(f"The environment gave the info {shown(info)}, where a dictionary is wanted.")
+    return info

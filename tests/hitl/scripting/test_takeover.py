@@ -10,6 +10,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 import pytest
+import torch
 from gymnasium import spaces
 from gymnasium.utils.env_checker import check_env
 
@@ -167,6 +168,42 @@ def test_gymnasiums_checker_finds_nothing_more_than_in_the_environment_itself() 
     assert "Takeover" in str(made.spec.additional_wrappers)
 
 
+HZ_WRONG = {"nan": np.nan, "inf": np.inf, "-1.0": -1.0, "0": 0, "20": "20"}
+
+
+class Tells(Track):
+    """Tells what it should not."""
+
+    def __init__(self, **told: Any) -> None:
+        self.told = told
+
+    def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
+        seen, reward, terminated, truncated, info = super().step(action)
+        return seen, self.told.get("reward", reward), terminated, truncated, self.told.get("info", info)
+
+
+def drive_with(action: Any) -> None:
+    env = Takeover(Track(), None)
+    env.reset()
+    env.step(action)
+
+
+@pytest.mark.parametrize("reward", [np.array([1.5]), np.float32(1.5), 1.5])
+def test_a_reward_may_come_as_any_one_number(reward: Any, tmp_path: Path) -> None:
+    with Takeover(Tells(reward=reward), None, store=tmp_path) as env:
+        drive(env)
+    with Store(tmp_path) as store:
+        assert store.episodes()[0].total == pytest.approx(45.0)
+
+
+def test_a_way_that_is_never_told_is_said_once(tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    said = Said()
+    logging.getLogger("hitl").addHandler(said)
+    request.addfinalizer(lambda: logging.getLogger("hitl").removeHandler(said))
+    drive(Takeover(Track(), None, progress="metres", store=tmp_path))
+    assert [text for text in said.sentences if "no 'metres'" in text] == said.sentences[:1]
+
+
 def test_what_cannot_be_taken_over_is_refused_in_a_sentence() -> None:
     refused: dict[str, Any] = {
         "one car": lambda: Takeover(gymnasium.make_vec("Pendulum-v1", num_envs=2), None),  # type: ignore[arg-type]
@@ -175,6 +212,16 @@ def test_what_cannot_be_taken_over_is_refused_in_a_sentence() -> None:
         "one word for each": lambda: Takeover(Track(), None, controls=("steer",)),
         "no action": lambda: drive(Takeover(Track(), lambda seen, info: np.array([np.nan, 0.0]))),
         "shape": lambda: drive(Takeover(Track(), lambda seen, info: np.zeros(3))),
+        "gave x, which is no action": lambda: drive(Takeover(Track(), lambda seen, info: "x")),
+        "no control 'stear'.*'steer'": lambda: Takeover(Track(), "keys", controls=("stear", "gas")),
+        "no way to take the wheel": lambda: Takeover(Track(), None, gating="hold"),  # type: ignore[arg-type]
+        "mode must be": lambda: Takeover(Track(), None, gating=Arbiter.GatingSettings(mode="hld")),  # type: ignore[arg-type]
+        "settle_s must be": lambda: Takeover(Track(), None, gating=Arbiter.GatingSettings(settle_s=-1.0)),
+        "track must be": lambda: Takeover(Track(), None, track=5),  # type: ignore[arg-type]
+        **{f"hz must be .*{k}": lambda hz=hz: Takeover(Track(), None, hz=hz) for k, hz in HZ_WRONG.items()},
+        "read as numbers": lambda: drive_with(torch.zeros(2, requires_grad=True)),
+        "reward much": lambda: drive(Takeover(Tells(reward="much"), None)),
+        "info None": lambda: drive(Takeover(Tells(info=None), None)),
     }
     for words, attempt in refused.items():
         with pytest.raises(HitlError, match=words):
