@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from data.errors import HitlError, StoreError
+from data.errors import HitlError, StoreError, UsageError, shown
 from data.store import Store
 from hitl.games.registry import SHOWN_FROM_ABOVE, single_words
 from hitl.home import Home
@@ -19,10 +19,12 @@ if TYPE_CHECKING:
 _DRIVEN = ("play", "demo", "stall")  # the kinds of sessions: an evaluation looks elsewhere only once
 
 
-def as_last_time(home: Home, settings: Settings, corner: str = "") -> Settings:
+def as_last_time(home: Home, settings: Settings, corner: str = "", *, asks: bool = True) -> Settings:
     """Return the settings with the game and the track of the home's newest session where they are neither typed nor set.
 
     ``corner``: a track that has it is meant, where there is one; else one with the only corner that is set.
+    ``asks``: a game that is not opened unasked must be named. Raises UsageError where it is not: another game in its place would
+    be driven by an agent that knows nothing of it.
     """
     play = settings.play
     env = play.env if "play.env" in settings.origin else None
@@ -30,7 +32,7 @@ def as_last_time(home: Home, settings: Settings, corner: str = "") -> Settings:
     track = play.track if "play.track" in settings.origin or play.track != PlaySettings.track else None
     if env is not None and track is not None:
         return settings
-    last = _last(home, env, track, corner or play.only_corner)
+    last = _last(home, env, track, corner or play.only_corner, asks)
     return replace(settings, play=replace(play, env=last.get("env", play.env), track=last.get("track", play.track)))
 
 
@@ -44,7 +46,7 @@ def told(settings: Settings) -> str:
     return f"As last time here: {where}. `--env` and `--track` choose another."
 
 
-def _last(home: Home, env: str | None, track: str | None, corner: str) -> dict[str, str]:
+def _last(home: Home, env: str | None, track: str | None, corner: str, asks: bool) -> dict[str, str]:
     """Return what is to be changed: ``env``, ``track``, both or nothing."""
     try:
         with Store(home.store_path, read_only=True) as store:
@@ -57,7 +59,14 @@ def _last(home: Home, env: str | None, track: str | None, corner: str) -> dict[s
             session = next(iter(with_it or driven), None)
     except StoreError:  # none yet, or in use
         return {}
-    if session is None or not _harmless(session.env):
+    if session is None:
+        return {}
+    if not _harmless(session.env):
+        if env is None and asks:
+            raise UsageError(
+                f"{shown(session.env)} was driven here last. It runs a package's own code, so it must be named: add "
+                f"--env {shown(session.env)}, or set it for good: env = \"{shown(session.env)}\" below [play] in settings.toml."
+            )
         return {}
     found = {} if env is not None else {"env": session.env}
     if track is None and session.env in SHOWN_FROM_ABOVE and _is_there(home, session.track):

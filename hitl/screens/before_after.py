@@ -52,7 +52,7 @@ def before_and_after(
 
     ``first_help``: number of the first episode with help. Before is the last evaluation without help, after the most recent one
     with it. A demo in which no one took over has its first drive (``first_drive``; 0: there was no demo) in place of the help.
-    What was not measured since then is not there. Where nothing was measured before it, or there was no help, they are the first
+    What was not measured since then, or before the help, is not there. Where there was no help, they are the first
     checkpoint that was evaluated and the most recent.
     """
     moment = "takeover" if first_help is not None else "demo"
@@ -63,6 +63,8 @@ def before_and_after(
         after = _newest(later) if later else []
         return (_newest(earlier), f"rule_last_{moment}"), (after, recent)
     after = _newest(laps)
+    if first_help is not None:  # all that was measured has learned from it
+        return ([], f"rule_last_{moment}"), (after, recent)
     first = [e for e in laps if e.checkpoint_id == laps[0].checkpoint_id]
     before = first[-EPISODES:] if after and first[0].checkpoint_id != after[0].checkpoint_id else []
     return (before, "rule_first"), (after, recent)

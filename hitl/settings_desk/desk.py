@@ -193,7 +193,7 @@ class SettingsDesk:
                 if section == "pad":
                     found[number]["devices"] = read.devices
         read_now = (Settings(**f, origin=o) for f, o in zip(found, origins, strict=True))
-        self._saved, self._in_force = (as_last_time(self.home, settings) for settings in read_now)
+        self._saved, self._in_force = (as_last_time(self.home, settings, asks=False) for settings in read_now)
         try:
             self._pads.open(self._in_force)
         except HitlError as error:

@@ -81,7 +81,8 @@ def test_before_is_the_last_evaluation_without_help_and_after_the_most_recent_on
     # The best checkpoint may be an older one, evaluated once more: what was measured last counts.
     assert told("again", bad, ("help", True), good, older, older) == [(0, 1, 5, last), (2, 2, 5, recent)]
     assert told("no help", bad, good, good) == [(0, 1, 5, "rule_first"), (2, 2, 9, recent)]
-    assert told("late", ("help", True), bad, good) == [(0, 1, 5, "rule_first"), (1, 1, 9, recent)]
+    # What was first measured after help has learned from it, and says nothing of before.
+    assert told("late", ("help", True), bad, good) == [None, (1, 1, 9, recent)]
     assert told("one", bad, bad) == [None, (0, 2, 5, recent)]
     assert told("none", ("help", True)) == [None, None]
 
