@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +12,12 @@ from numpy.typing import NDArray
 
 from data.errors import CheckpointError
 from data.ranges import ActionRange
+from data.words import number_of
 from hitl.games.pictures import Sight
 from hitl.protocols import EpisodeResult
 from hitl.scripting.answers import place_of, reason_of
 from hitl.scripting.takeover import Takeover
+from hitl.settings import PictureSettings
 
 FIRST_SEED = 1_000_000
 """The first start of `hitl eval`; each further ``seed`` begins a thousand later."""
@@ -71,19 +73,34 @@ def _act_of(policy: Any, env: gymnasium.Env[Any, Any], seed: int) -> tuple[Calla
                 f"The checkpoint '{Path(policy).name}' has learned to take over from another agent, and cannot drive alone: "
                 "`hitl eval` with --agent measures the two together."
             )
-        return _driving(ActorPolicy(actor, seed), env)
+        return _driving(ActorPolicy(actor, seed), env, _sight_of(env, meta.observation_names, Path(policy).name))
     if hasattr(policy, "driving"):
         from hitl.session.lockstep import LearnerPolicy
 
-        return _driving(LearnerPolicy(policy, seed), env)
+        return _driving(LearnerPolicy(policy, seed), env, Sight(env.observation_space))
     if hasattr(policy, "predict"):
         return lambda: None, lambda observation: np.asarray(policy.predict(observation, deterministic=True)[0])
     return lambda: None, policy
 
 
-def _driving(policy: Any, env: gymnasium.Env[Any, Any]) -> tuple[Callable[[], None], Act]:
+def _sight_of(env: gymnasium.Env[Any, Any], names: Sequence[str], file: str) -> Sight:
+    """Return how a checkpoint sees an environment: with pictures of the size it learned from. Raises CheckpointError."""
+    from trainer.replay.pixels import image_of
+
+    image = image_of(names)
+    pictures = PictureSettings(image[1], image[2], image[0]) if image else None
+    see = Sight(env.observation_space, pictures)
+    if see.size != len(names):
+        raise CheckpointError(
+            f"The checkpoint '{file}' has learned from {number_of(len(names), 'number')} a step, and this environment shows "
+            f"{number_of(see.size, 'number')}: it is of another environment."
+        )
+    return see
+
+
+def _driving(policy: Any, env: gymnasium.Env[Any, Any], see: Sight) -> tuple[Callable[[], None], Act]:
     """Let a network of ours drive: it sees one vector and acts in [-1, 1]."""
-    see, scaled = Sight(env.observation_space), ActionRange(env.action_space)
+    scaled = ActionRange(env.action_space)
 
     def begin() -> None:
         see.begin()

@@ -21,6 +21,7 @@ from hitl.games.around_interface import AroundInterface
 from hitl.scripting.hands import Human
 from hitl.scripting.setting import HZ, Setting
 from hitl.scripting.shared_wheel import Choice, ForeignTime, SharedWheel
+from hitl.scripting.store import store_file
 
 T = TypeVar("T")
 
@@ -68,7 +69,7 @@ class TakeoverInterface(AroundInterface):
         def make() -> SharedWheel:
             setting = Setting.of(
                 type(interface).__name__, whole, actions, interface, controls=controls, hz=hz, track=track,
-                progress=progress,
+                progress=progress, home=None if store is None else store_file(store).parent,
             )  # fmt: skip
             return SharedWheel(
                 setting, human=human, store=store, gating=gating, overlay=overlay, real_time=False, clock=ForeignTime(hz),

@@ -23,11 +23,12 @@ from hitl.games.base import AT_REST, VehicleState
 from hitl.games.gym_env import action_names, controls_for
 from hitl.games.pictures import Sight
 from hitl.games.world import no_road
+from hitl.home import Home
 from hitl.pads.base import Control
 from hitl.road.known_tracks import file_under, known_corners
 from hitl.road.track import Track
 from hitl.scripting.answers import place_of
-from hitl.settings import CONTROLS
+from hitl.settings import CONTROLS, PictureSettings, load
 
 HZ = 20.0  # steps a second where the environment does not tell
 
@@ -88,8 +89,11 @@ class Setting:
         hz: float | None = None,
         track: str = "",
         progress: str = "",
+        home: Path | None = None,
     ) -> Setting:
         """Look at the spaces, and at what the innermost environment or interface ``own`` says of itself.
+
+        ``home``: where it is recorded; pictures are seen there as its settings say, by `hitl play` as well.
 
         Raises UsageError for actions that are not a plain vector of continuous numbers, or for the wrong number of controls;
         DeviceError for observations of no fixed size.
@@ -99,7 +103,7 @@ class Setting:
                 f"The actions of {name} are {action_space}; only a plain vector of continuous actions (a Box) can be taken over."
             )
         _check(hz, track, progress, controls or ())
-        scaled, see = ActionRange(action_space), Sight(observation_space)
+        scaled, see = ActionRange(action_space), Sight(observation_space, _pictures(home))
         size, road = len(scaled), getattr(own, "track", None)
         has_line = isinstance(road, Track) and road.line.length > 2.0
         said: tuple[str, ...] = tuple(getattr(own, "action_names", ()))
@@ -145,6 +149,10 @@ class Setting:
             self.track, digest, _ = file_under(store, self.track)
             self.corners = known_corners(store, self.track)
         return {"track": self.track.name, "track_digest": digest}
+
+
+def _pictures(home: Path | None) -> PictureSettings:
+    return PictureSettings() if home is None else load(Home(home), "pictures").pictures
 
 
 def _env_of(own: Any, name: str, has_line: bool) -> str:

@@ -15,9 +15,11 @@ from gymnasium import spaces
 from gymnasium.utils.env_checker import check_env
 
 from data.records import AGENT, HUMAN
-from hitl import Arbiter, HitlError, Store, Takeover
+from hitl import TQC, Arbiter, HitlError, Store, Takeover, evaluate, presets
 from hitl.pads.base import PadState
 from hitl.pads.keyboard import KeyboardPad
+from trainer.checkpoints.files import save
+from trainer.checkpoints.meta import CheckpointMeta
 
 
 class Track(gymnasium.Env[np.ndarray, np.ndarray]):
@@ -325,3 +327,31 @@ def test_keep_and_back_do_what_they_say(tmp_path: Path, capsys: pytest.CaptureFi
         kinds = store.conn.execute("SELECT kind FROM segments").fetchall()
     assert kinds == [("kept",)]
     assert "cannot go back" in capsys.readouterr().out
+
+
+class Pictures(Track):
+    """Shows a picture."""
+
+    observation_space = spaces.Box(0, 255, (32, 48, 3), np.uint8)
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[np.ndarray, dict[str, Any]]:
+        _, info = super().reset(seed=seed)
+        return np.zeros((32, 48, 3), np.uint8), info
+
+    def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
+        return np.full((32, 48, 3), self.n, np.uint8), *super().step(action)[1:]
+
+
+def test_pictures_are_seen_as_the_home_says_and_a_checkpoint_sees_them_as_it_learned(tmp_path: Path) -> None:
+    """Else a script's takeovers would be of another layout than what `hitl play` records there, and would teach nothing."""
+    (tmp_path / "settings.toml").write_text("[pictures]\nrows = 8\ncolumns = 6\nframes = 3\n")
+    with Takeover(Pictures(), None, store=tmp_path) as env:
+        drive(env, 3)
+        names = env.wheel.setting.info.observation_names
+    with Store(tmp_path) as store:
+        assert store.steps(1).observation.shape == (3, 8 * 6 * 3)
+    learner = TQC(8 * 6 * 3, 2, presets["plain"].with_values(hidden=8))
+    file, _ = save(tmp_path, learner, CheckpointMeta.of(learner, names, ("a", "b"), "train"))
+    assert [result.steps for result in evaluate(tmp_path / file, Pictures(), 1)] == [30]
+    with pytest.raises(HitlError, match="learned from 144 numbers a step, and this environment shows 1 number"):
+        evaluate(tmp_path / file, Track(), 1)
