@@ -128,6 +128,6 @@ def _next(
         return "`hitl train --background` learns from what was driven."
     if failing:
         return f'`hitl play --practice "{failing[0][0]}"`: take over there, again and again.'
-    if unreviewed:
+    if unreviewed and road:
         return "`hitl review` shows your takeovers; a key says whether each was good."
     return "`hitl play`: let it drive, and take over where it needs you."

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from data.errors import HitlError, InputFileError, StoreError
+from data.errors import HitlError, InputFileError, StoreError, shown
+from data.records import ROADLESS
 from data.store import Store
 from hitl.road.known_tracks import chosen, stored_track
 from hitl.road.track import DEFAULT_WIDTH, load_track
@@ -35,11 +36,21 @@ def stored_scene(store: Store, track: str | None = None) -> Scene:
         if track is None or not Path(track).is_file():
             points = _driven_line(store, name)
             if points is None:
-                raise StoreError(f"The store holds no positions for '{name}'. Give its file with --track.") from error
+                raise StoreError(_no_road(name, store.sessions(name)[-1].env)) from error
             return Scene(name, points, DEFAULT_WIDTH / 2, float(distances(points)[-1]), stored, action_names)
         loaded = load_track(track)
     line = loaded.line
     return Scene(name, line.points, loaded.half_width, line.length, stored or loaded.corners, action_names)
+
+
+def _no_road(name: str, env: str) -> str:
+    """Return why nothing can be drawn of a track, and what helps."""
+    if env.startswith(ROADLESS):
+        return (
+            f"{shown(name)} tells no positions, so there is no road to draw its drives on. `hitl segments` lists the takeovers, "
+            "`hitl label` judges them, and `hitl browse` shows all that is stored."
+        )
+    return f"The store holds no positions for '{shown(name)}'. Give its file with --track."
 
 
 def _driven_line(store: Store, track: str) -> NDArray[np.float64] | None:

@@ -11,6 +11,7 @@ import pytest
 from data.recording.recorder import Recorder
 from data.records import AGENT, HUMAN
 from data.store import Store
+from hitl.cli import main
 from hitl.pages import reading, site
 from tests.support.recorded import session_info, step_row
 
@@ -115,6 +116,23 @@ def test_without_positions_there_is_no_clip_but_a_page(tmp_path):
     assert (home.status_code, one.status_code) == (200, 200)
     assert report.status_code == 503
     assert "holds no positions" in report.text
+
+
+@pytest.mark.parametrize("command", ["report", "review"])
+def test_a_game_without_a_road_is_not_asked_for_the_file_of_its_track(tmp_path, capsys, command):
+    with Recorder(tmp_path / "store.sqlite", session_info(env="gym:Pendulum-v1", track="Pendulum-v1")) as recorder:
+        recorder.begin_episode("drive")
+        token = recorder.begin_segment("takeover", "stick")
+        for i in range(30):
+            recorder.step(step_row(i, HUMAN, x=np.nan, y=np.nan))
+        recorder.end_segment(token, "cleared")
+        recorder.end_episode("terminated", "over", np.zeros(4))
+    assert main([command, "--home", str(tmp_path)]) == 4
+    told = capsys.readouterr().err
+    assert "tells no positions" in told
+    assert "--track" not in told
+    assert main(["--home", str(tmp_path)]) == 0
+    assert "hitl review" not in capsys.readouterr().out
 
 
 def test_a_car_that_stood_on_one_spot_makes_no_road(tmp_path):
