@@ -28,6 +28,7 @@ from trainer.diagnosis.catalogue import FAULTS
 from trainer.diagnosis.live import LiveChecks
 from trainer.learner.learner import Learner
 from trainer.replay.batch import Batch
+from trainer.replay.replay import Replay
 
 ROWS = 1_000  # that wait for a sink which is behind; what comes then is left out
 CLOSE_S = 10.0  # s that the end of training waits for a sink
@@ -151,6 +152,7 @@ class MetricRows:
         self._said: list[str] = []  # by sinks, on their threads
         self._sinks = sinks(root, logs, config.to_dict(), self._said.append)
         self._checks = LiveChecks(config)
+        self._drawn = 0, 0  # of demos, and in all, when the last row was written
         self.written_at = time.monotonic()
 
     @property
@@ -164,12 +166,18 @@ class MetricRows:
             for sink in self._sinks:
                 stack.callback(sink.close)
 
+    def _demo_share(self, replay: Replay) -> float:
+        """Return the share of demos among the rows that were drawn since the last row of metrics."""
+        before, self._drawn = self._drawn, (replay.drawn_demo, replay.drawn)
+        demo, drawn = (now - then for now, then in zip(self._drawn, before, strict=True))
+        return demo / drawn if drawn > 0 else replay.fractions()["demo"]
+
     def write(self, learner: Learner, intake: Intake, batch: Batch | None) -> None:
         """Write one row; ``batch`` was just learned from."""
         now, replay, report = time.monotonic(), intake.replay, self._report
         values = {**learner.metrics(), **intake.watch.metrics(now - self.written_at)}
         values["memory_len"] = float(len(replay))
-        values["debug/demo_fraction_in_batch"] = replay.fractions()["demo"]
+        values["debug/demo_fraction_in_batch"] = self._demo_share(replay)
         values["debug/demo_sampling_weight"] = replay.demo_sampling_weight()
         self.written_at = now
         intake.watch.newest = values

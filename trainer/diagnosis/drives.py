@@ -75,7 +75,7 @@ class Drives:
     """(recorded, today's) return of demos whose rewards were worked out anew."""
     trained_checkpoints: int = 0
     bounded: frozenset[str] = frozenset()
-    """Observations that lie at an end of their range by nature (pedals, a distance that is cut on purpose)."""
+    """Observations that lie at an end of their range by nature (pedals, a distance that is cut on purpose, the sky)."""
     untold: frozenset[str] = frozenset()
     """Observations that the game never fills, which no one can change."""
     segments: tuple[Segment, ...] = ()
@@ -156,7 +156,7 @@ def from_store(
         demo_rewards=_demo_rewards(sessions, demos, last.hz),
         other_layouts=tuple(apart(store.conn, layout).values()),
         trained_checkpoints=store.count_checkpoints("train"),
-        bounded=bounded | {n for n in last.observation_names if n.startswith("pending_")},
+        bounded=bounded | {n for n in last.observation_names if n.startswith(("pending_", "pixel_"))},
         untold=(untold or {}).get(last.env, frozenset()),
         segments=tuple(segments),
         rule=rule,

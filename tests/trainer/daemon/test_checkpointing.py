@@ -12,7 +12,10 @@ from trainer.checkpoints.files import load
 from trainer.checkpoints.meta import CheckpointMeta
 from trainer.daemon.daemon import Daemon
 from trainer.daemon.heartbeat import read_heartbeat
+from trainer.daemon.metric_logs import MetricRows
+from trainer.daemon.reporting import Reporter
 from trainer.daemon.wish import Wish
+from trainer.replay.replay import Replay
 
 
 def test_names_of_any_length_come_back_in_a_checkpoint_s_description() -> None:
@@ -160,3 +163,14 @@ def test_a_checkpoint_without_a_row_leaves_no_file(tmp_path: Path, monkeypatch: 
     daemon = train(tmp_path, 60)
     assert sorted(f.name for f in (tmp_path / "checkpoints").iterdir()) == before
     assert "locked" in daemon.beat.problem
+
+
+def test_the_share_of_demos_is_that_of_the_batches_since_the_last_row(tmp_path: Path) -> None:
+    """A mean over the whole run would fall for long after the laps with which it began."""
+    rows = MetricRows(tmp_path, SMALL, (), Reporter(tmp_path, lambda text: None, lambda beat, watch: None))
+    replay = Replay(2, 1, SMALL)
+    shares = []
+    for demo, drawn in ((1000, 1000), (1500, 2000), (1500, 2000), (50, 200)):
+        replay.drawn_demo, replay.drawn = demo, drawn
+        shares.append(rows._demo_share(replay))
+    assert shares == [1.0, 0.5, 0.75, 0.25], "after a rollback it is another replay, which begins anew"

@@ -114,6 +114,22 @@ def test_full_lock_and_full_pedal(sound: Drives) -> None:
     assert names(replace(sound, proposed=np.sign(sound.proposed + 1e-6))) == ["actions-saturated"]
 
 
+def test_past_actions_and_pictures_lie_at_their_ends_by_nature(sound: Drives) -> None:
+    """Full gas is shown again a step later, in a game's own units; a sky is white."""
+    shown = np.concatenate((np.zeros((1, 2), np.float32), sound.executed[:-1]))
+    pressed = np.round(127.5 + 127.5 * np.clip(3.0 * shown, -1.0, 1.0))
+    sky = np.where(np.arange(len(shown)) % 3 == 0, np.arange(len(shown)) % 97, 255.0)
+    more = np.concatenate((sound.observation, pressed, sky[:, None]), 1).astype(np.float32)
+
+    def with_names(*added: str) -> Drives:
+        return replace(sound, observation=more, observation_names=(*sound.observation_names, *added))
+
+    asked = replace(with_names("byte 1", "byte 2", "sky"), executed=np.clip(3.0 * sound.executed, -1.0, 1.0))
+    one = next(f for f in diagnose([Case(drives=asked)]).findings if f.fault == "observation-clipped")
+    assert set(one.data["share"]) == {"sky"}
+    assert names(replace(asked, bounded=sound.bounded | {"sky"})) == []
+
+
 @pytest.mark.parametrize("factor", [(0.1, 1.0), (180.0, 1.0)])
 def test_demos_in_other_units(sound: Drives, factor: tuple[float, float]) -> None:
     executed = laps(sound, sound.executed, lambda a: a * np.array(factor, np.float32))

@@ -165,3 +165,12 @@ def test_a_share_of_demos_that_grows_to_its_half_is_no_drift_in_our_trainer(
     columns = {"debug/demo_fraction_in_batch": np.linspace(*from_to, 200)}
     found = {f.fault for f in diagnose([Case(history=History(columns, "metrics", ours))]).findings}
     assert ("demo-share-drift" in found) is drifts
+
+
+def test_a_run_that_begins_with_laps_has_not_changed_its_mix() -> None:
+    """Until the first drive whole batches are of demos; what is earned changes with the first drive as well."""
+    share = np.array([1.0] * 60 + [0.5] * 60)
+    columns = {"debug/demo_fraction_in_batch": share, "debug/r": share + 0.01 * np.random.default_rng(0).normal(size=120)}
+    for ours in (True, False):
+        found = {f.fault for f in diagnose([Case(history=History(dict(columns), "metrics", ours))]).findings}
+        assert bool({"demo-share-drift", "batch-composition"} & found) is not ours

@@ -10,17 +10,25 @@ from trainer.diagnosis.history import History
 from trainer.diagnosis.stats import correlation, middle, part, trend
 
 SHARE = "debug/demo_fraction_in_batch"
+ALL = 0.98  # share of demos from which a batch is of nothing else
+
+
+def _after_laps(history: History) -> slice:
+    """Return the rows behind the laps with which a run of ours may begin: until the first drive, all is learned from them."""
+    mixed = history[SHARE] < ALL
+    return slice(int(np.argmax(mixed)) if history.ours and mixed.any() else 0, None)
 
 
 @column_check("batch-composition", SHARE)
 def composition(history: History, case: Case) -> Answer:
     """Columns that follow the demo share of the batch and nothing else."""
-    share = history[SHARE]
+    rows = _after_laps(history)
+    share = history[SHARE][rows]
     moved = float(np.nanmax(share) - np.nanmin(share))
     if moved < 0.1:
         return Sound(f"the demo share stays within {moved:.2f}")
     columns = ("debug/r", *(f"debug/a_{i}" for i in range(4)))
-    related = {c: correlation(history[c], share) for c in columns if c in history}
+    related = {c: correlation(history[c][rows], share) for c in columns if c in history}
     tied = {c: v for c, v in related.items() if abs(v) > 0.9}
     if not tied:
         text = ", ".join(f"{c} {v:+.2f}" for c, v in related.items())
@@ -28,7 +36,7 @@ def composition(history: History, case: Case) -> Answer:
     evidence = [f"correlation of {c} with {SHARE}: {v:+.2f}" for c, v in tied.items()]
     began, ended = middle(part(share, 0, 0.1)), middle(part(share, 0.9))
     for c in tied:
-        first, last = middle(part(history[c], 0, 0.1)), middle(part(history[c], 0.9))
+        first, last = middle(part(history[c][rows], 0, 0.1)), middle(part(history[c][rows], 0.9))
         evidence.append(f"{c} from {first:.3f} to {last:.3f}, the share from {began:.2f} to {ended:.2f}")
     what = " and ".join(tied)
     sentence = f"{what} change only because the share of demos in a batch does: that is composition, not learning."
@@ -38,7 +46,7 @@ def composition(history: History, case: Case) -> Answer:
 @column_check("demo-share-drift", SHARE)
 def share_drift(history: History, case: Case) -> Answer:
     """A demo share that changes over the run."""
-    some = part(history[SHARE], 0.05)
+    some = part(history[SHARE][_after_laps(history)], 0.05)
     first, last = middle(some[: max(1, len(some) // 10)]), middle(some[-max(1, len(some) // 10) :])
     text = f"{SHARE} from {first:.2f} to {last:.2f}"
     if history.ours and last > first:  # it grows to the set half as the player and the agent's own finishes add to them

@@ -57,6 +57,8 @@ def clipped(drives: Drives, case: Case) -> Answer:
         if n not in drives.bounded
     }
     found = {n: share for n, share in shares.items() if share > CLIPPED}
+    if found:
+        found = {n: share for n, share in found.items() if n not in _past_actions(drives)}
     if not found:
         highest = max(shares.values(), default=0.0)
         return Sound(f"no observation is at an end of its range in more than {highest:.0%} of the steps")
@@ -65,6 +67,20 @@ def clipped(drives: Drives, case: Case) -> Answer:
     evidence = tuple(f"{n} is at an end of its range in {share:.0%} of {steps}" for n, share in order[:6])
     sentence = f"{order[0][0]} is clipped on much of the road: there the agent cannot tell one situation from another."
     return Finding(sentence, evidence, 0.9 if order[0][1] > 2 * CLIPPED else 0.75, data={"share": found})
+
+
+def _past_actions(drives: Drives) -> set[str]:
+    """Return the observations that are past actions: such lie at the ends of their range as often as hands do."""
+    import torch
+
+    from trainer.replay.past_actions import PastActions
+
+    past = PastActions(len(drives.observation_names), len(drives.action_names), torch.device("cpu"))
+    for episode in dict.fromkeys(drives.episode.tolist()):
+        part = drives.episode == episode
+        past.note(drives.observation[part], drives.executed[part], drives.t[part])
+    found = [] if past.columns is None else past.columns.tolist()
+    return {name for name, is_one in zip(drives.observation_names, found, strict=False) if is_one}
 
 
 def _share_at_ends(values: NDArray[np.float32]) -> float:
