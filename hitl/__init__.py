@@ -16,13 +16,19 @@ def _take_own_rooms() -> None:
     """Load ``data``, ``takeover_ui`` and ``trainer`` from beside this package, not from the current folder.
 
     ``python -m`` and a new process search the current folder first, and folders of these names are common where agents are
-    trained.
+    trained. Raises ImportError where a program has loaded one of its own already.
     """
     root = _os.path.dirname(_os.path.dirname(_os.path.abspath(__file__)))
     for name in ("data", "takeover_ui", "trainer"):
-        if name in _sys.modules:
-            continue
         folder = _os.path.join(root, name)
+        if name in _sys.modules:
+            file = getattr(_sys.modules[name], "__file__", None) or ""
+            if not file or not _os.path.samefile(_os.path.dirname(file), folder):
+                raise ImportError(
+                    f"hitl has a package called '{name}', and your program has loaded another one ({file or 'a folder'}): import "
+                    f"hitl first if you need only hitl's, else give yours another name, for a process can have one '{name}'."
+                )
+            continue
         spec = _util.spec_from_file_location(name, _os.path.join(folder, "__init__.py"), submodule_search_locations=[folder])
         assert spec is not None
         assert spec.loader is not None

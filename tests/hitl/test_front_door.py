@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import hitl
+from data.errors import UsageError
 from data.recording.recorder import Recorder
 from data.store import Store
 from hitl import cli
@@ -44,6 +45,17 @@ def test_a_name_is_imported_when_it_is_used() -> None:
 def test_the_import_takes_milliseconds() -> None:
     program = "import time; began = time.process_time(); import hitl; print(time.process_time() - began)"
     assert min(float(python(program)) for _ in range(3)) < 0.05  # s of the processor: others may be at work beside this
+
+
+def test_a_programs_own_package_of_our_name_is_named(tmp_path: Path) -> None:
+    (tmp_path / "trainer").mkdir()
+    (tmp_path / "trainer" / "__init__.py").write_text("")
+    program = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import trainer\nfrom hitl import Store"
+    run = [sys.executable, "-P", "-c", program]
+    done = subprocess.run(run, capture_output=True, text=True, timeout=60, env=os.environ | {"PYTHONPATH": str(ROOT)})
+    assert done.returncode == 1
+    assert "hitl has a package called 'trainer', and your program has loaded another one" in done.stderr
+    python("import data, trainer; from hitl import Store")
 
 
 def test_every_name_is_there_and_an_unknown_one_is_not() -> None:
@@ -191,4 +203,5 @@ def test_a_session_goes_to_the_game_that_was_driven_last_here(tmp_path):
     drove(track="a file that is gone")
     assert asked() == default
     drove(env="gym:antigravity:Env-v0", track="gym")
-    assert asked() == default, "no module is imported because a store names it"
+    with pytest.raises(UsageError, match="add --env gym:antigravity:Env-v0"):
+        asked()  # no module is imported because a store names it, and no other game takes its place
