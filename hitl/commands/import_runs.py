@@ -54,7 +54,7 @@ def main(argv: list[str]) -> int:
     parser = Parser(
         prog="hitl import",
         description="Import player runs of tmrl, demonstrations and replays of TrackmaniaRL, Minari datasets, or another store. "
-        "Nothing comes in twice.",
+        "What is in the store already does not come in again, unless it comes in another form.",
     )
     add_home(parser)
     parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="files or folders")
