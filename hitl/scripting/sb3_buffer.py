@@ -17,6 +17,7 @@ from data.errors import UsageError
 from data.extras import install
 from data.ranges import ActionRange
 from data.store import Store
+from data.words import number_of
 from hitl.scripting.replay import SymmetricReplay
 from trainer.presets import PRESETS
 from trainer.replay.halves.sampling import demo_count
@@ -56,7 +57,7 @@ class SymmetricReplayBuffer(ReplayBuffer):
         """Make the buffer. ``store``: a home folder, a store's file or an open store, which may still be empty.
 
         ``settings``: training settings for the demo half (``{"lap_priority": 0.5}``). ``others``: as for SB3's own buffer. Raises
-        UsageError for observations that are not plain numbers, and later, when the store's are of another size.
+        UsageError for observations that are not plain numbers, and later, when the store's, or its actions, are of another size.
         """
         if not isinstance(observation_space, spaces.Box) or observation_space.dtype == np.uint8:
             raise UsageError("Only observations that are plain numbers (a Box of floats) can be drawn from a store for SB3.")
@@ -84,11 +85,7 @@ class SymmetricReplayBuffer(ReplayBuffer):
         if not count:
             return own
         batch = self.demos.sample_demos(count)
-        if self.demos.observation_size != int(np.prod(self.obs_shape)):
-            raise UsageError(
-                f"The store's observations have {self.demos.observation_size} numbers, and this environment's "
-                f"{int(np.prod(self.obs_shape))}: give a store that was driven in this environment."
-            )
+        self._check_sizes()
         assert isinstance(batch.observation, torch.Tensor)
         assert isinstance(batch.next_observation, torch.Tensor)
         shape = (count, *self.obs_shape)
@@ -101,6 +98,18 @@ class SymmetricReplayBuffer(ReplayBuffer):
         )
         both = [torch.cat((mine, self.to_torch(theirs).to(mine.dtype))) for mine, theirs in zip(own, parts, strict=False)]
         return type(own)(*both)
+
+    def _check_sizes(self) -> None:
+        """Raise UsageError where the store's numbers cannot be this environment's. NumPy would stretch a single action number."""
+        for what, theirs, ours in (
+            ("observations", self.demos.observation_size, int(np.prod(self.obs_shape))),
+            ("actions", self.demos.action_size, self.action_dim),
+        ):
+            if theirs != ours:
+                raise UsageError(
+                    f"The store's {what} have {number_of(theirs, 'number')}, and this environment's {ours}: give a store that "
+                    "was driven in this environment."
+                )
 
     def _scaled(self, action: NDArray[Any]) -> NDArray[Any]:
         """Return actions (…, A) of the environment as SB3 stores them: from -1 at the lower bound to 1 at the upper."""

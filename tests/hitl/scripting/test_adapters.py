@@ -76,10 +76,6 @@ def test_sb3_draws_half_from_the_store_and_keeps_what_was_executed(home: Path) -
     assert batch.rewards[32:].min() == 1.0
     assert batch.dones[32:].max() == 0.0  # cut off, and so bootstrapped
     assert not torch.equal(batch.observations[32:], batch.next_observations[32:])
-    other = SymmetricReplayBuffer(10, spaces.Box(-1, 1, (3,), np.float32), space[1], device="cpu", store=home)
-    other.add(np.zeros((1, 3)), np.zeros((1, 3)), np.zeros((1, 2)), np.zeros(1), np.zeros(1, bool), [{}])
-    with pytest.raises(UsageError, match="have 1 numbers, and this environment's 3"):
-        other.sample(8)
 
     torch.manual_seed(0)
     model = sb3.SAC(
@@ -91,6 +87,44 @@ def test_sb3_draws_half_from_the_store_and_keeps_what_was_executed(home: Path) -
     for look in (-0.7, 0.7):
         levers = model.predict(np.array([look], np.float32), deterministic=True)[0]
         np.testing.assert_allclose(levers, right(np.array([look])), atol=0.5)
+
+
+@pytest.mark.parametrize(
+    ("observations", "actions", "said"),
+    [
+        (3, 2, r"observations have 1 number, and this environment's 3"),
+        (1, 1, r"actions have 2 numbers, and this environment's 1"),
+        (1, 3, r"actions have 2 numbers, and this environment's 3"),
+    ],
+)
+def test_sb3_takes_no_store_of_other_sizes(home: Path, observations: int, actions: int, said: str) -> None:
+    pytest.importorskip("stable_baselines3")
+    from hitl import SymmetricReplayBuffer
+
+    def box(size: int) -> spaces.Box:
+        return spaces.Box(-1, 1, (size,), np.float32)
+
+    other = SymmetricReplayBuffer(10, box(observations), box(actions), device="cpu", store=home)
+    seen = np.zeros((1, observations))
+    other.add(seen, seen, np.zeros((1, actions)), np.zeros(1), np.zeros(1, bool), [{}])
+    with pytest.raises(UsageError, match=said):
+        other.sample(8)
+
+
+def test_one_action_number_is_not_stretched_over_an_environment_with_more(tmp_path: Path) -> None:
+    pytest.importorskip("stable_baselines3")
+    from hitl import SymmetricReplayBuffer
+
+    env = Takeover(gymnasium.make("Pendulum-v1"), lambda seen, info: np.ones(1, np.float32), store=tmp_path)
+    env.reset(seed=0)
+    for _ in range(30):
+        env.step(np.zeros(1, np.float32))
+    env.close()
+    space = env.observation_space, spaces.Box(-1, 1, (2,), np.float32)
+    buffer = SymmetricReplayBuffer(10, *space, device="cpu", store=tmp_path)
+    buffer.add(np.zeros((1, 3)), np.zeros((1, 3)), np.zeros((1, 2)), np.zeros(1), np.zeros(1, bool), [{}])
+    with pytest.raises(UsageError, match="actions have 1 number, and this environment's 2"):
+        buffer.sample(8)
 
 
 def test_a_dataset_teaches_what_was_executed(home: Path) -> None:
