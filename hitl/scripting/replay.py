@@ -16,6 +16,7 @@ from data.reading.layouts import has_road
 from data.reading.update import Update
 from data.store import Store
 from hitl.home import Home
+from hitl.scripting.given_episode import checked_episode
 from hitl.scripting.store import store_file
 from trainer.config import TrainConfig
 from trainer.daemon.resume import KIND, LearnerStart, begin, new_generator
@@ -82,7 +83,7 @@ class SymmetricReplay:
         self._generator: torch.Generator | None = None
         self.observation_names: tuple[str, ...] = ()
         self.action_names: tuple[str, ...] = ()
-        self._given = 0  # episodes that came as arrays
+        self._given, self._first_segment = 0, 1  # episodes that came as arrays, and the number of the next one's first segment
         if self._file is None:
             if observation_size is None or action_size is None:
                 raise UsageError("Without a store, say how many numbers there are: observation_size and action_size.")
@@ -158,20 +159,24 @@ class SymmetricReplay:
         ``observation`` (n + 1, O), the one after the last step included; ``executed`` and ``proposed`` (n, A) in [-1, 1];
         ``reward`` (n,); ``driver`` (n,), 0 for the agent and 1 for the human (default: all the agent's). Each run of human steps
         is a takeover, unless ``segments`` says otherwise: (``"takeover"`` or ``"lap"``, first step, step after the last).
-        ``lap``: the human drove all of it. ``terminated``: False where it was only cut off. Raises ValueError for other sizes.
+        ``lap``: the human drove all of it. ``terminated``: False where it was only cut off. Raises UsageError for other shapes,
+        for numbers that are not finite, and for actions beyond [-1, 1]; for any episode where there is a store.
         """
-        n = len(reward)
-        shapes = np.shape(observation), np.shape(executed)
-        if shapes != ((n + 1, self.observation_size), (n, self.action_size)):
-            raise ValueError(
-                f"{n} rewards belong to observations of shape {(n + 1, self.observation_size)} and actions of shape "
-                f"{(n, self.action_size)}, and these have {shapes[0]} and {shapes[1]}"
+        if self._file is not None:
+            raise UsageError(
+                "This replay takes its episodes from a store, so it takes no arrays: give these to another one, without a store."
             )
+        given = checked_episode(
+            *self._of_layout(), observation, executed, reward, terminated=terminated, driver=driver, proposed=proposed,
+            segments=segments,
+        )  # fmt: skip
         self._given += 1
         episode = finished_episode(
-            self._given, observation, executed, reward, terminated=terminated, driver=driver, proposed=proposed,
-            purpose="lap" if lap else "drive", segments=segments,
+            self._given, given.observation, given.executed, given.reward, terminated=given.terminated, driver=given.driver,
+            proposed=given.proposed, purpose="lap" if lap else "drive", segments=given.segments,
+            first_segment=self._first_segment,
         )  # fmt: skip
+        self._first_segment += len(episode.segments)
         return self.replay.add(episode)
 
     # -- drawing

@@ -22,12 +22,14 @@ def finished_episode(
     proposed: np.ndarray | None = None,
     purpose: str = "drive",
     segments: Sequence[tuple[str, int, int]] | None = None,
+    first_segment: int | None = None,
 ) -> Update:
     """Return a whole episode of n steps as an update.
 
     ``observation`` (n + 1, O) ends with the one after the last step; ``executed`` and ``proposed`` (n, A); ``driver``
     (n,) 0 agent or 1 human (all agent when left out; all human for the purpose ``lap``). ``segments`` are (kind, start, stop);
-    left out, they are the takeovers found in ``driver``, or the lap. Segment ids follow from the episode's: at most 1000.
+    left out, they are the takeovers found in ``driver``, or the lap. Segment ids count from ``first_segment``; left out, from
+    the episode's times 1000, which is room for 1000 of them.
     """
     n = len(reward)
     if driver is None:
@@ -53,8 +55,8 @@ def finished_episode(
     last = np.asarray(observation[n], np.float32)
     end = "terminated" if terminated else "truncated"
     update.episodes[episode_id] = EpisodeRecord(episode_id, 0, purpose, end, None, n, last)
-    for i, (kind, start, stop) in enumerate(segments):
-        id_ = episode_id * 1000 + i
+    first = episode_id * 1000 if first_segment is None else first_segment
+    for id_, (kind, start, stop) in enumerate(segments, first):
         update.segments[id_] = SegmentRecord(
             id_, episode_id, kind, start, stop, 0, 0, "unreviewed", 1.0, "unclear", True
         )
