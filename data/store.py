@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sqlite3
 from pathlib import Path
 from typing import Self
@@ -46,7 +47,7 @@ class Store(Sessions, DriveTables, SegmentTables, Judgements, Corners, Tracks, C
         Raises StoreError when it is newer than this program, damaged, locked, cannot be written, or is not there and
         ``create`` is False.
         """
-        self.path = Path(path).expanduser()
+        self.path = Path(os.path.abspath(Path(path).expanduser()))  # a script may change its folder
         try:
             self.conn = open_store(self.path, create=create, read_only=read_only, busy_timeout_s=busy_timeout_s)
         except sqlite3.OperationalError as error:

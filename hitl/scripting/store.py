@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,12 +26,21 @@ STORE = "store.sqlite"
 """What a home calls its store."""
 
 
+FILE_SUFFIXES = (".sqlite", ".sqlite3", ".db")
+"""What the name of a store's file ends with. Any other name is a home folder's, dots or not: ``lr0.001`` is no file."""
+
+
 def store_file(path: str | Path | Store) -> Path:
-    """Return the file of a store that is open, of a home folder, or the file itself."""
+    """Return the file of a store that is open, of a home folder, or the file itself, as an absolute path.
+
+    What is there already is what it is; earlier versions took any name with a dot for a file's. Raises UsageError for ``~``
+    without a known home directory.
+    """
     if isinstance(path, Store):
         return path.path
-    path = Path(path).expanduser()
-    return path / STORE if path.is_dir() or not path.suffix else path
+    path = Path(os.path.abspath(user_path(path)))
+    is_file = path.is_file() or (path.suffix.lower() in FILE_SUFFIXES and not path.is_dir())
+    return path if is_file else path / STORE
 
 
 def make_room(file: Path) -> None:
@@ -54,8 +64,9 @@ class Exported:
 class TakeoverStore(Store):
     """All that was driven, in one SQLite file. Use it as a context manager, beside a running session and trainer if you like.
 
-    ``path`` is a home folder or the file itself; what is not there is made, unless ``create`` is False. One thread at a time;
-    another thread opens its own. Raises StoreError when it is damaged, newer than this program, or cannot be written.
+    ``path`` is a home folder or the file itself (``.sqlite``, ``.sqlite3``, ``.db``); what is not there is made, unless
+    ``create`` is False. One thread at a time; another thread opens its own. Raises StoreError when it is damaged, newer than this
+    program, or cannot be written.
 
     ::
 

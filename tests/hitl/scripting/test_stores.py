@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
+import gymnasium
 import numpy as np
 import pytest
 
 from data.errors import NoStoreError, UsageError
 from data.recording.recorder import Recorder
-from hitl import Store
+from data.store import Store as PlainStore
+from hitl import Store, SymmetricReplay, Takeover
+from hitl.cli import main
 from tests.support.recorded import drive, session_info
 
 
@@ -53,6 +57,48 @@ def test_a_wrong_name_gets_a_suggestion(home: Path) -> None:
     with pytest.raises(NoStoreError):
         Store(home / "elsewhere", create=False)
     assert not (home / "elsewhere").exists()
+
+
+@pytest.mark.parametrize("name", ["runs", "lr0.001", "run.v2", "gamma0.99.d"])
+def test_a_name_with_a_dot_is_a_home_folder(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with Store(tmp_path / name) as store:
+        assert store.path == tmp_path / name / "store.sqlite"
+    assert main(["segments", "--home", str(tmp_path / name)]) == 0
+    assert "is a file" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["kept.sqlite", "kept.SQLITE3", "kept.db"])
+def test_a_database_by_its_name_is_a_file(name: str, tmp_path: Path) -> None:
+    with Store(tmp_path / name) as store:
+        assert store.path == tmp_path / name
+
+
+def test_a_store_that_an_earlier_version_called_as_it_was_told_still_opens(home: Path) -> None:
+    (home / "store.sqlite").rename(home / "lr0.001")
+    with Store(home / "lr0.001", create=False) as store:
+        assert len(store.takeovers()) == 2
+    with SymmetricReplay(home / "lr0.001", "plain") as replay:
+        assert replay.online_rows > 0
+    (home / "folder.db").mkdir()
+    with Store(home / "folder.db") as store:
+        assert store.path.name == "store.sqlite"
+
+
+def test_a_relative_path_keeps_its_meaning(home: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: Any) -> None:
+    monkeypatch.chdir(home)
+    replay, store, file = SymmetricReplay(".", "plain", hidden=8), Store("."), PlainStore("store.sqlite")
+    env = Takeover(gymnasium.make("Pendulum-v1"), None, store="driven")
+    monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
+    assert store.path == file.path == home / "store.sqlite"
+    assert replay.save(replay.learner()).parent == home / "checkpoints"
+    env.reset(seed=0)
+    env.step(np.zeros(1, np.float32))
+    assert env.flush()
+    env.close()
+    assert len(Store(home / "driven", create=False).episodes()) == 1
+    assert not list(Path.cwd().iterdir())
+    for one in (replay, store, file):
+        one.close()
 
 
 @pytest.mark.parametrize("form", ["minari", "store", "player-run"])
