@@ -128,7 +128,10 @@ class SymmetricReplay:
     @property
     def owed(self) -> float:
         """Updates that are owed to the learner that asked for batches: ``utd`` for each online step, and those on laps."""
-        return self._owed.budget.owed if self._owed is not None else 0.0
+        if self._owed is None:
+            return 0.0
+        self._owed.settle()
+        return self._owed.budget.owed
 
     # -- taking in
 
@@ -210,7 +213,8 @@ class SymmetricReplay:
     def batches(self, learner: Learner) -> Iterator[Batch]:
         """Yield the batches that are owed to the learner, to be updated with one by one; ends when none is owed.
 
-        They are those that `hitl train` would draw, in its order; call it again when more was driven.
+        They are those that `hitl train` would draw, in its order; call it again when more was driven. A loop may end early, and
+        save in between: what the learner was updated with is no longer owed.
         """
         self.poll()
         replay = self.replay
@@ -222,6 +226,7 @@ class SymmetricReplay:
             assert self._generator is not None
             self._owed = OwedUpdates(learner, replay, budget, self._generator)
         owed = self._owed
+        owed.settle()
         owed.count()
         while True:
             if owed.laps.over():
@@ -233,9 +238,7 @@ class SymmetricReplay:
             count = owed.due
             if not count:
                 return
-            for batch in owed.draw(count):
-                yield batch
-                owed.budget.paid(1)
+            yield from owed.hand_out(count)
 
     def save(self, learner: Learner) -> Path:
         """Write a checkpoint into the store's home; return its file.
@@ -251,6 +254,7 @@ class SymmetricReplay:
         numbers: dict[str, float] = {"last_step": self._follower.last_step}
         assert self._generator is not None
         if self._owed is not None and self._owed.learner is learner:
+            self._owed.settle()
             numbers |= self._owed.budget.numbers()
         else:
             numbers |= {"online_steps": self.replay.online_steps, "owed_updates": 0.0}

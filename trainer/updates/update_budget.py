@@ -6,7 +6,7 @@ The daemon and scripts make them in one order: ``OwedUpdates``.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -150,6 +150,7 @@ class OwedUpdates:
         self.learner, self.replay, self.budget, self.generator = learner, replay, budget, generator
         self._env_base = learner.env_steps - budget.online
         self.laps, self.teaching = LapsFirst(learner, replay, budget), Teaching(learner, replay)
+        self._out: tuple[Batch, int] | None = None  # a batch that was handed out and is not paid yet; the updates until then
         self.count()
 
     def count(self) -> None:
@@ -170,3 +171,26 @@ class OwedUpdates:
     def draw(self, count: int) -> list[Batch]:
         """Return the next ``count`` batches."""
         return self.replay.sample_many(count, self.learner.config.batch_size, self.generator)
+
+    def hand_out(self, count: int) -> Iterator[Batch]:
+        """Yield the next ``count`` batches.
+
+        One is paid as soon as the learner has been updated, or the next is asked for. A loop that ends before leaves it owed.
+        """
+        for batch in self.draw(count):
+            self.settle(asked=True)
+            out = self._out = batch, self.learner.updates
+            asked = False
+            try:
+                yield batch
+                asked = True
+            finally:
+                if self._out is out:
+                    self.settle(asked)
+                    self._out = None
+
+    def settle(self, asked: bool = False) -> None:
+        """Note the batch that is handed out as paid where the learner was updated since; ``asked``: whether it was or not."""
+        if self._out is not None and (asked or self.learner.updates != self._out[1]):
+            self.budget.paid(1)
+            self._out = None

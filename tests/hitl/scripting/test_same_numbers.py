@@ -20,6 +20,7 @@ from hitl.session_options import SessionOptions
 from trainer.checkpoints.files import load
 from trainer.daemon.daemon import Daemon
 from trainer.daemon.wish import Wish
+from trainer.learner.learner import Learner
 
 SMALL = {"batch_size": 32, "hidden": 16, "warmup_steps": 50, "utd": 0.5, "lap_utd": 0.25, "checkpoint_seconds": 1e6}
 GENTLE = np.array([0.3, 0.0], np.float32)
@@ -137,6 +138,45 @@ def test_a_run_goes_on_where_the_other_was(homes: tuple[Path, Path], tmp_path: P
         assert (again.updates, again.config.hidden) == (24, 16)
         next(replay.batches(again))
         assert replay.owed == owed
+
+
+def test_what_is_owed_is_right_whatever_the_loop_does(homes: tuple[Path, Path], tmp_path: Path) -> None:
+    shutil.copytree(homes[0], tmp_path / "home")
+    with SymmetricReplay(tmp_path / "home", **SMALL) as replay:
+        learner = replay.learner()
+        held = replay.batches(learner)
+        next(held)
+        total = replay.owed  # the first batch is out, and nothing was learned from it
+        held.close()
+        assert replay.owed == total
+        for batch in replay.batches(learner):
+            learner.update(batch)
+            assert replay.owed == total - learner.updates
+            if learner.updates == 5:
+                assert load(replay.save(learner))[1].numbers["owed_updates"] == total - 5
+            if learner.updates == 7:
+                break
+        assert (learner.updates, replay.owed) == (7, total - 7)
+        for _ in replay.batches(learner):
+            break  # without an update
+        assert replay.owed == total - 7
+        with pytest.raises(KeyboardInterrupt):
+            learn_until_interrupted(replay, learner)
+        assert replay.owed == total - 8
+        for batch in replay.batches(learner):
+            learner.update(batch)
+            learner.update(replay.sample())  # an update of the script's own
+            if learner.updates == 14:
+                break
+        assert replay.owed == total - 11
+        assert sum(1 for _ in replay.batches(learner)) == int(total - 11)  # asked for, and left out
+        assert 0 <= replay.owed < 1
+
+
+def learn_until_interrupted(replay: SymmetricReplay, learner: Learner) -> None:
+    for batch in replay.batches(learner):
+        learner.update(batch)
+        raise KeyboardInterrupt
 
 
 def test_a_script_evaluates_as_the_command_does(
