@@ -15,6 +15,7 @@ from data.reading.follow import Follower
 from data.reading.layouts import has_road
 from data.reading.update import Update
 from data.store import Store
+from data.words import number_of
 from hitl.home import Home
 from hitl.scripting.given_episode import checked_episode
 from hitl.scripting.store import store_file
@@ -214,10 +215,11 @@ class SymmetricReplay:
         """Yield the batches that are owed to the learner, to be updated with one by one; ends when none is owed.
 
         They are those that `hitl train` would draw, in its order; call it again when more was driven. A loop may end early, and
-        save in between: what the learner was updated with is no longer owed.
+        save in between: what the learner was updated with is no longer owed. Raises UsageError for a learner of other sizes.
         """
         self.poll()
         replay = self.replay
+        self._check_fits(learner)
         learner.note_demo_count(replay.human_rows)
         if self._owed is None or self._owed.learner is not learner:
             start = self._start if self._start is not None and self._start.learner is learner else None
@@ -243,14 +245,15 @@ class SymmetricReplay:
     def save(self, learner: Learner) -> Path:
         """Write a checkpoint into the store's home; return its file.
 
-        `hitl play` drives with it and `hitl train` goes on from it. Raises UsageError without a store, CheckpointError when it
-        cannot be written.
+        `hitl play` drives with it and `hitl train` goes on from it. Raises UsageError without a store and for a learner of other
+        sizes than what is driven here, CheckpointError when it cannot be written.
         """
         from trainer.checkpoints.files import save
         from trainer.checkpoints.meta import CheckpointMeta, zone_numbers
 
         if self._file is None or self._follower is None:
             raise UsageError("A checkpoint lies beside a store, and this replay has none.")
+        self._check_fits(learner)
         numbers: dict[str, float] = {"last_step": self._follower.last_step}
         assert self._generator is not None
         if self._owed is not None and self._owed.learner is learner:
@@ -287,6 +290,15 @@ class SymmetricReplay:
         if self._sizes is None:
             raise UsageError(NOTHING)
         return self._sizes
+
+    def _check_fits(self, learner: Learner) -> None:
+        """Raise UsageError for a learner that cannot learn from this, or drive here."""
+        theirs, ours = (learner.observation_size, learner.action_size), self._of_layout()
+        if theirs != ours:
+            raise UsageError(
+                f"This learner is for {number_of(theirs[0], 'observed number')} and {number_of(theirs[1], 'action number')}, and "
+                f"what is driven here has {ours[0]} and {ours[1]}. replay.learner() returns one that fits."
+            )
 
     def _open(self) -> bool:
         """Find out what is driven in the store; False while there is nothing."""

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from data.errors import UsageError
-from hitl import Store, SymmetricReplay, Takeover, evaluate, open_env
+from hitl import TQC, Store, SymmetricReplay, Takeover, evaluate, open_env
 from hitl.cli import main
 from hitl.drivers.human import ScriptedHuman, scripted_human
 from hitl.home import Home
@@ -171,6 +171,20 @@ def test_what_is_owed_is_right_whatever_the_loop_does(homes: tuple[Path, Path], 
         assert replay.owed == total - 11
         assert sum(1 for _ in replay.batches(learner)) == int(total - 11)  # asked for, and left out
         assert 0 <= replay.owed < 1
+
+
+def test_a_learner_of_other_sizes_is_refused_before_it_is_saved(homes: tuple[Path, Path], tmp_path: Path) -> None:
+    shutil.copytree(homes[0], tmp_path / "home")
+    with SymmetricReplay(tmp_path / "home", **SMALL) as replay:
+        size = replay.observation_size
+        for other in (TQC(size + 1, 2, replay.config), TQC(size, 1, replay.config)):
+            with pytest.raises(UsageError, match=rf"what is driven here has {size} and 2\. replay\.learner\(\)"):
+                replay.save(other)
+            with pytest.raises(UsageError, match="This learner is for"):
+                next(replay.batches(other))
+    assert not list((tmp_path / "home").rglob("*.safetensors"))
+    with SymmetricReplay(tmp_path / "home", resume=True) as replay:
+        assert replay.learner().updates == 0
 
 
 def learn_until_interrupted(replay: SymmetricReplay, learner: Learner) -> None:
