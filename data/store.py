@@ -6,10 +6,10 @@ import contextlib
 import os
 import sqlite3
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from data.connect import BUSY_TIMEOUT_S, open_store
-from data.errors import StoreError
+from data.errors import NoStoreError, StoreError, shown
 from data.reading.drives import DriveTables
 from data.schema import database
 from data.tables.checkpoints import Checkpoints
@@ -57,6 +57,7 @@ class Store(Sessions, DriveTables, SegmentTables, Judgements, Corners, Tracks, C
             ) from error
         self.db = database(self.conn)
         self._live = {}
+        self._read_only = read_only
 
     @classmethod
     def open_existing(cls, path: str | Path) -> Self:
@@ -68,6 +69,10 @@ class Store(Sessions, DriveTables, SegmentTables, Judgements, Corners, Tracks, C
                 with contextlib.suppress(StoreError):
                     return cls(path, read_only=True)
             raise
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A copy of an open store, also one that was pickled, is the same file, opened again."""
+        return _reopened, (type(self), str(self.path), self._read_only)
 
     def close(self) -> None:
         """Close the connection; sessions started here that were not ended are left for the next start to close as
@@ -89,3 +94,14 @@ class Store(Sessions, DriveTables, SegmentTables, Judgements, Corners, Tracks, C
             ) from error
         if type(error) is sqlite3.DatabaseError:
             raise StoreError(f"The store {self.path.name} is damaged ({error}): run `hitl store check`.") from error
+
+
+def _reopened(kind: type[Store], path: str, read_only: bool) -> Store:
+    """Open a store that was open when something was saved with it. Raises StoreError, also where it is no longer there."""
+    try:
+        return kind(path, create=False, read_only=read_only)
+    except NoStoreError:
+        raise NoStoreError(
+            f"What is loaded was saved with the store {shown(path, 200)}, which is not there: put it back, or load without it (a "
+            'model of Stable-Baselines3: with custom_objects={"replay_buffer_kwargs": {"store": PATH}}).'
+        ) from None

@@ -198,6 +198,11 @@ class SymmetricReplay:
         rows = self.replay.draw_rows(1, 0, count, self._generator)
         return self.replay.table.batches(rows, 0)[0]
 
+    @property
+    def generator(self) -> torch.Generator | None:
+        """The stream of random numbers that rows are drawn by; None while the store holds no step."""
+        return self._generator
+
     def draw_as(self, worker: int) -> None:
         """Draw other rows than the workers beside this one do; ``worker``: its number."""
         if self._generator is not None:

@@ -5,6 +5,8 @@ Needs the extra ``sb3``.
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,12 +15,14 @@ import torch
 from gymnasium import spaces
 from numpy.typing import NDArray
 
-from data.errors import UsageError
+from data.errors import NoStoreError, UsageError, shown
 from data.extras import install
 from data.ranges import ActionRange
 from data.store import Store
+from data.suggest import did_you_mean
 from data.words import number_of
 from hitl.scripting.replay import SymmetricReplay
+from hitl.scripting.store import store_file
 from trainer.presets import PRESETS
 from trainer.replay.halves.sampling import demo_count
 
@@ -56,14 +60,38 @@ class SymmetricReplayBuffer(ReplayBuffer):
     ) -> None:
         """Make the buffer. ``store``: a home folder, a store's file or an open store, which may still be empty.
 
-        ``settings``: training settings for the demo half (``{"lap_priority": 0.5}``). ``others``: as for SB3's own buffer. Raises
-        UsageError for observations that are not plain numbers, and later, when the store's, or its actions, are of another size.
+        ``settings``: training settings for the demo half (``{"lap_priority": 0.5}``). ``others``: as for SB3's own buffer. A
+        buffer that is saved keeps the store's path, and opens it again when it is loaded. Raises UsageError for ``n_steps``, for
+        observations that are not plain numbers, and later, when the store's, or its actions, are of another size.
         """
         if not isinstance(observation_space, spaces.Box) or observation_space.dtype == np.uint8:
             raise UsageError("Only observations that are plain numbers (a Box of floats) can be drawn from a store for SB3.")
+        _check_known(others)
         super().__init__(buffer_size, observation_space, action_space, device, n_envs, **others)
-        self.demos = SymmetricReplay(store, OWN.with_values(**(settings or {})))
+        self._store, self._settings = str(store_file(store)), settings or {}
+        self.demos = self._open()
         self._range = ActionRange(action_space)
+
+    def _open(self) -> SymmetricReplay:
+        return SymmetricReplay(self._store, OWN.with_values(**self._settings))
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what ``save_replay_buffer`` writes: all but the open store, and where its random numbers stand."""
+        generator = self.demos.generator
+        return {**self.__dict__, "demos": None if generator is None else generator.get_state()}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Open the store again. Raises StoreError where it is no longer there, and held something when this was saved."""
+        self.__dict__.update(state)
+        drawn = state["demos"]
+        if drawn is not None and not Path(self._store).exists():
+            raise NoStoreError(
+                f"This buffer was saved with the store {shown(self._store, 200)}, which is not there: put it back, or make a new "
+                "buffer with another one."
+            )
+        self.demos = self._open()
+        if drawn is not None and self.demos.generator is not None:
+            self.demos.generator.set_state(drawn)
 
     def add(
         self, obs: NDArray[Any], next_obs: NDArray[Any], action: NDArray[Any], reward: NDArray[Any], done: NDArray[Any],
@@ -115,3 +143,20 @@ class SymmetricReplayBuffer(ReplayBuffer):
         """Return actions (…, A) of the environment as SB3 stores them: from -1 at the lower bound to 1 at the upper."""
         low, high = self.action_space.low, self.action_space.high
         return 2.0 * (action - low) / (high - low) - 1.0
+
+
+def _check_known(others: Iterable[str]) -> None:
+    """Raise UsageError for an argument that neither this buffer nor SB3's own has."""
+    if "n_steps" in others:
+        raise UsageError(
+            "This buffer holds single steps, its own and the store's, so it has no n-step returns: omit n_steps and gamma in "
+            "replay_buffer_kwargs, and n_steps of the model."
+        )
+    taken = inspect.signature(ReplayBuffer.__init__).parameters
+    known = [*taken.keys() - inspect.signature(ReplayBuffer.__mro__[1].__init__).parameters.keys(), "store", "settings"]
+    for name in others:
+        if name not in taken:
+            raise UsageError(
+                f"This buffer has no argument '{shown(name)}': replay_buffer_kwargs may have {', '.join(sorted(known))}."
+                f"{did_you_mean(name, known)}"
+            )

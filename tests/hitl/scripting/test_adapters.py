@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ import torch
 from gymnasium import spaces
 from torch.utils.data import DataLoader
 
-from data.errors import UsageError
+from data.errors import NoStoreError, UsageError
 from hitl import Store, SymmetricDataset, SymmetricReplay, Takeover, evaluate
 
 
@@ -87,6 +89,67 @@ def test_sb3_draws_half_from_the_store_and_keeps_what_was_executed(home: Path) -
     for look in (-0.7, 0.7):
         levers = model.predict(np.array([look], np.float32), deterministic=True)[0]
         np.testing.assert_allclose(levers, right(np.array([look])), atol=0.5)
+
+
+@pytest.mark.parametrize("is_open", [False, True])
+def test_sb3_saves_and_loads_model_and_buffer(home: Path, is_open: bool, tmp_path: Path, monkeypatch: Any) -> None:
+    sb3 = pytest.importorskip("stable_baselines3")
+    from hitl import SymmetricReplayBuffer
+
+    monkeypatch.chdir(home.parent)
+    with Store(home.name) as store:
+        given: dict[str, Any] = {"store": store if is_open else home.name, "settings": {"takeover_min_s": 0.0}}
+        model = sb3.SAC(
+            "MlpPolicy", Levers(), replay_buffer_class=SymmetricReplayBuffer, replay_buffer_kwargs=given, learning_starts=5,
+            buffer_size=50, policy_kwargs={"net_arch": [8]}, seed=0, device="cpu", batch_size=16,
+        )  # fmt: skip
+        model.learn(10)
+        model.save(tmp_path / "model")
+        model.save_replay_buffer(tmp_path / "buffer")
+    monkeypatch.chdir(tmp_path)
+    again = sb3.SAC.load(tmp_path / "model", env=Levers())
+    again.load_replay_buffer(tmp_path / "buffer")
+    for one in (model, again):
+        np.random.seed(0)  # what SB3 draws by
+        one.drawn = one.replay_buffer.sample(16)
+    for mine, theirs in zip(model.drawn, again.drawn, strict=True):
+        assert mine is theirs is None or torch.equal(mine, theirs)
+    again.learn(10, reset_num_timesteps=False)
+    assert again.replay_buffer.size() == 20
+    assert again.replay_buffer.demos.config.takeover_min_s == 0.0
+
+
+def test_a_buffer_whose_store_is_gone_says_so(home: Path, tmp_path: Path) -> None:
+    pytest.importorskip("stable_baselines3")
+    from hitl import SymmetricReplayBuffer
+
+    space = Levers.observation_space, Levers.action_space
+    shutil.copytree(home, tmp_path / "moved")
+    store = Store(tmp_path / "moved")
+    saved = pickle.dumps(SymmetricReplayBuffer(10, *space, store=store)), pickle.dumps(store)
+    store.close()
+    shutil.rmtree(tmp_path / "moved")
+    for one in saved:
+        with pytest.raises(NoStoreError, match=r"saved with the store .*moved.*, which is not there: put it back"):
+            pickle.loads(one)
+    assert not (tmp_path / "moved").exists()
+    empty = pickle.dumps(SymmetricReplayBuffer(10, *space, store=tmp_path / "empty"))  # as it may be at first
+    assert pickle.loads(empty).demos.demo_rows == 0
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"n_steps": 3, "gamma": 0.99}, "holds single steps.*omit n_steps and gamma"),
+        ({"setings": {}}, "no argument 'setings'.*Did you mean 'settings'"),
+    ],
+)
+def test_sb3s_buffer_refuses_what_it_has_not(home: Path, given: dict[str, Any], said: str) -> None:
+    pytest.importorskip("stable_baselines3")
+    from hitl import SymmetricReplayBuffer
+
+    with pytest.raises(UsageError, match=said):
+        SymmetricReplayBuffer(10, Levers.observation_space, Levers.action_space, store=home, **given)
 
 
 @pytest.mark.parametrize(
