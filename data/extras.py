@@ -120,10 +120,21 @@ def code_of(point: EntryPoint) -> str:
 
 
 def imported(what: str, code: str, error: type[HitlError] = UsageError) -> Any:
-    """Return what is at ``module:function``. Raises ``error`` when a package of somebody else's cannot be imported.
+    """Return the function or class at ``module:name``. Raises ``error`` when it cannot be imported, or is no such thing.
 
     ``what``: what it is, to begin a sentence with.
     """
+    found = imported_whole(what, code, error)
+    if not callable(found):
+        raise error(
+            f"{what} cannot be used: '{shown(code)}' is no function or class. Write module:function, for example "
+            f"'{shown(code.partition(':')[0])}:make'."
+        )
+    return found
+
+
+def imported_whole(what: str, code: str, error: type[HitlError] = UsageError) -> Any:
+    """Return the module ``module``, or what is at ``module:name``. Raises as :func:`imported`."""
     try:
         return resolve_name(code)
     except HitlError:

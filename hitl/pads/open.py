@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from pkgutil import resolve_name
 from typing import TYPE_CHECKING
 
 from data.errors import DeviceError
+from data.extras import imported
 from data.suggest import did_you_mean
 from hitl.pads import PADS
 from hitl.pads.base import Pad
@@ -29,7 +29,7 @@ def open_pad(settings: Settings, use: str = "", name: str = "") -> Pad:
     # A name goes with the kind it was set for.
     stored = kind in (settings.pad.use, "auto") and not name
     name, identity = (settings.pad.name, settings.pad.id) if stored else (name, "")
-    pad: Pad = resolve_name(PADS[kind])(settings, name, identity)
+    pad: Pad = imported(f"The pad '{kind}'", PADS[kind], DeviceError)(settings, name, identity)
     return pad
 
 

@@ -103,7 +103,11 @@ def _answered(look: Callable[[], Answer], name: str) -> list[Outcome]:
     """Return a check's answer. One that fails on odd figures takes nothing else with it, least of all a training of hours."""
     try:
         answer = look()
-        return [answer] if isinstance(answer, Finding | Sound | Lacking) else list(answer or ())
+        found: list[Outcome] = [answer] if isinstance(answer, Finding | Sound | Lacking) else list(answer or ())
+        if wrong := [o for o in found if not isinstance(o, Finding | Sound | Lacking)]:
+            given = type(wrong[0]).__name__
+            return [Lacking(f"{BROKEN} answers with a Finding, Sound, Lacking or None, and not with {given} (`{name}`)")]
+        return found
     except Exception as error:
         return [Lacking(f"{BROKEN} does not fail ({type(error).__name__} in `{name}`): please report this")]
 

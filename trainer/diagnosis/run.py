@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from importlib import import_module
+from typing import Any
 
-from trainer.diagnosis.case import Case
-from trainer.diagnosis.finding import Diagnosis, Outcome
+from data.errors import UsageError, shown
+from data.extras import imported_whole
+from data.suggest import did_you_mean
+from trainer.diagnosis.case import Case, Check
+from trainer.diagnosis.catalogue import FAULTS
+from trainer.diagnosis.finding import Diagnosis, Finding, Lacking, Outcome, Sound
 
 _CHECKS = "trainer.diagnosis.checks"
 FAMILIES: dict[str, str] = {
@@ -28,12 +32,41 @@ FAMILIES: dict[str, str] = {
 
 
 def diagnose(cases: Iterable[Case]) -> Diagnosis:
-    """Return the report on some cases (several when several histories were given)."""
+    """Return the report on some cases (several when several histories were given).
+
+    Raises UsageError for checks that somebody has added and that cannot be used.
+    """
     found: list[Outcome] = []
     looked_at: list[str] = []
+    checks = [check for family in FAMILIES for check in checks_of(family)]
     for case in cases:
-        for family in FAMILIES.values():
-            for check in import_module(family).CHECKS:
-                found += check(case)
+        for check in checks:
+            found += _known(check(case), check)
         looked_at += [text for text in case.looked_at if text not in looked_at]
     return Diagnosis.of(found, looked_at)
+
+
+def checks_of(family: str) -> tuple[Check, ...]:
+    """Return the checks of a family of `FAMILIES`. Raises UsageError where its module cannot be used."""
+    what = f"The checks '{shown(family)}'"
+    found = getattr(imported_whole(what, FAMILIES[family]), "CHECKS", None)
+    checks: tuple[Any, ...] = tuple(found) if isinstance(found, Iterable) else (None,)
+    if not all(map(callable, checks)):
+        raise UsageError(f"{what} cannot be used: '{shown(FAMILIES[family])}' needs its functions in CHECKS = (…,).")
+    return checks
+
+
+def _known(answer: Any, check: Check) -> list[Outcome]:
+    """Return what a check has answered. Raises UsageError where that cannot go into a report."""
+    name = shown(getattr(check, "__name__", check))
+    if not isinstance(answer, list) or not all(isinstance(o, Finding | Sound | Lacking) for o in answer):
+        raise UsageError(
+            f"The check `{name}` answers with {type(answer).__name__}: decorate it (`@case_check(\"fault\")` and the others of "
+            "trainer/diagnosis/case.py), and return a Finding, Sound, Lacking or None."
+        )
+    for fault in (o.fault for o in answer if o.fault not in FAULTS):
+        raise UsageError(
+            f"The check `{name}` is about '{shown(fault)}', which the catalogue does not have: add FAULTS['{shown(fault)}'] = "
+            f"Fault(…) to its module.{did_you_mean(fault, FAULTS)}"
+        )
+    return answer
