@@ -6,12 +6,14 @@ A number that is NaN, infinite, or larger than any measurement makes the learner
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from data.errors import UsageError, shown
 from data.words import number_of
 
 MOST = 1e9
@@ -29,6 +31,17 @@ FARTHEST, RETURN = _known("e.max_progress"), _known('e."return"')
 def is_number(value: Any) -> bool:
     """Whether one value is a number that can be learned from."""
     return isinstance(value, int | float | np.number) and not isinstance(value, bool) and bool(-MOST <= value <= MOST)
+
+
+def whole(name: str, value: Any, least: int = 1) -> int:
+    """Return a whole number that a script has given as ``name``, of whatever whole type. Raises UsageError for another one."""
+    try:
+        found = operator.index(value)
+    except TypeError:
+        found = None
+    if found is None or isinstance(value, bool) or found < least:
+        raise UsageError(f"{name} is a whole number from {least} up, not {shown(value)}.")
+    return found
 
 
 def all_numbers(values: Any) -> bool:

@@ -43,14 +43,18 @@ class ComputeDevice:
     why: str
 
 
-def check_device(asked: str, instead: str = "omit --device cuda") -> None:
-    """Raise UsageError for a device that this machine's torch cannot use. ``instead``: what to do without it."""
-    if asked == "auto":
+def check_device(asked: str, instead: str = "omit --device cuda", name: str = "--device ") -> None:
+    """Raise UsageError for a device that this machine's torch cannot use.
+
+    ``instead``: what to do without it. ``name``: what the word was given behind.
+    """
+    asks = name.startswith("--")  # a script says itself where it learns
+    if asked == "auto" and asks:
         return
     try:
         kind = torch.device(asked).type
     except RuntimeError:
-        raise UsageError(f"--device {shown(asked)} is unknown: give auto, cpu or cuda.") from None
+        raise UsageError(f"{name}{shown(asked)} is unknown: give {'auto, ' if asks else ''}cpu or cuda.") from None
     if kind != CUDA or torch.cuda.is_available():
         return
     if torch.version.cuda is None:

@@ -6,7 +6,23 @@ from data.errors import UsageError, shown
 from data.suggest import did_you_mean
 from trainer.config import PLAIN, TrainConfig
 
-PRESETS: dict[str, TrainConfig] = {
+
+class UnknownPresetError(UsageError, KeyError):
+    """There is no preset of that name. A KeyError, too, as of any other table."""
+
+    __str__ = Exception.__str__  # KeyError's puts quotes around the sentence
+
+
+class Presets(dict[str, TrainConfig]):
+    """Presets by their names."""
+
+    def __missing__(self, name: object) -> TrainConfig:
+        """Raise UsageError for a name that is none."""
+        known = ", ".join(self)
+        raise UnknownPresetError(f"There is no preset '{shown(name)}'. Known ones: {known}.{did_you_mean(str(name), self)}")
+
+
+PRESETS: dict[str, TrainConfig] = Presets({
     # Ours: small LayerNorm networks, half demos, unfiltered cloning of human rows and of the agent's own finishes, half of
     # the online rows from the newest steps, and an averaged actor to drive with that follows closely after a takeover.
     "hitl": TrainConfig(),
@@ -79,13 +95,10 @@ PRESETS: dict[str, TrainConfig] = {
         takeover_priority=1.0,
         star_priority=1.0,
     ),
-}
+})
 """Named starting points; ``hitl`` is the default."""
 
 
 def preset_called(name: object) -> TrainConfig:
     """Return the preset of that name. Raises UsageError."""
-    if name not in PRESETS:
-        known = ", ".join(PRESETS)
-        raise UsageError(f"There is no preset '{shown(name)}'. Known ones: {known}.{did_you_mean(str(name), PRESETS)}")
-    return PRESETS[str(name)]
+    return PRESETS[name if isinstance(name, str) else str(name)]

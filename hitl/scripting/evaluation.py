@@ -10,7 +10,7 @@ import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
-from data.errors import CheckpointError
+from data.errors import CheckpointError, HitlError, UsageError
 from data.ranges import ActionRange
 from data.words import number_of
 from hitl.games.pictures import Sight
@@ -31,7 +31,7 @@ def evaluate(policy: Any, env: gymnasium.Env[Any, Any], episodes: int = 20, seed
     observation to an action of the environment. Each result has ``total`` (the return), ``steps``, ``reason``, ``progress``
     (farthest metre; 0 where the environment does not tell) and, where there is a road, ``passed`` by corner. In a
     :class:`hitl.Takeover` the episodes are recorded as evaluations, and no one can take the wheel. Raises CheckpointError for a
-    file that cannot be used.
+    file that cannot be used, UsageError for a learner of other sizes than the environment's.
     """
     took = env.wheel if isinstance(env, Takeover) else None
     purpose = took.purpose if took is not None else ""
@@ -73,34 +73,42 @@ def _act_of(policy: Any, env: gymnasium.Env[Any, Any], seed: int) -> tuple[Calla
                 f"The checkpoint '{Path(policy).name}' has learned to take over from another agent, and cannot drive alone: "
                 "`hitl eval` with --agent measures the two together."
             )
-        return _driving(ActorPolicy(actor, seed), env, _sight_of(env, meta.observation_names, Path(policy).name))
+        sizes = len(meta.observation_names), len(meta.action_names)
+        return _driving(ActorPolicy(actor, seed), env, sizes, CheckpointError, _pictures_of(meta.observation_names))
     if hasattr(policy, "driving"):
         from hitl.session.lockstep import LearnerPolicy
 
-        return _driving(LearnerPolicy(policy, seed), env, Sight(env.observation_space))
+        return _driving(LearnerPolicy(policy, seed), env, (policy.observation_size, policy.action_size), UsageError)
     if hasattr(policy, "predict"):
         return lambda: None, lambda observation: np.asarray(policy.predict(observation, deterministic=True)[0])
     return lambda: None, policy
 
 
-def _sight_of(env: gymnasium.Env[Any, Any], names: Sequence[str], file: str) -> Sight:
-    """Return how a checkpoint sees an environment: with pictures of the size it learned from. Raises CheckpointError."""
+def _pictures_of(names: Sequence[str]) -> PictureSettings | None:
+    """Return how a checkpoint that learned from these observations sees pictures; None where it saw none."""
     from trainer.replay.pixels import image_of
 
     image = image_of(names)
-    pictures = PictureSettings(image[1], image[2], image[0]) if image else None
-    see = Sight(env.observation_space, pictures)
-    if see.size != len(names):
-        raise CheckpointError(
-            f"The checkpoint '{file}' has learned from {number_of(len(names), 'number')} a step, and this environment shows "
-            f"{number_of(see.size, 'number')}: it is of another environment."
+    return PictureSettings(image[1], image[2], image[0]) if image else None
+
+
+def _driving(
+    policy: Any,
+    env: gymnasium.Env[Any, Any],
+    sizes: tuple[int, int],
+    error: type[HitlError],
+    pictures: PictureSettings | None = None,
+) -> tuple[Callable[[], None], Act]:
+    """Let a network of ours drive: it sees one vector and acts in [-1, 1].
+
+    ``sizes``: how many numbers it takes and gives. Raises ``error`` for an environment of others.
+    """
+    see, scaled = Sight(env.observation_space, pictures), ActionRange(env.action_space)
+    if sizes != (see.size, len(scaled)):
+        raise error(
+            f"This agent is for {number_of(sizes[0], 'observed number')} and {number_of(sizes[1], 'action number')}, and this "
+            f"environment has {see.size} and {len(scaled)}. It can be evaluated where it was driven."
         )
-    return see
-
-
-def _driving(policy: Any, env: gymnasium.Env[Any, Any], see: Sight) -> tuple[Callable[[], None], Act]:
-    """Let a network of ours drive: it sees one vector and acts in [-1, 1]."""
-    scaled = ActionRange(env.action_space)
 
     def begin() -> None:
         see.begin()

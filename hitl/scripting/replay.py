@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from data.errors import InputFileError, UsageError
+from data.errors import InputFileError, UsageError, shown
+from data.numbers import is_number, whole
 from data.reading.follow import Follower
 from data.reading.layouts import has_road
 from data.reading.update import Update
@@ -22,6 +23,7 @@ from hitl.scripting.store import store_file
 from trainer.config import TrainConfig
 from trainer.daemon.resume import KIND, LearnerStart, begin, new_generator
 from trainer.daemon.wish import Wish
+from trainer.device import check_device
 from trainer.learner.learner import Learner
 from trainer.learner.make import make_learner
 from trainer.replay.batch import Batch
@@ -70,9 +72,10 @@ class SymmetricReplay:
         single ones (``utd=4``). ``observation_size`` and ``action_size``: without a store; ``hz``: their steps a second.
         ``resume``: go on from the home's newest checkpoint, as `hitl train` does. ``device``: of batches and learner.
 
-        Raises UsageError for unknown settings, or without sizes where there is no store; StoreError for one that cannot be read;
-        CheckpointError with ``resume`` where no checkpoint can be used.
+        Raises UsageError for unknown settings, a device that is not there, or without sizes where there is no store; StoreError
+        for one that cannot be read; CheckpointError with ``resume`` where no checkpoint can be used.
         """
+        check_device(str(device), "omit device='cuda'", "device=")
         self._file = None if store is None else store_file(store)
         self._wish, self._device = _wish(self._file, config, settings, device), device
         self._resume = resume
@@ -88,7 +91,11 @@ class SymmetricReplay:
         if self._file is None:
             if observation_size is None or action_size is None:
                 raise UsageError("Without a store, say how many numbers there are: observation_size and action_size.")
-            self._make(observation_size, action_size, self._wish.config, hz)
+            if not is_number(hz) or not hz > 0:
+                raise UsageError(f"hz is steps a second, above 0, not {shown(hz)}.")
+            self._make(
+                whole("observation_size", observation_size), whole("action_size", action_size), self._wish.config, hz
+            )
         else:
             self.poll()
 
@@ -189,13 +196,14 @@ class SymmetricReplay:
         """Return a batch of ``batch_size`` rows (None: as set), online rows first. Raises UsageError while there are none."""
         if not self.online_rows and not self.demo_rows:
             raise UsageError(NOTHING)
-        return self.replay.sample(batch_size or self.config.batch_size, self._generator)
+        rows = whole("batch_size", batch_size) if batch_size else self.config.batch_size
+        return self.replay.sample(rows, self._generator)
 
     def sample_demos(self, count: int) -> Batch:
         """Return ``count`` rows of the demo half alone. Raises UsageError while there is no demo."""
         if not self.demo_rows:
             raise UsageError("There is no takeover or lap that counts yet: `hitl segments` says why.")
-        rows = self.replay.draw_rows(1, 0, count, self._generator)
+        rows = self.replay.draw_rows(1, 0, whole("count", count), self._generator)
         return self.replay.table.batches(rows, 0)[0]
 
     @property

@@ -10,6 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from data.errors import UsageError, shown
+from data.numbers import whole
 from trainer.config import TrainConfig
 from trainer.learner.flat import FlatOptimiser, FlatParameters
 from trainer.learner.quantile import midpoints
@@ -37,6 +39,9 @@ class LearnerParts:
     def __init__(
         self, observation_size: int, action_size: int, config: TrainConfig, device: str | torch.device = "cpu"
     ) -> None:
+        if not isinstance(config, TrainConfig):
+            raise UsageError(f"A learner's config is settings, for example presets['plain'], not {shown(config)}.")
+        observation_size, action_size = whole("observation_size", observation_size), whole("action_size", action_size)
         self.config, self.device = config, torch.device(device)
         self.observation_size, self.action_size = observation_size, action_size
         with torch.random.fork_rng(devices=[]):
@@ -99,9 +104,12 @@ class LearnerParts:
     def act(self, observation: NDArray[np.float32], deterministic: bool = True) -> NDArray[np.float32]:
         """Return the action (A,) in [-1, 1] for an observation (O,), or (B, A) for (B, O); with noise by the newest weights.
 
-        Networks with a memory drive through ``hitl.session.lockstep.LearnerPolicy``, which keeps it.
+        Networks with a memory drive through ``hitl.session.lockstep.LearnerPolicy``, which keeps it. Raises UsageError for an
+        observation of another size.
         """
         seen = torch.as_tensor(np.asarray(observation, np.float32), device=self.device)
+        if seen.shape[-1:] != (self.observation_size,):
+            raise UsageError(f"The observation has shape {tuple(seen.shape)}, and the learner takes ({self.observation_size},).")
         actor, noise = (self.driving, None) if deterministic else (self.newest, self.exploration)
         action: NDArray[np.float32] = actor.act(seen.reshape(-1, self.observation_size), deterministic, noise).cpu().numpy()
         return action.reshape(*seen.shape[:-1], self.action_size)

@@ -353,5 +353,5 @@ def test_pictures_are_seen_as_the_home_says_and_a_checkpoint_sees_them_as_it_lea
     learner = TQC(8 * 6 * 3, 2, presets["plain"].with_values(hidden=8))
     file, _ = save(tmp_path, learner, CheckpointMeta.of(learner, names, ("a", "b"), "train"))
     assert [result.steps for result in evaluate(tmp_path / file, Pictures(), 1)] == [30]
-    with pytest.raises(HitlError, match="learned from 144 numbers a step, and this environment shows 1 number"):
+    with pytest.raises(HitlError, match="for 144 observed numbers and 2 action numbers, and this environment has 1 and 2"):
         evaluate(tmp_path / file, Track(), 1)

@@ -1,0 +1,81 @@
+"""What cannot be is refused with a sentence: sizes, devices, presets, and networks where they do not belong."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import numpy as np
+import pytest
+import torch
+
+from data.errors import CheckpointError, UsageError
+from hitl import TQC, SymmetricReplay, Takeover, evaluate, presets
+
+SMALL: dict[str, Any] = {"config": "plain", "hidden": 8, "batch_size": 8}
+
+
+def replay(**changes: Any) -> SymmetricReplay:
+    """Two steps as arrays."""
+    made = SymmetricReplay(**{"observation_size": 3, "action_size": 1, **SMALL, **changes})
+    made.add_episode(np.zeros((3, 3)), np.zeros((2, 1)), np.zeros(2), terminated=True)
+    return made
+
+
+def learner(observations: int = 3, actions: int = 1) -> TQC:
+    return TQC(observations, actions, presets["plain"].with_values(hidden=8))
+
+
+@pytest.mark.parametrize(
+    ("attempt", "said"),
+    [
+        (lambda: replay(observation_size=-3), "observation_size is a whole number from 1 up, not -3"),
+        (lambda: replay(observation_size=3.0), r"observation_size is a whole number from 1 up, not 3\.0"),
+        (lambda: replay(action_size=0), "action_size is a whole number from 1 up, not 0"),
+        (lambda: replay(hz=0), "hz is steps a second, above 0, not 0"),
+        (lambda: replay(device="cudda"), "device=cudda is unknown: give cpu or cuda"),
+        (lambda: replay(device="auto"), "device=auto is unknown: give cpu or cuda"),
+        (lambda: replay().sample(-1), "batch_size is a whole number from 1 up, not -1"),
+        (lambda: replay().sample(2.5), r"batch_size is a whole number from 1 up, not 2\.5"),
+        (lambda: TQC(3, 1, "plain"), r"config is settings, for example presets\['plain'\], not plain"),
+        (lambda: learner(-1), "observation_size is a whole number from 1 up, not -1"),
+        (lambda: presets["plan"], r"^There is no preset 'plan'\. Known ones: hitl, plain.* Did you mean 'plain'"),
+        (lambda: learner().act(np.zeros(4)), r"The observation has shape \(4,\), and the learner takes \(3,\)"),
+        (lambda: learner().act(np.zeros((2, 6))), r"The observation has shape \(2, 6\), and"),
+        (lambda: evaluate(learner(4), gymnasium.make("Pendulum-v1"), 1), "4 observed numbers .* has 3 and 1"),
+        (lambda: evaluate(learner(3, 2), gymnasium.make("Pendulum-v1"), 1), "2 action numbers, and .* has 3 and 1"),
+    ],
+)
+def test_there_is_a_sentence(attempt: Callable[[], Any], said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        attempt()
+
+
+def test_without_a_graphics_card_cuda_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(UsageError, match=r"or omit device='cuda'\.$"):
+        replay(device="cuda")
+
+
+def test_what_is_right_in_another_type_is_taken() -> None:
+    made = replay(observation_size=np.int64(3), hz=np.float32(10), device=torch.device("cpu"))
+    assert len(made.sample(np.int64(4)).reward) == len(made.sample(4).reward) == 4
+    assert len(made.sample().reward) == 8
+    assert presets.get("plan") is None
+    with pytest.raises(KeyError):
+        presets["plan"]
+
+
+def test_a_checkpoint_is_not_evaluated_in_an_environment_of_other_sizes(tmp_path: Path) -> None:
+    env = Takeover(gymnasium.make("Pendulum-v1"), None, store=tmp_path)
+    env.reset(seed=0)
+    for _ in range(5):
+        env.step(np.zeros(1, np.float32))
+    env.close()
+    with SymmetricReplay(tmp_path, **SMALL) as stored:
+        file = stored.save(stored.learner())
+    assert len(evaluate(file, gymnasium.make("Pendulum-v1"), 1)) == 1
+    with pytest.raises(CheckpointError, match="3 observed numbers and 1 action number, and this environment has 2 and 1"):
+        evaluate(file, gymnasium.make("MountainCarContinuous-v0"), 1)
