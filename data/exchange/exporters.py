@@ -87,7 +87,7 @@ def write_store(path: Path, chosen: Chosen) -> None:
     if path.exists():
         raise UsageError(f"{path.name} exists already: name a new file, or merge with `hitl import`.")
     with Store(path) as target:
-        summary = merge(target.conn, path, chosen.store.path, segments=chosen.segments)
+        summary = merge(target.conn, path, chosen.store.path, segments=chosen.segments, copy=True)
         target.conn.execute("PRAGMA journal_mode = DELETE")  # one file, whatever is done with it
     chosen.count, chosen.steps = summary.episodes, summary.steps
 

@@ -24,6 +24,7 @@ from data.recording.applier import close_interrupted
 from data.recording.log_beside import advice, without_log
 from data.schema import MIGRATIONS, SESSION_COLUMNS, STEP_COLUMNS
 from data.tables import tracks
+from data.tables.checkpoints import IMPORTED
 from data.tables.checks import faults
 from data.tables.judgements import review_state, write_review
 
@@ -52,7 +53,7 @@ class Summary:
 
 
 _SESSION = ", ".join((*(name for name in SESSION_COLUMNS if name != "track"), "ended", "status", "source"))
-_CHECKPOINT = "name, sha256, updates, env_steps, kind, config, created"
+_CHECKPOINT = "name, sha256, updates, env_steps, config, created"
 _EPISODE = (
     'number, purpose, seed, started, ended, "end", reason, length, "return", max_progress, last_observation, origin'
 )
@@ -87,12 +88,15 @@ def _readable(source: Path, notes: list[str]) -> Iterator[Path]:
         yield copy
 
 
-def merge(conn: sqlite3.Connection, path: Path, source: Path, segments: Iterable[int] | None = None) -> Summary:
+def merge(
+    conn: sqlite3.Connection, path: Path, source: Path, segments: Iterable[int] | None = None, *, copy: bool = False
+) -> Summary:
     """Copy sessions, episodes, steps, segments, corners and checkpoints' rows of ``source`` into the store at ``path``.
 
     With ``segments`` (ids in ``source``), only those segments and their steps, each with the one step that follows it,
-    so that its last transition stays whole. One transaction a session. Raises UsageError when both are the same file,
-    StoreError when the source is not a store, or newer than this program.
+    so that its last transition stays whole. One transaction a session. The checkpoints come as imported ones
+    (``data.tables.checkpoints``), unless the store at ``path`` is to be a ``copy``. Raises UsageError when both are the same
+    file, StoreError when the source is not a store, or newer than this program.
     """
     if source.exists() and path.exists() and source.samefile(path):
         raise UsageError("A store cannot be merged into itself.")
@@ -107,7 +111,7 @@ def merge(conn: sqlite3.Connection, path: Path, source: Path, segments: Iterable
             ).fetchall()
             for session, uuid, hz in sessions:
                 with bulk_writing(conn), transaction(conn):
-                    _merge_session(conn, session, uuid, hz, summary)
+                    _merge_session(conn, session, uuid, hz, summary, None if copy else IMPORTED)
             with transaction(conn):
                 conn.execute(
                     "INSERT OR IGNORE INTO main.corners (track, name, from_m, to_m, source) SELECT m.here, c.name, c.from_m, "
@@ -160,7 +164,7 @@ def _choose(conn: sqlite3.Connection, segments: Iterable[int] | None) -> None:
         )
 
 
-def _merge_session(conn: sqlite3.Connection, session: int, uuid: str, hz: float, summary: Summary) -> None:
+def _merge_session(conn: sqlite3.Connection, session: int, uuid: str, hz: float, summary: Summary, kind: str | None) -> None:
     execute = conn.execute
     found = execute("SELECT id FROM main.sessions WHERE uuid = ?", (uuid,)).fetchone()
     if found is None:
@@ -175,7 +179,7 @@ def _merge_session(conn: sqlite3.Connection, session: int, uuid: str, hz: float,
         "WHERE s.id = ? AND m.id = ?",
         (session, target),
     )
-    _merge_checkpoints(conn, session)
+    _merge_checkpoints(conn, session, kind)
     execute("DELETE FROM temp.episode_map")
     for (episode,) in execute(
         "SELECT DISTINCT episode_id FROM chosen WHERE session_id = ? ORDER BY episode_id", (session,)
@@ -203,7 +207,8 @@ def _track_here(conn: sqlite3.Connection, session: int) -> str:
     return tracks.place(conn, track, digest or "", road)
 
 
-def _merge_checkpoints(conn: sqlite3.Connection, session: int) -> None:
+def _merge_checkpoints(conn: sqlite3.Connection, session: int, kind: str | None) -> None:
+    """Give the checkpoints that drove in a session a row here, of this ``kind`` (None: of the one that they have there)."""
     conn.execute("DELETE FROM temp.checkpoint_map")
     used = conn.execute(
         "SELECT checkpoint_id FROM src.episodes WHERE session_id = ?1 AND checkpoint_id IS NOT NULL UNION SELECT "
@@ -219,8 +224,9 @@ def _merge_checkpoints(conn: sqlite3.Connection, session: int) -> None:
         ).fetchone()
         if found is None:
             conn.execute(
-                f"INSERT INTO main.checkpoints ({_CHECKPOINT}) SELECT {_CHECKPOINT} FROM src.checkpoints WHERE id = ?",
-                (checkpoint,),
+                f"INSERT INTO main.checkpoints ({_CHECKPOINT}, kind) SELECT {_CHECKPOINT}, coalesce(?, kind) "
+                "FROM src.checkpoints WHERE id = ?",
+                (kind, checkpoint),
             )
             found = conn.execute("SELECT last_insert_rowid()").fetchone()
         conn.execute("INSERT INTO temp.checkpoint_map VALUES (?, ?)", (checkpoint, found[0]))

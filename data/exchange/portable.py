@@ -20,6 +20,7 @@ from data.reading.news import session_described
 from data.reading.schema_check import readable_rows
 from data.records import SessionInfo
 from data.schema import STEP_MEASURES
+from data.tables.checkpoints import IMPORTED
 
 VERSION = 1
 _EPISODE = ("purpose", "end", "reason", "seed", "started", "ended", "first_t")
@@ -177,7 +178,7 @@ def adopt_checkpoints(conn: sqlite3.Connection, item: Portable) -> None:
         known = "SELECT id FROM checkpoints WHERE sha256 = ? AND name = ?"
         here = conn.execute(known, (row["sha256"], row["name"])).fetchone() or conn.execute(
             f"INSERT INTO checkpoints ({', '.join(_CHECKPOINT)}, config) VALUES (?, ?, ?, ?, ?, ?, '{{}}') RETURNING id",
-            tuple(row[name] for name in _CHECKPOINT),
+            tuple((row | {"kind": IMPORTED})[name] for name in _CHECKPOINT),
         ).fetchone()
         target[source == key] = here[0]
     item.data.checkpoint_id = target

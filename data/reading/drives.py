@@ -20,6 +20,7 @@ from data.records import AGENT, CUT_OFF, DRIVING_FAULTS, Segment
 from data.schema import STEP_MEASURES
 from data.suggest import did_you_mean
 from data.tables import lap_times
+from data.tables.checkpoints import others
 
 VECTORS = ("observation", "executed", "proposed")
 """Columns of a step that hold several numbers."""
@@ -228,10 +229,12 @@ class DriveTables:
         until: str | None = None,
         closed: bool = True,
         newest: int | None = None,
+        imported: bool = True,
     ) -> list[EpisodeSummary]:
         """Return the episodes that meet every condition given, oldest first.
 
-        ``since`` and ``until``: ISO dates (UTC); ``closed`` False: those still open, too; ``newest``: how many at most.
+        ``since`` and ``until``: ISO dates (UTC); ``closed`` False: those still open, too; ``newest``: how many at most;
+        ``imported`` False: without those that an imported checkpoint drove, which is another home's agent.
         """
         purposes = [purpose] if isinstance(purpose, str) else purpose
         conditions: dict[str, Any] = {
@@ -239,6 +242,7 @@ class DriveTables:
             "e.id IN (SELECT value FROM json_each(?))": None if ids is None else json.dumps(list(ids)),
             "e.purpose IN (SELECT value FROM json_each(?))": None if purposes is None else json.dumps(list(purposes)),
             '(e."end" IS NOT NULL OR NOT ?)': closed,
+            "coalesce(e.checkpoint_id, 0) NOT IN (SELECT value FROM json_each(?))": None if imported else others(self.conn),
         }  # fmt: skip
         wanted = {condition: value for condition, value in conditions.items() if value is not None}
         rows = self.conn.execute(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -85,8 +86,9 @@ class StoreReview:
         """
         newest = self.store.conn.execute(
             "SELECT e.checkpoint_id FROM episodes e JOIN sessions s ON s.id = e.session_id "
-            "WHERE s.track = ? AND e.checkpoint_id IS NOT NULL ORDER BY e.id DESC LIMIT 1",
-            (self.track,),
+            "WHERE s.track = ? AND e.checkpoint_id IS NOT NULL AND e.checkpoint_id NOT IN (SELECT value FROM json_each(?)) "
+            "ORDER BY e.id DESC LIMIT 1",
+            (self.track, self._imported()),
         ).fetchone()
         before = self._agent(from_m, to_m, checkpoint) if checkpoint is not None else None
         now = self._agent(from_m, to_m, newest[0] if newest else None)
@@ -102,20 +104,25 @@ class StoreReview:
     def _agent(self, from_m: float, to_m: float, checkpoint: int | None) -> Drive | None:
         """Return what the agent drove alone between two places, with the newest checkpoint that has (not a newer one than this).
 
-        It must reach at least a third of the way. Of a checkpoint's episodes, evaluations (greedy, alone) come first. At most
-        ``TRIED`` episodes are looked into, so that the cost does not grow with the steps in the store.
+        Imported ones are of another agent, but for this one. The drive must reach at least a third of the way. Of a checkpoint's
+        episodes, evaluations (greedy, alone) come first. At most ``TRIED`` episodes are looked into, so that the cost does not
+        grow with the steps in the store.
         """
         episodes = self.store.conn.execute(
             f"SELECT e.id FROM episodes e JOIN sessions s ON s.id = e.session_id WHERE s.track = ? AND {FARTHEST} > ? "
-            "AND (?3 IS NULL OR e.checkpoint_id <= ?3) AND e.purpose != 'lap' "
+            "AND (?3 IS NULL OR e.checkpoint_id <= ?3) AND e.purpose != 'lap' AND (e.checkpoint_id IS ?3 OR "
+            "coalesce(e.checkpoint_id, 0) NOT IN (SELECT value FROM json_each(?5))) "
             "ORDER BY e.checkpoint_id DESC, e.purpose = 'evaluation' DESC, e.id DESC LIMIT ?4",
-            (self.track, from_m + (to_m - from_m) / 3, checkpoint, TRIED),
+            (self.track, from_m + (to_m - from_m) / 3, checkpoint, TRIED, self._imported()),
         ).fetchall()
         for (episode,) in episodes:
             drive = self.store.steps(episode, columns=SHOWN, from_m=from_m, to_m=to_m)
             if len(drive) >= 3 and not drive.human.any():
                 return drive
         return None
+
+    def _imported(self) -> str:
+        return json.dumps(sorted(self.store.imported_checkpoints()))
 
     @_usable()
     def difference(self, segment: Segment) -> float:

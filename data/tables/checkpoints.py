@@ -1,11 +1,18 @@
-"""Rows about checkpoints, and what evaluations said about each."""
+"""Rows about checkpoints, and what evaluations said about each.
+
+An import brings the rows of the checkpoints that drove in what it brings, without their weights. They say who drove, and are no
+part of this home's run: :func:`imported` tells them from those of this home, and all that looks for this home's goes by it.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from data.connect import now, transaction
@@ -13,6 +20,17 @@ from data.errors import UsageError
 from data.numbers import FARTHEST, RETURN
 from data.reading.schema_check import readable_rows
 from data.records import CUT_OFF
+
+RUN = "train"
+"""Kind of what a trainer writes, which goes on from it."""
+IMPORTED = "imported"
+"""Kind of a row that came with an import: the weights stayed where they were."""
+
+_FOLDER = "checkpoints"  # beside the store: one file for each checkpoint, by its name
+_NO_LINK = (
+    "SELECT id, name, kind FROM checkpoints WHERE parent IS NULL AND id NOT IN "
+    "(SELECT parent FROM checkpoints WHERE parent IS NOT NULL)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +47,11 @@ class CheckpointRecord:
     parent: int | None
     best: bool
     created: str
+
+    @property
+    def of_run(self) -> bool:
+        """Whether training goes on from it. An imported one that is this home's has had its weights put here since."""
+        return self.kind in (RUN, IMPORTED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +89,35 @@ def _find(conn: sqlite3.Connection, where: str, values: tuple[Any, ...] = (), li
     return [_record(row) for row in conn.execute(sql, (*values, limit))]
 
 
+def imported(conn: sqlite3.Connection) -> frozenset[int]:
+    """Return the ids of the checkpoints that only came with an import: no part of this home's run.
+
+    One whose weights lie in the folder beside the store is this home's, however its row came. Earlier versions left the kind as
+    it was. Such a row is known by what it lacks: weights, and a link to another row, which every checkpoint of a trainer's run
+    has but a lone one. Rows of other kinds are not linked, and old weights of theirs are deleted: where there are weights of that
+    kind, they are from here. A store without that folder beside it is no home, and there all rows but those marked count.
+    """
+    rows = conn.execute(_NO_LINK).fetchall()
+    if not rows:
+        return frozenset()
+    file = next((path for _, name, path in conn.execute("PRAGMA database_list") if name == "main"), "")
+    there: set[str] | None = None
+    with contextlib.suppress(OSError):
+        there = set(os.listdir(Path(file).parent / _FOLDER))
+    if there is None:
+        return frozenset(id_ for id_, _, kind in rows if kind == IMPORTED)
+    made_here = {kind for _, name, kind in rows if name in there} - {IMPORTED, RUN}
+    return frozenset(id_ for id_, name, kind in rows if name not in there and kind not in made_here)
+
+
+_OURS = "id NOT IN (SELECT value FROM json_each(?))"
+
+
+def others(conn: sqlite3.Connection) -> str:
+    """Return the same as JSON, for ``json_each`` in a query."""
+    return json.dumps(sorted(imported(conn)))
+
+
 class Checkpoints:
     """What an open store says of its checkpoints, and of how well each drives."""
 
@@ -90,27 +142,35 @@ class Checkpoints:
         return int(cursor.lastrowid or 0)
 
     def checkpoints(self, limit: int = -1, kind: str | None = None) -> list[CheckpointRecord]:
-        """Return the newest ``limit`` checkpoints (default: all), of one kind where that is given, newest first."""
-        return _find(self.conn, "kind = coalesce(?, kind)", (kind,), limit)
+        """Return this home's newest ``limit`` checkpoints (default: all), of one kind where that is given, newest first.
+
+        Those that came with an import are not among them: their weights are not here.
+        """
+        return _find(self.conn, f"kind = coalesce(?, kind) AND {_OURS}", (kind, others(self.conn)), limit)
+
+    def imported_checkpoints(self) -> frozenset[int]:
+        """Return the ids of the checkpoints that only came with an import: another home's agent drove with them."""
+        return imported(self.conn)
 
     def checkpoint(self, checkpoint_id: int) -> CheckpointRecord | None:
-        """Return one checkpoint."""
+        """Return one checkpoint, one that came with an import, too."""
         return next(iter(_find(self.conn, "id = ?", (checkpoint_id,))), None)
 
     def latest_checkpoint(self) -> CheckpointRecord | None:
-        """Return the newest checkpoint."""
+        """Return this home's newest checkpoint."""
         return next(iter(self.checkpoints(1)), None)
 
     def best_checkpoint(self, track: str | None = None) -> CheckpointRecord | None:
         """Return the checkpoint marked as best: on a track, or on the one that was evaluated last."""
         if track is not None:
-            here = "id = (SELECT best FROM tracks WHERE track = ?)"
-            return next(iter(_find(self.conn, here, (track,))), None)
-        return next(iter(_find(self.conn, "best")), None)
+            here = f"id = (SELECT best FROM tracks WHERE track = ?) AND {_OURS}"
+            return next(iter(_find(self.conn, here, (track, others(self.conn)))), None)
+        return next(iter(_find(self.conn, f"best AND {_OURS}", (others(self.conn),))), None)
 
     def count_checkpoints(self, kind: str) -> int:
-        """Return how many checkpoints of a kind there are."""
-        return int(self.conn.execute("SELECT count(*) FROM checkpoints WHERE kind = ?", (kind,)).fetchone()[0])
+        """Return how many checkpoints of a kind this home has."""
+        sql = f"SELECT count(*) FROM checkpoints WHERE kind = ? AND {_OURS}"
+        return int(self.conn.execute(sql, (kind, others(self.conn))).fetchone()[0])
 
     def set_best(self, checkpoint_id: int, track: str | None = None) -> None:
         """Mark one checkpoint as the best and no other, and as the best on the track where that was seen.
@@ -128,11 +188,13 @@ class Checkpoints:
     def evaluations(self, track: str | None = None) -> list[Evaluation]:
         """Sum up the evaluation episodes of each checkpoint on each track that ended by themselves, oldest first.
 
-        A corner is passed when the episode's farthest progress lies at the corner's end or beyond it.
+        A corner is passed when the episode's farthest progress lies at the corner's end or beyond it. Evaluations of imported
+        checkpoints are another agent's, and left out.
         """
         where = ["e.purpose = 'evaluation'", "e.\"end\" IN ('terminated', 'truncated')"]
         where.append(f"coalesce(e.reason, '') NOT IN ({', '.join('?' * len(CUT_OFF))})")
-        values: list[object] = [*CUT_OFF]
+        where.append("(e.checkpoint_id IS NULL OR e.checkpoint_id NOT IN (SELECT value FROM json_each(?)))")
+        values: list[object] = [*CUT_OFF, others(self.conn)]
         if track is not None:
             where.append("s.track = ?")
             values.append(track)
@@ -157,9 +219,16 @@ class Checkpoints:
 
 
 def newest_name(conn: sqlite3.Connection) -> str:
-    """Return the name of the newest checkpoint, "" while there is none."""
-    row = conn.execute("SELECT name FROM checkpoints ORDER BY id DESC LIMIT 1").fetchone()
+    """Return the name of this home's newest checkpoint, "" while there is none."""
+    row = conn.execute(f"SELECT name FROM checkpoints WHERE {_OURS} ORDER BY id DESC LIMIT 1", (others(conn),)).fetchone()
     return str(row[0]) if row else ""
+
+
+def newest_settings(conn: sqlite3.Connection) -> Any:
+    """Return what the newest checkpoint of this home's run holds as settings, {} while there is none."""
+    sql = f"SELECT config FROM checkpoints WHERE kind IN (?, ?) AND {_OURS} ORDER BY id DESC LIMIT 1"
+    row = conn.execute(sql, (RUN, IMPORTED, others(conn))).fetchone()
+    return json.loads(row[0]) if row else {}
 
 
 def id_of(conn: sqlite3.Connection, name: str) -> int | None:

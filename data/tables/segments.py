@@ -12,6 +12,7 @@ from data.reading.drives import names_of
 from data.reading.schema_check import readable_rows
 from data.reading.update import Layout
 from data.records import Segment, SegmentRecord
+from data.tables.checkpoints import newest_settings
 
 _SELECT = f"""
 SELECT g.id, g.session_id, g.episode_id, g.kind, g."trigger", g.corner, g.start, coalesce(g.stop, g.start),
@@ -99,8 +100,7 @@ class SegmentTables:
     @readable_rows()
     def rule(self) -> DemoRule:
         """Return what counts as a demo here: by the settings in the trainer's newest checkpoint, else the usual ones."""
-        row = self.conn.execute("SELECT config FROM checkpoints WHERE kind = 'train' ORDER BY id DESC LIMIT 1").fetchone()
-        settings = json.loads(row[0]) if row else {}
+        settings = newest_settings(self.conn)
         return DemoRule.of(settings if isinstance(settings, dict) else {})
 
     def count_laps(self, layout: Layout) -> tuple[int, int]:

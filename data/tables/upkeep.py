@@ -11,6 +11,7 @@ from pathlib import Path
 from data.connect import connect, transaction, version_of
 from data.errors import StoreError
 from data.recording.session_lock import is_alive
+from data.tables.checkpoints import imported
 from data.tables.checks import findings, open_sessions
 
 PRUNE_BLOCK = 20_000
@@ -113,7 +114,7 @@ class Upkeep:
             driven=driven, driven_seconds=driven_seconds, steps=steps, seconds=seconds, human_seconds=human,
             takeovers=one("SELECT count(*) FROM segments WHERE kind = 'takeover'")[0],
             laps=one(f"SELECT count(*) FROM segments WHERE {_LAP}")[0],
-            checkpoints=one("SELECT count(*) FROM checkpoints")[0], first=first, last=last,
+            checkpoints=one("SELECT count(*) FROM checkpoints")[0] - len(imported(self.conn)), first=first, last=last,
             bytes_by_day=size / steps * days[1] / days[0] if steps and days[0] else 0.0,
         )  # fmt: skip
 

@@ -112,7 +112,7 @@ def _run(home: Home) -> tuple[dict[str, Any] | None, bool]:
     except StoreError as error:
         print(f"The settings of this home's run are not shown. {error}", file=sys.stderr)
         return None, True
-    return newest.config if newest is not None and newest.kind == "train" else None, road
+    return newest.config if newest is not None and newest.of_run else None, road
 
 
 def _print(rows: list[Shown]) -> None:

@@ -130,6 +130,7 @@ def test_the_run_that_goes_on_is_measured_not_one_that_would_begin(tmp_path, mon
     own = TrainConfig().with_values(hidden=32, utd=3.0)
     with Store(home.store_path) as store:
         store.add_checkpoint("a.safetensors", "a", 10, 60, "train", own.to_dict())
+    (home.checkpoints / "a.safetensors").touch()
     (tmp_path / "settings.toml").write_text("[train]\nbatch_size = 8\nhidden = 64\n")
     assert "60 are needed" in by_name(home)["torch"].found
     assert {(c.hidden, c.utd, c.batch_size) for c in measured} == {(32, 3.0, 8)}, "its own, what is set, and its networks"

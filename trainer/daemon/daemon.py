@@ -171,7 +171,10 @@ class Daemon:
                 names = follower.layout
                 with Store(self.store_path, create=False) as store:
                     road = has_road(store.conn)  # again: the first session may just have begun
-                    beside = store.newest_agent() is not None
+                    beside, strangers = store.newest_agent() is not None, len(store.imported_checkpoints())
+                if strangers and not records:
+                    many = number_of(strangers, "checkpoint")
+                    self._report.say(f"Others drove with {many} whose weights are not here, so a run of this home's own begins.")
                 config = with_image(self.wish.config_where(road, beside, beside and self._can_be_asked(names)), names[0])
                 device = choose(self.wish.device, len(names[0]), len(names[1]), config)
                 learner = make_learner(len(names[0]), len(names[1]), config, device.name)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from data.errors import CheckpointError, UsageError
-from data.tables.checkpoints import CheckpointRecord
+from data.tables.checkpoints import RUN, CheckpointRecord
 from trainer.checkpoints.files import SHAPE_FIELDS, load
 from trainer.checkpoints.meta import CheckpointMeta
 from trainer.config import TrainConfig
@@ -24,7 +24,7 @@ from trainer.replay.pixels import with_image
 from trainer.retired import unknown_settings
 from trainer.updates.update_budget import UpdateBudget
 
-KIND = "train"
+KIND = RUN
 """Kind of the daemon's own checkpoints; others are something to begin from, not to go on with."""
 
 
@@ -86,7 +86,7 @@ def begin(
         records = [r for r in records if r.best]
         if not records:
             raise CheckpointError("No checkpoint is marked as the best yet: `hitl eval` finds out which one is.")
-    elif wish.init is not None and (wish.fresh or not any(r.kind == KIND for r in records)):
+    elif wish.init is not None and (wish.fresh or not any(r.of_run for r in records)):
         return _from_file(wish, wish.init, None, None, say, road)
     elif wish.fresh or not records:
         return None
@@ -131,7 +131,8 @@ def _from_file(
     wish: Wish, path: Path, sha256: str | None, record: CheckpointRecord | None, say: Callable[[str], None], road: bool
 ) -> LearnerStart:
     tensors, meta = load(path, sha256)
-    own = record is not None and record.kind == KIND and {"online_steps", "owed_updates"} <= meta.numbers.keys()
+    own = record is not None and record.of_run and KIND in (record.kind, meta.kind)
+    own = own and {"online_steps", "owed_updates"} <= meta.numbers.keys()
     config, other = run_config(wish, meta.config, meta.updates, meta.observation_names, own=own, road=road)
     stored = TrainConfig.from_dict(meta.config)
     if clash := [name for name in other if name in wish.insisted]:

@@ -65,7 +65,7 @@ def stored_report(
     helped = next((k for k, e in enumerate(episodes) if e.helped), None)
     first_help = None if helped is None else episodes[helped].id
     first_drive = next((e.id for e in episodes if e.session_id in demos), 0)
-    measured = evaluation_laps(episodes)
+    measured = [e for e in evaluation_laps(episodes) if e.checkpoint_id in checkpoints]  # not those of an imported agent
     (before, _), (after, _) = evaluated = before_and_after(measured, first_help, first_drive)
     scores = [score(checkpoints, laps, shown, which) for laps, which in evaluated]
     unhelped = [e for e in alone if first_help is None or e.id < first_help]

@@ -20,7 +20,7 @@ def lap_line(store: Store) -> str:
     session = next(iter(store.driven_sessions()), None)
     if session is None:
         return ""
-    episodes = store.episodes(session.track, purpose=("drive", "evaluation"), newest=NEWEST)
+    episodes = store.episodes(session.track, purpose=("drive", "evaluation"), newest=NEWEST, imported=False)
     times = [e.lap_s for e in episodes if e.lap_s is not None and not e.human_steps][-LAPS:]
     best = fastest_laps(store, session.track).get("agent")
     if not times or best is None or best.lap_s is None:

@@ -6,6 +6,7 @@ from data.exchange.merge import merge
 from data.reading.follow import Follower
 from data.recording.recorder import Recorder
 from data.store import Store
+from data.tables.checkpoints import newest_name
 from tests.support.recorded import drive, session_info, step_row
 
 
@@ -54,6 +55,50 @@ def test_a_merge_brings_all_once_with_ids_remapped(path, other):
     theirs = contents(other)
     assert contents(path) == (sorted(mine[0] + theirs[0]), sorted(mine[1] + theirs[1]))
     assert len(Follower(path).poll()) == 80
+
+
+def test_checkpoints_that_came_with_a_merge_are_no_part_of_the_home(path, other):
+    with Recorder(other, session_info(kind="evaluation", seed=5)) as recorder:
+        drive(recorder, 30, None, purpose="evaluation", checkpoint_id=2)
+    (path.parent / "checkpoints").mkdir()
+    with Store(path) as store:
+        own = store.add_checkpoint("own", "own", 1, 1, "train", {"takeover_min_m": 7.0})
+        (path.parent / "checkpoints" / "own").touch()
+        merge(store.conn, path, other)
+        (evaluated,) = store.conn.execute("SELECT checkpoint_id FROM episodes WHERE purpose = 'evaluation'").fetchone()
+        store.set_best(evaluated, "hairpin")
+        for kind in ("imported", "train", "stall"):  # the last two as earlier versions left them
+            store.conn.execute("UPDATE checkpoints SET kind = ? WHERE id != ?", (kind, own))
+            assert [c.name for c in store.checkpoints()] == ["own"]
+            assert store.latest_checkpoint().id == own
+            assert newest_name(store.conn) == "own"
+            assert store.best_checkpoint() is store.best_checkpoint("hairpin") is None
+            assert store.evaluations() == []
+            assert (store.count_checkpoints("train"), store.info().checkpoints) == (1, 1)
+            assert store.rule().takeover_min_m == 7.0
+            assert {e.checkpoint_id for e in store.episodes(imported=False)} == {None}
+            assert store.checkpoint(evaluated).name == "c1", "who drove is known all the same"
+        (path.parent / "checkpoints" / "c1").touch()  # its weights were put here, too
+        assert store.latest_checkpoint().id == evaluated == store.best_checkpoint().id
+        assert [e.checkpoint_id for e in store.evaluations()] == [evaluated]
+
+
+def test_a_copy_of_a_store_keeps_its_checkpoints_as_they_are(path, other):
+    with Store(path) as store:
+        merge(store.conn, path, other, copy=True)
+        assert [(c.name, c.kind) for c in store.checkpoints()] == [("c2", "train")]
+
+
+def test_old_weights_that_were_deleted_are_those_of_this_home(path):
+    folder = path.parent / "checkpoints"
+    folder.mkdir()
+    with Store(path) as store:
+        one = store.add_checkpoint("1", "1", 1, 1, "train", {})
+        store.add_checkpoint("2", "2", 2, 2, "train", {}, one)
+        for name in ("3", "4"):
+            store.add_checkpoint(name, name, 2, 2, "stall", {})
+        (folder / "4").touch()
+        assert [c.name for c in store.checkpoints()] == ["4", "3", "2", "1"]
 
 
 def test_a_store_that_grew_is_merged_again(path, other):
