@@ -155,7 +155,7 @@ class Daemon:
         if stored:
             with Store(self.store_path, create=False) as store:
                 records, driven, road = store.checkpoints(), driven_layout(store.conn, live=True), has_road(store.conn)
-        start = begin(self.wish, records, self.folder, self._report.say, road=road)
+        start = begin(self.wish, records, self.folder, self._report.say, road=road, driven=driven)
         if stored and start is not None and start.meta is not None:
             names = start.meta.observation_names, start.meta.action_names
             # A learner made while the home held only laps of another layout is of no use: begin without it.

@@ -10,8 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from data.errors import CheckpointError, UsageError
+from data.errors import CheckpointError, UsageError, shown
+from data.reading.update import Layout
 from data.tables.checkpoints import RUN, CheckpointRecord
+from data.words import number_of
 from trainer.checkpoints.files import SHAPE_FIELDS, load
 from trainer.checkpoints.meta import CheckpointMeta
 from trainer.config import TrainConfig
@@ -75,19 +77,28 @@ def new_generator(config: TrainConfig) -> torch.Generator:
 
 
 def begin(
-    wish: Wish, records: Sequence[CheckpointRecord], folder: Path, say: Callable[[str], None], *, road: bool = True
+    wish: Wish,
+    records: Sequence[CheckpointRecord],
+    folder: Path,
+    say: Callable[[str], None],
+    *,
+    road: bool = True,
+    driven: Layout | None = None,
 ) -> LearnerStart | None:
     """Return the learner to go on with, from the newest usable checkpoint (``records`` newest first) or ``--init``.
 
-    ``road``: whether what is driven has one. None: there is no checkpoint, and the learner must wait for the first steps to know
-    its sizes. Raises CheckpointError when there are checkpoints and none can be used: training never silently starts from zero.
+    ``road``: whether what is driven has one; ``driven``: its layout, None while nothing is. None: there is no checkpoint, and the
+    learner must wait for the first steps to know its sizes. Raises CheckpointError when there are checkpoints and none can be
+    used (training never silently starts from zero), or ``--init`` is of another layout than what is driven.
     """
     if str(wish.init) == "best":
         records = [r for r in records if r.best]
         if not records:
             raise CheckpointError("No checkpoint is marked as the best yet: `hitl eval` finds out which one is.")
     elif wish.init is not None and (wish.fresh or not any(r.of_run for r in records)):
-        return _from_file(wish, wish.init, None, None, say, road)
+        start = _from_file(wish, wish.init, None, None, say, road)
+        _check_layout(wish.init, start.meta, driven)
+        return start
     elif wish.fresh or not records:
         return None
     elif wish.init is not None:
@@ -102,6 +113,22 @@ def begin(
         f"No checkpoint of this home folder can be used ({len(records)} tried), so training cannot go on where it was. "
         "Begin from another file with --init FILE, or from nothing with --fresh."
     )
+
+
+def _check_layout(path: Path, meta: CheckpointMeta | None, driven: Layout | None) -> None:
+    """Raise CheckpointError where a file to begin from could learn from nothing that is driven here."""
+    if meta is None or driven is None:
+        return
+    for kind, seen, here in zip(
+        ("observation", "action"), (meta.observation_names, meta.action_names), driven, strict=True
+    ):
+        if tuple(seen) != here:
+            other = "" if len(seen) != len(here) else ", with other names"
+            raise CheckpointError(
+                f"The checkpoint '{shown(path.name)}' was trained for {number_of(len(seen), f'{kind} number')}, and what was "
+                f"driven here last has {len(here)}{other}, so it cannot learn from that: begin from another file with --init, or "
+                "give it a home folder of its own with --home."
+            )
 
 
 def run_config(

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from data.errors import TrainingError, UsageError
+from data.errors import CheckpointError, TrainingError, UsageError
 from data.reading import step_cache
 from data.store import Store
 from tests.support.daemon_runs import ACTIONS, NAMES, SMALL, die, drive, ended, newest, state, train, wait_for
@@ -107,6 +107,33 @@ def test_begins_from_another_run_with_its_whole_state(tmp_path: Path) -> None:
     assert any("keep the shape" in text for text in said)
     with pytest.raises(UsageError, match="hidden = 8"):
         train(tmp_path / "home", 1, SMALL.with_values(hidden=32), insisted=frozenset({"hidden"}))
+
+
+@pytest.mark.parametrize(
+    ("seen", "done", "told"),
+    [
+        (("a", "b"), ACTIONS, "2 observation numbers, and what was driven here last has 3,"),
+        (("a", "b", "other"), ACTIONS, "3 observation numbers, and what was driven here last has 3, with other names,"),
+        (NAMES, ("steer",), "1 action number, and what was driven here last has 2,"),
+    ],
+)
+def test_a_file_that_cannot_learn_from_what_was_driven_is_no_beginning(
+    tmp_path: Path, seen: tuple[str, ...], done: tuple[str, ...], told: str
+) -> None:
+    learner = TQC(len(seen), len(done), SMALL)
+    name, _ = save(tmp_path, learner, CheckpointMeta.of(learner, seen, done, "train"))
+    home = tmp_path / "home"
+    home.mkdir()
+    drive(home / "store.sqlite", 30, 1)
+    for fresh in (False, True):
+        with pytest.raises(CheckpointError, match=told):
+            train(home, None, init=tmp_path / name, fresh=fresh)
+    with Store(home / "store.sqlite") as store:
+        assert store.checkpoints() == []
+    (tmp_path / "empty").mkdir()
+    Store(tmp_path / "empty" / "store.sqlite").close()  # nothing is driven yet, so it may be what is to be driven
+    train(tmp_path / "empty", 0, init=tmp_path / name)
+    assert newest(tmp_path / "empty").updates == 0
 
 
 def test_settings_of_a_checkpoint_that_are_not_known_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
