@@ -111,7 +111,7 @@ def _network(home: Home) -> tuple[int, int, TrainConfig] | None:
     from data.reading.layouts import driven_layout, has_road
     from data.store import Store
     from hitl.settings import load
-    from trainer.daemon.resume import run_config
+    from trainer.daemon.run_settings import run_config
     from trainer.daemon.wish import Wish
     from trainer.replay.pixels import with_image
 
@@ -123,7 +123,7 @@ def _network(home: Home) -> tuple[int, int, TrainConfig] | None:
         return None
     wish = Wish.of(load(home, "train").train)
     if newest is not None:  # a run goes on with its own settings, and with its networks in any case
-        config, _ = run_config(wish, newest.config, newest.updates, layout[0], own=newest.of_run, road=road)
+        config, _ = run_config(wish, newest.config, newest.updates, own=newest.of_run, road=road)
         return len(layout[0]), len(layout[1]), config
     return len(layout[0]), len(layout[1]), with_image(wish.config_where(road), layout[0])
 

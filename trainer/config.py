@@ -120,6 +120,11 @@ class TrainConfig(GuidanceSettings, BatchSettings, UpdateSettings, NetworkSettin
 
 
 NAMES = frozenset(f.name for f in fields(TrainConfig))
+SHAPE_FIELDS = (
+    "network", "hidden", "layers", "layer_norm_critic", "layer_norm_actor", "critics", "quantiles", "rnn_size", "rnn_layers",
+    "image", "cnn_filters", "cnn_output", "frozen_effnet", "scale_observations",
+)  # fmt: skip
+"""Settings that must agree before weights fit."""
 IN_STEPS = {"horizon_s": "gamma", "n_step_s": "n_step", "stalled_s": "stalled_steps"}
 """What may also be set for a step, or in steps; that takes precedence."""
 

@@ -15,6 +15,7 @@ from hitl.arguments import Parser, with_verb
 from hitl.home import Home, add_home, home_path
 
 if TYPE_CHECKING:
+    from data.tables.checkpoints import CheckpointRecord
     from trainer.tmrl.config import KeyUse
 
 BY_TRACK = ("progress", "max_stray")
@@ -72,15 +73,19 @@ def _in_force(home: Home, args: argparse.Namespace) -> Iterator[Shown]:
     from data.reward import RewardSettings
     from hitl.settings import TABLES, load
     from trainer.config import TrainConfig
+    from trainer.daemon.run_settings import FROZEN, run_config
     from trainer.daemon.wish import Wish, read_pairs
 
     asked = read_pairs(args.set) | ({} if args.preset is None else {"preset": args.preset})
     settings = load(home, over={"train": asked})
     for note in settings.notes:
         print(note, file=sys.stderr)
-    stored, road = _run(home)
-    wish = Wish.of(settings.train)
-    config = wish.config_where(road) if stored is None else wish.of_run(stored)
+    newest, road = _newest(home)
+    wish = Wish.of(settings.train, insisted=frozenset(asked))
+    config, kept = wish.config_where(road), list[str]()
+    if newest is not None:
+        config, kept = run_config(wish, newest.config, newest.updates, own=newest.of_run, road=road)
+        kept += [name for name in FROZEN if getattr(config, name) != settings.train.get(name, getattr(config, name))]
     preset = settings.train.get("preset", "hitl" if road else "plain")
     whole = {"train": config.to_dict(), "reward": asdict(RewardSettings()) | dict.fromkeys(BY_TRACK)}
     whole["reward"] |= settings.reward
@@ -90,8 +95,10 @@ def _in_force(home: Home, args: argparse.Namespace) -> Iterator[Shown]:
         values = asdict(part) if is_dataclass(part) and not isinstance(part, type) else whole[section]
         for name, value in values.items():
             origin = settings.origin.get(f"{section}.{name}", "default")
-            if section == "train" and origin == "default" and value != usual[name]:
-                origin = f"preset {preset}" if stored is None or wish.changes is None else "this run"
+            if section == "train" and name in kept:
+                origin = "this run"
+            elif section == "train" and origin == "default" and value != usual[name]:
+                origin = f"preset {preset}" if newest is None or not newest.of_run or wish.changes is None else "this run"
             if section == "reward" and name in BY_TRACK and value is None:
                 origin = "the track"
             yield Shown(section, name, value, origin)
@@ -99,8 +106,8 @@ def _in_force(home: Home, args: argparse.Namespace) -> Iterator[Shown]:
         yield Shown("controls", name, row, settings.origin[f"controls.{name}"])
 
 
-def _run(home: Home) -> tuple[dict[str, Any] | None, bool]:
-    """Return the settings of the run that the next `hitl train` goes on with (None: a new one), and whether there is a road."""
+def _newest(home: Home) -> tuple[CheckpointRecord | None, bool]:
+    """Return the checkpoint that the next `hitl train` goes on with (None: a new run), and whether there is a road."""
     from data.reading.layouts import has_road
     from data.store import Store
 
@@ -108,11 +115,10 @@ def _run(home: Home) -> tuple[dict[str, Any] | None, bool]:
         return None, True
     try:
         with Store(home.store_path, read_only=True) as store:
-            newest, road = next(iter(store.checkpoints()), None), has_road(store.conn)
+            return store.latest_checkpoint(), has_road(store.conn)
     except StoreError as error:
         print(f"The settings of this home's run are not shown. {error}", file=sys.stderr)
         return None, True
-    return newest.config if newest is not None and newest.of_run else None, road
 
 
 def _print(rows: list[Shown]) -> None:

@@ -21,6 +21,7 @@ from hitl.task.driving_task import DrivingTask
 from takeover_ui.language import LANGUAGES
 from takeover_ui.window.options import WindowOptions
 from tests.support.daemon_runs import SMALL, drive, train
+from trainer.daemon.run_settings import run_config
 from trainer.daemon.wish import Wish
 
 
@@ -63,7 +64,8 @@ def test_the_run_that_goes_on_lies_where_a_preset_would(tmp_path: Path, capsys: 
     assert found["n_step"] == {"value": 4, "from": "settings.toml"}
     hitl = shown(tmp_path, capsys, "--preset", "hitl")["train"]
     assert (hitl["gamma"]["value"], hitl["horizon_s"]["value"]) == (None, 20 / 3)
-    assert Wish.of(load(Home(tmp_path), "train").train).of_run(SMALL.with_values(gamma=0.9).to_dict()).n_step == 4
+    wish, stored = Wish.of(load(Home(tmp_path), "train").train), SMALL.with_values(gamma=0.9).to_dict()
+    assert run_config(wish, stored, 1, own=True, road=True)[0].n_step == 4
 
 
 def test_the_trainer_takes_what_is_set_in_the_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

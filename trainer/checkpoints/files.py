@@ -28,12 +28,6 @@ from trainer.config import TrainConfig
 from trainer.learner.learner import Learner
 from trainer.networks.actor_critic import Actor, Critics
 
-SHAPE_FIELDS = (
-    "network", "hidden", "layers", "layer_norm_critic", "layer_norm_actor", "critics", "quantiles", "rnn_size", "rnn_layers",
-    "image", "cnn_filters", "cnn_output", "frozen_effnet", "scale_observations",
-)  # fmt: skip
-"""Settings that must agree before weights fit."""
-
 
 def _arrays(tensors: Mapping[str, Tensor]) -> dict[str, np.ndarray]:
     return {name: value.detach().cpu().contiguous().numpy() for name, value in tensors.items()}

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -14,15 +13,15 @@ from data.errors import CheckpointError, UsageError, shown
 from data.reading.update import Layout
 from data.tables.checkpoints import RUN, CheckpointRecord
 from data.words import number_of
-from trainer.checkpoints.files import SHAPE_FIELDS, load
+from trainer.checkpoints.files import load
 from trainer.checkpoints.meta import CheckpointMeta
 from trainer.config import TrainConfig
+from trainer.daemon.run_settings import run_config
 from trainer.daemon.wish import Wish
 from trainer.device import choose, for_device
 from trainer.learner.learner import Learner
 from trainer.learner.make import make_learner
 from trainer.learner.parts import LATER_NUMBERS
-from trainer.replay.pixels import with_image
 from trainer.retired import unknown_settings
 from trainer.updates.update_budget import UpdateBudget
 
@@ -131,36 +130,13 @@ def _check_layout(path: Path, meta: CheckpointMeta | None, driven: Layout | None
             )
 
 
-def run_config(
-    wish: Wish, settings: Mapping[str, Any], updates: int, names: Sequence[str], *, own: bool, road: bool
-) -> tuple[TrainConfig, list[str]]:
-    """Return the settings that a checkpoint is learned on with, and the names of those that it keeps against the wish.
-
-    ``settings``, ``updates``, ``names`` (of the observation): the checkpoint's. ``own``: it is of the run that goes on. Raises
-    UsageError for settings that cannot be.
-    """
-    # A run that has learned nothing yet is no reason to do without what it had no setting for.
-    begun = wish.config_where(road)
-    wanted = wish.of_run(settings if updates else begun.to_dict() | dict(settings)) if own else begun
-    config = with_image(wanted, names)
-    stored = TrainConfig.from_dict(settings)
-    other = [name for name in SHAPE_FIELDS if getattr(config, name) != getattr(stored, name)]
-    if other:
-        config = config.with_values(**{name: getattr(stored, name) for name in SHAPE_FIELDS})
-    if own and updates and "frozen_agent" not in wish.insisted:  # a preset is no reason to learn something else from now on
-        config = config.with_values(frozen_agent=stored.frozen_agent)
-    if own and updates and "frozen_teaches" not in wish.insisted:
-        config = config.with_values(frozen_teaches=stored.frozen_teaches)
-    return config, other
-
-
 def _from_file(
     wish: Wish, path: Path, sha256: str | None, record: CheckpointRecord | None, say: Callable[[str], None], road: bool
 ) -> LearnerStart:
     tensors, meta = load(path, sha256)
     own = record is not None and record.of_run and KIND in (record.kind, meta.kind)
     own = own and {"online_steps", "owed_updates"} <= meta.numbers.keys()
-    config, other = run_config(wish, meta.config, meta.updates, meta.observation_names, own=own, road=road)
+    config, other = run_config(wish, meta.config, meta.updates, own=own, road=road)
     stored = TrainConfig.from_dict(meta.config)
     if clash := [name for name in other if name in wish.insisted]:
         raise UsageError(

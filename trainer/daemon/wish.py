@@ -61,10 +61,6 @@ class Wish:
         said = "frozen_teaches" in self.insisted | self.said
         return config.with_values(frozen_agent=True, frozen_teaches=config.frozen_teaches or (teaches and not said))
 
-    def of_run(self, stored: Mapping[str, Any]) -> TrainConfig:
-        """Return the settings of a run that goes on; ``stored``: those in its checkpoint."""
-        return self.config if self.changes is None else TrainConfig.from_dict(stored).with_values(**self.changes)
-
 
 def read_pairs(pairs: Iterable[str]) -> dict[str, Any]:
     """Return the values of ``key=value`` texts: JSON, or bare words for text ("none" among them, as in settings.toml).
