@@ -238,8 +238,7 @@ def _status(home: Home, named: Path | None) -> int:
         if beat is not None and beat.state == "failed":
             print(in_home(f"The trainer has stopped: {beat.problem}", named))
         elif beat is not None and beat.state != "stopped":
-            done = number_of(beat.updates, "update")
-            print(in_home(f"The trainer was killed at {done}; `hitl train` goes on from its last checkpoint.", named))
+            print(in_home(_killed(home, beat), named))
         else:
             print(in_home("No trainer is at work on this home folder: `hitl train` starts one.", named))
         if curve := _curve(home):
@@ -256,6 +255,22 @@ def _status(home: Home, named: Path | None) -> int:
     silent = [("last heard of", f"{about(beat.age_s)} ago")] if beat.age_s > 5 else []
     print_facts([*silent, *facts_of(beat, named), *warnings_of(beat, named), *_curve(home)])
     return 0
+
+
+def _killed(home: Home, beat: Heartbeat) -> str:
+    """Return where a trainer was killed, and what the next one begins with."""
+    from data.store import Store
+
+    text = f"The trainer was killed at {number_of(beat.updates, 'update')}"
+    if beat.checkpoint:
+        return f"{text}; `hitl train` goes on from its last checkpoint."
+    text += ", before it had written a checkpoint"
+    newest = None
+    with contextlib.suppress(StoreError), Store.open_existing(home.store_path) as store:
+        newest = store.latest_checkpoint()
+    if newest is not None:  # of a run before, which it was told to leave, or that it had not read to its end
+        return f"{text}; `hitl train` goes on from {newest.name}."
+    return f"{text}; `hitl train` begins anew{', with your laps' if beat.laps_learned else ''}."
 
 
 def _curve(home: Home) -> list[tuple[str, str]]:

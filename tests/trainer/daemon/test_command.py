@@ -244,6 +244,24 @@ def test_status_tells_what_the_trainer_finds_in_itself(tmp_path: Path, capsys: p
         assert "finding" not in capsys.readouterr().out
 
 
+def test_status_tells_what_is_left_of_a_trainer_that_was_killed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def told(beat: Heartbeat) -> str:
+        write_heartbeat(tmp_path, replace(beat, state="training"))
+        assert main(["train", "status", "--home", str(tmp_path)]) == 1
+        return capsys.readouterr().out
+
+    before = "The trainer was killed at 528 updates, before it had written a checkpoint;"
+    anew = f"{before} `hitl train --home {tmp_path}` begins anew"
+    assert told(Heartbeat(updates=528, laps_learned=0.3)) == f"{anew}, with your laps.\n"
+    assert told(Heartbeat(updates=528)) == f"{anew}.\n"
+    with Store(tmp_path / "store.sqlite") as store:
+        store.add_checkpoint("old.safetensors", "0", 9, 9, "train", {})
+    assert told(Heartbeat(updates=528)) == f"{before} `hitl train --home {tmp_path}` goes on from old.safetensors.\n"
+    own = Heartbeat(updates=528, checkpoint="old.safetensors")
+    assert "killed at 528 updates; `hitl train" in (out := told(own))
+    assert "goes on from its last checkpoint" in out
+
+
 def test_a_broken_heartbeat_is_not_read(tmp_path: Path) -> None:
     assert read_heartbeat(tmp_path) is None
     write_heartbeat(tmp_path, Heartbeat(updates=5))
