@@ -41,6 +41,10 @@ from trainer.replay.halves.gates import Teacher
 from trainer.replay.pixels import with_image
 from trainer.replay.replay import around_demos
 
+ALONE = (
+    "The recurrent network can learn nothing from the agent that drives here, nor beside it: what is learned here will drive "
+    'alone. For the other, set network="mlp" and begin anew with `hitl train --fresh`.'
+)
 CACHE = "steps-cache"
 """The folder in the home for what was read of the store, to be taken from there at the next start."""
 
@@ -175,7 +179,12 @@ class Daemon:
                 if strangers and not records:
                     many = number_of(strangers, "checkpoint")
                     self._report.say(f"Others drove with {many} whose weights are not here, so a run of this home's own begins.")
-                config = with_image(self.wish.config_where(road, beside, beside and self._can_be_asked(names)), names[0])
+                config = self.wish.config_where(road, beside)
+                if beside and config.frozen_agent:
+                    config = self.wish.config_where(road, beside, self._can_be_asked(names))
+                elif beside:
+                    self._report.event("beside", ALONE, "warning")
+                config = with_image(config, names[0])
                 device = choose(self.wish.device, len(names[0]), len(names[1]), config)
                 learner = make_learner(len(names[0]), len(names[1]), config, device.name)
                 return Opened(LearnerStart(learner, config), follower, names, first)

@@ -19,6 +19,7 @@ from hitl.session_options import SessionOptions
 from hitl.settings import AgentSettings
 from tests.support.daemon_runs import train
 from trainer.checkpoints.files import load
+from trainer.daemon.daemon import ALONE, Daemon
 from trainer.daemon.wish import Wish
 from trainer.presets import PRESETS
 
@@ -144,6 +145,20 @@ def test_one_that_cannot_be_asked_is_helped_in_places_and_that_is_said(tmp_path,
         told = [message for (message,) in store.conn.execute("SELECT message FROM events")]
     assert (config["frozen_agent"], config["frozen_teaches"]) == (True, False)
     assert any("is run only where it is named" in text and "in places" in text for text in told)
+
+
+def test_a_network_with_a_memory_learns_alone_and_that_is_said(tmp_path):
+    fresh = Home(tmp_path / "fresh")
+    assert play(fresh, "--agent", AGENT, "--episodes", "1") == 0
+    said = []
+    daemon = Daemon(fresh.root, Wish.of({"network": "recurrent", "rnn_size": 6, "hidden": 8}), say=said.append)
+    daemon.stop = lambda: daemon.training is not None
+    daemon.run()
+    assert not daemon.training.config.frozen_agent
+    with Store(fresh.store_path, read_only=True) as store:
+        told = [(level, message) for _, level, kind, message in store.events() if kind == "beside"]
+    assert told == [("warning", ALONE)]
+    assert said.count(ALONE) == 1
 
 
 def test_a_script_is_taught_as_well(home, tmp_path):
