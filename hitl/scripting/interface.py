@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -46,19 +47,22 @@ class TakeoverInterface(AroundInterface):
         controls: tuple[str, ...] | None = None,
         hz: float = HZ,
         act_buf_len: int = 1,
+        ep_max_length: float = math.inf,
         track: str = "",
         progress: str = "",
     ) -> None:
         """Wrap ``interface``, an ``rtgym.RealTimeGymInterface`` or a class of such.
 
         ``hz``: 1 / ``time_step_duration`` of the configuration. ``act_buf_len``: as there; so many executed actions end the
-        observations that are recorded, as they end those that the agent sees (0 where ``act_in_obs`` is off). The others are as
-        for :class:`hitl.Takeover`.
+        observations that are recorded, as they end those that the agent sees (0 where ``act_in_obs`` is off).
+        ``ep_max_length``: as there, the steps after which rtgym cuts an episode off. The others are as for
+        :class:`hitl.Takeover`.
         """
         self.interface = interface = interface() if isinstance(interface, type) else interface
         self._buffer: deque[NDArray[Any]] = deque(maxlen=act_buf_len)
         self._thread = ThreadPoolExecutor(1, "hitl-wheel")  # SDL's devices belong to one thread, and rtgym may have many
         self._sent = threading.Event()
+        self._most, self._observed = ep_max_length, 0
         self._first = True
         self._seen: tuple[Any, float, bool, dict[str, Any]] | None = None
         self.choice: Choice | None = None
@@ -87,6 +91,7 @@ class TakeoverInterface(AroundInterface):
         settings = {**rtgym.DEFAULT_CONFIG_DICT, **(config or {})}
         takeover.setdefault("hz", 1.0 / settings["time_step_duration"])
         takeover.setdefault("act_buf_len", settings["act_buf_len"] if settings["act_in_obs"] else 0)
+        takeover.setdefault("ep_max_length", settings["ep_max_length"])
         around = cls(interface, human, **takeover)
         env = gymnasium.make("real-time-gym-v1", config=around.in_place_of_theirs(settings), disable_env_checker=True)
         return SentEnv(env, around)
@@ -104,7 +109,8 @@ class TakeoverInterface(AroundInterface):
             if isinstance(control, np.ndarray) and control.flags.writeable:
                 control[...] = choice.executed
             self.interface.send_control(choice.executed)
-            self._buffer.append(choice.executed)
+            self._held = choice.executed
+            self._buffer.append(self._held)
             if self._seen is not None:
                 self._record(choice, *self._seen)
         finally:
@@ -114,17 +120,21 @@ class TakeoverInterface(AroundInterface):
         """Begin an episode; one that was not over is cut off."""
         self._on_thread(self.wheel.cut_off)
         observation, info = self.interface.reset(seed=seed, options=options)
-        self._first, self._seen = True, None
-        self._buffer.extend([self.interface.get_default_action()] * (self._buffer.maxlen or 0))
+        self._first, self._seen, self._observed = True, None, 0
+        self._held = self.interface.get_default_action()
+        self._buffer.extend([self._held] * (self._buffer.maxlen or 0))
         self._on_thread(lambda: self.wheel.begin(self._with_actions(observation), info, seed))
         return observation, info
 
     def get_obs_rew_terminated_info(self) -> Any:
         """Observe. What ends an episode is recorded at once, because nothing is sent after it."""
         observation, reward, terminated, info = self._seen = self.interface.get_obs_rew_terminated_info()
-        if terminated and self.wheel.is_open:
-            last = np.array(self._buffer[-1] if self._buffer else self.interface.get_default_action())
-            self._record(self._on_thread(lambda: self.wheel.unsent(last)), observation, reward, terminated, info)
+        self._observed += 1  # rtgym gives one observation to each step
+        if (terminated or self._observed >= self._most) and self.wheel.is_open:
+            held = np.array(self._held)
+            choice = self._on_thread(lambda: self.wheel.unsent(held))
+            self._buffer.append(held)  # rtgym's own buffer moves on with this step, too
+            self._record(choice, observation, reward, terminated, info, truncated=not terminated)
         return observation, reward, terminated, info
 
     def wait(self) -> None:
@@ -155,10 +165,12 @@ class TakeoverInterface(AroundInterface):
     def _with_actions(self, observation: Any) -> tuple[Any, ...]:
         return (*observation, *self._buffer)
 
-    def _record(self, choice: Choice, observation: Any, reward: float, terminated: bool, info: dict[str, Any]) -> None:
+    def _record(
+        self, choice: Choice, observation: Any, reward: float, terminated: bool, info: dict[str, Any], truncated: bool = False
+    ) -> None:
         self._seen = None
-        after = self._with_actions(observation)
-        self._on_thread(lambda: self.wheel.step(choice, after, float(reward), bool(terminated), bool(choice.ended), info))
+        after, cut = self._with_actions(observation), truncated or bool(choice.ended)
+        self._on_thread(lambda: self.wheel.step(choice, after, float(reward), bool(terminated), cut, info))
 
     def _on_thread(self, job: Callable[[], T]) -> T:
         return self._thread.submit(job).result()

@@ -8,6 +8,7 @@ from typing import Any
 
 import gymnasium
 import numpy as np
+import pytest
 import rtgym
 from gymnasium import spaces
 
@@ -93,3 +94,30 @@ def test_a_takeover_around_rtgyms_environment_gives_the_same_steps() -> None:
     assert sum(row[-2] for row in rows) >= 8
     for row in rows:
         assert row[-3] == (-0.5 if row[-2] else 0.25)
+
+
+@pytest.mark.parametrize("in_observations", [True, False])
+def test_the_last_step_before_rtgym_cuts_an_episode_off_is_recorded(in_observations: bool, tmp_path: Path) -> None:
+    config = {**FAST, "ep_max_length": 8, "act_in_obs": in_observations}
+    env = TakeoverInterface.make(Sum(), config, human, store=tmp_path)
+    seen = []
+    for _ in range(2):
+        env.reset()
+        over = False
+        while not over:
+            after, _, terminated, over, _ = env.step(np.array([0.25], np.float32))
+            assert not terminated
+            seen.append(float(after[0][0]))
+    env.close()
+    with Store(tmp_path) as store:
+        first, second = store.episodes()
+        assert (first.reason, first.length, second.length) == ("time_limit", 8, 8)
+        drive = store.steps(first)
+        assert drive["reward"].tolist() == list(range(1, 9))
+        assert drive["truncated"].tolist() == [False] * 7 + [True]
+        assert not drive["terminated"].any()
+        np.testing.assert_allclose(drive["observation"][1:, 0], seen[:7])
+        final = np.frombuffer(store.conn.execute("SELECT last_observation FROM episodes").fetchone()[0], "<f4")
+        np.testing.assert_allclose(final, [seen[7], *[-0.5] * (2 * in_observations)])
+        assert {t.stop for t in store.takeovers()} == {8}
+        assert drive["executed"][-1] == -0.5
