@@ -62,6 +62,8 @@ class TakeoverInterface(AroundInterface):
         self._buffer: deque[NDArray[Any]] = deque(maxlen=act_buf_len)
         self._thread = ThreadPoolExecutor(1, "hitl-wheel")  # SDL's devices belong to one thread, and rtgym may have many
         self._sent = threading.Event()
+        self._awaited = False
+        self._error: Exception | None = None
         self._most, self._observed = ep_max_length, 0
         self._first = True
         self._seen: tuple[Any, float, bool, dict[str, Any]] | None = None
@@ -113,6 +115,8 @@ class TakeoverInterface(AroundInterface):
             self._buffer.append(self._held)
             if self._seen is not None:
                 self._record(choice, *self._seen)
+        except Exception as error:
+            self._keep(error)
         finally:
             self._sent.set()
 
@@ -132,9 +136,12 @@ class TakeoverInterface(AroundInterface):
         self._observed += 1  # rtgym gives one observation to each step
         if (terminated or self._observed >= self._most) and self.wheel.is_open:
             held = np.array(self._held)
-            choice = self._on_thread(lambda: self.wheel.unsent(held))
             self._buffer.append(held)  # rtgym's own buffer moves on with this step, too
-            self._record(choice, observation, reward, terminated, info, truncated=not terminated)
+            try:
+                choice = self._on_thread(lambda: self.wheel.unsent(held))
+                self._record(choice, observation, reward, terminated, info, truncated=not terminated)
+            except Exception as error:
+                self._keep(error)
         return observation, reward, terminated, info
 
     def wait(self) -> None:
@@ -145,11 +152,19 @@ class TakeoverInterface(AroundInterface):
 
     def expect_send(self) -> None:
         """A step is about to be made: forget the last send."""
+        self._awaited = True
         self._sent.clear()
 
     def wait_sent(self, timeout: float | None = None) -> bool:
-        """Wait (s; None: as long as it takes) until the newest action was sent; tells whether it was."""
-        return self._sent.wait(timeout)
+        """Wait (s; None: as long as it takes) until the newest action was sent; tells whether it was.
+
+        Raises what went wrong meanwhile on rtgym's thread: an error of the human's function, for example.
+        """
+        sent = self._sent.wait(timeout)
+        error, self._error = self._error, None
+        if error is not None:
+            raise error
+        return sent
 
     def flush(self) -> bool:
         """Wait until all that was driven so far is in the store; tells whether it is."""
@@ -161,6 +176,12 @@ class TakeoverInterface(AroundInterface):
         self._thread.shutdown()
 
     # -- inside
+
+    def _keep(self, error: Exception) -> None:
+        """Keep an error for who waits for the send: what is raised on rtgym's thread reaches no script."""
+        if not self._awaited:
+            raise error
+        self._error = error
 
     def _with_actions(self, observation: Any) -> tuple[Any, ...]:
         return (*observation, *self._buffer)
@@ -184,11 +205,12 @@ class SentEnv(gymnasium.Wrapper[Any, NDArray[Any], Any, NDArray[Any]]):
         self.interface = interface
 
     def step(self, action: NDArray[Any]) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
-        """Make one step; see :class:`TakeoverInterface`."""
+        """Make one step; see :class:`TakeoverInterface`. Raises what went wrong as its action was sent."""
         self.interface.expect_send()
         mine = np.array(action)  # rtgym keeps this array, and what is sent is written into it
         observation, reward, terminated, truncated, info = self.env.step(mine)
         if terminated or truncated:  # nothing is sent after an episode's end
+            self.interface.wait_sent(0.0)  # only raises
             return observation, reward, terminated, truncated, {**info, "driver": "agent", "proposed": action, "executed": mine}
         self.interface.wait_sent()
         choice = self.interface.choice

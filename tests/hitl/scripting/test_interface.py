@@ -12,6 +12,7 @@ import pytest
 import rtgym
 from gymnasium import spaces
 
+from data.errors import UsageError
 from hitl import Store, Takeover, TakeoverInterface
 
 FAST = {"time_step_duration": 0.004, "start_obs_capture": 0.004, "act_buf_len": 2, "time_step_timeout_factor": 1e6}
@@ -121,3 +122,41 @@ def test_the_last_step_before_rtgym_cuts_an_episode_off_is_recorded(in_observati
         np.testing.assert_allclose(final, [seen[7], *[-0.5] * (2 * in_observations)])
         assert {t.stop for t in store.takeovers()} == {8}
         assert drive["executed"][-1] == -0.5
+
+
+def refuses(seen: Any, info: dict[str, Any]) -> np.ndarray | None:
+    raise RuntimeError("the pad of this test is gone")
+
+
+def in_two_axes(seen: Any, info: dict[str, Any]) -> np.ndarray | None:
+    return np.zeros(2, np.float32)
+
+
+@pytest.mark.parametrize(
+    ("function", "error", "said"),
+    [(refuses, RuntimeError, "the pad of this test is gone"), (in_two_axes, UsageError, r"human's action has shape \(2,\)")],
+)
+def test_an_error_of_the_humans_function_reaches_the_loop(function: Any, error: type[Exception], said: str) -> None:
+    env = TakeoverInterface.make(Sum(), FAST, function)
+    env.reset()
+    for _ in range(2):
+        with pytest.raises(error, match=said):
+            env.step(np.array([0.25], np.float32))
+    env.close()
+
+
+def test_an_error_at_an_episodes_end_reaches_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    env = TakeoverInterface.make(Sum(), {**FAST, "ep_max_length": 3}, None)
+    env.reset()
+
+    def refused(action: Any) -> Any:
+        raise RuntimeError("nothing can be written")
+
+    def drive() -> None:
+        for _ in range(3):
+            env.step(np.array([0.25], np.float32))
+
+    monkeypatch.setattr(env.interface.wheel, "unsent", refused)
+    with pytest.raises(RuntimeError, match="nothing can be written"):
+        drive()
+    env.close()
