@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import inspect
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar, cast
 
 from data.errors import StoreError, shown
 from data.schema import Migration, database
@@ -19,6 +21,9 @@ Tables = tuple[dict[str, frozenset[str]], frozenset[str]]
 Schema = tuple[tuple[bytes, bytes, bytes, bytes | None], ...]
 """Kind, name, table and SQL of each part of the schema, in the order in which they were made, as bytes: a file may hold any."""
 
+F = TypeVar("F", bound=Callable[..., Any])
+
+_UNREADABLE = (ValueError, TypeError, KeyError, IndexError, OverflowError, AttributeError, RecursionError)
 _COPY = "Put a copy of the store in its place."
 _SCHEMA = (
     "SELECT CAST(type AS BLOB), CAST(name AS BLOB), CAST(tbl_name AS BLOB), CAST(sql AS BLOB) FROM sqlite_master ORDER BY rowid"
@@ -70,12 +75,39 @@ def check_schema(conn: sqlite3.Connection, name: str, migrations: Sequence[Migra
         raise StoreError(f"The store {name} is damaged: the trigger '{min(triggers - found)}' is missing. {_COPY}")
 
 
-@contextlib.contextmanager
-def readable_rows() -> Iterator[None]:
-    """Say in a sentence that rows cannot be understood; also a decorator."""
+def _takes(reader: Callable[..., Any], values: Sequence[Any], named: Mapping[str, Any]) -> bool:
+    """Tell whether a function can be called with these arguments."""
     try:
-        yield
-    except (ValueError, TypeError, KeyError, IndexError, OverflowError, AttributeError, RecursionError) as error:
-        raise StoreError(
-            f"The store holds rows that cannot be read ({shown(error, 120)}): `hitl store check` says which. {_COPY}"
-        ) from error
+        inspect.signature(reader).bind(*values, **named)
+    except TypeError:
+        return False
+    return True
+
+
+class readable_rows(contextlib.ContextDecorator):  # noqa: N801 (used as a function)
+    """Say in a sentence that rows cannot be understood; also a decorator. Arguments that do not fit remain a TypeError."""
+
+    def __enter__(self) -> None:
+        """Nothing to prepare."""
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        """Raise StoreError for what reading a row raises."""
+        if isinstance(error, _UNREADABLE):
+            raise StoreError(
+                f"The store holds rows that cannot be read ({shown(error, 120)}): `hitl store check` says which. {_COPY}"
+            ) from error
+
+    def __call__(self, reader: F) -> F:
+        """Return the function, which says so of its rows."""
+        reading: Any = super().__call__(reader)
+
+        @functools.wraps(reader)
+        def read(*values: Any, **named: Any) -> Any:
+            try:
+                return reading(*values, **named)
+            except StoreError as error:
+                if isinstance(error.__cause__, TypeError) and not _takes(reader, values, named):
+                    raise error.__cause__ from None
+                raise
+
+        return cast(F, read)

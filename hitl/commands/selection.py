@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import re
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from data.errors import UsageError
 from data.suggest import did_you_mean
 from hitl.arguments import amount, whole
+from hitl.dates import parse_date
 from hitl.home import home_path
 
 if TYPE_CHECKING:
@@ -63,33 +63,6 @@ def add_dates(parser: argparse._ActionsContainer) -> None:
 def date_if_any(text: str) -> str | None:
     """Return the moment meant, as ``parse_date`` does; None for an empty text: a script's variable that is not set."""
     return parse_date(text) if text else None
-
-
-def parse_date(text: str) -> str:
-    """Return the moment meant, in UTC as the store writes it; a date without a zone is in local time.
-
-    Raises UsageError for a date that cannot be read.
-    """
-    now = datetime.now().astimezone()
-    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
-    if text == "today":
-        moment = midnight
-    elif text == "yesterday":
-        moment = midnight - timedelta(days=1)
-    elif match := re.fullmatch(r"(\d{1,6})([mhdw])", text):
-        unit = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}[match[2]]
-        moment = now - timedelta(**{unit: int(match[1])})
-    else:
-        try:
-            moment = datetime.fromisoformat(text)
-        except ValueError:
-            raise UsageError(
-                f"'{text}' is not a date. Write 2026-11-20, 2026-11-20T18:30, today, yesterday, 12h or 7d."
-            ) from None
-    try:
-        return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
-    except (OverflowError, ValueError):
-        raise UsageError(f"'{text}' is out of range for a date.") from None
 
 
 def selected(store: Store, args: argparse.Namespace) -> list[Segment]:

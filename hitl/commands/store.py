@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from data.errors import TrainingError
 from data.words import number_of
 from hitl.arguments import Parser, with_verb
-from hitl.commands.selection import local_time, open_store, parse_date
+from hitl.commands.selection import local_time, open_store
+from hitl.dates import parse_date
 from hitl.home import add_home, in_home
 
 if TYPE_CHECKING:

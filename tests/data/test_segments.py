@@ -7,7 +7,7 @@ from data.errors import StoreError, UsageError
 from data.recording.recorder import Recorder
 from data.store import Store
 from hitl.cli import main
-from hitl.commands.selection import parse_date
+from hitl.dates import parse_date
 from tests.support.recorded import drive, session_info
 
 
@@ -150,3 +150,8 @@ def test_a_locked_store_is_one_sentence_and_nothing_changes(home):
     other.close()
     with Store(path) as store:
         assert {s.verdict for s in store.segments()} == {"unreviewed"}
+
+
+def test_arguments_that_do_not_fit_are_not_the_stores_fault(tmp_path):
+    with Store(tmp_path / "store.sqlite") as store, pytest.raises(TypeError, match="unexpected keyword argument 'verdcit'"):
+        store.segments(verdcit="star")
