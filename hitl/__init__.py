@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from hitl.scripting.own_game import open_env
     from hitl.scripting.replay import SymmetricReplay
     from hitl.scripting.sb3_buffer import SymmetricReplayBuffer as SymmetricReplayBuffer
-    from hitl.scripting.store import TakeoverStore as Store
+    from hitl.scripting.script_store import ScriptStore as Store
     from hitl.scripting.takeover import Takeover
     from trainer.learner.tqc import TQC
     from trainer.presets import PRESETS as presets  # noqa: N811
@@ -55,7 +55,7 @@ if TYPE_CHECKING:
 _NAMES = {
     "Arbiter": "hitl.arbiter",
     "HitlError": "data.errors:HitlError",
-    "Store": "hitl.scripting.store:TakeoverStore",
+    "Store": "hitl.scripting.script_store:ScriptStore",
     "SymmetricDataset": "hitl.scripting.dataset:SymmetricDataset",
     "SymmetricReplay": "hitl.scripting.replay:SymmetricReplay",
     "SymmetricReplayBuffer": "hitl.scripting.sb3_buffer:SymmetricReplayBuffer",

@@ -29,6 +29,8 @@ class SettingPlace:
     file: str = ""
     section: str = ""
     error: type[HitlError] = InputFileError
+    noun: str = "setting"
+    """What a value is called."""
 
     def wrong(self, sentence: str) -> HitlError:
         """Return the error to raise."""
@@ -75,8 +77,8 @@ def known(name: str, names: Collection[str], place: SettingPlace) -> bool:
         return True
     meant = nearest(name, names)
     listed = ", ".join(names) if len(names) <= 20 else "listed by `hitl config show`"
-    more = f"Did you mean '{place.key(meant)}'?" if meant else f"Known settings are {listed}."
-    raise place.wrong(f"unknown setting '{place.key(shown(name))}'. {more}")
+    more = f"Did you mean '{place.key(meant)}'?" if meant else f"Known {place.noun}s are {listed}."
+    raise place.wrong(f"unknown {place.noun} '{place.key(shown(name))}'. {more}")
 
 
 def one(hint: Any, name: str, value: object, place: SettingPlace, example: object = None) -> Any:

@@ -13,10 +13,10 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from data.errors import UsageError
+from data.errors import UsageError, shown
 from data.numbers import FARTHEST, MOST, RETURN
 from data.reading.schema_check import readable_rows
-from data.records import AGENT, CUT_OFF, DRIVING_FAULTS, Segment
+from data.records import AGENT, CUT_OFF, DRIVING_FAULTS, HUMAN, Segment
 from data.schema import STEP_MEASURES
 from data.suggest import did_you_mean
 from data.tables import lap_times
@@ -29,6 +29,8 @@ _TYPES: dict[str, type[np.generic]] = {
     "t": np.int64, "driver": np.uint8, "reward": np.float64, "terminated": np.bool_, "truncated": np.bool_,
     "checkpoint_id": np.int64, **dict.fromkeys(STEP_MEASURES, np.float64),
 }  # fmt: skip
+
+DRIVERS: dict[int | str, int] = {AGENT: AGENT, HUMAN: HUMAN, "agent": AGENT, "human": HUMAN}
 
 COLUMNS = (*_TYPES, *VECTORS)
 """Every column of a :class:`Drive`."""
@@ -192,7 +194,12 @@ def names_of(text: str) -> tuple[str, ...]:
 def read_columns(
     conn: sqlite3.Connection, where: str, values: Sequence[Any], names: Sequence[str] = COLUMNS
 ) -> dict[str, NDArray[Any]]:
-    """Return columns of the steps that meet a condition, in the order of ``t``."""
+    """Return columns of the steps that meet a condition, in the order of ``t``. Raises UsageError for an unknown one."""
+    for name in names:
+        if name not in COLUMNS:
+            raise UsageError(f"Steps have no column '{name}'; there are {', '.join(COLUMNS)}.{did_you_mean(str(name), COLUMNS)}")
+    if not names:
+        raise UsageError(f"Name at least one column of {', '.join(COLUMNS)}.")
     select = ", ".join("coalesce(checkpoint_id, -1)" if name == "checkpoint_id" else name for name in names)
     rows = conn.execute(f"SELECT {select} FROM steps WHERE {where} ORDER BY t", values).fetchall()
     columns: Iterable[Sequence[Any]] = zip(*rows, strict=True) if rows else [()] * len(names)
@@ -268,16 +275,16 @@ class DriveTables:
         episode: int | EpisodeSummary | Segment,
         first: int = 0,
         stop: int | None = None,
-        columns: Sequence[str] = COLUMNS,
+        columns: str | Sequence[str] = COLUMNS,
         *,
         from_m: float | None = None,
         to_m: float | None = None,
-        driver: int | None = None,
+        driver: int | str | None = None,
     ) -> Drive:
         """Return the steps ``[first, stop)`` of an episode, counted in ``t``, or those of a segment, trimmed.
 
-        ``from_m`` and ``to_m``: only those between two places along the line (both), ``driver``: only ``AGENT``'s or ``HUMAN``'s.
-        Raises UsageError for an unknown episode.
+        ``from_m`` and ``to_m``: only those between two places along the line (both), ``driver``: only those of ``"agent"`` (0) or
+        ``"human"`` (1). Raises UsageError for an unknown episode, column or driver.
         """
         if isinstance(episode, Segment):
             start, end = episode.start + episode.trim_start, episode.stop - episode.trim_stop
@@ -295,8 +302,10 @@ class DriveTables:
         if from_m is not None and to_m is not None:
             where, values = f"{where} AND progress BETWEEN ? AND ?", [*values, from_m, to_m]
         if driver is not None:
-            where, values = f"{where} AND driver = ?", [*values, driver]
-        return Drive(episode, read_columns(self.conn, where, values, columns))
+            if (number := DRIVERS.get(driver) if isinstance(driver, int | str | np.integer) else None) is None:
+                raise UsageError(f"driver must be 'agent' (or 0) or 'human' (or 1), not {shown(repr(driver))}.")
+            where, values = f"{where} AND driver = ?", [*values, number]
+        return Drive(episode, read_columns(self.conn, where, values, [columns] if isinstance(columns, str) else columns))
 
     def placed(self, track: str, since: str | None = None) -> Iterator[Drive]:
         """Yield the drives of a track, oldest first, as far as place and speed are known: for statistics about places."""

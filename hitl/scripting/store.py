@@ -62,19 +62,10 @@ class Exported:
 
 
 class TakeoverStore(Store):
-    """All that was driven, in one SQLite file. Use it as a context manager, beside a running session and trainer if you like.
+    """The store as the commands open it; scripts have :class:`hitl.scripting.script_store.ScriptStore`.
 
     ``path`` is a home folder or the file itself (``.sqlite``, ``.sqlite3``, ``.db``); what is not there is made, unless
-    ``create`` is False. One thread at a time; another thread opens its own. Raises StoreError when it is damaged, newer than this
-    program, or cannot be written.
-
-    ::
-
-        with Store("~/.hitl") as store:
-            for takeover in store.takeovers(corner="hairpin", outcome="cleared"):
-                drive = store.steps(takeover)
-                print(takeover.seconds, drive["speed"].min(), drive["executed", "steer"])
-            store.label([takeover.id], verdict="star")
+    ``create`` is False. Raises StoreError when it is damaged, newer than this program, or cannot be written.
     """
 
     def __init__(self, path: str | Path, *, create: bool = True, read_only: bool = False) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -117,4 +119,67 @@ def test_what_is_carried_out_comes_in_again(form: str, home: Path, tmp_path: Pat
         np.testing.assert_array_equal(other.steps(takeover)["executed"], expected["executed"])
         assert other.import_from(out).present == 1
     with Store(home) as store, pytest.raises(UsageError, match="Nothing to export"):
-        store.export_to(tmp_path / "nothing", form, corner="nowhere")
+        store.export_to(tmp_path / "nothing", form, outcome="failed")
+
+
+@pytest.mark.parametrize(
+    ("ask", "said"),
+    [
+        (lambda s: s.takeovers(verdcit="star"), "unknown argument 'verdcit'. Did you mean 'verdict'"),
+        (lambda s: s.laps(nothing_like_it=1), "unknown argument 'nothing_like_it'. Known arguments are corner"),
+        (lambda s: s.takeovers(kind="lap"), "`segments` cannot be called like this: multiple values for argument 'kind'"),
+        (lambda s: s.takeovers(verdict="strar"), "verdict must be bad, good, star or unreviewed.* Did you mean 'star'"),
+        (lambda s: s.takeovers(verdict=("good", "strar")), 'not "strar"'),
+        (lambda s: s.takeovers(outcome="clear"), 'outcome must be cleared, failed or unclear, not "clear"'),
+        (lambda s: s.segments(kind="laps"), "kind must be .* Did you mean 'lap'"),
+        (lambda s: s.takeovers(since="yesterdya"), "'yesterdya' is not a date"),
+        (lambda s: s.episodes(until=20261120), "20261120 is not a date. Write it as text"),
+        (lambda s: s.takeovers(min_seconds="x"), 'min_seconds must be a number, not "x"'),
+        (lambda s: s.episodes(purpose="driv"), "purpose must be .* Did you mean 'drive'"),
+        (lambda s: s.takeovers(track="hairpni"), "no track 'hairpni' in the store, which knows hairpin. Did you mean 'hairpin'"),
+        (lambda s: s.sessions("nope"), "no track 'nope'"),
+        (lambda s: s.evaluations("nope"), "no track 'nope'"),
+        (lambda s: s.corners("nope"), "no track 'nope'"),
+        (lambda s: s.takeovers("esess"), "no corner 'esess' in the store, which knows esses, hairpin. Did you mean 'esses'"),
+        (lambda s: s.episodes(ids=[1, 99, 98]), "no episode 98, 99 in the store"),
+        (lambda s: s.takeovers(ids=[1, 99]), "no segment 99 in the store"),
+        (lambda s: s.takeovers(ids=1), r"ids must be a list, for example ids=\[1\], not 1"),
+        (lambda s: s.segments(session=7), "no session 7 in the store"),
+        (lambda s: s.segments(episode=7), "no episode 7 in the store"),
+        (lambda s: s.steps(7), "no episode 7 in the store"),
+        (lambda s: s.steps(1, first="x"), "first must be a whole number"),
+        (lambda s: s.steps(1, columns=["rewrd"]), "no column 'rewrd'; there are .* Did you mean 'reward'"),
+        (lambda s: s.steps(1, columns=[]), "at least one column"),
+        (lambda s: s.steps(1, driver="humn"), "driver must be 'agent'"),
+    ],
+)
+def test_what_does_not_exist_is_named(ask: Callable[[Store], object], said: str, home: Path) -> None:
+    with Store(home) as store, pytest.raises(UsageError, match=said):
+        ask(store)
+
+
+def test_what_exists_is_found_in_any_form(home: Path) -> None:
+    with Store(home) as store:
+        (first, second) = store.takeovers()
+        started = datetime.fromisoformat(first.started)
+        for since in (
+            "yesterday", "12h", first.started, started, started.date(), started.replace(tzinfo=None), f"{started:%Y-%m}",
+            f"{started:%Y}", f"{started:%Y-%m-%d %H:%M}",
+        ):  # fmt: skip
+            assert store.takeovers(since=since) == [first, second]
+            assert store.takeovers(until=since) == []
+        assert store.takeovers(ids=np.array([second.id])) == [second]
+        assert store.takeovers(ids=iter([second.id]), session=str(second.session_id), min_seconds=np.float32(0.1)) == [second]
+        assert store.takeovers("esses", ids=[first.id]) == store.takeovers(ids=[]) == store.takeovers(tag="none has it") == []
+        assert [e.id for e in store.episodes(purpose=("drive", "lap"), newest=1)] == [3]
+        assert store.corners("hairpin") == []
+        human = store.steps(np.int64(1), columns="reward", driver="human")
+        assert human.reward.tolist() == store.steps(1, driver=1, columns=("reward",)).reward.tolist() != []
+        assert len(store.steps(1, driver="agent")) == 20 - len(human)
+
+
+def test_a_store_in_which_nothing_was_driven_yet_has_nothing_of_any_name(tmp_path: Path) -> None:
+    with Store(tmp_path) as store:
+        assert store.takeovers("hairpin", track="default") == store.episodes("default") == store.corners("default") == []
+        with pytest.raises(UsageError, match="no episode 1 in"):
+            store.episodes(ids=[1])
