@@ -6,7 +6,7 @@ import contextlib
 import os
 import sqlite3
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, cast
 
 from data.connect import BUSY_TIMEOUT_S, open_store
 from data.errors import NoStoreError, StoreError, shown
@@ -78,6 +78,7 @@ class Store(Sessions, DriveTables, SegmentTables, Judgements, Corners, Tracks, C
         """Close the connection; sessions started here that were not ended are left for the next start to close as
         interrupted."""
         self.conn.close()
+        self.conn = self.db = cast(Any, Closed(self.path.name))
         for lock in self._live.values():
             lock.release()
         self._live.clear()
@@ -88,12 +89,24 @@ class Store(Sessions, DriveTables, SegmentTables, Judgements, Corners, Tracks, C
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         """Close it; what SQLite says about a store that cannot be used now becomes a StoreError."""
         self.close()
+        if isinstance(error, sqlite3.DatabaseError) and (said := self._in_words(error)) is not None:
+            raise said from error
+
+    def _in_words(self, error: sqlite3.DatabaseError) -> StoreError | None:
+        """Return what SQLite says about a store that cannot be used now as a sentence; None for what is no fault of the store."""
+        name = self.path.name
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_READONLY:
+            return StoreError(
+                f"The store {name} can only be read here: it was opened with read_only, or it cannot be written. Nothing was "
+                "changed."
+            )
         if isinstance(error, sqlite3.OperationalError):
-            raise StoreError(
-                f"The store {self.path.name} cannot be used now ({error}): check the disk, and that no other program holds it."
-            ) from error
+            return StoreError(
+                f"The store {name} cannot be used now ({error}): check the disk, and that no other program holds it."
+            )
         if type(error) is sqlite3.DatabaseError:
-            raise StoreError(f"The store {self.path.name} is damaged ({error}): run `hitl store check`.") from error
+            return StoreError(f"The store {name} is damaged ({error}): run `hitl store check`.")
+        return None
 
 
 def _reopened(kind: type[Store], path: str, read_only: bool) -> Store:
@@ -105,3 +118,18 @@ def _reopened(kind: type[Store], path: str, read_only: bool) -> Store:
             f"What is loaded was saved with the store {shown(path, 200)}, which is not there: put it back, or load without it (a "
             'model of Stable-Baselines3: with custom_objects={"replay_buffer_kwargs": {"store": PATH}}).'
         ) from None
+
+
+class Closed:
+    """Stands where the connection of a store was: whatever is asked of it raises StoreError."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def close(self) -> None:
+        """It is closed."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise StoreError(f"The store {self._name} is closed: open it again to read it or to write to it.")
+
+    __getitem__ = __getattr__

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from data.connect import now, transaction
-from data.errors import UsageError
+from data.errors import UsageError, shown
 from data.records import VERDICTS
 from data.words import number_of
 
@@ -41,9 +41,11 @@ class Judgements:
         """
         if verdict is not None and verdict not in VERDICTS:
             raise UsageError(f"'{verdict}' is not a verdict: use one of {', '.join(VERDICTS)}.")
-        if priority is not None and not 0.0 <= priority < float("inf"):
-            raise UsageError(f"A priority is a number from 0 up, not {priority}.")
-        add, remove = {t.strip() for t in tags_add} - {""}, {t.strip() for t in tags_remove}
+        if priority is not None and (isinstance(priority, str) or not 0.0 <= priority < float("inf")):
+            raise UsageError(f"A priority is a number from 0 up, not {shown(priority)}.")
+        if note is not None and not isinstance(note, str):
+            raise UsageError(f"A note is a text, not {shown(repr(note))}.")
+        add, remove = _tags(tags_add) - {""}, _tags(tags_remove)
         changed = 0
         with transaction(self.conn):
             batch, at = _next_batch(self.conn), now()
@@ -109,8 +111,21 @@ def _set_state(conn: sqlite3.Connection, segment_id: int, state: dict[str, Any])
     conn.executemany("INSERT INTO tags (segment_id, tag) VALUES (?, ?)", [(segment_id, tag) for tag in state["tags"]])
 
 
+def _tags(given: Iterable[str]) -> set[str]:
+    """Return tags without blanks around them; a text alone is one tag. Raises UsageError."""
+    try:
+        return {tag.strip() for tag in ([given] if isinstance(given, str) else given)}
+    except (TypeError, AttributeError):
+        raise UsageError(f"Tags are a list of texts, for example ['exit', 'late'], not {shown(repr(given))}.") from None
+
+
 def _wanted(conn: sqlite3.Connection, ids: Iterable[int]) -> list[int]:
-    wanted = list(dict.fromkeys(int(i) for i in ids))
+    try:
+        wanted = list(dict.fromkeys(int(i) for i in ids))
+    except (TypeError, ValueError, OverflowError):
+        raise UsageError(
+            f"Segments are named by a list of their ids, for example [3, 4] or [takeover.id], not {shown(repr(ids))}."
+        ) from None
     found = conn.execute("SELECT id FROM segments WHERE id IN (SELECT value FROM json_each(?))", (json.dumps(wanted),))
     known = {id_ for (id_,) in found}
     if missing := [id_ for id_ in wanted if id_ not in known]:
@@ -194,6 +209,17 @@ def _well_formed(state: Any, start: int, stop: int | None) -> bool:
         return False
 
 
+def _pair(given: tuple[float, float], unit: str) -> tuple[float, float]:
+    """Return both numbers of a trim. Raises UsageError."""
+    try:
+        first, last = map(float, given)
+        if math.isfinite(first) and math.isfinite(last):
+            return first, last
+    except (TypeError, ValueError, OverflowError):
+        pass
+    raise UsageError(f"A trim is two numbers of {unit}, for example (2, 3), not {shown(repr(given))}.")
+
+
 def _checked_trim(
     conn: sqlite3.Connection, segment_id: int, steps: tuple[int, int] | None, seconds: tuple[float, float] | None
 ) -> tuple[int, int]:
@@ -203,10 +229,9 @@ def _checked_trim(
         (segment_id,),
     ).fetchone()
     if seconds is not None:
-        if not all(math.isfinite(s) for s in seconds):
-            raise UsageError("A trim is two numbers of seconds.")
-        steps = round(seconds[0] * hz), round(seconds[1] * hz)
-    first, last = (int(n) for n in steps or (0, 0))
+        before, after = _pair(seconds, "seconds")
+        steps = round(before * hz), round(after * hz)
+    first, last = map(int, _pair(steps or (0, 0), "steps"))
     if stop is None:
         raise UsageError(f"Segment {segment_id} is still being recorded and cannot be trimmed yet.")
     if first < 0 or last < 0 or first + last >= stop - start:

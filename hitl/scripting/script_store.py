@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Annotated, Any, ParamSpec, TypeVar
 
@@ -54,7 +55,23 @@ def checked(reader: Callable[P, R]) -> Callable[P, R]:
             _see_that_it_exists(bound.arguments, reader.__name__, found)
         return found
 
-    return read
+    return in_sentences(read)
+
+
+def in_sentences(verb: Callable[P, R]) -> Callable[P, R]:
+    """Return a verb of the store that raises StoreError where SQLite refuses."""
+
+    @functools.wraps(verb)
+    def said(*values: P.args, **named: P.kwargs) -> R:
+        try:
+            return verb(*values, **named)
+        except sqlite3.DatabaseError as error:
+            store: Any = values[0]
+            if (sentence := store._in_words(error)) is not None:
+                raise sentence from error
+            raise
+
+    return said
 
 
 def meant(name: str, value: Any) -> Any:
@@ -135,3 +152,7 @@ class ScriptStore(TakeoverStore):
     steps = checked(TakeoverStore.steps)
     corners = checked(TakeoverStore.corners)
     evaluations = checked(TakeoverStore.evaluations)
+    label = in_sentences(TakeoverStore.label)
+    undo = in_sentences(TakeoverStore.undo)
+    import_from = in_sentences(TakeoverStore.import_from)
+    export_to = in_sentences(TakeoverStore.export_to)

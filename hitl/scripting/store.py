@@ -13,7 +13,7 @@ from data.exchange.exporters import EXPORTERS, WHOLE, Chosen
 from data.extras import imported
 from data.files.paths import private_folder, user_path
 from data.records import Segment
-from data.store import Store
+from data.store import Closed, Store
 from data.suggest import did_you_mean
 from data.words import number_of
 from hitl.home import Home
@@ -167,7 +167,8 @@ class TakeoverStore(Store):
         return Exported(export.count, export.steps, left)
 
     def __repr__(self) -> str:
-        return f"Store('{self.path}', {number_of(self.count_steps(), 'step')})"
+        held = "closed" if isinstance(self.conn, Closed) else number_of(self.count_steps(), "step")
+        return f"Store('{self.path}', {held})"
 
 
 def _facts_of(geometry: str | Path | None) -> tuple[str, str]:

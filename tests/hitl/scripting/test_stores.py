@@ -11,7 +11,7 @@ import gymnasium
 import numpy as np
 import pytest
 
-from data.errors import NoStoreError, UsageError
+from data.errors import NoStoreError, StoreError, UsageError
 from data.recording.recorder import Recorder
 from data.store import Store as PlainStore
 from hitl import Store, SymmetricReplay, Takeover
@@ -183,3 +183,41 @@ def test_a_store_in_which_nothing_was_driven_yet_has_nothing_of_any_name(tmp_pat
         assert store.takeovers("hairpin", track="default") == store.episodes("default") == store.corners("default") == []
         with pytest.raises(UsageError, match="no episode 1 in"):
             store.episodes(ids=[1])
+
+
+@pytest.mark.parametrize(
+    ("judge", "said"),
+    [
+        (lambda s: s.label(1, verdict="star"), r"list of their ids, for example \[3, 4\] or \[takeover.id\], not 1"),
+        (lambda s: s.label(s.takeovers(), verdict="star"), "list of their ids"),
+        (lambda s: s.undo(1), "list of their ids"),
+        (lambda s: s.label([1], priority="x"), "priority is a number from 0 up, not x"),
+        (lambda s: s.label([1], note=5), "note is a text, not 5"),
+        (lambda s: s.label([1], tags_add=5), "Tags are a list of texts"),
+        (lambda s: s.label([1], trim=3), "trim is two numbers of steps"),
+        (lambda s: s.label([1], trim_seconds=("a", 1)), "trim is two numbers of seconds"),
+    ],
+)
+def test_a_judgement_that_makes_no_sense_is_refused_in_a_sentence(
+    judge: Callable[[Store], object], said: str, home: Path
+) -> None:
+    with Store(home) as store:
+        with pytest.raises(UsageError, match=said):
+            judge(store)
+        assert store.label([1], tags_add="exit", priority=np.float32(2.0)) == 1
+        assert store.takeovers(tag="exit")[0].tags == ("exit",)
+
+
+def test_a_store_that_cannot_be_written_or_is_closed_says_so(home: Path) -> None:
+    with Store(home, read_only=True) as store:
+        for change in (lambda: store.label([1], verdict="star"), store.undo):
+            with pytest.raises(StoreError, match=r"The store store.sqlite can only be read here.*Nothing was changed"):
+                change()
+        assert store.takeovers(verdict="star") == []
+    for use in (store.takeovers, lambda: store.label([1], note="late"), lambda: store.db["episodes"], store.tracks):
+        with pytest.raises(StoreError, match=r"The store store.sqlite is closed: open it again"):
+            use()
+    store.close()
+    assert repr(store).endswith("closed)")
+    with pytest.raises(StoreError, match="can only be read here"), PlainStore(home / "store.sqlite", read_only=True) as plain:
+        plain.upsert_corner("hairpin", "new", 0.0, 1.0, "player")
