@@ -7,7 +7,7 @@ from hitl import Store
 
 def main(home="~/.hitl", corner=None, file="takeovers.png"):
     """Plot the takeovers (at ``corner``), and what the agent drove at the same place."""
-    with Store(home) as store:
+    with Store(home, create=False) as store:
         figure, (road, speed) = plt.subplots(1, 2, layout="constrained")
         for takeover in store.takeovers(corner, verdict=("unreviewed", "good", "star")):
             mine = store.steps(takeover, columns=("x", "y", "progress", "speed", "executed", "proposed"))

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from data.errors import NoStoreError
 from data.records import HUMAN
 from hitl import Store
 from hitl.drivers.human import ScriptedHuman, scripted_human
@@ -111,3 +112,6 @@ def test_takeovers_are_plotted(home: Path, tmp_path: Path, capsys: pytest.Captur
     example("takeovers_as_arrays").main(home, file=tmp_path / "plot.png")
     assert (tmp_path / "plot.png").stat().st_size > 5000
     assert "steers" in capsys.readouterr().out
+    with pytest.raises(NoStoreError):  # what only reads makes nothing
+        example("takeovers_as_arrays").main(tmp_path / "no-home")
+    assert not (tmp_path / "no-home").exists()

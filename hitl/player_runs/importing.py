@@ -20,6 +20,11 @@ if TYPE_CHECKING:
     from hitl.task.driving_task import TaskSettings
 
 KINDS = ("player-run", "minari", "store", "trackmaniarl")
+TABLES = ".parquet"
+TABLES_SAID = (
+    "is Parquet, which `hitl export` writes for other tools. It cannot be imported, because it lacks what followed each episode. "
+    "Where its store is, use `hitl export store all.sqlite`, and import that file."
+)
 Told = Callable[[str, "str | None"], None]
 
 
@@ -32,7 +37,10 @@ def kind_of(path: Path) -> str:
 
         if find_dataset(path):
             return "minari"
-        return "trackmaniarl" if next(path.rglob("*.npz"), None) is not None else "player-run"
+        if next(path.rglob("*.npz"), None) is not None:
+            return "trackmaniarl"
+        _must_hold_runs(path)
+        return "player-run"
     with path.open("rb") as file:
         if file.read(16) == b"SQLite format 3\0":
             return "store"
@@ -40,10 +48,27 @@ def kind_of(path: Path) -> str:
         return "player-run"
     if path.suffix.lower() in (".npz", ".json"):
         return "trackmaniarl"
+    if path.suffix.lower() == TABLES:
+        raise InputFileError(f"{path.name} {TABLES_SAID}")
     raise InputFileError(
         f"{path.name} is neither a player run (.pkl), a demonstration (.npz), a replay (.json), a Minari dataset nor a store: "
         "say what it is with --kind."
     )
+
+
+def _must_hold_runs(folder: Path) -> None:
+    """Raise InputFileError for a folder with something in it that is no player run; one in which all were consumed is fine."""
+    if any(".pkl" in map(str.lower, file.suffixes) for file in folder.iterdir()):
+        return
+    if (store := Home(folder).store_path).is_file():
+        raise InputFileError(f"{folder.name} is a home: to bring its store in, name the file {folder.name}/{store.name}.")
+    if next(folder.rglob(f"*{TABLES}"), None) is not None:
+        raise InputFileError(f"{folder.name} {TABLES_SAID}")
+    if any(folder.iterdir()):
+        raise InputFileError(
+            f"{folder.name} holds neither player runs (.pkl), demonstrations (.npz) nor a Minari dataset: name the folder that "
+            "does, not one above it."
+        )
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from data.errors import InputFileError, UsageError
 from data.exchange.exporters import EXPORTERS, WHOLE, Chosen
 from data.extras import imported
 from data.files.paths import private_folder, user_path
+from data.files.validation import SettingPlace, known, types
 from data.records import Segment
 from data.store import Closed, Store
 from data.suggest import did_you_mean
@@ -96,21 +97,25 @@ class TakeoverStore(Store):
     def import_from(self, *paths: str | Path, kind: str | None = None, **options: Any) -> Summary:
         """Bring in player runs, Minari datasets or other stores, as `hitl import` does; nothing comes in twice.
 
-        ``kind``: ``player-run``, ``minari`` or ``store``; None: told by their content. ``options``: ``hz``, ``track``,
-        ``track_name``, ``keep_rewards``, ``keep_observations``, ``consume``, ``layout_of``, ``driver``. Returns how many
-        ``episodes``, ``steps`` and ``segments`` came in, ``present`` that were there already, and ``refused`` with reasons.
-        Raises InputFileError for what cannot be imported at all.
+        ``kind``: ``player-run``, ``minari``, ``trackmaniarl`` or ``store``; None: told by their content. ``options``: ``hz``,
+        ``track``, ``track_name``, ``keep_rewards``, ``keep_observations``, ``consume``, ``layout_of``, ``driver``. Returns how
+        many ``episodes``, ``steps`` and ``segments`` came in, ``present`` that were there already, and ``refused`` with reasons.
+        Raises InputFileError for what cannot be imported at all, UsageError for an unknown kind or option.
         """
         from data.exchange.merge import Summary
         from data.exchange.relayout import rebuild_said
-        from hitl.player_runs.importing import Importer, ImportOptions, kind_of
+        from hitl.player_runs.importing import KINDS, Importer, ImportOptions, kind_of
 
-        importer = Importer(self, Home(self.path.parent), ImportOptions(**options), say=lambda text: None)
+        if kind is not None and kind not in KINDS:
+            raise UsageError(f"There is no kind '{kind}': use one of {', '.join(KINDS)}.{did_you_mean(str(kind), KINDS)}")
+        taken = SettingPlace(error=UsageError, noun="argument")
+        given = {name: value for name, value in options.items() if known(name, types(ImportOptions), taken)}
+        importer = Importer(self, Home(self.path.parent), ImportOptions(**given), say=lambda text: None)
         files, total = [store_file(p) if kind == "store" else Path(p).expanduser() for p in paths], Summary()
-        kinds = [kind or kind_of(file) for file in files]
+        kinds = [kind or kind_of(file) for file in files]  # before anything comes in
         rebuild_said(self)  # what is there already, and then what has come, has the layout of today
-        for file, known in zip(files, kinds, strict=True):
-            total.add(importer.bring(file, known))
+        for file, its_kind in zip(files, kinds, strict=True):
+            total.add(importer.bring(file, its_kind))
         rebuild_said(self)
         return total
 

@@ -11,7 +11,7 @@ import gymnasium
 import numpy as np
 import pytest
 
-from data.errors import NoStoreError, StoreError, UsageError
+from data.errors import InputFileError, NoStoreError, StoreError, UsageError
 from data.recording.recorder import Recorder
 from data.store import Store as PlainStore
 from hitl import Store, SymmetricReplay, Takeover
@@ -221,3 +221,27 @@ def test_a_store_that_cannot_be_written_or_is_closed_says_so(home: Path) -> None
     assert repr(store).endswith("closed)")
     with pytest.raises(StoreError, match="can only be read here"), PlainStore(home / "store.sqlite", read_only=True) as plain:
         plain.upsert_corner("hairpin", "new", 0.0, 1.0, "player")
+
+
+def test_what_cannot_come_in_is_refused(home: Path, tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow")
+    with Store(home) as store:
+        store.export_to(tmp_path / "tables", "parquet")
+        store.export_to(tmp_path / "robot", "lerobot")
+        store.export_to(tmp_path / "run" / "runs", "player-run")
+    (tmp_path / "inbox").mkdir()
+    with Store(tmp_path / "other") as other:
+        for folder in (tmp_path / "tables", tmp_path / "robot", tmp_path / "tables" / "steps.parquet"):
+            with pytest.raises(InputFileError, match=f"^{folder.name} is Parquet.* use `hitl export store all.sqlite`"):
+                other.import_from(folder)
+        with pytest.raises(InputFileError, match=r"holds neither player runs.*not one above it"):
+            other.import_from(tmp_path / "run")
+        with pytest.raises(InputFileError, match=f"{home.name} is a home: .* name the file {home.name}/store.sqlite"):
+            other.import_from(home)
+        with pytest.raises(UsageError, match=r"no kind 'minary'.* Did you mean 'minari'"):
+            other.import_from(home, kind="minary")
+        with pytest.raises(UsageError, match=r"unknown argument 'trak'. Did you mean 'track'"):
+            other.import_from(tmp_path / "run" / "runs", trak="hairpin")
+        assert other.import_from(tmp_path / "inbox").episodes == 0  # nothing has arrived there yet
+        assert other.import_from(tmp_path / "run" / "runs", consume=True).episodes == 2
+        assert other.import_from(tmp_path / "run" / "runs").episodes == 0  # all was consumed
