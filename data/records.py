@@ -219,7 +219,7 @@ class Segment:
     """Of its episode."""
     from_m: float | None
     to_m: float | None
-    """Progress at its ends, metres."""
+    """Progress at its ends, metres; 0 without a road, None where not known."""
     moved: float | None = None
     """How far a takeover led before it was trimmed, m; None where that is not known (see ``data.demos``)."""
 

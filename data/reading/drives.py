@@ -54,7 +54,7 @@ class EpisodeSummary:
     human_steps: int
     """Steps of its takeovers, or of its lap."""
     farthest: float
-    """Metres along the line."""
+    """Metres along the line; 0 without one."""
     checkpoint_id: int | None
     """The checkpoint that it began with."""
     started: str
@@ -102,7 +102,8 @@ class Drive:
     truncated: NDArray[np.bool_]
     """(n,)"""
     progress: NDArray[np.float64]
-    """(n,) metres along the line before the step; this and the next six are NaN where not known."""
+    """(n,) metres along the line before the step. This and the next five are 0 where the environment does not tell them, as one
+    without a road, and NaN in what was imported without them."""
     x: NDArray[np.float64]
     """(n,) metres."""
     y: NDArray[np.float64]
@@ -114,7 +115,7 @@ class Drive:
     speed: NDArray[np.float64]
     """(n,) m/s."""
     risk: NDArray[np.float64]
-    """(n,) how likely a failure seemed, 0 to 1."""
+    """(n,) how likely a failure seemed, 0 to 1; NaN where no one estimated it."""
     checkpoint_id: NDArray[np.int64]
     """(n,) the checkpoint that proposed the action, -1 for none."""
     observation: NDArray[np.float32]
