@@ -23,6 +23,9 @@ def trained(root: Path, hidden: int = 16) -> Path:
     assert newest is not None
     drive(root / "store.sqlite", 31, 2, checkpoint_id=newest.id)
     drive(root / "store.sqlite", 30, 4, takeover=False, purpose="evaluation", checkpoint_id=newest.id, progress=30.0)
+    with Store(root / "store.sqlite") as store:
+        of_episode = "(SELECT checkpoint_id FROM episodes WHERE id = episode_id)"
+        store.conn.execute(f"UPDATE steps SET checkpoint_id = {of_episode}")
     return root
 
 

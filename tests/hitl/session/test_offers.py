@@ -293,6 +293,8 @@ class TestPractice:
     def test_tries_count_in_no_evaluation(self, home):
         with Store(home.store_path) as store:
             checkpoint = store.add_checkpoint("x", "0", 1, 1, "train", {})
+        home.create()
+        (home.checkpoints / "x").touch()
         with SessionSetup(home, SessionOptions()) as rig:
             rig.session.policy = Straight()
             rig.session.policy.checkpoint_id = checkpoint
