@@ -16,7 +16,7 @@ def test_laps_then_training_then_a_drive(tmp_path: Path, capsys: pytest.CaptureF
     one_drive = ["play", "--pad", "none", "--headless", "--episodes", "1", *home]
     capsys.readouterr()
     assert main(one_drive) == 0
-    assert f"drives at random. `hitl train --home {tmp_path}` learns from the 2 laps in this home folder" in capsys.readouterr().out
+    assert f"drives at random. `hitl train --home {tmp_path}` learns from the 2 laps in this home" in capsys.readouterr().out
     small = [word for value in ("hidden=32", "batch_size=64", "lap_utd=2") for word in ("--set", value)]
     assert main(["train", "--background", *home, *small]) == 0
     try:
