@@ -18,7 +18,6 @@ from data.reading.update import Update
 from data.store import Store
 from data.words import number_of
 from hitl.home import Home
-from hitl.scripting.given_episode import checked_episode
 from hitl.scripting.store import store_file
 from trainer.config import TrainConfig
 from trainer.daemon.resume import KIND, LearnerStart, begin, new_generator
@@ -28,6 +27,7 @@ from trainer.learner.learner import Learner
 from trainer.learner.make import make_learner
 from trainer.replay.batch import Batch
 from trainer.replay.from_arrays import finished_episode
+from trainer.replay.given_episode import checked_episode
 from trainer.replay.halves.gates import Teacher
 from trainer.replay.pixels import with_image
 from trainer.replay.replay import Replay, around_demos
