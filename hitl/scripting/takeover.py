@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +90,11 @@ class Takeover(gymnasium.Wrapper[Any, NDArray[Any], Any, NDArray[Any]], RecordCo
         clock: Clock | None = None
         if hasattr(inner, "time_step_duration") and hasattr(inner, "stop"):
             clock = RtgymClock(setting.info.hz, inner.stop)  # rtgym keeps the time, and its time-steps wait for no one else
+        if human in ("keys", "keyboard") and not overlay and env.render_mode != "human":
+            logging.getLogger("hitl").warning(
+                "Keys are read from a window that has the focus. Where this environment opens none of its own, give "
+                'overlay=True or render_mode="human": else no one can take the wheel.'
+            )
         self.wheel = SharedWheel(
             setting, human=human, store=store, gating=gating, overlay=overlay, real_time=real_time, clock=clock
         )

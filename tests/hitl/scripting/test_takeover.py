@@ -230,6 +230,16 @@ def test_what_cannot_be_taken_over_is_refused_in_a_sentence() -> None:
             attempt()
 
 
+@pytest.mark.parametrize(("human", "mode", "said"), [("keys", None, True), ("keys", "human", False), (None, None, False)])
+def test_keys_without_a_window_are_warned_of(human: Any, mode: str | None, said: bool, request: pytest.FixtureRequest) -> None:
+    log, env = Said(), Track()
+    env.render_mode = mode
+    logging.getLogger("hitl").addHandler(log)
+    request.addfinalizer(lambda: logging.getLogger("hitl").removeHandler(log))
+    Takeover(env, human).close()
+    assert any("overlay=True" in text for text in log.sentences) is said
+
+
 def test_a_person_can_drive_only_one_of_several_environments() -> None:
     first = Takeover(Track(), "keys")
     try:
