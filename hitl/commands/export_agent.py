@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from data.errors import UsageError, shown
 from hitl.arguments import Parser, add_agent, agent_given, whole
-from hitl.home import Home, add_home, home_path
+from hitl.home import Home, add_home, home_path, in_home
 
 if TYPE_CHECKING:
     from torch import nn
@@ -52,7 +52,7 @@ def main(argv: list[str]) -> int:
     record = find_checkpoint(home, args.checkpoint)
     actor, meta = load_policy(home.checkpoints / record.name)
     if args.out.suffix.lower() == ".zip":
-        print(_into_archive(home, args.out, actor, meta, agent_given(args), args.seed))
+        print(in_home(_into_archive(home, args.out, actor, meta, agent_given(args), args.seed), args.home))
         return 0
     from hitl.agents.export import programs
 

@@ -11,7 +11,7 @@ from data.extras import install
 from data.files import held
 from data.files.paths import user_path
 from hitl.arguments import Parser
-from hitl.home import Home, add_home, home_path
+from hitl.home import Home, add_home, home_path, in_home
 
 if TYPE_CHECKING:
     from hitl.games.supertuxkart.fetch import Download
@@ -39,7 +39,7 @@ def main(argv: list[str]) -> int:
     found = find(home)
     print(f"data: {found.where}" if found else "data: what was unpacked cannot be used; it is of another version of the game.")
     if found and version:
-        print("Type `hitl play --env supertuxkart` to drive; `hitl tracks` lists the tracks.")
+        print(in_home("Type `hitl play --env supertuxkart` to drive; `hitl tracks` lists the tracks.", args.home))
     return 0 if found and version else 1
 
 

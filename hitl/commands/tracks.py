@@ -8,7 +8,7 @@ from typing import Any
 from data.errors import HitlError
 from data.words import number_of
 from hitl.arguments import Parser
-from hitl.home import add_home, home_path
+from hitl.home import add_home, home_path, in_home
 
 MOST_NAMES = 4  # of corners in one row; `hitl corners` has all
 
@@ -48,8 +48,11 @@ def main(argv: list[str]) -> int:
         shown.add_row(name, metres, ", ".join(corners) or "–", f"{row['drives']:,}" if row["drives"] else "–", *times)
     out = console()
     out.print(shown)
-    out.print("`hitl play --track NAME` drives one of these, `hitl play --track FILE` one of your own.", style="dim")
-    out.print(f"`hitl play --env stk:NAME` drives one of SuperTuxKart's: {', '.join(KART_TRACKS)}.", style="dim")
+    for said in (
+        "`hitl play --track NAME` drives one of these, `hitl play --track FILE` one of your own.",
+        f"`hitl play --env stk:NAME` drives one of SuperTuxKart's: {', '.join(KART_TRACKS)}.",
+    ):
+        out.print(in_home(said, args.home), style="dim")
     return 0
 
 

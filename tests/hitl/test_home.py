@@ -84,6 +84,8 @@ def test_a_command_goes_on_in_the_home_that_it_was_given(tmp_path, monkeypatch, 
         drive(recorder)
     assert main(["store", "prune", "--older-than", "0d", "--home", "mine"]) == 0
     assert "`hitl store compact --home mine` frees the space" in capsys.readouterr().out
+    assert main(["tracks", "--home", "mine"]) == 0
+    assert "`hitl play --track NAME --home mine` drives one" in " ".join(capsys.readouterr().out.split())
 
 
 def test_what_a_trainer_says_of_itself_names_the_home_too():

@@ -35,7 +35,7 @@ class Pad:
 
     name = "pad"
 
-    def __init__(self, then: PadState = GAS, waits: int = WAITS, **pressed: Any) -> None:
+    def __init__(self, then: PadState = GAS, waits: int = WAITS) -> None:
         self.then, self.waits, self.looks = then, waits, 0
 
     def read(self) -> PadState:

@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 
+from hitl.coach.first_touch import FirstTouch
 from hitl.commands.play import _choice, command_line
 from hitl.demo.shipped import open_shipped
 from hitl.drivers.human import scripted_human
 from hitl.home import Home
+from hitl.pads.base import PadState
 from hitl.protocols import EpisodeResult
 from hitl.screens import empty_home
 from hitl.screens.empty_home import drive_first_laps, nothing_learned, offer
@@ -102,12 +104,23 @@ def test_laps_are_driven_until_two_are_finished_and_then_the_trainer_starts(monk
     reasons = ["off_road", "finish", "off_road", "finish"]
     seen: list[str] = []
     session = SimpleNamespace(leaving=False, stop=lambda: False)
-    session.episode = lambda purpose, seed, awaits: EpisodeResult(purpose, reasons.pop(0))
+    waiting: list[str] = []
+
+    def episode(purpose: str, seed: int, awaits: FirstTouch) -> EpisodeResult:
+        for pad in (PadState(), PadState(gas=1.0)):
+            waiting.append(f"{awaits.step(pad, 0.05)}: {watch.message}")
+        return EpisodeResult(purpose, reasons.pop(0))
+
+    session.episode = episode
     home = SimpleNamespace(store_path=None)
     rig: Any = SimpleNamespace(session=session, home=home, written=lambda: None)
     watch: Any = SimpleNamespace(message="", words=ENGLISH, episode_over=lambda result: seen.append(watch.message))
     told: list[str] = []
     assert drive_first_laps(rig, watch, 0, lambda level, text: told.append(text))
+    assert waiting[:2] == [
+        "stand: lap 1 of 2: drive to the finish. Touch any control, and the lap begins.",
+        "drive: lap 1 of 2: drive to the finish",
+    ]
     assert [text[:10] for text in seen] == ["lap 1 of 2", "lap 1 of 2", "lap 2 of 2", "lap 2 of 2"]
     assert started == [(home, True)]
     assert "hitl train stop" in told[0]

@@ -58,7 +58,8 @@ def clipped(drives: Drives, case: Case) -> Answer:
     }
     found = {n: share for n, share in shares.items() if share > CLIPPED}
     if found:
-        found = {n: share for n, share in found.items() if n not in _past_actions(drives)}
+        past = _past_actions(drives)
+        found = {n: share for n, share in found.items() if n not in past}
     if not found:
         highest = max(shares.values(), default=0.0)
         return Sound(f"no observation is at an end of its range in more than {highest:.0%} of the steps")
