@@ -92,9 +92,11 @@ def _evaluated_last(store: Store) -> str:
 def _rows(store: Store, track: str, folder: Path) -> list[dict[str, Any]]:
     """Return one row for each checkpoint whose file is there, newest first."""
     from hitl.screens.training.learning_curve import passes_of
+    from trainer.checkpoints.verdicts import has_places
 
     records = [r for r in store.checkpoints() if (folder / r.name).is_file()]
     judged = {e.checkpoint_id: e for e in store.evaluations(track)}
+    places = has_places(list(judged.values()))
     best = store.best_checkpoint(track) or store.best_checkpoint()
     rows = []
     for record in records:
@@ -108,7 +110,7 @@ def _rows(store: Store, track: str, folder: Path) -> list[dict[str, Any]]:
                 "best": best is not None and record.id == best.id,
                 "latest": record is records[0],
                 "episodes": evaluation.episodes if evaluation else 0,
-                "passed": passes_of(evaluation) if evaluation else {},
+                "passed": passes_of(evaluation) if evaluation and places else {},
                 "return_mean": evaluation.return_mean if evaluation else None,
             }
         )

@@ -277,10 +277,11 @@ def _curve(home: Home) -> list[tuple[str, str]]:
     """Return the learning curve, corner by corner, and the agent's lap times; nothing that is not known or cannot be read."""
     from data.store import Store
     from hitl.screens.training.lap_line import lap_line
-    from hitl.screens.training.learning_curve import learning_curve
+    from hitl.screens.training.learning_curve import RETURN, learning_curve
 
     with contextlib.suppress(StoreError), Store.open_existing(home.store_path) as store:
-        passes = [(f"passes {name}", text) for name, text in learning_curve(store.evaluations())]
+        curve = learning_curve(store.evaluations())
+        passes = [(f"{name} alone" if name == RETURN else f"passes {name}", text) for name, text in curve]
         return [*passes, ("laps alone", laps)] if (laps := lap_line(store)) else passes
     return []
 

@@ -23,6 +23,11 @@ class Verdict:
     return_mean: float
 
 
+def has_places(evaluations: Sequence[Evaluation]) -> bool:
+    """Tell whether there is a place to pass or to reach, as far as these show: many a game has neither corners nor a finish."""
+    return any(e.passes or e.finished for e in evaluations)
+
+
 def rate_of(evaluation: Evaluation, weights: Mapping[str, float]) -> float:
     """Return the share of passes over the corners that were helped, weighted by the help; else the share that finished."""
     known = {name: w for name, w in weights.items() if name in evaluation.passes and w > 0}

@@ -16,7 +16,7 @@ from data.statistics import ENOUGH
 from data.store import Store
 from data.tables.checkpoints import CheckpointRecord, Evaluation
 from data.words import number_of
-from trainer.checkpoints.verdicts import Verdict, below_best, best, verdicts
+from trainer.checkpoints.verdicts import Verdict, below_best, best, has_places, verdicts
 from trainer.config import TrainConfig
 
 
@@ -108,7 +108,7 @@ class Watch:
                 if marked is None or here is None or not marked.id == here.id == top.checkpoint_id:
                     store.set_best(top.checkpoint_id, track)
                 if here is None or here.id != top.checkpoint_id:
-                    events.append(("best", _sentence(top), "info"))
+                    events.append(("best", _sentence(top, has_places(self.evaluations)), "info"))
             self.best = top
         self.evaluated = False
         before, self.below = self.below, below_best(self.judged)
@@ -154,7 +154,9 @@ class Watch:
         return values
 
 
-def _sentence(top: Verdict) -> str:
-    interval = f"95 % interval {top.low:.0%} to {top.high:.0%}: drives of one policy are much alike"
+def _sentence(top: Verdict, places: bool) -> str:
     of = number_of(top.episodes, "episode")
+    if not places:
+        return f"The best so far: mean return {top.return_mean:.1f} in {of}."
+    interval = f"95 % interval {top.low:.0%} to {top.high:.0%}: drives of one policy are much alike"
     return f"The best so far: {top.rate:.0%} of {of} ({interval}), mean return {top.return_mean:.1f}."

@@ -12,6 +12,7 @@ from data.words import track_words
 from hitl.console import facts, table
 from hitl.screens.training.learning_curve import learning_curve
 from hitl.screens.training.train_words import facts_of, progress, warnings_of
+from trainer.checkpoints.verdicts import has_places
 from trainer.daemon.evaluations import Watch
 from trainer.daemon.heartbeat import Heartbeat
 
@@ -26,10 +27,12 @@ def draw(beat: Heartbeat, watch: Watch, named: Path | None = None) -> Group:
             rows.add_row(name, f"{watch.newest[key]:.3f}")
     rows.add_row("", ProgressBar(total=1.0, completed=progress(beat)[0], width=50))
     parts: list[object] = [rows]
+    places = has_places(watch.evaluations)
     if curve := learning_curve(watch.evaluations):
-        parts += [Text(f"\npasses alone on {track_words(watch.track)}", style="italic"), facts(curve)]
+        what = "passes alone on" if places else "alone in"
+        parts += [Text(f"\n{what} {track_words(watch.track)}", style="italic"), facts(curve)]
     if watch.judged:
-        heads = "episodes", "passed", "95 %", "return"
+        heads = "episodes", *(("passed", "95 %") if places else ()), "return"
         evaluations = table("checkpoint", *heads, right=heads, title="last evaluations")
         for v in watch.judged[-EVALUATIONS:]:
             best = watch.best is not None and v.checkpoint_id == watch.best.checkpoint_id
@@ -37,8 +40,7 @@ def draw(beat: Heartbeat, watch: Watch, named: Path | None = None) -> Group:
             evaluations.add_row(
                 f"{name}{' *' if best else ''}",
                 str(v.episodes),
-                f"{v.rate:.0%}",
-                f"{v.low:.0%}–{v.high:.0%}",
+                *((f"{v.rate:.0%}", f"{v.low:.0%}–{v.high:.0%}") if places else ()),
                 f"{v.return_mean:.1f}",
             )
         parts.append(evaluations)
