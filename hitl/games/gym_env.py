@@ -29,6 +29,7 @@ from data.ranges import ActionRange
 from data.words import number_of
 from hitl.games.base import AT_REST
 from hitl.games.hang_guard import RESET_S, EnvironmentLost, Worker, brief
+from hitl.games.pace import own_pace
 from hitl.games.pictures import Misfit, Sight
 from hitl.pads.base import Control
 from hitl.road.line import Place
@@ -50,7 +51,7 @@ class GymEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
 
     Observation: (O,) float32, [numbers | picture] (``hitl.games.pictures``). ``info`` holds what the session asks for: ``state``
     and ``place`` (zeros), ``progress`` (0: there is no line) and ``reason``. Raises EnvironmentLost when the environment raises,
-    hangs (in real time, with ``hz``: for two seconds), or gives something else than it says; DeviceError at construction when it
+    hangs (``in_real_time``: for two seconds), or gives something else than it says; DeviceError at construction when it
     does so from the start.
     """
 
@@ -60,11 +61,11 @@ class GymEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         self,
         make: Callable[[], gymnasium.Env[Any, Any]],
         *,
-        hz: float | None = None,
+        in_real_time: bool = False,
         pictures: PictureSettings | None = None,
     ) -> None:
         self._make, self._worker = make, Worker()
-        self._step_s = HANG_S if hz else _PATIENT_S
+        self._step_s = HANG_S if in_real_time else _PATIENT_S
         self._env: Any = None
         self._spent = False  # it must not be used again
         try:
@@ -76,6 +77,8 @@ class GymEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
                     f"Its actions are {type(space).__name__} of shape {getattr(space, 'shape', None)}; only environments with a "
                     "plain vector of continuous actions (a Box) can be driven."
                 )
+            self.hz = own_pace(env)
+            """Steps a second at which it is meant to be seen."""
             self.scaled = ActionRange(space)
             self._see = Sight(env.observation_space, pictures)
             self.action_space = spaces.Box(-1.0, 1.0, (len(self.scaled),), np.float32)
@@ -230,7 +233,7 @@ def _takes_seed(reset: Callable[..., Any]) -> bool:
 
 
 def open_gym(
-    name: str, *, hz: float | None = None, render: bool = False, pictures: PictureSettings | None = None
+    name: str, *, in_real_time: bool = False, render: bool = False, pictures: PictureSettings | None = None
 ) -> GymEnv:
     """Return the environment of that Gymnasium id (``ID``, or ``package:ID`` of one that a package registers); ``render`` shows
     its own window where it has one.
@@ -246,7 +249,7 @@ def open_gym(
         return gymnasium.make(id_, disable_env_checker=True, **more)
 
     try:
-        return GymEnv(make, hz=hz, pictures=pictures)
+        return GymEnv(make, in_real_time=in_real_time, pictures=pictures)
     except DeviceError as error:
         raise DeviceError(f"The environment '{name}' cannot be driven. {error}") from error
 

@@ -117,10 +117,9 @@ def _gym(name: str, options: SessionOptions, home: Home) -> World:
     from hitl.games.gym_env import action_names, controls_for, open_gym
     from hitl.settings import load
 
-    settings = options.task or TaskSettings()
     player = load(home, "controls", "pictures")
-    hz = settings.hz if options.real_time else None
-    env = open_gym(name, hz=hz, render=options.show, pictures=player.pictures)
+    env = open_gym(name, in_real_time=options.real_time, render=options.show, pictures=player.pictures)
+    settings = options.task or TaskSettings(hz=env.hz)
     size = env.action_space.shape[0]
     try:
         controls = controls_for(name, env.scaled, player.controls)

@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 from data.store import Store
 from hitl.arbiter import GatingSettings
 from hitl.games.around_interface import AroundInterface
+from hitl.games.pace import HZ
 from hitl.scripting.hands import Human
-from hitl.scripting.setting import HZ, Setting
+from hitl.scripting.setting import Setting
 from hitl.scripting.shared_wheel import Choice, ForeignTime, SharedWheel
 from hitl.scripting.store import store_file
 

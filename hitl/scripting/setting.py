@@ -21,6 +21,7 @@ from data.suggest import did_you_mean
 from hitl.arbiter import GatingSettings
 from hitl.games.base import AT_REST, VehicleState
 from hitl.games.gym_env import action_names, controls_for
+from hitl.games.pace import own_pace
 from hitl.games.pictures import Sight
 from hitl.games.world import no_road
 from hitl.home import Home
@@ -29,8 +30,6 @@ from hitl.road.known_tracks import file_under, known_corners
 from hitl.road.track import Track
 from hitl.scripting.answers import place_of
 from hitl.settings import CONTROLS, PictureSettings, load
-
-HZ = 20.0  # steps a second where the environment does not tell
 
 
 @dataclass
@@ -162,8 +161,8 @@ def _env_of(own: Any, name: str, has_line: bool) -> str:
 
 
 def _rate(own: Any) -> float:
-    """Return the steps a second that an environment tells: rtgym's, ours, or else 20."""
+    """Return the steps a second that an environment tells: rtgym's, ours, Gymnasium's by its frames, or else 20."""
     if (seconds := getattr(own, "time_step_duration", None)) is not None and float(seconds) > 0:
         return 1.0 / float(seconds)
     settings = getattr(getattr(own, "task", None), "settings", None)
-    return float(getattr(settings, "hz", 0.0) or getattr(own, "hz", 0.0) or HZ)
+    return float(getattr(settings, "hz", 0.0) or getattr(own, "hz", 0.0) or own_pace(own))

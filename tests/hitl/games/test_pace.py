@@ -1,0 +1,42 @@
+"""At which pace a Gymnasium environment is driven."""
+
+import contextlib
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from hitl.games.open_game import open_world
+from hitl.games.pace import own_pace
+from hitl.home import Home
+from hitl.session_options import SessionOptions
+
+
+@pytest.mark.parametrize(
+    ("metadata", "hz"),
+    [
+        ({"render_fps": 30}, 30.0),
+        ({"render_fps": 12.5}, 12.5),
+        ({"render_fps": 240}, 60.0),
+        ({"render_fps": 0.01}, 1.0),
+        ({"render_fps": 0}, 20.0),
+        ({"render_fps": None}, 20.0),
+        ({"render_fps": "fast"}, 20.0),
+        ({"render_fps": float("nan")}, 20.0),
+        ({"render_fps": True}, 20.0),
+        ({}, 20.0),
+        (None, 20.0),
+    ],
+)
+def test_it_is_its_own_where_it_tells_one(metadata: object, hz: float) -> None:
+    assert own_pace(SimpleNamespace(metadata=metadata)) == hz
+
+
+def test_an_environment_without_metadata_has_the_usual_one() -> None:
+    assert own_pace(object()) == 20.0
+
+
+def test_a_session_has_the_pace_of_its_game(tmp_path: Path) -> None:
+    world = open_world(SessionOptions(env="gym:Pendulum-v1", seed=0, real_time=True), Home(tmp_path))
+    with contextlib.closing(world):
+        assert world.task.settings.hz == 30.0
