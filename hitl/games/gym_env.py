@@ -29,7 +29,7 @@ from data.ranges import ActionRange
 from data.words import number_of
 from hitl.games.base import AT_REST
 from hitl.games.hang_guard import RESET_S, EnvironmentLost, Worker, brief
-from hitl.games.pace import own_pace
+from hitl.games.pace import HZ, leave_time_to_us, own_pace
 from hitl.games.pictures import Misfit, Sight
 from hitl.pads.base import Control
 from hitl.road.line import Place
@@ -67,6 +67,8 @@ class GymEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         self._make, self._worker = make, Worker()
         self._step_s = HANG_S if in_real_time else _PATIENT_S
         self._env: Any = None
+        self.hz = HZ
+        """Steps a second at which it is meant to be seen."""
         self._spent = False  # it must not be used again
         try:
             self._open("opening it")
@@ -77,8 +79,6 @@ class GymEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
                     f"Its actions are {type(space).__name__} of shape {getattr(space, 'shape', None)}; only environments with a "
                     "plain vector of continuous actions (a Box) can be driven."
                 )
-            self.hz = own_pace(env)
-            """Steps a second at which it is meant to be seen."""
             self.scaled = ActionRange(space)
             self._see = Sight(env.observation_space, pictures)
             self.action_space = spaces.Box(-1.0, 1.0, (len(self.scaled),), np.float32)
@@ -128,6 +128,8 @@ class GymEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         with contextlib.suppress(Exception):  # it was lost, and may fail in any way
             self._drop()
         self._env = self._make()
+        self.hz = own_pace(self._env)
+        leave_time_to_us(self._env)
         self._spent = False
 
     def _reset(self, seed: int | None) -> tuple[NDArray[np.float32], dict[str, Any]]:

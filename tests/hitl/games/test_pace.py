@@ -1,11 +1,15 @@
 """At which pace a Gymnasium environment is driven."""
 
 import contextlib
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
+from gymnasium.envs.classic_control.pendulum import PendulumEnv as Pendulum
 
+from hitl.games.gym_env import open_gym
 from hitl.games.open_game import open_world
 from hitl.games.pace import own_pace
 from hitl.home import Home
@@ -40,3 +44,16 @@ def test_a_session_has_the_pace_of_its_game(tmp_path: Path) -> None:
     world = open_world(SessionOptions(env="gym:Pendulum-v1", seed=0, real_time=True), Home(tmp_path))
     with contextlib.closing(world):
         assert world.task.settings.hz == 30.0
+
+
+def test_an_environment_with_a_window_does_not_wait_as_well() -> None:
+    env = open_gym("Pendulum-v1", in_real_time=True, render=True)
+    with contextlib.closing(env):
+        env.reset(seed=0)
+        env.step(np.zeros(1, np.float32))  # this one opens the window
+        began = time.perf_counter()
+        for _ in range(10):
+            env.step(np.zeros(1, np.float32))
+        assert time.perf_counter() - began < 10 / env.hz / 2
+    assert env.hz == 30.0
+    assert Pendulum.metadata["render_fps"] == 30  # another one of that kind is as it was
