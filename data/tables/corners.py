@@ -1,11 +1,71 @@
-"""Corners: named stretches of a track's line."""
+"""Corners: named stretches of a track's line. A corner is known by where it is; its name is what people call it here."""
 
 from __future__ import annotations
 
+import itertools
+import json
 import sqlite3
+from collections.abc import Collection, Sequence
 
 from data.connect import transaction
 from data.records import Corner
+
+Sourced = tuple[str, float, float, str]
+"""(name, from, to, source) of a corner."""
+
+
+def same_stretch(one: tuple[float, float], other: tuple[float, float]) -> bool:
+    """Tell whether two stretches (m) mean the same corner: half of the shorter one lies in the longer one."""
+    return _shared(one, other) >= 0.5 * min(one[1] - one[0], other[1] - other[0])
+
+
+def bring_corners(conn: sqlite3.Connection, track: str, corners: Sequence[Sourced]) -> dict[str, str]:
+    """Bring corners from elsewhere to a track; returns what each is called here, by what it is called there.
+
+    The same stretch keeps the name that it has here, another stretch of a name that is taken gets one that is free.
+    """
+    known: dict[str, tuple[float, float]] = {
+        name: (a, b) for name, a, b in conn.execute("SELECT name, from_m, to_m FROM corners WHERE track = ?", (track,))
+    }
+    free, called = dict(known), dict[str, str]()
+    for name, from_m, to_m, _ in corners:  # first those that agree: another one in the same stretch has its own name then
+        if name in free and same_stretch(free[name], (from_m, to_m)):
+            called[name] = name
+            del free[name]
+    for name, from_m, to_m, source in corners:
+        if name in called:
+            continue
+        here = (from_m, to_m)
+        same = [other for other, stretch in free.items() if same_stretch(stretch, here)]
+        if same:
+            called[name] = max(same, key=lambda other: _shared(free[other], here))
+            del free[called[name]]
+            continue
+        called[name] = _free_name(name, known)
+        known[called[name]] = here
+        conn.execute(
+            "INSERT INTO corners (track, name, from_m, to_m, source) VALUES (?, ?, ?, ?, ?)",
+            (track, called[name], from_m, to_m, source),
+        )
+    return called
+
+
+def rename_in_session(conn: sqlite3.Connection, session: int, called: dict[str, str]) -> None:
+    """Give the corners that a session's segments name other names, all at once."""
+    conn.execute(
+        "UPDATE segments SET corner = (SELECT value FROM json_each(?1) WHERE key = corner) WHERE session_id = ?2 AND corner IN "
+        "(SELECT key FROM json_each(?1) WHERE key <> value)",
+        (json.dumps(called), session),
+    )
+
+
+def _free_name(name: str, taken: Collection[str]) -> str:
+    names = itertools.chain([name], (f"{name} ({number})" for number in itertools.count(2)))
+    return next(one for one in names if one not in taken)
+
+
+def _shared(one: tuple[float, float], other: tuple[float, float]) -> float:
+    return min(one[1], other[1]) - max(one[0], other[0])
 
 
 class Corners:
@@ -38,3 +98,25 @@ class Corners:
                 "UPDATE segments SET corner = ? WHERE corner = ? AND session_id IN (SELECT id FROM sessions WHERE track = ?)",
                 (new, old, track),
             )
+
+    def remove_corner(self, track: str, name: str) -> dict[str | None, int]:
+        """Remove a corner; what was driven there is filed to the corner in which most of it lies.
+
+        Returns how many segments each corner got (None: they lie in none).
+        """
+        filed: dict[str | None, int] = {}
+        with transaction(self.conn):
+            self.conn.execute("DELETE FROM corners WHERE track = ? AND name = ?", (track, name))
+            left = self.corners(track)
+            for segment, low, high in self.conn.execute(
+                "SELECT g.id, (SELECT min(progress) FROM steps WHERE episode_id = g.episode_id AND t >= g.start AND t < g.stop), "
+                "(SELECT max(progress) FROM steps WHERE episode_id = g.episode_id AND t >= g.start AND t < g.stop) "
+                "FROM segments g JOIN sessions s ON s.id = g.session_id WHERE s.track = ? AND g.corner = ?",
+                (track, name),
+            ).fetchall():
+                shared = {} if low is None else {c.name: _shared((c.from_m, c.to_m), (low, high)) for c in left}
+                most = max(shared, key=lambda corner: shared[corner], default=None)
+                here = most if most is not None and shared[most] > 0 else None
+                self.conn.execute("UPDATE segments SET corner = ? WHERE id = ?", (here, segment))
+                filed[here] = filed.get(here, 0) + 1
+        return filed

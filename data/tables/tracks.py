@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from data.connect import transaction
 from data.errors import UsageError
+from data.tables.corners import bring_corners, rename_in_session
 from data.tables.roads import Road
 from data.words import number_of
 
@@ -271,11 +272,11 @@ def _move(conn: sqlite3.Connection, session: int, before: str, after: str) -> No
         "SELECT c.name FROM corners c WHERE c.track = ?1 AND (c.source != 'track' OR NOT ?2) AND EXISTS "
         "(SELECT 1 FROM segments g WHERE g.session_id = ?3 AND g.corner = c.name)"
     )
-    conn.execute(
-        f"INSERT OR IGNORE INTO corners (track, name, from_m, to_m, source) SELECT ?4, name, from_m, to_m, source FROM corners "
-        f"WHERE track = ?1 AND name IN ({named})",
-        (before, known, session, after),
-    )
+    corners = conn.execute(
+        f"SELECT name, from_m, to_m, source FROM corners WHERE track = ?1 AND name IN ({named}) ORDER BY from_m",
+        (before, known, session),
+    ).fetchall()
+    called = bring_corners(conn, after, corners)
     conn.execute(
         "DELETE FROM corners WHERE track = ?1 AND source != 'track' AND name IN "
         "(SELECT corner FROM segments WHERE session_id = ?2) AND NOT EXISTS "
@@ -283,6 +284,7 @@ def _move(conn: sqlite3.Connection, session: int, before: str, after: str) -> No
         "g.corner = corners.name)",
         (before, session),
     )
+    rename_in_session(conn, session, called)
 
 
 def _other_name(track: str, name: str) -> list[str]:

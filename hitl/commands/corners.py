@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from data.errors import HitlError, UsageError
-from data.words import number_of, track_words
+from data.words import listed, number_of, track_words
 from hitl.arguments import Parser, whole
 from hitl.commands.selection import date_if_any
 from hitl.home import add_home, home_path, in_home
@@ -46,6 +46,9 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--mine", action="store_true", help="add the places where episodes end as corners")
     parser.add_argument("--add", nargs=3, metavar=("NAME", "FROM", "TO"), help="add or move a corner, in metres")
     parser.add_argument("--rename", nargs=2, metavar=("OLD", "NEW"), help="give a corner your own name")
+    parser.add_argument(
+        "--remove", metavar="NAME", help="remove a corner; its takeovers are filed to the corner that they lie in, or to none"
+    )
     parser.add_argument("--json", action="store_true", help="as JSON")
     args = parser.parse_args(argv)
 
@@ -56,7 +59,7 @@ def main(argv: list[str]) -> int:
     from hitl.road.known_tracks import chosen
     from hitl.road.time_lost import stored_time_lost
 
-    writes = bool(args.mine or args.add or args.rename)
+    writes = bool(args.mine or args.add or args.rename or args.remove is not None)
     path = home_path(args).store_path
     with Store(path, create=False) if writes else Store.open_existing(path) as store:
         known = store.tracks()
@@ -66,6 +69,10 @@ def main(argv: list[str]) -> int:
             raise UsageError(f"Nothing was driven on {track or 'any track'}. Tracks in the store: {listed}.")
         if args.rename:
             rename(store, track, *args.rename)
+        if args.remove is not None:
+            removed = _remove(store, track, args.remove, args.home)
+            if not args.json:
+                print(removed)
         if args.add:
             swapped = _add(store, track, *args.add)
             if swapped and not args.json:
@@ -98,6 +105,26 @@ def rename(store: Store, track: str, old: str, new: str) -> None:
     if not new.strip() or new in {c.name for c in corners}:
         raise UsageError(f"A corner of {track} cannot be called '{new}': the name is empty or already taken.")
     store.rename_corner(track, old, new)
+
+
+def _remove(store: Store, track: str, name: str, named: Path | None) -> str:
+    """Remove a corner; returns what became of what was driven there. Raises UsageError where there is no such corner, or it would
+    come back."""
+    from data.tables.corners import same_stretch
+    from hitl.road.corners import corner_called
+
+    corners, source = store.corners(track), store.corner_sources(track)
+    gone = corner_called(name, corners, track)
+    own = [c for c in corners if c.name != name and source[c.name] == "player"]
+    if source[name] == "track" and not any(same_stretch((c.from_m, c.to_m), (gone.from_m, gone.to_m)) for c in own):
+        rename = in_home(f'`hitl corners --rename "{name}" NAME --track "{track}"`', named)
+        raise UsageError(f"'{name}' is a corner of the track itself and would be back with the next drive: {rename} renames it.")
+    filed = store.remove_corner(track, name)
+    where = [
+        f"{number_of(count, 'segment')} to " + ("no corner" if corner is None else f"'{corner}'")
+        for corner, count in sorted(filed.items(), key=lambda one: one[0] or "")
+    ]
+    return f"'{name}' was removed." + (f" What was driven there is filed anew: {listed(where)}." if where else "")
 
 
 def _add(store: Store, track: str, name: str, start: str, stop: str) -> str:

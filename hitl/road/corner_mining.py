@@ -10,6 +10,7 @@ import numpy as np
 
 from data.reading.drives import Drive
 from data.records import Corner
+from data.tables.corners import same_stretch
 from hitl.road.line import ReferenceLine
 
 NEWEST = 150  # episodes that are looked at: where an agent crashed as a beginner is no corner to name
@@ -88,12 +89,6 @@ def mine(
         merged.append((begin, end, count))
     new = [zone for zone in merged if not any(same_stretch(zone[:2], (c.from_m, c.to_m)) for c in known)]
     return [FailurePlace(corner, zone[2]) for corner, zone in zip(_named(new, known), new, strict=True)]
-
-
-def same_stretch(one: tuple[float, float], other: tuple[float, float]) -> bool:
-    """Tell whether two stretches mean the same corner: half of the shorter one lies in the longer one."""
-    shared = min(one[1], other[1]) - max(one[0], other[0])
-    return shared >= 0.5 * min(one[1] - one[0], other[1] - other[0])
 
 
 def _leave(high: float, line: ReferenceLine | None) -> float:

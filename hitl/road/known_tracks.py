@@ -8,10 +8,10 @@ from pathlib import Path
 from data.errors import InputFileError, StoreError, UsageError
 from data.records import Corner
 from data.store import Store
+from data.tables.corners import same_stretch
 from data.tables.roads import Road
 from data.tables.tracks import SeveralTracksError
 from hitl.home import Home
-from hitl.road.corner_mining import same_stretch
 from hitl.road.kart_tracks import KART_TRACKS
 from hitl.road.line import ReferenceLine
 from hitl.road.track import FILES, Track, load_track, shipped_tracks
