@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from data.errors import StoreError, UsageError, shown
-from data.files.paths import private_folder, refuse_share, user_path
+from data.files.paths import STORE_NAME, as_typed, private_folder, refuse_share, user_path
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Home:
     @property
     def store_path(self) -> Path:
         """The SQLite store."""
-        return self.root / "store.sqlite"
+        return self.root / STORE_NAME
 
     @property
     def checkpoints(self) -> Path:
@@ -81,8 +81,7 @@ def in_home(text: str, named: Path | str | None) -> str:
     """
     if named is None:
         return text
-    said = str(named)
-    said = f'"{said}"' if re.search(r"[^\w./\\:~+-]", said) else said
+    said = as_typed(named)
 
     def with_home(found: re.Match[str]) -> str:
         command, words = found["command"], found["words"]

@@ -7,26 +7,25 @@ what is new.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import sqlite3
-import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from data.connect import bulk_writing, connect, header_version, now, open_store, transaction
-from data.errors import StoreError, UsageError, shown
-from data.files.paths import refuse_share, sqlite_uri
+from data.connect import bulk_writing, now, transaction
+from data.errors import UsageError
+from data.files.paths import sqlite_uri
 from data.recording.applier import close_interrupted
-from data.recording.log_beside import advice, without_log
-from data.schema import MIGRATIONS, SESSION_COLUMNS, STEP_COLUMNS
+from data.recording.other_store import fitting, readable, refuse_unsound
+from data.recording.session_lock import is_alive
+from data.schema import SESSION_COLUMNS, STEP_COLUMNS
 from data.tables import tracks
 from data.tables.checkpoints import IMPORTED
-from data.tables.checks import faults
-from data.tables.judgements import review_state, write_review
+from data.tables.corners import bring_corners
+from data.tables.review_fields import MERGED, UndoStep, keep_times, review_state, set_when, take_in
 
 
 @dataclass(slots=True)
@@ -43,6 +42,8 @@ class Summary:
     """(what, why)"""
     notes: list[str] = field(default_factory=list)
     """Sentences about what came in."""
+    reviews: list[int] = field(default_factory=list)
+    """Segments that were there and whose review another store has changed."""
 
     def add(self, other: Summary) -> None:
         """Count another summary in."""
@@ -50,6 +51,20 @@ class Summary:
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.refused += other.refused
         self.notes += other.notes
+        self.reviews += other.reviews
+
+
+@dataclass(slots=True)
+class _Into:
+    """Where a merge goes, and what it knows already of it."""
+
+    conn: sqlite3.Connection
+    path: Path
+    kind: str | None
+    """Of the checkpoints that come; None: what they are there."""
+    step: UndoStep
+    corners: dict[tuple[str, str], dict[str, str]] = field(default_factory=dict)
+    """What the other store's corners are called here, by (track there, track here)."""
 
 
 _SESSION = ", ".join((*(name for name in SESSION_COLUMNS if name != "track"), "ended", "status", "source"))
@@ -58,41 +73,23 @@ _EPISODE = (
     'number, purpose, seed, started, ended, "end", reason, length, "return", max_progress, last_observation, origin'
 )
 _SEGMENT = (
-    'number, kind, "trigger", corner, start, stop, trim_start, trim_stop, priority, verdict, outcome, interrupted, note, '
+    'number, kind, "trigger", start, stop, trim_start, trim_stop, priority, verdict, outcome, interrupted, note, '
     "judged_by, judged_at, started"
 )
 
 
-@contextlib.contextmanager
-def _readable(source: Path, notes: list[str]) -> Iterator[Path]:
-    """Give a path that can be attached: the source itself, or a migrated copy of an older store (which is left as it is).
-
-    ``notes`` takes a sentence when the source came without its log.
-    """
-    refuse_share(source)
-    if not 0 < (header_version(source) or 0) < len(MIGRATIONS):
-        opened = open_store(source, create=False)
-        if without_log(opened, source):
-            notes.append(f"{shown(source.name)} was cut off while it recorded, and {advice(source)}")
-        opened.close()
-        yield source
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        copy = Path(folder) / "source.sqlite"
-        with (
-            contextlib.closing(connect(source, read_only=True)) as conn,
-            contextlib.closing(sqlite3.connect(copy)) as target,
-        ):
-            conn.backup(target)
-        open_store(copy).close()
-        yield copy
-
-
 def merge(
-    conn: sqlite3.Connection, path: Path, source: Path, segments: Iterable[int] | None = None, *, copy: bool = False
+    conn: sqlite3.Connection,
+    path: Path,
+    source: Path,
+    segments: Iterable[int] | None = None,
+    *,
+    copy: bool = False,
+    step: UndoStep | None = None,
 ) -> Summary:
     """Copy sessions, episodes, steps, segments, corners and checkpoints' rows of ``source`` into the store at ``path``.
 
+    Of a review each field that was set last holds; ``step``: what these are undone with (default: a step of this merge's own).
     With ``segments`` (ids in ``source``), only those segments and their steps, each with the one step that follows it,
     so that its last transition stays whole. One transaction a session. The checkpoints come as imported ones
     (``data.tables.checkpoints``), unless the store at ``path`` is to be a ``copy``. Raises UsageError when both are the same
@@ -100,10 +97,10 @@ def merge(
     """
     if source.exists() and path.exists() and source.samefile(path):
         raise UsageError("A store cannot be merged into itself.")
-    summary = Summary()
-    with _readable(source, summary.notes) as readable, _fitting(source):
-        _refuse_unsound(readable, source)
-        conn.execute("ATTACH ? AS src", (sqlite_uri(readable, "mode=ro"),))
+    summary, into = Summary(), _Into(conn, path, None if copy else IMPORTED, step or UndoStep())
+    with readable(source, summary.notes) as found, fitting(source):
+        refuse_unsound(found, source)
+        conn.execute("ATTACH ? AS src", (sqlite_uri(found, "mode=ro"),))
         try:
             _choose(conn, segments)
             sessions = conn.execute(
@@ -111,12 +108,8 @@ def merge(
             ).fetchall()
             for session, uuid, hz in sessions:
                 with bulk_writing(conn), transaction(conn):
-                    _merge_session(conn, session, uuid, hz, summary, None if copy else IMPORTED)
+                    _merge_session(into, session, uuid, hz, summary)
             with transaction(conn):
-                conn.execute(
-                    "INSERT OR IGNORE INTO main.corners (track, name, from_m, to_m, source) SELECT m.here, c.name, c.from_m, "
-                    "c.to_m, c.source FROM src.corners c JOIN temp.track_map m ON m.there = c.track"
-                )
                 for (here,) in conn.execute("SELECT DISTINCT here FROM temp.track_map").fetchall():
                     tracks.settle(conn, tracks.plain(here))
         finally:
@@ -124,25 +117,6 @@ def merge(
                 conn.execute(f"DROP TABLE IF EXISTS temp.{table}")
             conn.execute("DETACH src")
     return summary
-
-
-@contextlib.contextmanager
-def _fitting(source: Path) -> Iterator[None]:
-    try:
-        yield
-    except (sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.InterfaceError) as error:
-        raise StoreError(
-            f"The store {shown(source.name)} does not fit into this one ({shown(error, 120)}): `hitl store check` says what is "
-            "wrong with it. The sessions before that one came in."
-        ) from error
-
-
-def _refuse_unsound(readable: Path, source: Path) -> None:
-    """A store whose own rows contradict each other would bring its faults along."""
-    with contextlib.closing(connect(readable, read_only=True)) as conn:
-        said = faults(conn)
-    if said:
-        raise StoreError(f"The store {shown(source.name)} is not sound, so nothing was taken from it. {said[0]}")
 
 
 def _choose(conn: sqlite3.Connection, segments: Iterable[int] | None) -> None:
@@ -164,7 +138,8 @@ def _choose(conn: sqlite3.Connection, segments: Iterable[int] | None) -> None:
         )
 
 
-def _merge_session(conn: sqlite3.Connection, session: int, uuid: str, hz: float, summary: Summary, kind: str | None) -> None:
+def _merge_session(into: _Into, session: int, uuid: str, hz: float, summary: Summary) -> None:
+    conn = into.conn
     execute = conn.execute
     found = execute("SELECT id FROM main.sessions WHERE uuid = ?", (uuid,)).fetchone()
     if found is None:
@@ -173,27 +148,47 @@ def _merge_session(conn: sqlite3.Connection, session: int, uuid: str, hz: float,
             (_track_here(conn, session), session),
         )
         found = execute("SELECT last_insert_rowid()").fetchone()
+    else:
+        # It ran when it came the last time, or had ended here for want of the rest.
+        execute(
+            "UPDATE main.sessions SET (status, ended) = (SELECT status, ended FROM src.sessions WHERE id = ?1) WHERE id = ?2 AND "
+            "status = 'interrupted' AND (SELECT status FROM src.sessions WHERE id = ?1) = 'ended'",
+            (session, found[0]),
+        )
     target = int(found[0])
     execute(
         "INSERT OR REPLACE INTO temp.track_map SELECT s.track, m.track FROM src.sessions s, main.sessions m "
         "WHERE s.id = ? AND m.id = ?",
         (session, target),
     )
-    _merge_checkpoints(conn, session, kind)
+    _merge_checkpoints(conn, session, into.kind)
     execute("DELETE FROM temp.episode_map")
     for (episode,) in execute(
         "SELECT DISTINCT episode_id FROM chosen WHERE session_id = ? ORDER BY episode_id", (session,)
     ).fetchall():
         _merge_episode(conn, episode, target, hz, summary)
-    summary.segments += _merge_segments(conn, session, target)
+    _merge_segments(into, session, target, summary)
     execute(
         "INSERT INTO main.events (session_id, at, level, kind, message, data) SELECT ?1, at, level, kind, message, data "
         "FROM src.events e WHERE session_id = ?2 AND NOT EXISTS (SELECT 1 FROM main.events m WHERE m.session_id = ?1 AND "
         "m.at = e.at AND m.kind = e.kind AND m.message = e.message)",
         (target, session),
     )
-    if execute("SELECT status FROM main.sessions WHERE id = ?", (target,)).fetchone()[0] == "open":
+    (status,) = execute("SELECT status FROM main.sessions WHERE id = ?", (target,)).fetchone()
+    if status == "open" and not is_alive(into.path, uuid):  # one that is recorded here goes on
         close_interrupted(conn, target)
+
+
+def _corners_here(into: _Into, session: int, target: int) -> dict[str, str]:
+    """Return what the corners of a session's track in the other store are called here; those that are new come in."""
+    (there,) = into.conn.execute("SELECT track FROM src.sessions WHERE id = ?", (session,)).fetchone()
+    (here,) = into.conn.execute("SELECT track FROM main.sessions WHERE id = ?", (target,)).fetchone()
+    if (there, here) not in into.corners:
+        corners = into.conn.execute(
+            "SELECT name, from_m, to_m, source FROM src.corners WHERE track = ? ORDER BY from_m", (there,)
+        ).fetchall()
+        into.corners[there, here] = bring_corners(into.conn, here, corners)
+    return into.corners[there, here]
 
 
 def _track_here(conn: sqlite3.Connection, session: int) -> str:
@@ -263,7 +258,8 @@ def _merge_episode(conn: sqlite3.Connection, episode: int, session: int, hz: flo
         execute(
             'UPDATE main.episodes SET ("end", reason, length, "return", max_progress, last_observation, ended) = (SELECT "end", '
             'reason, length, "return", max_progress, last_observation, ended FROM src.episodes WHERE id = ?1) WHERE id = ?2 AND '
-            '(SELECT "end" IS NOT NULL AND length > main.episodes.length FROM src.episodes WHERE id = ?1)',
+            '(SELECT "end" IS NOT NULL AND (length > main.episodes.length OR (length = main.episodes.length AND '
+            "main.episodes.reason = 'killed' AND reason IS NOT 'killed')) FROM src.episodes WHERE id = ?1)",
             (episode, target),
         )
         if steps:  # tells those who follow this store that the episode has more steps now
@@ -274,40 +270,37 @@ def _merge_episode(conn: sqlite3.Connection, episode: int, session: int, hz: flo
     summary.present += not (new or steps)
 
 
-def _merge_segments(conn: sqlite3.Connection, session: int, target: int) -> int:
+def _merge_segments(into: _Into, session: int, target: int, summary: Summary) -> None:
+    conn, corners = into.conn, json.dumps(_corners_here(into, session, target))
     wanted = "(c.segment_id IS NULL OR c.segment_id = g.id)"
     rows = conn.execute(
         f"SELECT DISTINCT g.id, g.number, m.dst FROM src.segments g JOIN temp.episode_map m ON m.src = g.episode_id "
         f"JOIN chosen c ON c.episode_id = g.episode_id AND {wanted} WHERE g.session_id = ? ORDER BY g.id",
         (session,),
     ).fetchall()
-    added = 0
     for segment, number, episode in rows:
-        found = conn.execute(
-            "SELECT id, judged_at FROM main.segments WHERE session_id = ? AND number = ?", (target, number)
-        ).fetchone()
+        when = set_when(conn, segment, "src")
+        found = conn.execute("SELECT id FROM main.segments WHERE session_id = ? AND number = ?", (target, number)).fetchone()
         if found is None:
             row = conn.execute(
-                f"INSERT INTO main.segments (session_id, episode_id, {_SEGMENT}) SELECT ?, ?, {_SEGMENT} FROM src.segments "
-                "WHERE id = ?",
-                (target, episode, segment),
+                f"INSERT INTO main.segments (session_id, episode_id, corner, {_SEGMENT}) SELECT ?, ?, coalesce((SELECT value "
+                f"FROM json_each(?) WHERE key = corner), corner), {_SEGMENT} FROM src.segments WHERE id = ?",
+                (target, episode, corners, segment),
             ).lastrowid
             conn.execute("INSERT INTO main.tags SELECT ?, tag FROM src.tags WHERE segment_id = ?", (row, segment))
-            added += 1
-        else:
-            _merge_review(conn, segment, *found)
-    return added
+            keep_times(conn, int(row or 0), when, now())
+            summary.segments += 1
+            continue
+        _merge_ending(conn, segment, found[0])
+        if when and take_in(conn, found[0], review_state(conn, segment, "src"), when, MERGED, now(), into.step):
+            summary.reviews.append(found[0])
 
 
-def _merge_review(conn: sqlite3.Connection, segment: int, target: int, judged_at: str | None) -> None:
-    """Take over the other store's review when it is the newer one; it can be undone like any other."""
-    judged, *ending = conn.execute(
-        "SELECT judged_at, stop, outcome, interrupted FROM src.segments WHERE id = ?", (segment,)
-    ).fetchone()
+def _merge_ending(conn: sqlite3.Connection, segment: int, target: int) -> None:
+    """A segment that was still open when it came, here or there, ends where it went on to."""
     conn.execute(
-        "UPDATE main.segments SET stop = ?2, outcome = ?3, interrupted = ?4 WHERE id = ?1 AND ?2 > coalesce(stop, 0)",
-        (target, *ending),
+        "UPDATE main.segments SET (stop, outcome, interrupted) = (SELECT stop, outcome, interrupted FROM src.segments WHERE id = "
+        "?2) WHERE id = ?1 AND (SELECT s.stop > coalesce(segments.stop, 0) OR (s.stop = segments.stop AND segments.interrupted "
+        "AND NOT s.interrupted) FROM src.segments s WHERE s.id = ?2)",
+        (target, segment),
     )
-    if judged is None or (judged_at is not None and judged_at >= judged):
-        return
-    write_review(conn, target, review_state(conn, segment, "src"), "merge", now())

@@ -5,11 +5,14 @@ from __future__ import annotations
 import functools
 import os
 import re
+import shlex
 import sys
 from pathlib import Path
 
 from data.errors import StoreError, UsageError, shown
 
+STORE_NAME = "store.sqlite"
+"""What a home calls its store."""
 _SHARES = frozenset(
     (
         "nfs", "nfs3", "nfs4", "cifs", "smb", "smb2", "smb3", "smbfs", "9p", "afs", "ncpfs", "davfs", "ceph", "lustre",
@@ -36,6 +39,14 @@ def user_path(text: str | Path) -> Path:
     if path.startswith("~") and not os.path.lexists(path):
         raise UsageError(f"There is no user of that name, so '{shown(path)}' is not a folder: write its full path.")
     return Path(path)
+
+
+def as_typed(path: str | Path) -> str:
+    """Return a path as it is typed on a command line, in quotes where it needs them."""
+    text = str(path)
+    if sys.platform != "win32" and re.search(r'["$`!\\]', text):
+        return shlex.quote(text)
+    return f'"{text}"' if re.search(r"[^\w./\\:~+-]", text) else text
 
 
 def private_folder(path: Path) -> None:

@@ -115,11 +115,12 @@ class EndSession(_Operation, tag="close"):
 
 
 class Judge(_Operation, tag="judge"):
-    """A review by the player, here or on another machine; the later one stands."""
+    """A review by the player, here or on another machine; of each field the later one stands."""
 
     number: Any
     state: Any
-    """Verdict, priority, trims, tags, note: checked by ``data.tables.judgements``, where the segment is known."""
+    """Verdict, priority, trims, tags, note, and when each was set: checked by ``data.tables.judgements``, where the segment is
+    known."""
     at: Any
 
 

@@ -43,6 +43,7 @@ from data.recording.recovery import BLOCK, recover
 from data.recording.session_lock import LiveLock
 from data.recording.spill_file import SpillFile, read_spill
 from data.records import DRIVING_FAULTS, RecorderStatus, SessionInfo, StepRow
+from data.tables.review_fields import SET_AT
 
 COMMIT_EVERY_S = 0.4
 """At most this much driving is uncommitted while the store can be written."""
@@ -94,6 +95,7 @@ class Recorder:
         self._starting: list[tuple[int, str, str, str | None]] = []  # segments that begin with the next step
         self._running: set[int] = set()
         self._begun: set[int] = set()  # segments of which at least one step was recorded
+        self._weighted: set[int] = set()  # those whose priority was reviewed here
         self._before: tuple[int, int, str] | None = None  # the episode before the open one: number, length, reason
         self._wake = threading.Event()
         self._ready = threading.Event()
@@ -216,14 +218,21 @@ class Recorder:
         self._wake.set()
         return token, length - start
 
-    def review(self, token: int, verdict: str, priority: float = 1.0) -> bool:
-        """Give a segment of this session a verdict and a priority: a review that can be undone. False: it holds no step yet."""
+    def review(self, token: int, verdict: str, priority: float | None = None) -> bool:
+        """Give a segment of this session a verdict, and a priority: a review that can be undone. False: it holds no step yet.
+
+        Without a priority it is 1 again where an earlier review here has changed it. What others say of it meanwhile stays.
+        """
         if token not in self._begun:
             return False
         at = now()
+        when = {"verdict": at}
+        if priority is not None or token in self._weighted:
+            self._weighted.add(token)
+            when["priority"] = at
         state = {
-            "verdict": verdict, "priority": priority, "note": "", "trim_start": 0, "trim_stop": 0, "tags": [],
-            "judged_by": "player", "judged_at": at,
+            "verdict": verdict, "priority": 1.0 if priority is None else priority, "note": "", "trim_start": 0, "trim_stop": 0,
+            "tags": [], "judged_by": "player", "judged_at": at, SET_AT: when,
         }  # fmt: skip
         self._queue.append(Judge(token, state, at))
         self._wake.set()

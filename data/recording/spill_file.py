@@ -27,6 +27,7 @@ from data.recording.session_lock import try_lock
 from data.records import SessionInfo
 
 SPILLED, SET_ASIDE = ".jsonl", ".unreadable"
+_STEM = "hitl-spill-"
 _PREFIX = 16  # letters of the session's uuid in a file's name
 
 
@@ -41,7 +42,7 @@ def _decode(value: dict[str, Any]) -> Any:
 
 
 def _stem(store: Path) -> str:
-    return "hitl-spill-" + hashlib.sha256(str(store.resolve()).encode()).hexdigest()[:16]
+    return _STEM + hashlib.sha256(str(store.resolve()).encode()).hexdigest()[:16]
 
 
 def spill_folders(store: Path) -> list[Path]:
@@ -167,13 +168,20 @@ def _trusted(folder: Path, store: Path) -> bool:
 
 
 def find_spills(store: Path, kind: str = SPILLED) -> list[Path]:
-    """List the spill files left for this store; with ``kind=SET_ASIDE`` those that an earlier start could not read."""
-    return [
+    """List the spill files left for this store; with ``kind=SET_ASIDE`` those that an earlier start could not read.
+
+    Beside the only store of a folder all are this one's: they are named after where it was when they were written.
+    """
+    found = [
         path
         for folder in dict.fromkeys(spill_folders(store))
         if _trusted(folder, store)
         for path in sorted(folder.glob(f"{_stem(store)}-*{kind}"))
     ]
+    here = store.resolve()
+    if not any(other != here for other in here.parent.glob("*.sqlite")):
+        found += [path for path in sorted(here.parent.glob(f"{_STEM}*-*{kind}")) if path not in found]
+    return found
 
 
 def session_prefix(path: Path) -> str:

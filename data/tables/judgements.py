@@ -11,9 +11,18 @@ from typing import Any
 from data.connect import now, transaction
 from data.errors import UsageError, shown
 from data.records import VERDICTS
+from data.tables.review_fields import (
+    SET_AT,
+    Undone,
+    UndoStep,
+    review_state,
+    set_when,
+    take_back,
+    take_in,
+    whole,
+    write_review,
+)  # fmt: skip
 from data.words import number_of
-
-_REVIEWED = ("verdict", "priority", "note", "trim_start", "trim_stop", "judged_by", "judged_at")
 
 
 class Judgements:
@@ -32,12 +41,13 @@ class Judgements:
         trim: tuple[int, int] | None = None,
         trim_seconds: tuple[float, float] | None = None,
         by: str = "player",
+        steps: list[int] | None = None,
     ) -> int:
-        """Review segments, all or none, in one step for :func:`undo`; returns how many changed.
+        """Review segments, all or none, in one step for :meth:`undo`; returns how many changed.
 
         ``trim``: steps moved inward at the start and at the end (0, 0 for none), ``trim_seconds`` the same in seconds; no
-        step is deleted. Raises UsageError for an unknown segment, an unknown verdict, a priority that is negative or not
-        finite, or a trim that leaves nothing.
+        step is deleted. ``steps`` takes the number of this step, for :meth:`undo_step`. Raises UsageError for an unknown segment,
+        an unknown verdict, a priority that is negative or not finite, or a trim that leaves nothing.
         """
         if verdict is not None and verdict not in VERDICTS:
             raise UsageError(f"'{verdict}' is not a verdict: use one of {', '.join(VERDICTS)}.")
@@ -48,7 +58,7 @@ class Judgements:
         add, remove = _tags(tags_add) - {""}, _tags(tags_remove)
         changed = 0
         with transaction(self.conn):
-            batch, at = _next_batch(self.conn), now()
+            step, at = UndoStep(), now()
             for segment_id in _wanted(self.conn, ids):
                 before = review_state(self.conn, segment_id)
                 after = dict(before)
@@ -64,7 +74,9 @@ class Judgements:
                 if after == before:
                     continue
                 after["judged_by"], after["judged_at"] = by, at
-                changed += write_review(self.conn, segment_id, after, by, at, batch)
+                changed += write_review(self.conn, segment_id, after, by, at, step.numbered(self.conn))
+        if changed and steps is not None and step.number is not None:
+            steps.append(step.number)
         return changed
 
     def undo(self, ids: Iterable[int] | None = None) -> list[int]:
@@ -72,43 +84,28 @@ class Judgements:
 
         Undone reviews stay in the history, marked as undone; calling again undoes the one before.
         """
+        return [review.segment for review in self.undo_step(ids)]
+
+    def undo_step(self, ids: Iterable[int] | None = None, *, of: Iterable[int] | None = None) -> list[Undone]:
+        """Undo as :meth:`undo` does; returns the reviews. ``of``: only the last of these steps, as :meth:`label` told them."""
         with transaction(self.conn):
             if ids is None:
+                steps = None if of is None else json.dumps(list(of))
                 rows = self.conn.execute(
-                    "SELECT id, segment_id, before FROM judgements WHERE undone IS NULL AND batch = "
-                    "(SELECT max(batch) FROM judgements WHERE undone IS NULL)"
+                    "SELECT id FROM judgements WHERE undone IS NULL AND batch = (SELECT max(batch) FROM judgements WHERE undone "
+                    "IS NULL AND batch > 0 AND (?1 IS NULL OR batch IN (SELECT value FROM json_each(?1)))) ORDER BY id",
+                    (steps,),
                 ).fetchall()
             else:
                 rows = self.conn.execute(
-                    "SELECT id, segment_id, before FROM judgements WHERE id IN (SELECT max(id) FROM judgements WHERE "
-                    "undone IS NULL AND segment_id IN (SELECT value FROM json_each(?)) GROUP BY segment_id)",
+                    "SELECT max(id) FROM judgements WHERE undone IS NULL AND batch > 0 AND segment_id IN "
+                    "(SELECT value FROM json_each(?)) GROUP BY segment_id",
                     (json.dumps(_wanted(self.conn, ids)),),
                 ).fetchall()
-            for review, segment_id, before in rows:
-                _set_state(self.conn, segment_id, json.loads(before))
-                self.conn.execute("UPDATE judgements SET undone = ? WHERE id = ?", (now(), review))
-        return [row[1] for row in rows]
+            return take_back(self.conn, [review for (review,) in rows], now())
 
 
 # -- on a bare connection: for recorders, importers and other machines
-
-
-def review_state(conn: sqlite3.Connection, segment_id: int, schema: str = "main") -> dict[str, Any]:
-    """Return all that a review of a segment can change. ``schema``: "main", or what another store was attached as."""
-    row = conn.execute(f"SELECT {', '.join(_REVIEWED)} FROM {schema}.segments WHERE id = ?", (segment_id,)).fetchone()
-    tags = [
-        t for (t,) in conn.execute(f"SELECT tag FROM {schema}.tags WHERE segment_id = ? ORDER BY tag", (segment_id,))
-    ]
-    return dict(zip(_REVIEWED, row, strict=True)) | {"tags": tags}
-
-
-def _set_state(conn: sqlite3.Connection, segment_id: int, state: dict[str, Any]) -> None:
-    conn.execute(
-        f"UPDATE segments SET {', '.join(f'{name} = ?' for name in _REVIEWED)} WHERE id = ?",
-        (*(state[name] for name in _REVIEWED), segment_id),
-    )
-    conn.execute("DELETE FROM tags WHERE segment_id = ?", (segment_id,))
-    conn.executemany("INSERT INTO tags (segment_id, tag) VALUES (?, ?)", [(segment_id, tag) for tag in state["tags"]])
 
 
 def _tags(given: Iterable[str]) -> set[str]:
@@ -135,46 +132,23 @@ def _wanted(conn: sqlite3.Connection, ids: Iterable[int]) -> list[int]:
     return wanted
 
 
-def _next_batch(conn: sqlite3.Connection) -> int:
-    return int(conn.execute("SELECT coalesce(max(batch), 0) + 1 FROM judgements").fetchone()[0])
-
-
-def write_review(
-    conn: sqlite3.Connection, segment_id: int, after: dict[str, Any], by: str, at: str, batch: int | None = None
-) -> bool:
-    """Replace a segment's review, in one step for :func:`undo`; tells whether that changes anything.
-
-    ``batch``: what is undone together; by default it is undone alone.
-    """
-    before = review_state(conn, segment_id)
-    if before == after:
-        return False
-    batch = batch or _next_batch(conn)
-    _set_state(conn, segment_id, after)
-    conn.execute(
-        "INSERT INTO judgements (batch, segment_id, at, by, before, after) VALUES (?, ?, ?, ?, ?, ?)",
-        (batch, segment_id, at, by, json.dumps(before), json.dumps(after)),
-    )
-    return True
-
-
 def last_review(conn: sqlite3.Connection, session_id: int, number: int) -> tuple[dict[str, Any], str] | None:
-    """Return the review of a segment (by its number in a session), and when it last changed, undoing included.
+    """Return the review of a segment (by its number in a session) with when each field was set, and when it last changed.
 
-    None when the segment was never reviewed.
+    Undoing included. None when the segment was never reviewed.
     """
-    segment_id, at = conn.execute(
-        "SELECT g.id, (SELECT max(max(at, coalesce(undone, ''))) FROM judgements WHERE segment_id = g.id) FROM segments g "
-        "WHERE session_id = ? AND number = ?",
-        (session_id, number),
+    (segment_id,) = conn.execute(
+        "SELECT id FROM segments WHERE session_id = ? AND number = ?", (session_id, number)
     ).fetchone()
-    return None if at is None else (review_state(conn, segment_id), str(at))
+    when = set_when(conn, segment_id)
+    return (review_state(conn, segment_id) | {SET_AT: when}, max(when.values())) if when else None
 
 
 def accept_review(conn: sqlite3.Connection, session_id: int, number: int, state: dict[str, Any], at: str) -> bool:
-    """Accept a review from another machine, unless there is a later one here; tells whether anything changed.
+    """Accept from a review of another machine what was set later there than here; tells whether anything changed.
 
-    Accepting the same twice does no harm. Raises KeyError for a malformed review or an unknown segment.
+    Accepting the same twice does no harm. An older program does not tell when each field was set: its review counts as a whole.
+    Raises KeyError for a malformed review or an unknown segment.
     """
     row = conn.execute(
         "SELECT id, start, stop FROM segments WHERE session_id = ? AND number = ?", (session_id, number)
@@ -184,11 +158,12 @@ def accept_review(conn: sqlite3.Connection, session_id: int, number: int, state:
     segment_id, start, stop = row
     if not _well_formed(state, start, stop) or not isinstance(at, str):
         raise KeyError(f"the review of segment {number} is malformed")
-    here = last_review(conn, session_id, number)
-    if here is not None and here[1] >= at:
-        return False
-    after = {name: state[name] for name in _REVIEWED} | {"tags": sorted(state["tags"])}
-    return write_review(conn, segment_id, after, state["judged_by"] or "player", at)
+    when = state.get(SET_AT)
+    if when is None:
+        if max(set_when(conn, segment_id).values(), default="") >= at:
+            return False
+        when = whole(state, review_state(conn, segment_id), at)
+    return take_in(conn, segment_id, state, when, state["judged_by"] or "player", at)
 
 
 def _well_formed(state: Any, start: int, stop: int | None) -> bool:
@@ -203,10 +178,15 @@ def _well_formed(state: Any, start: int, stop: int | None) -> bool:
             and all(type(v) is int and v >= 0 for v in (first, last))
             and first + last < max(1, (start if stop is None else stop) - start)
             and all(isinstance(tag, str) for tag in tags)
+            and _times_well_formed(state.get(SET_AT, {}))
             and all(state[name] is None or isinstance(state[name], str) for name in ("judged_by", "judged_at"))
         )
     except (TypeError, KeyError):
         return False
+
+
+def _times_well_formed(when: Any) -> bool:
+    return isinstance(when, dict) and all(isinstance(text, str) for pair in when.items() for text in pair)
 
 
 def _pair(given: tuple[float, float], unit: str) -> tuple[float, float]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from data.errors import UsageError
 from data.words import number_of
 from hitl.arguments import Parser, amount, whole
-from hitl.home import add_home, home_path
+from hitl.home import add_home, home_path, in_home
 from hitl.player_runs.importing import KINDS, Importer, ImportOptions, kind_of
 
 if TYPE_CHECKING:
@@ -32,13 +32,17 @@ def _watch(store: Store, args: argparse.Namespace, importer: Importer, told: Cal
         signal.signal(signal.SIGINT, previous)
 
 
-def _print_summary(summary: Summary) -> None:
+def _print_summary(summary: Summary, named: Path | None) -> None:
+    from hitl.commands.label import numbers_text
     from hitl.commands.store import time_text
 
     came = f"{number_of(summary.episodes, 'episode')} with {number_of(summary.steps, 'step')} ({time_text(summary.seconds)})"
     print(f"{came} and {number_of(summary.segments, 'segment')} came in.")
     if summary.present:
         print(f"{summary.present} were there already.")
+    if summary.reviews:
+        came = number_of(len(summary.reviews), "review")
+        print(in_home(f"{came} came in, of {numbers_text(summary.reviews)}: `hitl label --undo` takes that back.", named))
     for text in summary.notes:
         print(f"Note: {text}")
     if summary.refused:
@@ -114,7 +118,7 @@ def main(argv: list[str]) -> int:
             "omitted them: what is learned from them fits live driving less well. With --track everything is computed again "
             "(for `hitl play --env trackmania`)."
         )
-    _print_summary(total)
+    _print_summary(total, args.home)
     for sentence in said:
         print(sentence)
     return 1 if total.refused else 0

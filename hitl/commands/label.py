@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
 
 from data.errors import UsageError
 from data.records import VERDICTS
 from data.suggest import did_you_mean
-from data.words import number_of
+from data.tables.review_fields import MERGED, Undone
+from data.words import about, listed, number_of
 from hitl.arguments import Parser
-from hitl.commands.selection import open_store
+from hitl.commands.selection import local_time, open_store
 from hitl.home import add_home
+
+_MOST = 20  # segments that a sentence names
 
 
 def parse_ids(words: list[str]) -> list[int]:
@@ -32,6 +38,42 @@ def parse_ids(words: list[str]) -> list[int]:
             raise UsageError(f"'{word}' is not a range of segments.")
         ids += range(begin, end + 1)
     return ids
+
+
+def numbers_text(numbers: Sequence[int]) -> str:
+    """Return the numbers of segments for a sentence, the first of many."""
+    first = ", ".join(map(str, numbers[:_MOST]))
+    return f"{first} and {len(numbers) - _MOST:,} more" if len(numbers) > _MOST else first
+
+
+def undone_text(undone: Sequence[Undone]) -> str:
+    """Return what was undone, of which segments, who had given it, and when."""
+    last = max(undone, key=lambda review: review.at)
+    given = datetime.fromisoformat(last.at)
+    age_s = (datetime.now(UTC) - given).total_seconds()
+    when = f"{about(max(0.0, age_s))} ago" if age_s < 2 * 86_400 else f"on {local_time(last.at)}"
+    if {review.by for review in undone} == {MERGED}:
+        brought = number_of(len(undone), "review")
+        return f"Undone: {brought} that an import brought {when}, of {numbers_text(sorted(r.segment for r in undone))}."
+    alike: dict[str, list[int]] = {}
+    for review in undone:
+        alike.setdefault(listed(map(_said, review.fields.items())), []).append(review.segment)
+    whose = "" if last.by == "player" else f" by {last.by}"
+    said = "; ".join(f"{what} on {numbers_text(sorted(numbers))}" for what, numbers in alike.items())
+    return f"Undone: {said}, given {when}{whose}."
+
+
+def _said(field: tuple[str, Any]) -> str:
+    name, value = field
+    if name == "verdict":
+        return "no verdict" if value == "unreviewed" else str(value)
+    if name == "priority":
+        return f"priority {value:g}"
+    if name == "note":
+        return "a note" if value else "no note"
+    if name == "trim":
+        return "a trim" if any(value) else "no trim"
+    return f"{'tag' if value else 'without tag'} '{name.partition(':')[2]}'"
 
 
 def main(argv: list[str]) -> int:
@@ -66,9 +108,8 @@ def main(argv: list[str]) -> int:
         raise UsageError("Give either a verdict or --undo, not both.")
     with open_store(args) as store:
         if args.undo:
-            undone = store.undo(ids or None)
-            names = ", ".join(map(str, undone))
-            print(f"Undone: the last verdict on segment {names}." if undone else "There is no verdict to undo.")
+            undone = store.undo_step(ids or None)
+            print(undone_text(undone) if undone else "There is no verdict to undo.")
             return 0
         if not judged:
             raise UsageError(

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from data.errors import InputFileError, UsageError
+from data.errors import InputFileError, UsageError, shown
+from data.files.paths import as_typed
+from data.tables.review_fields import UndoStep
 from data.words import number_of
-from hitl.home import Home
+from hitl.home import Home, in_home
 
 if TYPE_CHECKING:
     from data.exchange.merge import Summary
@@ -37,6 +40,9 @@ def kind_of(path: Path) -> str:
 
         if find_dataset(path):
             return "minari"
+        if Home(path).store_path.is_file():
+            return "store"
+        _no_homes_in(path)
         if next(path.rglob("*.npz"), None) is not None:
             return "trackmaniarl"
         _must_hold_runs(path)
@@ -56,12 +62,21 @@ def kind_of(path: Path) -> str:
     )
 
 
+def _no_homes_in(folder: Path) -> None:
+    """Raise InputFileError for a folder of homes, each of which can be imported: it says how, with all of them."""
+    homes = [child for child in sorted(folder.iterdir()) if Home(child).store_path.is_file()]
+    if homes and not any(".pkl" in map(str.lower, file.suffixes) for file in folder.iterdir()):
+        named = " ".join(map(as_typed, homes))
+        raise InputFileError(
+            f"{shown(folder.name)} is no home itself but holds {number_of(len(homes), 'home')}: `hitl import {named}` brings "
+            f"{'it' if len(homes) == 1 else 'them'} in."
+        )
+
+
 def _must_hold_runs(folder: Path) -> None:
     """Raise InputFileError for a folder with something in it that is no player run; one in which all were consumed is fine."""
     if any(".pkl" in map(str.lower, file.suffixes) for file in folder.iterdir()):
         return
-    if (store := Home(folder).store_path).is_file():
-        raise InputFileError(f"{folder.name} is a home: to bring its store in, name the file {folder.name}/{store.name}.")
     if next(folder.rglob(f"*{TABLES}"), None) is not None:
         raise InputFileError(f"{folder.name} {TABLES_SAID}")
     if any(folder.iterdir()):
@@ -97,13 +112,17 @@ class Importer:
         self._store, self._home, self._options, self._say = store, home, options, say
         self.left_empty = False
         """Whether a run came in whose last actions its recorder had omitted."""
+        self._step = UndoStep()  # what other stores say of segments that are here is undone together
 
     def bring(self, path: Path, kind: str, told: Told = lambda name, reason: None) -> Summary:
         """Import one file or folder. ``told`` is called with each name and why it was refused, if it was."""
         if kind == "store":
             from data.exchange.merge import merge
 
-            return merge(self._store.conn, self._store.path, path)
+            file = Home(path).store_path if path.is_dir() else path
+            came = merge(self._store.conn, self._store.path, file, step=self._step)
+            came.notes = [in_home(note, os.path.abspath(file.parent)) for note in came.notes]
+            return came
         if kind == "minari":
             return self._minari(path, told)
         if kind == "trackmaniarl":

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from data.errors import InputFileError, UsageError
 from data.exchange.exporters import EXPORTERS, WHOLE, Chosen
 from data.extras import imported
-from data.files.paths import private_folder, user_path
+from data.files.paths import STORE_NAME, private_folder, user_path
 from data.files.validation import SettingPlace, known, types
 from data.records import Segment
 from data.store import Closed, Store
@@ -21,10 +21,6 @@ from hitl.home import Home
 
 if TYPE_CHECKING:
     from data.exchange.merge import Summary
-
-
-STORE = "store.sqlite"
-"""What a home calls its store."""
 
 
 FILE_SUFFIXES = (".sqlite", ".sqlite3", ".db")
@@ -41,12 +37,12 @@ def store_file(path: str | Path | Store) -> Path:
         return path.path
     path = Path(os.path.abspath(user_path(path)))
     is_file = path.is_file() or (path.suffix.lower() in FILE_SUFFIXES and not path.is_dir())
-    return path if is_file else path / STORE
+    return path if is_file else path / STORE_NAME
 
 
 def make_room(file: Path) -> None:
     """Make the folder of a store that is to be written; a home is its owner's alone. Raises StoreError."""
-    if file.name == STORE:
+    if file.name == STORE_NAME:
         Home(file.parent).create()
     elif not file.parent.exists():
         private_folder(file.parent)

@@ -161,3 +161,41 @@ def test_what_cannot_be_merged(path, tmp_path):
         with pytest.raises(StoreError, match="not a store"):
             merge(store.conn, path, tmp_path / "x")
         assert store.db["sessions"].count == 0
+
+
+def test_a_session_that_ran_when_it_came_has_ended_when_it_comes_again(path, other):
+    def sessions(store):
+        return store.conn.execute("SELECT status, ended FROM sessions ORDER BY id DESC LIMIT 1").fetchone()
+
+    def episode(store):
+        return store.conn.execute('SELECT "end", reason, length FROM episodes ORDER BY id DESC LIMIT 1').fetchone()
+
+    with Store(path) as store, Store(other) as source:
+        with Recorder(other, session_info()) as recorder:
+            recorder.begin_episode()
+            token = recorder.begin_segment("takeover")
+            for i in range(10):
+                recorder.step(step_row(i))
+            recorder.flush()
+            merge(store.conn, path, other)
+            assert (sessions(store)[0], episode(store)) == ("interrupted", ("interrupted", "killed", 10))
+            recorder.end_segment(token, "cleared")
+            recorder.end_episode("terminated", "finish", np.ones(4))  # not a step was driven since
+        merge(store.conn, path, other)
+        assert sessions(store) == sessions(source)
+        assert episode(store) == ("terminated", "finish", 10)
+        assert [(s.interrupted, s.outcome) for s in store.segments()][-1] == (False, "cleared")
+
+
+def test_a_session_that_is_recorded_here_goes_on_when_a_copy_of_it_comes_back(path, tmp_path):
+    with Recorder(path, session_info()) as recorder, Store(path) as store, Store(tmp_path / "copy.sqlite") as copy:
+        recorder.begin_episode()
+        recorder.step(step_row(0))
+        recorder.flush()
+        merge(copy.conn, copy.path, path)
+        merge(store.conn, path, copy.path)
+        assert store.conn.execute("SELECT status FROM sessions").fetchall() == [("open",)]
+        recorder.step(step_row(1))
+        recorder.end_episode("terminated", "finish", np.ones(4))
+        recorder.flush()
+        assert store.conn.execute('SELECT "end", length FROM episodes').fetchall() == [("terminated", 2)]

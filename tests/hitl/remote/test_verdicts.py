@@ -65,6 +65,40 @@ class TestVerdicts:
             store.undo([1])  # what came can be taken back here like any other
         assert [j[0] for j in judged(inbox._path)] == ["star", "bad"]
 
+    def test_what_was_not_set_there_stays(self, worker, inbox, sent):
+        with Store(inbox._path) as store:
+            store.label([1], verdict="star", note="from here", tags_add=["mine"])
+        with Store(worker.store_path) as store:
+            store.label([1], tags_add=["late"], priority=2.0)
+        carry(sent, inbox)
+        assert judged(inbox._path)[0][:6] == ("star", 2.0, 0, 0, ("late", "mine"), "from here")
+
+    def test_an_older_worker_tells_only_when_the_whole_review_was_last_changed(self, worker, inbox, sent):
+        with Store(inbox._path) as store:
+            store.label([1], verdict="star", note="from here")
+        with Store(worker.store_path) as store:
+            store.label([1], verdict="bad", priority=2.0)
+        message = sent.next()
+        for late, verdict in (("2000", "star"), ("2099", "bad")):
+            ops = tuple(
+                (*op[:2], {k: v for k, v in op[2].items() if k != "set_at"}, late) if op[0] == "judge" else op
+                for op in message["ops"]
+            )
+            inbox.take(message | {"ops": ops, "run": late, "seq": 1, "base": 0})
+            assert judged(inbox._path)[0][0] == verdict
+        assert judged(inbox._path)[0][:6] == ("bad", 2.0, 0, 0, (), "")
+        assert not inbox.refused
+
+    @pytest.mark.parametrize("when", [3, {"verdict": 3}, {3: "2026"}])
+    def test_a_review_whose_times_are_malformed_is_left_out(self, worker, inbox, sent, when):
+        with Store(worker.store_path) as store:
+            store.label([1], verdict="bad")
+        message = sent.next()
+        ops = tuple((*op[:2], op[2] | {"set_at": when}, op[3]) if op[0] == "judge" else op for op in message["ops"])
+        inbox.take(message | {"ops": ops})
+        assert judged(inbox._path)[0][0] == "unreviewed"
+        assert "judge" in inbox.refused[0]
+
     def test_of_what_was_never_sent_nothing_is(self, worker, inbox):
         record(worker)
         outbox = Outbox(worker, "one")

@@ -236,8 +236,6 @@ def test_what_cannot_come_in_is_refused(home: Path, tmp_path: Path) -> None:
                 other.import_from(folder)
         with pytest.raises(InputFileError, match=r"holds neither player runs.*not one above it"):
             other.import_from(tmp_path / "run")
-        with pytest.raises(InputFileError, match=f"{home.name} is a home: .* name the file {home.name}/store.sqlite"):
-            other.import_from(home)
         with pytest.raises(UsageError, match=r"no kind 'minary'.* Did you mean 'minari'"):
             other.import_from(home, kind="minary")
         with pytest.raises(UsageError, match=r"unknown argument 'trak'. Did you mean 'track'"):

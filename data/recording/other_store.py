@@ -1,0 +1,80 @@
+"""Another store, before anything is taken from it: readable, whole, and sound."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from data.connect import connect, header_version, open_store
+from data.errors import StoreError, shown
+from data.files.paths import STORE_NAME, refuse_share
+from data.recording.log_beside import advice, without_log
+from data.recording.session_lock import is_alive
+from data.recording.spill_file import find_spills, session_prefix
+from data.schema import MIGRATIONS
+from data.tables.checks import faults
+from data.words import number_of
+
+
+@contextlib.contextmanager
+def readable(source: Path, notes: list[str]) -> Iterator[Path]:
+    """Give a path that can be attached: the source itself, or a migrated copy of an older store (which is left as it is).
+
+    ``notes`` takes a sentence when what was driven last there is not in it: its log is missing, or spill files wait beside it.
+    """
+    refuse_share(source)
+    notes += _waiting(source)
+    if not 0 < (header_version(source) or 0) < len(MIGRATIONS):
+        opened = open_store(source, create=False)
+        if without_log(opened, source):
+            notes.append(f"{shown(source.name)} was cut off while it recorded, and {advice(source)}")
+        opened.close()
+        yield source
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / "source.sqlite"
+        with (
+            contextlib.closing(connect(source, read_only=True)) as conn,
+            contextlib.closing(sqlite3.connect(copy)) as target,
+        ):
+            conn.backup(target)
+        open_store(copy).close()
+        yield copy
+
+
+def _waiting(source: Path) -> list[str]:
+    """Say that operations wait beside a store which it could not take at the time, and what brings them in."""
+    waiting = find_spills(source)
+    if not waiting:
+        return []
+    files = number_of(len(waiting), "spill file waits", "spill files wait")
+    if any(is_alive(source, session_prefix(path)) for path in waiting):
+        then = "It is being recorded into: import it again when that session has ended."
+    elif source.name == STORE_NAME:
+        then = "Type `hitl store recover` first, then import it again."
+    else:
+        then = "Start what recorded it once more, then import it again."
+    return [f"{files} beside {shown(source.name)} to be read back, so some of what was driven there did not come in. {then}"]
+
+
+@contextlib.contextmanager
+def fitting(source: Path) -> Iterator[None]:
+    """Say in a sentence that rows of the other store are refused by the rules of this one. Raises StoreError."""
+    try:
+        yield
+    except (sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.InterfaceError) as error:
+        raise StoreError(
+            f"The store {shown(source.name)} does not fit into this one ({shown(error, 120)}): `hitl store check` says what is "
+            "wrong with it. The sessions before that one came in."
+        ) from error
+
+
+def refuse_unsound(found: Path, source: Path) -> None:
+    """A store whose own rows contradict each other would bring its faults along."""
+    with contextlib.closing(connect(found, read_only=True)) as conn:
+        said = faults(conn)
+    if said:
+        raise StoreError(f"The store {shown(source.name)} is not sound, so nothing was taken from it. {said[0]}")
