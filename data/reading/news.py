@@ -46,6 +46,15 @@ def page_mark(conn: sqlite3.Connection) -> str:
     return hashlib.sha256(repr(marks).encode()).hexdigest()[:16]
 
 
+def review_mark(conn: sqlite3.Connection) -> Row:
+    """Return what changes with every segment and every review."""
+    row: Row = conn.execute(
+        "SELECT (SELECT max(revision) FROM segments), (SELECT max(id) FROM judgements), "
+        "(SELECT count(*) FROM judgements WHERE undone IS NOT NULL)"
+    ).fetchone()
+    return row
+
+
 def next_session(conn: sqlite3.Connection, marks: Marks) -> int | None:
     """Return the session of the first new step, else of the first changed episode or segment; None where nothing is new."""
     row = conn.execute(

@@ -11,9 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from data.connect import data_version
 from data.errors import StoreError
 from data.numbers import FARTHEST
 from data.reading.drives import Drive
+from data.reading.news import review_mark
 from data.records import Segment
 from data.schema import STEP_MEASURES
 from data.store import Store
@@ -54,6 +56,9 @@ class StoreReview:
     def __init__(self, store: Store, track: str, since: str | None = None, until: str | None = None) -> None:
         self.store, self.track, self.since, self.until = store, track, since, until
         self.rule = store.rule()
+        self._steps: list[int] = []  # what was judged through this, to be undone
+        self._version = data_version(store.conn)
+        self._mark = review_mark(store.conn)
 
     @_usable()
     def segments(self) -> list[Segment]:
@@ -143,9 +148,32 @@ class StoreReview:
     @_usable()
     def label(self, ids: Iterable[int], changes: Mapping[str, Any]) -> None:
         """Judge segments in one step for `undo`: ``verdict``, ``priority``, ``tags_add``, ``tags_remove``, ``note``, ``trim``."""
-        self.store.label(list(ids), **changes)
+        self.store.label(list(ids), **changes, steps=self._steps)
+        self._know_own()
 
     @_usable()
     def undo(self) -> list[int]:
-        """Undo the last review; returns the segments concerned."""
-        return self.store.undo()
+        """Undo the last review that was given through this, not one of another window or machine; returns its segments."""
+        undone = [review.segment for review in self.store.undo_step(of=self._steps)]
+        self._know_own()
+        return undone
+
+    @_usable()
+    def news(self) -> list[Segment] | None:
+        """Return the segments of the track as they are now, where something else has changed them; None where not.
+
+        It costs next to nothing while no one else writes, and little while what they write is of no segment.
+        """
+        version = data_version(self.store.conn)
+        if version == self._version:
+            return None
+        mark = review_mark(self.store.conn)
+        segments = self.segments() if mark != self._mark else None
+        self._version, self._mark = version, mark
+        return segments
+
+    def _know_own(self) -> None:
+        """What was just written through this is no news, unless others have written, too."""
+        mark = review_mark(self.store.conn)
+        if data_version(self.store.conn) == self._version:
+            self._mark = mark

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 SPEEDS = (0.25, 0.5, 1.0, 2.0, 4.0)
 MOST_OTHERS = 60  # takeovers that are shown over each other
+LOOK_S = 2.0  # between looks at what others have written
 _BUDGET_S = 0.02  # of each frame for the differences that sorting needs
 _LEAST, _MOST = 0.25, 16.0  # priority that the keys give
 
@@ -60,6 +61,7 @@ class ReviewModel:
         self.message = ""
         self.over = False
         self._leaving = False
+        self._since_look = 0.0
         self._load()
 
     @property
@@ -117,7 +119,10 @@ class ReviewModel:
             self.position += dt * self.speed * self.segment.hz
             if self.position > self._last():
                 self.position = 0.0
+        self._since_look += dt
         try:
+            if self._since_look >= LOOK_S:
+                self.look()
             end = time.perf_counter() + _BUDGET_S
             for said in self._filming:
                 self.message = said
@@ -127,6 +132,20 @@ class ReviewModel:
                 self._load()
         except HitlError as error:
             self.message = str(error)
+
+    def look(self) -> None:
+        """Take in what others have recorded and judged meanwhile; the rows, the selected one and its trim stay where they are."""
+        self._since_look = 0.0
+        news = self.data.news()
+        if news is None:
+            return
+        keeps = bool(self._pending())
+        self.list.update(news)
+        segment = self.segment
+        if segment is not None and not keeps:
+            if self.detail is None:
+                self._load()
+            self.trim = (segment.trim_start, segment.trim_stop)
 
     def type(self, text: str) -> None:
         """Add typed letters to a note or a tag; a backspace takes the last one away."""
@@ -238,6 +257,7 @@ class ReviewModel:
                 self.menu = Menu("menu", ACTIONS)
             case "corner" | "verdict" | "sort":
                 self._keep_trim()
+                self.look()
                 listed.cycle(command)
                 self._load()
             case "quit":
@@ -273,10 +293,7 @@ class ReviewModel:
             self.message = self.words["said_no_undo"]
             return
         self.list.update(self.data.again(ids))
-        undone = self.list.all.get(ids[-1])
-        if undone is None:
-            self.message = self.words["said_other_track"]
-            return
+        undone = self.list.all[ids[-1]]
         if not self.list.lists(undone):
             self.list.corner = self.list.verdict = None
         self.list.arrange(undone.id)

@@ -85,13 +85,15 @@ class SegmentList:
         return self.corner in (None, segment.corner) and self.verdict in (None, segment.verdict)
 
     def update(self, segments: Iterable[Segment]) -> None:
-        """Take in segments as they are now; they keep their rows until the list is arranged again."""
-        for segment in segments:
-            if segment.id in self.all:  # else judged on another track
-                self.all[segment.id] = segment
-                if self._quality is not None and self._quality.knows(segment):
-                    self._quality.measure(segment, anew=True)
-                self.shown = [segment if s.id == segment.id else s for s in self.shown]
+        """Take in segments as they are now; they keep their rows until the list is arranged again. New ones come last."""
+        changed = {s.id: s for s in segments if self.all.get(s.id) != s}
+        for segment in changed.values():
+            if segment.id not in self.all and self.lists(segment):
+                self.shown.append(segment)
+            self.all[segment.id] = segment
+            if self._quality is not None and self._quality.knows(segment):
+                self._quality.measure(segment, anew=True)
+        self.shown = [changed.get(s.id, s) for s in self.shown]
 
     def cycle(self, what: str) -> None:
         """Go on to the next ``corner``, ``verdict`` or ``sort``."""
