@@ -13,6 +13,8 @@ from data.errors import StoreError, UsageError, shown
 
 STORE_NAME = "store.sqlite"
 """What a home calls its store."""
+FILE_SUFFIXES = (".sqlite", ".sqlite3", ".db")
+"""What the name of a store's file ends with. Any other name is a home folder's, dots or not: ``lr0.001`` is no file."""
 _SHARES = frozenset(
     (
         "nfs", "nfs3", "nfs4", "cifs", "smb", "smb2", "smb3", "smbfs", "9p", "afs", "ncpfs", "davfs", "ceph", "lustre",

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from data.files import held
-from data.files.paths import private_folder
+from data.files.paths import FILE_SUFFIXES, private_folder
 from data.recording.operations import Operation, Unknown, as_row, from_row
 from data.recording.session_lock import try_lock
 from data.records import SessionInfo
@@ -179,7 +179,7 @@ def find_spills(store: Path, kind: str = SPILLED) -> list[Path]:
         for path in sorted(folder.glob(f"{_stem(store)}-*{kind}"))
     ]
     here = store.resolve()
-    if not any(other != here for other in here.parent.glob("*.sqlite")):
+    if all(other == here for end in FILE_SUFFIXES for other in here.parent.glob(f"*{end}")):
         found += [path for path in sorted(here.parent.glob(f"{_STEM}*-*{kind}")) if path not in found]
     return found
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from data.errors import InputFileError, UsageError
 from data.exchange.exporters import EXPORTERS, WHOLE, Chosen
 from data.extras import imported
-from data.files.paths import STORE_NAME, private_folder, user_path
+from data.files.paths import FILE_SUFFIXES, STORE_NAME, private_folder, user_path
 from data.files.validation import SettingPlace, known, types
 from data.records import Segment
 from data.store import Closed, Store
@@ -21,10 +21,6 @@ from hitl.home import Home
 
 if TYPE_CHECKING:
     from data.exchange.merge import Summary
-
-
-FILE_SUFFIXES = (".sqlite", ".sqlite3", ".db")
-"""What the name of a store's file ends with. Any other name is a home folder's, dots or not: ``lr0.001`` is no file."""
 
 
 def store_file(path: str | Path | Store) -> Path:

@@ -86,11 +86,12 @@ def test_a_home_with_drives_that_wait_beside_its_store_says_what_to_type(
     assert "Note" not in said
 
 
-def test_the_files_of_another_store_in_the_folder_are_left_to_it(school: Path) -> None:
+@pytest.mark.parametrize("other", ["another.sqlite", "another.db"])
+def test_the_files_of_another_store_in_the_folder_are_left_to_it(school: Path, other: str) -> None:
     home = school / "Ben"
     left = spilled(home)
     left.rename(home / left.name.replace(left.name[11:27], "f" * 16))
-    with Store(home / "another.sqlite") as store:
+    with Store(home / other) as store:
         assert store.recover() == []
     with Store(home / "store.sqlite") as store:
         assert store.recover() == []
