@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import sqlite3
 import time
 from collections.abc import Iterator, Sequence
@@ -12,21 +11,19 @@ from pathlib import Path
 
 from data.errors import NoStoreError, StoreError, shown
 from data.files import held
-from data.files.paths import refuse_share, sqlite_uri
+from data.files.paths import can_write, refuse_share, sqlite_uri
 from data.reading.schema_check import check_schema, new_schema
-from data.recording.log_beside import log_size, note_log
+from data.recording.log_beside import keeps_log, log_size, note_log
 from data.schema import APPLICATION_ID, MIGRATIONS, Migration, database
 
 BUSY_TIMEOUT_S = 5.0
+LOG_PATIENCE_S = 0.5
+"""How long a store that came without a log waits to be given one, while another program reads it."""
 
 
 def now() -> str:
     """Return the present as ISO 8601 text in UTC with milliseconds, as every date in the store."""
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
-
-
-def _can_write(path: Path) -> bool:
-    return os.access(path.parent, os.W_OK) and os.access(path, os.W_OK)
 
 
 def _open(path: Path, timeout_s: float, mode: str, *others: str) -> sqlite3.Connection:
@@ -65,7 +62,7 @@ def header_version(path: Path, busy_timeout_s: float = BUSY_TIMEOUT_S) -> int | 
     if size < 512:  # the smallest page
         raise StoreError(refused)
     # Opened for writing where that can be: only such a connection takes its log and shared memory away when it was alone.
-    modes = ("mode=rw",) if _can_write(path) else ("mode=ro", "mode=ro&immutable=1")
+    modes = ("mode=rw",) if can_write(path) else ("mode=ro", "mode=ro&immutable=1")
     try:
         with contextlib.closing(_open(path, busy_timeout_s, *modes)) as conn:
             version = version_of(conn)
@@ -97,7 +94,7 @@ def connect(path: Path, *, read_only: bool = False, busy_timeout_s: float = BUSY
 
     Raises sqlite3.OperationalError when the file cannot be opened now.
     """
-    reading = "mode=ro", "mode=rw" if _can_write(path) else "mode=ro&immutable=1"
+    reading = "mode=ro", "mode=rw" if can_write(path) else "mode=ro&immutable=1"
     conn = _open(path, busy_timeout_s, *(reading if read_only else ("mode=rwc",)))
     conn.execute("PRAGMA foreign_keys = ON")
     conn.execute("PRAGMA recursive_triggers = OFF")
@@ -178,9 +175,9 @@ def _keep_copy(conn: sqlite3.Connection, path: Path, version: int) -> None:
         held.replace(part, copy)
 
 
-def _use_a_log(conn: sqlite3.Connection) -> None:
+def _use_a_log(conn: sqlite3.Connection, patience_s: float = BUSY_TIMEOUT_S) -> None:
     """Turn to write-ahead logging. SQLite does not wait for the lock that this takes when two make a new store at once."""
-    deadline = time.monotonic() + BUSY_TIMEOUT_S
+    deadline = time.monotonic() + patience_s
     while True:
         try:
             conn.execute("PRAGMA journal_mode = WAL")
@@ -189,6 +186,21 @@ def _use_a_log(conn: sqlite3.Connection) -> None:
             if "locked" not in str(error) or time.monotonic() > deadline:
                 raise
         time.sleep(0.01)
+
+
+def _bring_a_log(conn: sqlite3.Connection) -> None:
+    """Turn a store that came as one file to write-ahead logging: an export, or what a demo starts from.
+
+    Without it a program that reads holds up all that write. Where it cannot be done now (another program reads, the disk is
+    full), the store is used as it came, and the next that opens it tries again.
+    """
+    timeout = conn.execute("PRAGMA busy_timeout").fetchone()[0]
+    conn.execute(f"PRAGMA busy_timeout = {min(timeout, round(1000 * LOG_PATIENCE_S))}")
+    try:
+        with contextlib.suppress(sqlite3.OperationalError):
+            _use_a_log(conn, LOG_PATIENCE_S)
+    finally:
+        conn.execute(f"PRAGMA busy_timeout = {timeout}")
 
 
 def migrate(conn: sqlite3.Connection, path: Path, migrations: Sequence[Migration] = MIGRATIONS) -> None:
@@ -225,7 +237,7 @@ def open_store(
     busy_timeout_s: float = BUSY_TIMEOUT_S,
     migrations: Sequence[Migration] = MIGRATIONS,
 ) -> sqlite3.Connection:
-    """Open the store at ``path``, migrated unless ``read_only``.
+    """Open the store at ``path``, migrated and with a log unless ``read_only``.
 
     Raises StoreError when it is newer, damaged, not ours, or (NoStoreError) not there and ``create`` is False;
     sqlite3.OperationalError when it cannot be written now (locked, full disk, read-only mount), which a recorder
@@ -242,6 +254,8 @@ def open_store(
     try:
         conn = connect(path, read_only=read_only, busy_timeout_s=busy_timeout_s)
         try:
+            if read_only and not version_of(conn):
+                raise StoreError(f"{path.name} is not a store: it holds nothing that hitl recorded. Choose another file.")
             if read_only and version_of(conn) < len(migrations):
                 raise StoreError(
                     f"The store {path.name} is of an older version and cannot be read before it is migrated: run "
@@ -253,8 +267,10 @@ def open_store(
                 migrate(conn, path, migrations)
             _refuse_newer(path, version_of(conn), len(migrations))
             check_schema(conn, path.name, migrations)
-            if logged:
+            if logged or not keeps_log(conn, path):
                 note_log(conn, path)
+            if not read_only and not keeps_log(conn, path):
+                _bring_a_log(conn)
         except BaseException:
             conn.close()
             raise

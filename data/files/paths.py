@@ -60,6 +60,11 @@ def private_folder(path: Path) -> None:
     path.mkdir(mode=0o777 if sys.platform == "win32" else 0o700, parents=True, exist_ok=True)
 
 
+def can_write(path: Path) -> bool:
+    """Tell whether this user may write a file that is there, and what lies beside it."""
+    return os.access(path.parent, os.W_OK) and os.access(path, os.W_OK)
+
+
 def sqlite_uri(path: Path, mode: str) -> str:
     """Return the address of a database file, opened as ``mode`` says (``mode=ro``, …), whatever characters are in its path."""
     whole = os.path.abspath(path)

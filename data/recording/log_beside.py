@@ -1,7 +1,8 @@
 """Whether a store's log was there when it was needed: a file that was copied without it lacks what was driven last.
 
 SQLite says nothing then. But a process that dies while recording leaves a log and a lock file, and the next one to open the store
-sees both, and notes in the lock file that the log was there. A session that was cut off without such a note had none.
+sees both, and notes in the lock file that the log was there. A session that was cut off without such a note had none. A store
+that keeps no log (an export, what a demo starts from) misses none: that is noted in the same way, before it is given one.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import os
 import sqlite3
 from pathlib import Path
 
+from data.files.paths import can_write
 from data.recording.session_lock import is_alive, live_path
 
 _NOTE = b"log seen\n"
@@ -24,15 +26,25 @@ def log_size(path: Path) -> int:
         return 0
 
 
+def keeps_log(conn: sqlite3.Connection, path: Path) -> bool:
+    """Tell whether what is committed goes to a log beside the store first.
+
+    Of a file that cannot be written and is read as ``immutable``, SQLite does not say so: then it is taken to, as nearly all do.
+    """
+    return bool(conn.execute("PRAGMA journal_mode").fetchone()[0] == "wal") or not can_write(path)
+
+
 def note_log(conn: sqlite3.Connection, path: Path) -> None:
-    """Note for each session that was cut off that its log was there when the store was opened."""
+    """Note for each session that was cut off that no log was missing when the store was opened."""
     for _, uuid in _cut_off(conn, path):
         with contextlib.suppress(OSError, ValueError), live_path(path, uuid).open("wb") as file:
             file.write(_NOTE)
 
 
 def without_log(conn: sqlite3.Connection, path: Path) -> list[int]:
-    """Return the sessions that were cut off and whose log has not been seen since."""
+    """Return the sessions that were cut off and whose log has not been seen since; none where the store keeps no log."""
+    if not keeps_log(conn, path):
+        return []
     return [session for session, uuid in _cut_off(conn, path) if not _noted(path, uuid)]
 
 

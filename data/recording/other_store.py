@@ -28,7 +28,7 @@ def readable(source: Path, notes: list[str]) -> Iterator[Path]:
     refuse_share(source)
     notes += _waiting(source)
     if not 0 < (header_version(source) or 0) < len(MIGRATIONS):
-        opened = open_store(source, create=False)
+        opened = open_store(source, read_only=True)  # an export stays the one file that it is
         if without_log(opened, source):
             notes.append(f"{shown(source.name)} was cut off while it recorded, and {advice(source)}")
         opened.close()

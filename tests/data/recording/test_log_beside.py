@@ -1,11 +1,17 @@
-"""A store that was copied without its log, or lost it, says that what was driven last is missing; no other store does."""
+"""A store that was copied without its log, or lost it, says that what was driven last is missing; no other store does.
 
+A store that came without a log, as one file, is given one by the first program that opens it to write.
+"""
+
+import contextlib
 import shutil
+import sqlite3
 import subprocess
 import sys
 
 import pytest
 
+from data.errors import StoreError
 from data.exchange.merge import merge
 from data.recording.log_beside import without_log
 from data.recording.recorder import Recorder
@@ -37,6 +43,20 @@ def killed(tmp_path_factory):
 def home(killed, tmp_path):
     """A home whose session was killed while it recorded."""
     return shutil.copytree(killed, tmp_path / "home")
+
+
+@pytest.fixture
+def other_program():
+    """Returns what begins to read a store, and goes on reading until it is closed."""
+    with contextlib.ExitStack() as stack:
+
+        def reads(path):
+            conn = stack.enter_context(contextlib.closing(sqlite3.connect(path, isolation_level=None)))
+            conn.execute("BEGIN")
+            conn.execute("SELECT count(*) FROM sessions").fetchall()
+            return conn
+
+        yield reads
 
 
 def said(path):
@@ -96,3 +116,74 @@ def test_a_living_session_and_a_whole_store_are_no_such_case(tmp_path):
     with Store(tmp_path / "other.sqlite") as other:
         assert merge(other.conn, other.path, path).notes == []
     assert [p.name for p in tmp_path.glob("*.live-*")] == []
+
+
+def without_its_log(path):
+    """Make of a store one file that keeps no log, as an export is."""
+    with contextlib.closing(sqlite3.connect(path)) as conn:
+        assert conn.execute("PRAGMA journal_mode = DELETE").fetchone() == ("delete",)
+
+
+def mode(path):
+    with contextlib.closing(sqlite3.connect(path)) as conn:
+        return conn.execute("PRAGMA journal_mode").fetchone()[0]
+
+
+def test_a_store_that_came_as_one_file_gets_a_log_from_the_first_that_may_write(tmp_path, other_program):
+    path = tmp_path / "store.sqlite"
+    Store(path).close()
+    without_its_log(path)
+    Store(path, read_only=True).close()
+    assert mode(path) == "delete"
+    with Store(path) as store:
+        reader = other_program(path)
+        store.add_event("noted", "while another program reads")  # which it would else have to wait for
+        reader.close()
+    assert mode(path) == "wal"
+
+
+def test_such_a_store_is_used_as_it_is_while_another_program_reads_it(tmp_path, other_program, monkeypatch):
+    monkeypatch.setattr("data.connect.LOG_PATIENCE_S", 0.02)
+    path = tmp_path / "store.sqlite"
+    Store(path).close()
+    without_its_log(path)
+    reader = other_program(path)
+    with Store(path) as store:
+        assert store.sessions() == []
+        assert store.conn.execute("PRAGMA busy_timeout").fetchone() == (5000,)
+    reader.close()
+    Store(path).close()
+    assert mode(path) == "wal"
+
+
+def test_a_killed_session_of_a_store_that_kept_no_log_misses_none(home):
+    path = home / "store.sqlite"
+    without_its_log(path)
+    with contextlib.closing(sqlite3.connect(path)) as conn:
+        assert without_log(conn, path) == []
+    for _ in range(2):
+        assert "log" not in said(path)
+    assert mode(path) == "wal"
+    with Recorder(path, session_info()) as recorder:
+        assert "was cut off" in " ".join(recorder.recovered)
+        assert "log" not in " ".join(recorder.recovered)
+
+
+def test_an_export_that_is_brought_in_stays_one_file(home, tmp_path):
+    source = tmp_path / "export.sqlite"
+    shutil.copyfile(home / "store.sqlite", source)
+    without_its_log(source)
+    before = source.read_bytes()
+    with Store(tmp_path / "other.sqlite") as other:
+        assert merge(other.conn, other.path, source).notes == []
+    assert source.read_bytes() == before
+
+
+def test_a_database_of_something_else_is_not_made_a_store_by_bringing_it_in(tmp_path):
+    source = tmp_path / "photos.sqlite"
+    with contextlib.closing(sqlite3.connect(source)) as conn:
+        conn.execute("CREATE TABLE photos (name TEXT)")
+    before = source.read_bytes()
+    with Store(tmp_path / "other.sqlite") as other, pytest.raises(StoreError, match="holds nothing that hitl recorded"):
+        merge(other.conn, other.path, source)
+    assert source.read_bytes() == before

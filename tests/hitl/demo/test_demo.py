@@ -19,7 +19,7 @@ from hitl.commands.demo import _not_learned, _print
 from hitl.demo import demo
 from hitl.demo import run as run_demo
 from hitl.demo.demo import Demo, DemoResult, Measurement, Progress
-from hitl.demo.shipped import open_shipped, stalled_at
+from hitl.demo.shipped import SHIPPED, open_shipped, stalled_at
 from hitl.drivers.human import HumanDriver
 from hitl.home import Home
 from hitl.pads.base import PadState
@@ -56,6 +56,13 @@ class TestShipped:
         checkpoints = [f for f in folder.iterdir() if f.name.endswith(".safetensors")]
         assert len(checkpoints) == 1
         assert len(checkpoints[0].read_bytes()) <= 2 * 2**20
+
+    @pytest.mark.parametrize("track", SHIPPED.values())
+    def test_its_store_has_a_log_so_that_who_reads_it_holds_nobody_up(self, tmp_path, track):
+        home = Home(tmp_path / "home")
+        open_shipped(home, track)
+        with Store(home.store_path, read_only=True) as store:
+            assert store.db.journal_mode == "wal"
 
     def test_its_store_holds_two_laps_and_the_evaluations_that_show_the_stall(self, home):
         corner = stalled_at(home, "default")
