@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from data.errors import UsageError
 from data.extras import Additions, code_of
 
 if TYPE_CHECKING:
@@ -23,7 +22,7 @@ class Exporter(NamedTuple):
     text: str
     """What it makes, for ``hitl export --help``."""
     write: str
-    """``module:function``, imported when it is asked for. The function takes (path, `Chosen`)."""
+    """``module:function``, imported when it is asked for. The function takes (path, `Chosen`); nothing is at the path yet."""
 
 
 def _of_package(point: EntryPoint) -> Exporter:
@@ -33,10 +32,10 @@ def _of_package(point: EntryPoint) -> Exporter:
 
 EXPORTERS: dict[str, Exporter] = Additions("hitl.exporters", {
     "minari": Exporter("a Minari dataset (a new folder)", "data.exchange.minari:write_minari"),
-    "player-run": Exporter("player runs that tmrl's old tool reads (a folder)", "data.exchange.exporters:write_player_runs"),
+    "player-run": Exporter("player runs that tmrl's old tool reads (a new folder)", "data.exchange.exporters:write_player_runs"),
     "store": Exporter("one SQLite file with the chosen segments", "data.exchange.exporters:write_store"),
     "parquet": Exporter("Parquet tables of the drives they lie in (a new folder)", "data.exchange.exporters:write_tables"),
-    "trackmaniarl": Exporter("TrackmaniaRL's demonstrations: finished laps and drives (a folder)",
+    "trackmaniarl": Exporter("TrackmaniaRL's demonstrations: finished laps and drives (a new folder)",
                              "data.exchange.trackmaniarl.writing:write_demonstrations"),
     "lerobot": Exporter("a LeRobotDataset, layout v3.0 (a new folder)", "data.exchange.lerobot:write_lerobot"),
 }, _of_package)  # fmt: skip
@@ -58,6 +57,8 @@ class Chosen:
     """Ids of whole drives; None: all."""
     geometry: tuple[str, str] = ("", "")
     """The map's uid and the SHA-256 of its geometry file, for formats that name them."""
+    shown: Mapping[int, tuple[int, int]] = field(default_factory=dict)
+    """By segment, the steps of its episode that the agent is shown; one that is not among them is only trimmed."""
     count: int = field(default=0, init=False)
     steps: int = field(default=0, init=False)
 
@@ -65,7 +66,7 @@ class Chosen:
         from data.exchange.portable import segment_episodes, whole_episodes
 
         conn, ids = self.store.conn, self.segments
-        for item in whole_episodes(conn, self.episodes) if ids is None else segment_episodes(conn, ids):
+        for item in whole_episodes(conn, self.episodes) if ids is None else segment_episodes(conn, ids, self.shown):
             self.count += 1
             self.steps += len(item.data)
             yield item
@@ -80,12 +81,10 @@ def write_player_runs(folder: Path, chosen: Chosen) -> None:
 
 
 def write_store(path: Path, chosen: Chosen) -> None:
-    """Write a store of its own. Raises UsageError when the file exists."""
+    """Write a store of its own."""
     from data.exchange.merge import merge
     from data.store import Store
 
-    if path.exists():
-        raise UsageError(f"{path.name} exists already: name a new file, or merge with `hitl import`.")
     with Store(path) as target:
         summary = merge(target.conn, path, chosen.store.path, segments=chosen.segments, copy=True)
         target.conn.execute("PRAGMA journal_mode = DELETE")  # one file, whatever is done with it

@@ -7,8 +7,9 @@ with its statistics.
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +85,31 @@ def _array(pa: Any, values: np.ndarray) -> Any:
     return pa.FixedSizeListArray.from_arrays(flat, values.shape[1]) if values.ndim == 2 else flat
 
 
+class _Files(contextlib.ExitStack):
+    """The files of data: one up to a size, then the next. All are closed at the end, also after an error: Windows deletes no open
+    file."""
+
+    def __init__(self, folder: Path, writer: Callable[..., Any]) -> None:
+        super().__init__()
+        self._folder, self._open = folder, writer
+        self._writer: Any = None
+        self._file = self._size = 0
+
+    def write(self, table: Any) -> dict[str, int]:
+        """Write a table, and return where it lies: its ``chunk`` and ``file``."""
+        if self._writer is not None and self._size + table.nbytes > FILE_MB * 2**20:
+            self.close()
+            self._writer, self._file, self._size = None, self._file + 1, 0
+        place = {"chunk": self._file // CHUNK_FILES, "file": self._file % CHUNK_FILES}
+        if self._writer is None:
+            path = self._folder / _FILE.format(**place)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._writer = self.enter_context(self._open(path, table.schema))
+        self._writer.write_table(table)
+        self._size += table.nbytes
+        return place
+
+
 def write_lerobot(folder: Path, items: Iterable[Portable]) -> int:
     """Write episodes of one layout and rate as a new dataset; returns how many.
 
@@ -92,48 +118,36 @@ def write_lerobot(folder: Path, items: Iterable[Portable]) -> int:
     pa, parquet = arrow()
     empty_folder(folder)
     features: dict[str, dict[str, Any]] | None = None
-    fps, frames, file = 0.0, 0, 0
+    fps, frames = 0.0, 0
     tasks: dict[str, int] = {}
     rows: list[dict[str, Any]] = []
     each: list[dict[str, dict[str, list[Any]]]] = []
-    writer: Any = None
-    size = 0
-    for item in items:
-        task = tasks.setdefault(f"drive {item.info.track}", len(tasks))
-        columns = _columns(item, len(rows), frames, task)
-        mine = _features(item, columns)
-        if features is None:
-            features, fps = mine, item.info.hz
-        elif (mine, item.info.hz) != (features, fps):
-            raise UsageError(
-                "These episodes have different observations or rates, a dataset holds one: choose a --session."
-            )
-        stats = _stats(columns)
-        each.append(stats)
-        table = pa.table({name: _array(pa, values) for name, values in columns.items()})
-        if writer is not None and size + table.nbytes > FILE_MB * 2**20:
-            writer.close()
-            writer, file, size = None, file + 1, 0
-        place = {"chunk": file // CHUNK_FILES, "file": file % CHUNK_FILES}
-        if writer is None:
-            path = folder / "data" / _FILE.format(**place)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            writer = parquet.ParquetWriter(path, table.schema)
-        writer.write_table(table)
-        size += table.nbytes
-        n = len(item.data)
-        rows.append(
-            {
-                "episode_index": len(rows), "tasks": [f"drive {item.info.track}"], "length": n,
-                "data/chunk_index": place["chunk"], "data/file_index": place["file"], "dataset_from_index": frames,
-                "dataset_to_index": frames + n, "meta/episodes/chunk_index": 0, "meta/episodes/file_index": 0,
-            }
-            | {f"stats/{name}/{key}": value for name, values in stats.items() for key, value in values.items()}
-        )  # fmt: skip
-        frames += n
+    with _Files(folder / "data", parquet.ParquetWriter) as files:
+        for item in items:
+            task = tasks.setdefault(f"drive {item.info.track}", len(tasks))
+            columns = _columns(item, len(rows), frames, task)
+            mine = _features(item, columns)
+            if features is None:
+                features, fps = mine, item.info.hz
+            elif (mine, item.info.hz) != (features, fps):
+                raise UsageError(
+                    "These episodes have different observations or rates, a dataset holds one: choose a --session."
+                )
+            stats = _stats(columns)
+            each.append(stats)
+            place = files.write(pa.table({name: _array(pa, values) for name, values in columns.items()}))
+            n = len(item.data)
+            rows.append(
+                {
+                    "episode_index": len(rows), "tasks": [f"drive {item.info.track}"], "length": n,
+                    "data/chunk_index": place["chunk"], "data/file_index": place["file"], "dataset_from_index": frames,
+                    "dataset_to_index": frames + n, "meta/episodes/chunk_index": 0, "meta/episodes/file_index": 0,
+                }
+                | {f"stats/{name}/{key}": value for name, values in stats.items() for key, value in values.items()}
+            )  # fmt: skip
+            frames += n
     if features is None:
         return 0
-    writer.close()
     _write_meta(folder, features, fps, frames, tasks, rows)
     (folder / "meta" / "stats.json").write_text(json.dumps(_overall(each), indent=1))
     return len(rows)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sqlite3
 from collections.abc import Iterator
@@ -76,13 +77,13 @@ def write_parquet(conn: sqlite3.Connection, folder: Path, episodes: list[int] | 
     for number, layout in enumerate(layouts):
         name = "steps.parquet" if len(layouts) == 1 else f"steps-{number}.parquet"
         written[name] = 0
-        writer = None
-        for block in _blocks(pa, conn, wanted, layout):
-            writer = writer or parquet.ParquetWriter(folder / name, block.schema, compression="zstd")
-            writer.write_table(block)
-            written[name] += len(block)
-        if writer is not None:
-            writer.close()
+        with contextlib.ExitStack() as closing:  # also after an error: Windows deletes no file that is open
+            writer = None
+            for block in _blocks(pa, conn, wanted, layout):
+                if writer is None:
+                    writer = closing.enter_context(parquet.ParquetWriter(folder / name, block.schema, compression="zstd"))
+                writer.write_table(block)
+                written[name] += len(block)
     return written
 
 

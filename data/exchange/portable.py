@@ -7,7 +7,7 @@ import dataclasses
 import hashlib
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -59,15 +59,21 @@ def whole_episodes(conn: sqlite3.Connection, episodes: Iterable[int] | None = No
             yield _portable(conn, session, data, origin or f"store:{uuid}/{number}")
 
 
-def segment_episodes(conn: sqlite3.Connection, segments: Iterable[int]) -> Iterator[Portable]:
-    """Read the steps of closed segments, trimmed, each as an episode of its own."""
+def segment_episodes(
+    conn: sqlite3.Connection, segments: Iterable[int], only: Mapping[int, tuple[int, int]] | None = None
+) -> Iterator[Portable]:
+    """Read the steps of closed segments, trimmed, each as an episode of its own.
+
+    ``only``: instead of those, by segment, these steps of its episode, from the first to before the second.
+    """
     rows = conn.execute(
-        "SELECT g.session_id, s.uuid, g.episode_id, g.number, g.start + g.trim_start, g.stop - g.trim_stop FROM segments g "
+        "SELECT g.id, g.session_id, s.uuid, g.episode_id, g.number, g.start + g.trim_start, g.stop - g.trim_stop FROM segments g "
         "JOIN sessions s ON s.id = g.session_id WHERE g.stop IS NOT NULL AND g.id IN (SELECT value FROM json_each(?)) "
         "ORDER BY g.id",
         (json.dumps(list(segments)),),
     ).fetchall()
-    for session, uuid, episode, number, start, stop in rows:
+    for id_, session, uuid, episode, number, *trimmed in rows:
+        start, stop = (only or {}).get(id_, trimmed)
         data = read_episode(conn, episode, start, stop)
         if data is not None:
             yield _portable(conn, session, data, f"store:{uuid}/segment/{number}:{start}-{stop}")

@@ -14,6 +14,18 @@ def may_have_stood(purpose: str, reason: str | None) -> bool:
     return reason == "stalled" or (purpose == "lap" and reason != "finish")
 
 
+def moved_until(conn: sqlite3.Connection, episode_id: int) -> int | None:
+    """Return the steps of an episode until the car stood for good; None where that does not matter, or it goes on."""
+    row = conn.execute(
+        "SELECT e.purpose, e.reason, e.length, s.hz FROM episodes e JOIN sessions s ON s.id = e.session_id WHERE e.id = ? AND "
+        'e."end" IS NOT NULL',
+        (episode_id,),
+    ).fetchone()
+    if row is None or not may_have_stood(*row[:2]):
+        return None
+    return int(row[2]) - steps_stood(conn, episode_id, row[3])
+
+
 def steps_stood(conn: sqlite3.Connection, episode_id: int, hz: float) -> int:
     """Return in how many of an episode's last steps the car stood, by the speed and the height recorded with each.
 

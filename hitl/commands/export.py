@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 
@@ -27,8 +26,9 @@ def main(argv: list[str]) -> int:
         epilog="`hitl export agent OUT` writes what drives here, `hitl export clip OUT` a film of a takeover; "
         "their --help says more. Formats: "
         + "; ".join(f"{name}: {made.text}" for name, made in EXPORTERS.items())
-        + ". What the agent does not learn from (bad, failed, or showing nothing) is left out, unless --verdict, --outcome or "
-        "--all asks for it; of a store, only what was judged bad.",
+        + ". What the agent does not learn from is left out, as `hitl segments` tells it, unless --verdict, --outcome or --all "
+        "asks for it: segments that are bad or show nothing, laps that failed, and the end of a takeover that failed. Of a "
+        "store, only what was judged bad.",
     )  # fmt: skip
     add_home(parser, or_last_demo=True)
     parser.add_argument("format", choices=EXPORTERS, help="what to make; below")
@@ -36,7 +36,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument(
         "--episodes", action="store_true", help="whole drives (those with a chosen segment, when there are filters)"
     )
-    parser.add_argument("--all", action="store_true", help="also what the agent does not learn from")
+    parser.add_argument("--all", action="store_true", help="also what the agent does not learn from, each segment to its end")
     parser.add_argument("--geometry", metavar="FILE", help="trackmaniarl: the map's geometry, which its demonstrations must name")
     add_filters(parser)
     args = parser.parse_args(argv)
@@ -49,9 +49,9 @@ def main(argv: list[str]) -> int:
             )  # fmt: skip
         except UsageError as error:
             raise UsageError(f"{error}{filters_meant(store, args)}") from error
-        why = replace(store.rule(), failed_takeovers=False, failed_laps=False).reasons(made.left_out)
+        why = store.rule().reasons(made.left_out)
     verb = "is" if made.episodes == 1 else "are"
     print(f"{number_of(made.episodes, 'episode')} with {number_of(made.steps, 'step')} {verb} in {args.out.name}.")
     if made.left_out:
-        print(f"Left out, because they are no good examples: {why}. Use --all to include them.")
+        print(f"Left out, because the agent does not learn from them: {why}. Use --all to include them.")
     return 0

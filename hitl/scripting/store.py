@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from data.errors import InputFileError, UsageError
 from data.exchange.exporters import EXPORTERS, WHOLE, Chosen
 from data.extras import imported
+from data.files.new_output import new_output
 from data.files.paths import FILE_SUFFIXES, STORE_NAME, private_folder, user_path
 from data.files.validation import SettingPlace, known, types
+from data.reading.standing import moved_until
 from data.records import Segment
 from data.store import Closed, Store
 from data.suggest import did_you_mean
@@ -20,6 +22,7 @@ from data.words import number_of
 from hitl.home import Home
 
 if TYPE_CHECKING:
+    from data.demos import DemoRule
     from data.exchange.merge import Summary
 
 
@@ -51,7 +54,7 @@ class Exported:
     episodes: int
     steps: int
     left_out: tuple[Segment, ...] = ()
-    """Segments that were chosen and are no good examples."""
+    """Segments that were chosen and that the agent does not learn from."""
 
 
 class TakeoverStore(Store):
@@ -127,17 +130,17 @@ class TakeoverStore(Store):
         ``form``: ``minari``, ``player-run``, ``store``, ``parquet``, ``lerobot``, ``trackmaniarl``, or what an
         installed package adds.
         ``episodes``: whole drives (those with a chosen segment, where there are filters). ``everything``: also what the agent
-        does not learn from. ``segments``: these instead of those that ``filters`` (as in :meth:`segments`) choose.
-        ``geometry``: the map's geometry file, which demonstrations of ``trackmaniarl`` name. Raises UsageError when there is
-        nothing to export, or the form is unknown, InputFileError where the geometry cannot be used.
+        does not learn from, and the ends of takeovers that failed. ``segments``: these instead of those that ``filters`` (as in
+        :meth:`segments`) choose. ``geometry``: the map's geometry file, which demonstrations of ``trackmaniarl`` name. What is
+        made is at ``path`` at the end, whole. Raises UsageError when there is nothing to export, something is at ``path``
+        already, or the form is unknown, InputFileError where the geometry cannot be used.
         """
         if form not in EXPORTERS:
             raise UsageError(f"There is no format '{form}': use one of {', '.join(EXPORTERS)}.{did_you_mean(form, EXPORTERS)}")
         filtered = segments is not None or any(value is not None for value in filters.values())
         listed = self.segments(**filters) if segments is None else segments
         found = [s for s in listed if s.closed and s.stop > s.start]
-        # Whole segments are exported, and those that failed end in a mistake.
-        rule = replace(self.rule(), failed_takeovers=False, failed_laps=False)
+        rule = self.rule()
         # Another home applies the rule itself, with its owner's settings: only what was judged bad stays behind.
         own = form == "store"
         chosen = found if everything else [s for s in found if (s.verdict != "bad" if own else rule.judge(s).counts)]
@@ -149,19 +152,27 @@ class TakeoverStore(Store):
             count = len(chosen)
         if not count and found and not chosen:
             raise UsageError(
-                f"None of these is a good example ({rule.reasons(found)}). Use --all to export them anyway (everything=True in a "
-                "script)."
+                f"The agent does not learn from any of these ({rule.reasons(found)}). Use --all to export them anyway "
+                "(everything=True in a script)."
             )
         if not count:
             raise UsageError("Nothing to export. `hitl segments` with the same filters shows what there is.")
         if whole and own and filtered:
             raise UsageError("A store is exported by segments: omit --episodes or the filters.")
         ids = None if whole else [s.id for s in chosen]
-        export = Chosen(self, ids, drives, _facts_of(geometry))
-        imported(f"The format '{form}'", EXPORTERS[form].write)(Path(path).expanduser(), export)
+        shown = {} if everything or ids is None else self._shown(rule, chosen)
+        export = Chosen(self, ids, drives, _facts_of(geometry), shown)
+        write = imported(f"The format '{form}'", EXPORTERS[form].write)
+        with new_output(Path(path).expanduser()) as place:
+            write(place, export)
         kept = {s.id for s in chosen}
         left = () if ids is None and drives is None else tuple(s for s in found if s.id not in kept)
         return Exported(export.count, export.steps, left)
+
+    def _shown(self, rule: DemoRule, segments: Sequence[Segment]) -> dict[int, tuple[int, int]]:
+        """Return by segment the steps of its episode that the agent is shown."""
+        moved = {episode: moved_until(self.conn, episode) for episode in {s.episode_id for s in segments}}
+        return {s.id: rule.shown_steps(s, moved[s.episode_id]) for s in segments}
 
     def __repr__(self) -> str:
         held = "closed" if isinstance(self.conn, Closed) else number_of(self.count_steps(), "step")

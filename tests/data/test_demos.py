@@ -161,24 +161,38 @@ def test_an_export_takes_what_is_learned_from_and_says_what_it_leaves_out(tmp_pa
 
     out = exported("player-run", "one")
     assert out.startswith("1 episode with")
-    assert "Left out, because they are no good examples: 1 × a key still held from before, 1 × hardly moved" in out
+    assert "Left out, because the agent does not learn from them: 1 × a key still held from before, 1 × hardly moved" in out
     assert exported("player-run", "all", "--all").startswith("3 episodes")
     assert exported("player-run", "asked", "--outcome", "cleared").startswith("3 episodes")
 
 
-def test_a_takeover_that_failed_is_listed_as_learned_from_in_part_and_not_exported(tmp_path, capsys, monkeypatch):
+def test_a_takeover_that_failed_is_listed_and_exported_as_it_is_learned_from(tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "160")
     record(tmp_path / "store.sqlite")
     with Store(tmp_path / "store.sqlite") as store:
         store.db.execute("UPDATE segments SET outcome = 'failed' WHERE id = 3")
+        (failed,) = store.segments(ids=[3])
+        start, stop = store.rule().shown_steps(failed)
+        assert start < stop < failed.stop
     home = ["--home", str(tmp_path)]
     assert main(["segments", *home]) == 0
     out = capsys.readouterr().out
     assert "in part" in out
     assert "Takeovers that failed are learned from but for their last 1 s (half of a shorter one)." in out
-    assert main(["export", *home, "player-run", str(tmp_path / "runs")]) != 0
+    assert main(["export", *home, "player-run", str(tmp_path / "runs")]) == 0
+    assert f"1 episode with {stop - start} steps is in runs." in capsys.readouterr().out
+    assert main(["export", *home, "player-run", str(tmp_path / "whole"), "--outcome", "failed"]) == 0
+    assert f"1 episode with {failed.stop - failed.start} steps is in whole." in capsys.readouterr().out
+
+
+def test_an_export_follows_the_rule_that_is_set_in_its_home(tmp_path, capsys):
+    record(tmp_path / "store.sqlite")
+    with Store(tmp_path / "store.sqlite") as store:
+        store.db.execute("UPDATE segments SET outcome = 'failed' WHERE id = 3")
+        store.add_checkpoint("a", "0" * 64, 1, 1, "train", TrainConfig(failed_takeovers=False).to_dict())
+    assert main(["export", "--home", str(tmp_path), "player-run", str(tmp_path / "runs")]) == 2
     err = capsys.readouterr().err
-    assert "None of these is a good example (" in err
+    assert "The agent does not learn from any of these (" in err
     assert "1 × it failed" in err
 
 

@@ -1,10 +1,12 @@
 """`hitl export` and `hitl import` from the command line."""
 
 import json
+import pkgutil
 
 import numpy as np
 import pytest
 
+from data.errors import UsageError
 from data.reading.follow import Follower
 from data.recording.recorder import Recorder
 from data.store import Store
@@ -119,6 +121,41 @@ def test_another_tools_minari_dataset(home, tmp_path, capsys):
     assert len(load(home)) == 132
 
 
+FORMS = ["minari", "player-run", "store", "parquet", "lerobot"]
+
+
+HALFWAY = {"store": "data.exchange.merge._merge_segments", "parquet": "data.exchange.parquet._blocks"}
+"""What is called when a part is written already; in the other forms it is called for each episode."""
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize(("stopped", "code"), [(KeyboardInterrupt, 130), (UsageError("so"), 2)])
+def test_an_export_that_is_stopped_leaves_nothing_and_can_be_repeated(home, tmp_path, form, stopped, code, monkeypatch):
+    """By Ctrl+C or an error, when a part of it is written."""
+    place, folder = HALFWAY.get(form, "data.exchange.portable.read_episode"), tmp_path / "new"
+    real, calls = pkgutil.resolve_name(place), []
+
+    def halfway(*args):
+        calls.append(args)
+        if form in HALFWAY or len(calls) == 2:
+            assert list(folder.rglob("*")) != []
+            raise stopped
+        return real(*args)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(place, halfway)
+        assert hitl(home, "export", form, folder / "out") == code
+    assert list(folder.iterdir()) == []
+    assert hitl(home, "export", form, folder / "out") == 0
+    assert [p.name for p in folder.iterdir()] == ["out"]
+
+
+def test_a_dataset_is_called_by_the_folder_that_was_named(home, tmp_path):
+    (tmp_path / "laps-v3").mkdir()
+    assert hitl(home, "export", "minari", tmp_path / "laps-v3") == 0
+    assert json.loads((tmp_path / "laps-v3/data/metadata.json").read_text())["dataset_id"] == "laps-v3"
+
+
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
@@ -128,8 +165,8 @@ def test_another_tools_minari_dataset(home, tmp_path, capsys):
         ("import --watch one.pkl extra", 2, "one folder"),
         ("import home --layout-of x", 2, ""),
         ("export minari out --corner nowhere", 2, "Nothing to export"),
-        ("export minari full", 2, "not empty"),
-        ("export parquet full", 2, "not an empty folder"),
+        *((f"export {form} full", 2, "'full' is there and not an empty folder") for form in FORMS),
+        ("export minari notes.txt", 2, "'notes.txt' is there already"),
     ],
 )
 def test_wrong_asked(home, tmp_path, words, code, said, capsys, monkeypatch):

@@ -1,0 +1,40 @@
+"""Files and folders that a command makes: there whole, or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from data.errors import UsageError
+from data.files import held
+
+
+@contextlib.contextmanager
+def new_output(path: Path) -> Iterator[Path]:
+    """Give a place at which the block makes a file or a folder; at its end that is moved to ``path``.
+
+    The place has the name of ``path``, which some formats write down, in a folder of its own beside it: the move takes no time.
+    After an error or Ctrl+C nothing of it is left. Raises UsageError where something is at ``path`` already, unless it is an
+    empty folder and a folder is made; OSError.
+    """
+    path = path.absolute()
+    if path.exists() and not (path.is_dir() and not any(path.iterdir())):
+        kind = "and not an empty folder" if path.is_dir() else "already"
+        raise UsageError(f"'{path.name}' is there {kind}: name a new one.")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f"{path.name}.part-{secrets.token_hex(4)}")
+    beside.mkdir()
+    made = beside / path.name
+    try:
+        yield made
+        if made.exists():
+            if path.is_dir():
+                if not made.is_dir():
+                    raise UsageError(f"'{path.name}' is a folder, and a file is made: name a new file.")
+                path.rmdir()  # empty; Windows moves nothing over a folder
+            held.replace(made, path)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
