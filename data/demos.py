@@ -12,6 +12,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -25,6 +26,23 @@ LAP_FROM_S = 5.0
 """A lap that failed sooner than this is a wrecked start, and no lap."""
 
 
+class Why(StrEnum):
+    """Why a segment does not count, in a player's words; what was measured may follow in brackets.
+
+    The screens say them in every language.
+    """
+
+    RECORDING = "it is still being recorded"
+    BAD = "you judged it bad"
+    WRECKED = "a wrecked start"
+    FAILED = "it failed"
+    PRIORITY = "its priority is 0"
+    TRIMMED = "it failed, and your trim leaves nothing before that"
+    SHORT = "too short"
+    HELD = "a key still held from before"
+    STILL = "hardly moved"
+
+
 @dataclass(frozen=True, slots=True)
 class Standing:
     """What the rule says of a segment."""
@@ -34,7 +52,7 @@ class Standing:
     weight: float
     """With which each of its steps is drawn in the demo half; 0 keeps them out of it."""
     why: str = ""
-    """Why it does not count, in a player's words."""
+    """Why it does not count: one of `Why`, and what was measured."""
     cut_s: float = 0.0
     """Seconds at its end, as it was driven, that do not count: there the mistake lies."""
 
@@ -75,10 +93,10 @@ class DemoRule:
         weight = self.takeover_priority if segment.kind == "takeover" else self.lap_priority
         weight *= segment.priority * (self.star_priority if segment.verdict == "star" else 1.0)
         if weight <= 0:
-            return Standing(False, 0.0, "its priority is 0")
+            return Standing(False, 0.0, str(Why.PRIORITY))
         start, stop = self.shown_steps(segment)
         if start >= stop and _failed(segment):
-            return Standing(False, 0.0, "it failed, and your trim leaves nothing before that")
+            return Standing(False, 0.0, str(Why.TRIMMED))
         # In the one replay of the reference recipe takeovers lie among the other steps already.
         weight = 0.0 if self.one_replay and segment.kind != "lap" else weight
         return Standing(True, weight, cut_s=self._cut_s(segment))
@@ -99,14 +117,14 @@ class DemoRule:
 
     def _why_not(self, segment: Segment | SegmentRecord) -> str:
         if not segment.closed:
-            return "it is still being recorded"
+            return str(Why.RECORDING)
         if segment.verdict == "bad":
-            return "you judged it bad"
+            return str(Why.BAD)
         wanted = segment.verdict in ("good", "star")
         if not wanted and wrecked_start(segment):
-            return f"a wrecked start ({_seconds(segment):.1f} s)"
+            return f"{Why.WRECKED} ({_seconds(segment):.1f} s)"
         if _failed(segment) and not (self.failed_laps if segment.kind == "lap" else self.failed_takeovers):
-            return "it failed"
+            return str(Why.FAILED)
         return "" if wanted else self.nothing_shown(segment)
 
     def nothing_shown(self, segment: Segment | SegmentRecord) -> str:
@@ -132,13 +150,13 @@ class DemoRule:
         ``start``: the steps of its episode before it. Trims do not matter here: the player chooses which steps are shown.
         """
         if seconds < self.takeover_min_s - 1e-6:
-            return f"too short ({seconds:.2f} s)"
+            return f"{Why.SHORT} ({seconds:.2f} s)"
         if trigger not in HANDED and start <= STARTS_WITHIN_STEPS and seconds < self.takeover_held_s - 1e-6:
-            return f"a key still held from before ({seconds:.1f} s)"
+            return f"{Why.HELD} ({seconds:.1f} s)"
         return self._too_near(moved)
 
     def _too_near(self, moved: float | None) -> str:
-        return f"hardly moved ({moved:.1f} m)" if moved is not None and moved < self.takeover_min_m else ""
+        return f"{Why.STILL} ({moved:.1f} m)" if moved is not None and moved < self.takeover_min_m else ""
 
 
 def wrecked_start(segment: Segment | SegmentRecord) -> bool:

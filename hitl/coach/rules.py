@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from data.demos import Why
 from data.records import Corner
 from hitl.coach.learned import IN_A_ROW, Attempts, Learned
 from takeover_ui.language import ENGLISH, Words
@@ -19,7 +20,7 @@ TAUGHT = 3  # takeovers in a row that cleared a corner, after which the agent sh
 UNCHANGED = 3  # takeovers at a corner, after each of which the agent failed alone with newer weights: enough for today
 APART_S = 8.0  # s between two calls for help at one corner
 WHY = {
-    "too short": "why_short", "a key still held from before": "why_held", "hardly moved": "why_still", "it failed": "why_failed",
+    Why.SHORT.value: "why_short", Why.HELD.value: "why_held", Why.STILL.value: "why_still", Why.FAILED.value: "why_failed",
     "no one touched the wheel": "why_untouched",
 }  # fmt: skip
 """The reasons of ``data.demos`` for which a takeover does not count, by the names of their texts."""

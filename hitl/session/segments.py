@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from data.demos import DemoRule
+from data.demos import DemoRule, Why
 from data.recording.recorder import Recorder
 from data.records import Corner
 from hitl.coach.rules import Ended, Said, Say, in_english
@@ -139,7 +139,7 @@ class Segments:
         seconds = course.steps / self._hz
         failed = outcome == "failed" and self.verdicts.get(number) != "star"
         cut_s = min(self._rule.failed_cut_s, seconds / 2) if failed else 0.0
-        why = "it failed" if failed and not self._rule.failed_takeovers else ""
+        why = str(Why.FAILED) if failed and not self._rule.failed_takeovers else ""
         last = min(len(course.metres), course.steps - round(cut_s * self._hz)) - 1
         until = course.metres[last] if failed and course.moved is not None and last >= 0 else None
         self.ended(Ended(number, corner, seconds, outcome, why, 0.0 if why else seconds - cut_s, until))

@@ -1,11 +1,17 @@
 """The texts in every language: none is missing, all say the same, and a count has the form that goes with it."""
 
+import ast
+import inspect
 from pathlib import Path
 from string import Formatter
 
 import pytest
 
+from data import demos
+from data.demos import Why
 from data.errors import InputFileError
+from hitl.coach import rules
+from hitl.session.segments import UNUSED
 from takeover_ui import language
 from takeover_ui.language import CODES, LANGUAGES, Words, read_texts, with_words_of
 from takeover_ui.pages import texts as pages
@@ -83,6 +89,26 @@ def test_every_text_can_be_filled_in(where: str, code: str) -> None:
         for count in (0, 1, 3, 5, 12):
             values = dict.fromkeys(placeholders(english[name]) | {"n"}, count)
             assert "{" not in words.say(name, **values)
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_every_reason_of_the_demo_rule_has_words(code: str) -> None:
+    words = review.LANGUAGES[code]
+    assert {name for name in words if name.startswith("why ")} == {f"why {why}" for why in Why}
+    assert review.why_not(words, "too short (0.25 s)").endswith(words.written(" (0.25 s)"))
+    assert set(rules.WHY) - {UNUSED} <= set(Why)  # said while driving
+    assert words.keys() >= set(rules.WHY.values())
+
+
+def test_the_demo_rule_says_nothing_but_these_reasons() -> None:
+    """Else a window would say it in English."""
+    rule = next(c for c in ast.walk(ast.parse(inspect.getsource(demos))) if getattr(c, "name", "") == "DemoRule")
+    told = [node.value for node in ast.walk(rule) if isinstance(node, ast.Return) and node.value is not None]
+    calls = [node for node in ast.walk(rule) if isinstance(node, ast.Call) and ast.unparse(node.func) == "Standing"]
+    told += [argument for call in calls for argument in call.args]
+    texts = [t.value for t in told if isinstance(t, ast.Constant) and isinstance(t.value, str)]
+    texts += [str(t.values[0].value) for t in told if isinstance(t, ast.JoinedStr) and isinstance(t.values[0], ast.Constant)]
+    assert [text for text in texts if text] == []
 
 
 def test_numbers_are_written_as_the_language_does_and_names_are_left_alone() -> None:
