@@ -103,6 +103,8 @@ class Daemon:
         """Show that it is at work; a trial that takes long calls this. Raises TrialLeftError when it is asked to stop."""
         if self._asked_to_stop():
             raise TrialLeftError
+        if self.training is not None:
+            self.training.during_trial()
         if self._report.due("training", self.beat.online_steps, self.beat.updates):
             self._write_heartbeat("training")
 

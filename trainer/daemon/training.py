@@ -20,6 +20,7 @@ from trainer.updates.update_budget import OwedUpdates
 from trainer.updates.updates import make_updates
 
 IDLE_S = 0.03  # s between two looks when there is nothing to do
+SLOW_TRIAL_S = 2.0  # s of a trial after which it is said that one goes on
 METRICS_S = 2.0  # s between two rows of metrics at the start; grows like the pause between checkpoints
 
 
@@ -48,6 +49,7 @@ class Training:
         self._rate = (self._began, self.learner.updates)
         self._updates, self._told_of_trouble = make_updates(self.learner, self.replay, self.generator), False
         self._trials, self._proving = trials, Proving(self.learner)
+        self._trial_began, self._told_of_trial = 0.0, False
         self.owed = OwedUpdates(self.learner, self.replay, self.budget, self.generator)
         self.laps = self.owed.laps
 
@@ -186,7 +188,14 @@ class Training:
             self._write_heartbeat(self._report.beat.state)
         return written
 
+    def during_trial(self) -> None:
+        """Say that a trial goes on, once it takes long: nothing is learned meanwhile. Those after the first are no news."""
+        if not self._told_of_trial and time.monotonic() - self._trial_began > SLOW_TRIAL_S:
+            self._told_of_trial = True
+            self._report.say("Trying the newest weights in a copy of the game: learning goes on when that is done.")
+
     def _prove(self, offer: bool) -> None:
+        self._trial_began = time.monotonic()
         # An agent that ours drives beside is not known in a trial.
         untried = self.config.frozen_agent and not self.learner.drives_everywhere
         self._proving.use(None if untried else self._trials(self.intake.names))

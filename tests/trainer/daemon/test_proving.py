@@ -423,6 +423,26 @@ def test_who_stops_a_trainer_does_not_wait_for_a_trial(tmp_path: Path) -> None:
     assert newest(tmp_path).updates >= 70
 
 
+@pytest.mark.parametrize(("slow_s", "times"), [(0.0, 1), (60.0, 0)])
+def test_a_trial_that_takes_long_is_told_once(tmp_path: Path, slow_s: float, times: int, monkeypatch) -> None:
+    """It comes before anything is learned, and a trainer that says nothing seems to hang."""
+    monkeypatch.setattr("trainer.daemon.training.SLOW_TRIAL_S", slow_s)
+    drive(tmp_path / "store.sqlite")
+    said: list[str] = []
+    tried: list[int] = []
+
+    def trial(actor, number: int) -> float:
+        for _ in range(3):
+            daemon.during_trial()
+        tried.append(number)
+        return 0.5
+
+    daemon = Daemon(tmp_path, Wish(SMALL), stop=lambda: bool(tried), say=said.append, trials=lambda names: trial)
+    daemon.run()
+    assert tried
+    assert sum(text.startswith("Trying the newest weights in a copy of the game") for text in said) == times
+
+
 def test_a_long_trial_shows_that_the_trainer_is_at_work_and_is_left_when_it_is_to_stop(tmp_path):
     drive(tmp_path / "store.sqlite")
     asked, beats = [], []
