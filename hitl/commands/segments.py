@@ -34,7 +34,8 @@ def _row(segment: Segment, rule: DemoRule) -> dict[str, object]:
     }  # fmt: skip
 
 
-def _print_table(segments: list[Segment], rule: DemoRule, named: Path | None) -> None:
+def _print_table(segments: list[Segment], rule: DemoRule, named: Path | None, numbered: bool) -> None:
+    """``numbered``: each with its session, which `--session N` chooses."""
     from rich.text import Text
 
     from hitl.console import console, name_width, table
@@ -42,9 +43,12 @@ def _print_table(segments: list[Segment], rule: DemoRule, named: Path | None) ->
     out = console()
     wide = out.width >= 100
     several = len({segment.track for segment in segments}) > 1
-    names = ["id", "when", "kind", *(["track"] if several else []), "corner", "s", "outcome", "verdict", "prio"]
-    names += [*(["demo", "trigger"] if wide else []), "tags and note"]
-    shown = table(*names, right=("id", "s", "prio"), padding=(0, 1, 0, 0))
+    # Tags need some room: in a narrow terminal the session takes that of priorities which are all 1, or of the time of day.
+    narrow = numbered and not wide
+    ranked = not narrow or any(segment.priority != 1.0 for segment in segments)
+    names = ["id", *(["session"] if numbered else []), "when", "kind", *(["track"] if several else []), "corner", "s"]
+    names += ["outcome", "verdict", *(["prio"] if ranked else []), *(["demo", "trigger"] if wide else []), "tags and note"]
+    shown = table(*names, right=("id", "session", "s", "prio"), padding=(0, 1, 0, 0))
     for column in shown.columns:
         column.no_wrap = column.header not in ("track", "corner", "tags and note")
     shown.columns[names.index("corner")].min_width = name_width(s.corner or "" for s in segments)
@@ -56,10 +60,12 @@ def _print_table(segments: list[Segment], rule: DemoRule, named: Path | None) ->
         demo = "no" if not standing.counts else "in part" if standing.cut_s else "yes"
         trimmed = "*" if segment.trim_start or segment.trim_stop else ""
         style = _VERDICT_STYLE[segment.verdict]
+        when = local_time(segment.started, short=True)
         row: list[str | Text] = [
-            str(segment.id), local_time(segment.started, short=True), segment.kind, *([segment.track] if several else []),
+            str(segment.id), *([str(segment.session_id)] if numbered else []),
+            when.partition(" ")[0] if narrow and ranked else when, segment.kind, *([segment.track] if several else []),
             segment.corner or "", f"{segment.seconds:.1f}{trimmed}", outcome, Text(segment.verdict, style),
-            f"{segment.priority:g}",
+            *([f"{segment.priority:g}"] if ranked else []),
         ]  # fmt: skip
         shown.add_row(*row, *([demo, segment.trigger] if wide else []), said)
     out.print(shown)
@@ -90,7 +96,7 @@ def main(argv: list[str]) -> int:
     form.add_argument("--ids", action="store_true", help="only the numbers, for `hitl label -`")
     args = parser.parse_args(argv)
     with open_store(args) as store:
-        segments, rule = selected(store, args), store.rule()
+        segments, rule, several = selected(store, args), store.rule(), len(store.sessions()) > 1
         meant = "" if segments else filters_meant(store, args)
     if args.json:
         import json
@@ -107,7 +113,7 @@ def main(argv: list[str]) -> int:
     elif args.ids:
         print("\n".join(str(s.id) for s in segments))
     elif segments:
-        _print_table(segments, rule, args.home)
+        _print_table(segments, rule, args.home, several)
     else:
         print(in_home(f"No segments found. Take over in `hitl play`, or loosen the filters.{meant}", args.home))
     return 0

@@ -105,6 +105,42 @@ def test_the_table_json_csv_and_ids(home, capsys):
     assert "No segments found" in capsys.readouterr().out
 
 
+def test_the_table_tells_the_sessions_apart_where_there_are_several(home, tmp_path, capsys):
+    def rows():
+        assert hitl(home, "segments") == 0
+        lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+        head = next(line for line in lines if line[:1] == ["id"])
+        return head, [line for line in lines if line and line[0].isdigit() and line[1:2] != ["segments,"]]
+
+    head, listed = rows()
+    assert "session" not in head
+    other = tmp_path / "other" / "store.sqlite"
+    other.parent.mkdir()
+    with Recorder(other, session_info(driver="keyboard")) as recorder:
+        drive(recorder, 40, (5, 25), "hairpin")
+    assert hitl(other.parent, "label", "1", "--tag", "anna") == 0
+    assert hitl(home, "import", str(other)) == 0
+    capsys.readouterr()
+    head, listed = rows()
+    assert head[:2] == ["id", "session"]
+    assert [line[:2] for line in listed] == [["1", "1"], ["2", "1"], ["3", "1"], ["4", "2"]]
+    for chosen in (("--session", "2"), ("--tag", "anna")):
+        assert hitl(home, "segments", "--ids", *chosen) == 0
+        assert capsys.readouterr().out.split() == ["4"]
+
+
+@pytest.mark.parametrize("priority", ["1", "2"])
+def test_tags_have_room_beside_the_sessions_in_a_narrow_terminal(home, capsys, monkeypatch, priority):
+    monkeypatch.setenv("COLUMNS", "80")
+    with Recorder(home / "store.sqlite", session_info()) as recorder:
+        drive(recorder, 40, (5, 25), "hairpin")
+    assert hitl(home, "label", "1", "--tag", "anna", "--priority", priority) == 0
+    assert hitl(home, "segments") == 0
+    out = capsys.readouterr().out
+    assert "#anna" in out
+    assert (" prio" in out) == (priority == "2")
+
+
 def test_label_from_the_command_line(home, filled, capsys, monkeypatch):
     assert hitl(home, "label", "1", "2-3", "--verdict", "good", "--tag", "clean", "--trim", "0.05", "0.1") == 0
     assert "3 of 3" in capsys.readouterr().out
