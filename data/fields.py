@@ -26,7 +26,9 @@ Whole = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 Flag = Annotated[int, Meta(ge=0, le=1)]
 Number = int | float
 """Of any size: ``data.numbers`` says which can be learned from."""
-Priority = Annotated[float, Meta(ge=0, le=1e6)]
+MOST_PRIORITY = 1e6
+"""The largest priority that a segment may be given."""
+Priority = Annotated[float, Meta(ge=0, le=MOST_PRIORITY)]
 Text = Annotated[str, Meta(max_length=4000, pattern=_PRINTABLE)]
 Name = Annotated[str, Meta(max_length=200, pattern=_PRINTABLE)]
 Names = Annotated[tuple[Name, ...], Meta(min_length=1, max_length=MOST_NAMES)]

@@ -10,6 +10,7 @@ from typing import Any
 
 from data.connect import now, transaction
 from data.errors import UsageError, shown
+from data.fields import MOST_PRIORITY
 from data.records import VERDICTS
 from data.tables.review_fields import (
     SET_AT,
@@ -47,12 +48,12 @@ class Judgements:
 
         ``trim``: steps moved inward at the start and at the end (0, 0 for none), ``trim_seconds`` the same in seconds; no
         step is deleted. ``steps`` takes the number of this step, for :meth:`undo_step`. Raises UsageError for an unknown segment,
-        an unknown verdict, a priority that is negative or not finite, or a trim that leaves nothing.
+        an unknown verdict, a priority that is not from 0 to ``MOST_PRIORITY``, or a trim that is negative or leaves nothing.
         """
         if verdict is not None and verdict not in VERDICTS:
             raise UsageError(f"'{verdict}' is not a verdict: use one of {', '.join(VERDICTS)}.")
-        if priority is not None and (isinstance(priority, str) or not 0.0 <= priority < float("inf")):
-            raise UsageError(f"A priority is a number from 0 up, not {shown(priority)}.")
+        if priority is not None and (isinstance(priority, str) or not 0.0 <= priority <= MOST_PRIORITY):
+            raise UsageError(f"A priority is a number from 0 to {MOST_PRIORITY:,.0f}, not {shown(priority)}.")
         if note is not None and not isinstance(note, str):
             raise UsageError(f"A note is a text, not {shown(repr(note))}.")
         add, remove = _tags(tags_add) - {""}, _tags(tags_remove)
@@ -214,10 +215,12 @@ def _checked_trim(
     first, last = map(int, _pair(steps or (0, 0), "steps"))
     if stop is None:
         raise UsageError(f"Segment {segment_id} is still being recorded and cannot be trimmed yet.")
-    if first < 0 or last < 0 or first + last >= stop - start:
-        raise UsageError(
-            f"Segment {segment_id} has {number_of(stop - start, 'step')}: a trim of {first} and {number_of(last, 'step')} leaves "
-            "nothing (label it bad "
-            "instead)."
-        )
+    given = (first, last) if seconds is None else _pair(seconds, "seconds")
+    if min(given) < 0:
+        raise UsageError(f"A trim cuts off 0 {'steps' if seconds is None else 'seconds'} or more at an end, not {min(given):g}.")
+    if first + last >= stop - start:
+        whole, cut = number_of(stop - start, "step"), f"{first} and {number_of(last, 'step')}"
+        if seconds is not None:
+            whole, cut = f"{(stop - start) / hz:.2f} s", f"{given[0]:g} s and {given[1]:g} s"
+        raise UsageError(f"Segment {segment_id} has {whole}: a trim of {cut} leaves nothing (label it bad instead).")
     return first, last

@@ -31,6 +31,10 @@ def parse_ids(words: list[str]) -> list[int]:
             continue
         first, dash, last = word.partition("-")
         if not first.isdecimal() or (dash and not last.isdecimal()) or len(word) > 20:
+            if word in VERDICTS:
+                numbers = " ".join(w for w in words if w not in VERDICTS) or "3"
+                told = "`hitl label 3 --verdict good`".replace("good", word).replace("3", numbers)
+                raise UsageError(f"'{word}' is a verdict, no segment number: {told} gives it.")
             meant = did_you_mean(word, VERDICTS)
             raise UsageError(f"'{word}' is not a segment number. Write 3, 5-8, or - to read numbers from a pipe.{meant}")
         begin, end = int(first), int(last or first)
@@ -86,7 +90,7 @@ def main(argv: list[str]) -> int:
     add_home(parser, or_last_demo=True)
     parser.add_argument("ids", nargs="*", metavar="ID", help="segment numbers: 3, 5-8, or - for standard input")
     parser.add_argument("--verdict", choices=VERDICTS, help="what you think of it")
-    parser.add_argument("--priority", type=float, metavar="P", help="how often the agent learns from it; 1 is normal")
+    parser.add_argument("--priority", type=float, metavar="P", help="how often the agent learns from it, to 1000000; 1 is normal")
     parser.add_argument("--tag", action="append", default=[], help="add a tag; may be given more than once")
     parser.add_argument("--untag", action="append", default=[], metavar="TAG", help="remove a tag")
     parser.add_argument("--note", help="a note in your words; an empty one removes it")

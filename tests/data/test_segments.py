@@ -191,3 +191,21 @@ def test_a_locked_store_is_one_sentence_and_nothing_changes(home):
 def test_arguments_that_do_not_fit_are_not_the_stores_fault(tmp_path):
     with Store(tmp_path / "store.sqlite") as store, pytest.raises(TypeError, match="unexpected keyword argument 'verdcit'"):
         store.segments(verdcit="star")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["2", "good"], "`hitl label 2 --verdict good --home"),
+        (["2", "--trim", "-1", "0"], "cuts off 0 seconds or more at an end, not -1."),
+        (["2", "--trim", "2", "0.5"], "Segment 2 has 0.20 s: a trim of 2 s and 0.5 s leaves nothing"),
+        (["2", "--priority", "1e9"], "A priority is a number from 0 to 1,000,000, not 1000000000.0."),
+    ],
+)
+def test_what_a_label_cannot_be_is_said_as_it_was_given(home, filled, words, said, capsys):
+    assert main(["label", *words, "--home", str(home)]) == 2
+    error = " ".join(capsys.readouterr().err.split())
+    assert said in error
+    assert "Did you mean" not in error
+    assert filled.segments()[1].priority == 1.0
+    assert main(["label", "2", "--priority", "1e6", "--home", str(home)]) == 0
