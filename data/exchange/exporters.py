@@ -86,7 +86,9 @@ def write_store(path: Path, chosen: Chosen) -> None:
     from data.store import Store
 
     with Store(path) as target:
-        summary = merge(target.conn, path, chosen.store.path, segments=chosen.segments, copy=True)
+        # Where nothing was filtered, the store tells of the agent's tries what this one does.
+        tries = chosen.segments is not None and chosen.episodes is None
+        summary = merge(target.conn, path, chosen.store.path, segments=chosen.segments, copy=True, tries=tries)
         target.conn.execute("PRAGMA journal_mode = DELETE")  # one file, whatever is done with it
     chosen.count, chosen.steps = summary.episodes, summary.steps
 

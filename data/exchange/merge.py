@@ -26,6 +26,7 @@ from data.tables import tracks
 from data.tables.checkpoints import IMPORTED
 from data.tables.corners import bring_corners
 from data.tables.review_fields import MERGED, UndoStep, keep_times, review_state, set_when, take_in
+from data.tables.thinned import places, told_steps
 
 
 @dataclass(slots=True)
@@ -85,15 +86,19 @@ def merge(
     segments: Iterable[int] | None = None,
     *,
     copy: bool = False,
+    tries: bool = False,
     step: UndoStep | None = None,
 ) -> Summary:
     """Copy sessions, episodes, steps, segments, corners and checkpoints' rows of ``source`` into the store at ``path``.
 
     Of a review each field that was set last holds; ``step``: what these are undone with (default: a step of this merge's own).
     With ``segments`` (ids in ``source``), only those segments and their steps, each with the one step that follows it,
-    so that its last transition stays whole. One transaction a session. The checkpoints come as imported ones
-    (``data.tables.checkpoints``), unless the store at ``path`` is to be a ``copy``. Raises UsageError when both are the same
-    file, StoreError when the source is not a store, or newer than this program.
+    so that its last transition stays whole; and of their episodes those steps that the figures about the agent's tries are read
+    from (``data.tables.thinned``). ``tries``: with these of the episodes in which no human drove, too.
+
+    One transaction a session. The checkpoints come as imported ones (``data.tables.checkpoints``), unless the store at ``path``
+    is to be a ``copy``. Raises UsageError when both are the same file, StoreError when the source is not a store, or newer than
+    this program.
     """
     if source.exists() and path.exists() and source.samefile(path):
         raise UsageError("A store cannot be merged into itself.")
@@ -102,7 +107,7 @@ def merge(
         refuse_unsound(found, source)
         conn.execute("ATTACH ? AS src", (sqlite_uri(found, "mode=ro"),))
         try:
-            _choose(conn, segments)
+            _choose(conn, segments, tries=tries)
             sessions = conn.execute(
                 "SELECT DISTINCT s.id, s.uuid, s.hz FROM src.sessions s JOIN chosen c ON c.session_id = s.id"
             ).fetchall()
@@ -119,7 +124,7 @@ def merge(
     return summary
 
 
-def _choose(conn: sqlite3.Connection, segments: Iterable[int] | None) -> None:
+def _choose(conn: sqlite3.Connection, segments: Iterable[int] | None, *, tries: bool) -> None:
     """Fill ``chosen`` with the stretches of episodes to copy: (session_id, episode_id, segment_id, first, stop)."""
     conn.execute(
         "CREATE TEMP TABLE chosen (session_id INTEGER, episode_id INTEGER, segment_id INTEGER, first INTEGER, stop INTEGER)"
@@ -136,6 +141,15 @@ def _choose(conn: sqlite3.Connection, segments: Iterable[int] | None) -> None:
             "WHERE id IN (SELECT value FROM json_each(?))",
             (json.dumps(list(segments)),),
         )
+        if tries:  # those without a stored step: what is counted is in their row
+            conn.execute(
+                "INSERT INTO chosen SELECT session_id, id, 0, -1, -1 FROM src.episodes e WHERE \"end\" IS NOT NULL "
+                "AND purpose <> 'lap' AND NOT EXISTS (SELECT 1 FROM src.segments g WHERE g.episode_id = e.id)"
+            )
+        known, sessions = places(conn, "src"), dict(conn.execute("SELECT DISTINCT episode_id, session_id FROM chosen").fetchall())
+        for episode, _, t in told_steps(conn, sessions, known, "src"):
+            rows = [(sessions[episode], episode, k, k + 1) for k in t.tolist()]
+            conn.executemany("INSERT INTO chosen VALUES (?, ?, 0, ?, ?)", rows)
 
 
 def _merge_session(into: _Into, session: int, uuid: str, hz: float, summary: Summary) -> None:

@@ -11,6 +11,7 @@ from typing import Literal, NamedTuple
 from data.reading.drives import EpisodeSummary
 from data.reading.schema_check import readable_rows
 from data.records import DRIVING_FAULTS, Corner
+from data.tables.checkpoints import strangers
 
 RULE = "drives, practice and evaluations that came to the corner, without help between its approach and its end"
 """Which attempts are the agent's alone, as the texts beside the figures say it."""
@@ -20,8 +21,9 @@ LAST_STEP_M = 3.0  # m that the last step may have led
 
 REPLAY = "replay"  # the driver of a session whose laps are of replays: of anyone, so not the player's best
 
-By = Literal["agent", "you", "scripted", "imported"]
-"""Who drove a corner: the agent alone, or with a human's part: the player's, the scripted driver's, or one from elsewhere."""
+By = Literal["agent", "you", "scripted", "imported", "stranger"]
+"""Who drove a corner: the agent alone, or with a human's part: the player's, the scripted driver's, or one from elsewhere. Or
+another home's agent alone, where this home has one of its own."""
 
 
 class CornerAttempt(NamedTuple):
@@ -31,6 +33,8 @@ class CornerAttempt(NamedTuple):
     purpose: str
     by: By
     passed: bool
+    ours: bool = True
+    """Whether the agent in the car, alone or helped, was the one that this home tells about."""
 
 
 class _Span(NamedTuple):
@@ -74,16 +78,16 @@ def stored_attempts(
     conn: sqlite3.Connection, episodes: Sequence[EpisodeSummary], corners: Sequence[Corner]
 ) -> dict[str, list[CornerAttempt]]:
     """Return the attempts of each corner in these episodes, in their order; it needs no step of the agent's but the first."""
-    ids = json.dumps([e.id for e in episodes])
+    ids, strange = json.dumps([e.id for e in episodes]), strangers(conn)
     began: dict[int, float] = {}
     driven_by: dict[int, By] = {}
-    for number, purpose, driver, progress in conn.execute(
-        "SELECT e.id, e.purpose, s.driver, (SELECT progress FROM steps WHERE episode_id = e.id AND t = 0) FROM episodes e "
-        "JOIN sessions s ON s.id = e.session_id WHERE e.id IN (SELECT value FROM json_each(?))",
+    for number, purpose, checkpoint, driver, progress in conn.execute(
+        "SELECT e.id, e.purpose, e.checkpoint_id, s.driver, (SELECT progress FROM steps WHERE episode_id = e.id AND t = 0) "
+        "FROM episodes e JOIN sessions s ON s.id = e.session_id WHERE e.id IN (SELECT value FROM json_each(?))",
         (ids,),
     ):
         began[number] = _metre(progress, math.inf if purpose == "practice" else 0.0)  # practice begins anywhere
-        driven_by[number] = driver_kind(driver or "") if purpose == "lap" else "agent"
+        driven_by[number] = driver_kind(driver or "") if purpose == "lap" else "stranger" if checkpoint in strange else "agent"
     spans: dict[int, list[_Span]] = {}
     for number, driver, trigger, first, last in conn.execute(
         'SELECT g.episode_id, s.driver, g."trigger", '
@@ -101,7 +105,8 @@ def stored_attempts(
             passed = outcome(corner, began[e.id], e.farthest, e.reason)
             if passed is not None:
                 helped = (s.by for s in spans.get(e.id, ()) if s.from_m < corner.to_m and s.to_m >= begins[corner.name])
-                found[corner.name].append(CornerAttempt(e.id, e.purpose, next(helped, driven_by[e.id]), passed))
+                by, ours = next(helped, driven_by[e.id]), e.checkpoint_id not in strange
+                found[corner.name].append(CornerAttempt(e.id, e.purpose, by, passed, ours))
     return found
 
 

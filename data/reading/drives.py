@@ -20,7 +20,7 @@ from data.records import AGENT, CUT_OFF, DRIVING_FAULTS, HUMAN, Segment
 from data.schema import STEP_MEASURES
 from data.suggest import did_you_mean
 from data.tables import lap_times
-from data.tables.checkpoints import others
+from data.tables.checkpoints import strangers
 
 VECTORS = ("observation", "executed", "proposed")
 """Columns of a step that hold several numbers."""
@@ -238,11 +238,13 @@ class DriveTables:
         closed: bool = True,
         newest: int | None = None,
         imported: bool = True,
+        helped: bool = True,
     ) -> list[EpisodeSummary]:
         """Return the episodes that meet every condition given, oldest first.
 
         ``since`` and ``until``: ISO dates (UTC); ``closed`` False: those still open, too; ``newest``: how many at most;
-        ``imported`` False: without those that an imported checkpoint drove, which is another home's agent.
+        ``imported`` False: without those of another agent, which came with an import (``data.tables.checkpoints.strangers``);
+        ``helped`` False: without those in which a human drove.
         """
         purposes = [purpose] if isinstance(purpose, str) else purpose
         conditions: dict[str, Any] = {
@@ -250,7 +252,10 @@ class DriveTables:
             "e.id IN (SELECT value FROM json_each(?))": None if ids is None else json.dumps(list(ids)),
             "e.purpose IN (SELECT value FROM json_each(?))": None if purposes is None else json.dumps(list(purposes)),
             '(e."end" IS NOT NULL OR NOT ?)': closed,
-            "coalesce(e.checkpoint_id, 0) NOT IN (SELECT value FROM json_each(?))": None if imported else others(self.conn),
+            "coalesce(e.checkpoint_id, 0) NOT IN (SELECT value FROM json_each(?))":
+                None if imported else json.dumps(sorted(strangers(self.conn))),
+            "(? OR NOT EXISTS (SELECT 1 FROM segments h WHERE h.episode_id = e.id AND h.kind <> 'kept' AND "
+            "coalesce(h.stop, h.start + 1) > h.start))": None if helped else False,
         }  # fmt: skip
         wanted = {condition: value for condition, value in conditions.items() if value is not None}
         rows = self.conn.execute(
@@ -270,6 +275,20 @@ class DriveTables:
             replace(e, lap_s=laps.get((e.session_id, number), e.length / e.hz)) if e.reason == "finish" else e
             for number, e in found
         ]
+
+    def lately(
+        self, track: str, newest: int, purpose: Sequence[str], *, since: str | None = None, imported: bool = True
+    ) -> list[EpisodeSummary]:
+        """Return the newest episodes of these purposes, and as many of the newest without help, oldest first.
+
+        After a day of help at one corner, what the agent does there alone is in none of the newest.
+        """
+        found = {
+            e.id: e
+            for helped in (True, False)
+            for e in self.episodes(track, purpose=purpose, since=since, newest=newest, imported=imported, helped=helped)
+        }
+        return [found[number] for number in sorted(found)]
 
     def steps(
         self,
@@ -311,7 +330,7 @@ class DriveTables:
     def placed(self, track: str, since: str | None = None) -> Iterator[Drive]:
         """Yield the drives of a track, oldest first, as far as place and speed are known: for statistics about places."""
         for episode in self.episodes(track, since=since, closed=False):
-            drive = self.steps(episode, columns=("driver", "progress", "speed", "executed"))
+            drive = self.steps(episode, columns=("t", "driver", "progress", "speed", "executed"))
             drive = drive[(np.abs(drive.progress) <= MOST) & (np.abs(drive.speed) <= MOST)]
             if len(drive):
                 yield drive
@@ -319,10 +338,21 @@ class DriveTables:
     def lines(
         self, episodes: Iterable[EpisodeSummary], from_m: float, to_m: float, driver: int, most: int
     ) -> Iterator[Drive]:
-        """Yield what a driver drove between two places of the line, of the first ``most`` episodes with three such steps."""
-        columns = ("x", "y", "progress", "speed")
+        """Yield what a driver drove between two places of the line, of the first ``most`` episodes with three such steps.
+
+        An episode of which steps in between are no longer stored makes no line.
+        """
+        columns = ("t", "x", "y", "progress", "speed")
         drives = (self.steps(e, columns=columns, from_m=from_m, to_m=to_m, driver=driver) for e in episodes)
-        yield from itertools.islice((drive for drive in drives if len(drive) >= 3), most)
+        yield from itertools.islice((drive for drive in drives if len(drive) >= 3 and self.has_all(drive)), most)
+
+    def has_all(self, drive: Drive) -> bool:
+        """Tell whether all steps of its episode, from the first of a drive to its last, are stored. Needs the column ``t``."""
+        if not len(drive):
+            return True
+        first, last = int(drive.t[0]), int(drive.t[-1])
+        sql = "SELECT count(*) FROM steps WHERE episode_id = ? AND t BETWEEN ? AND ?"
+        return self.conn.execute(sql, (drive.episode.id, first, last)).fetchone() == (last - first + 1,)
 
     def count_steps(self) -> int:
         """Return how many steps the store holds."""

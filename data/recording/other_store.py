@@ -75,6 +75,9 @@ def fitting(source: Path) -> Iterator[None]:
 def refuse_unsound(found: Path, source: Path) -> None:
     """A store whose own rows contradict each other would bring its faults along."""
     with contextlib.closing(connect(found, read_only=True)) as conn:
-        said = faults(conn)
+        said = faults(conn, elsewhere=True)
     if said:
-        raise StoreError(f"The store {shown(source.name)} is not sound, so nothing was taken from it. {said[0]}")
+        raise StoreError(
+            f"The store {shown(source.name)} is not sound, so nothing was taken from it. {said[0]} The store check of the home "
+            "that it comes from says how that is fixed."
+        )

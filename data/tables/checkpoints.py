@@ -118,6 +118,16 @@ def others(conn: sqlite3.Connection) -> str:
     return json.dumps(sorted(imported(conn)))
 
 
+def strangers(conn: sqlite3.Connection) -> frozenset[int]:
+    """Return the ids of the checkpoints that are another agent's than the one that this home tells about.
+
+    That one is this home's own. A home without a checkpoint of its own tells about the agent that came with the import.
+    """
+    found = imported(conn)
+    (ours,) = conn.execute(f"SELECT EXISTS (SELECT 1 FROM checkpoints WHERE {_OURS})", (json.dumps(sorted(found)),)).fetchone()
+    return found if ours else frozenset()
+
+
 class Checkpoints:
     """What an open store says of its checkpoints, and of how well each drives."""
 
@@ -151,6 +161,10 @@ class Checkpoints:
     def imported_checkpoints(self) -> frozenset[int]:
         """Return the ids of the checkpoints that only came with an import: another home's agent drove with them."""
         return imported(self.conn)
+
+    def strange_checkpoints(self) -> frozenset[int]:
+        """Return those of them that are another agent's than the one that this home tells about (:func:`strangers`)."""
+        return strangers(self.conn)
 
     def checkpoint(self, checkpoint_id: int) -> CheckpointRecord | None:
         """Return one checkpoint, one that came with an import, too."""

@@ -5,43 +5,58 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
+from data.connect import bulk_writing, transaction
 from data.errors import shown
 from data.reading.unusable import unusable_sentences
 from data.recording.log_beside import advice, without_log
 from data.recording.session_lock import is_alive
 from data.recording.spill_file import find_spills
+from data.records import VERDICTS
 from data.words import number_of
 
-_RULES = (
-    ("steps whose observation does not fit their session's layout",
+NAMED = 8  # numbers in a sentence, at most
+_RULES: tuple[tuple[str, str, str], ...] = (
+    ("step whose observation does not fit its session's layout",
+     "steps whose observations do not fit their session's layout",
      "SELECT count(*) FROM steps p JOIN episodes e ON e.id = p.episode_id JOIN sessions s ON s.id = e.session_id WHERE "
      "length(p.observation) <> 4 * json_array_length(s.observation_names)"),
-    ("steps whose actions do not fit their session's layout",
+    ("step whose actions do not fit its session's layout", "steps whose actions do not fit their session's layout",
      "SELECT count(*) FROM steps p JOIN episodes e ON e.id = p.episode_id JOIN sessions s ON s.id = e.session_id WHERE "
      "length(p.executed) <> 4 * json_array_length(s.action_names) OR length(p.proposed) <> 4 * "
      "json_array_length(s.action_names)"),
-    ("steps with a driver that is neither agent nor human", "SELECT count(*) FROM steps WHERE driver NOT IN (0, 1)"),
-    ("episodes with steps after their end",
+    ("step with a driver that is neither agent nor human", "steps with a driver that is neither agent nor human",
+     "SELECT count(*) FROM steps WHERE driver NOT IN (0, 1)"),
+    ("episode with steps after its end", "episodes with steps after their end",
      "SELECT count(*) FROM episodes e WHERE e.\"end\" IS NOT NULL AND length < (SELECT max(t) + 1 FROM steps WHERE episode_id = "
      "e.id)"),
-    ("segments that end before they begin or are trimmed to nothing",
+    ("segment that ends before it begins or is trimmed to nothing",
+     "segments that end before they begin or are trimmed to nothing",
      "SELECT count(*) FROM segments WHERE stop < start OR (stop > start AND trim_start + trim_stop >= stop - start)"),
-    ("segments that reach beyond their episode",
+    ("segment that reaches beyond its episode", "segments that reach beyond their episode",
      "SELECT count(*) FROM segments g JOIN episodes e ON e.id = g.episode_id WHERE e.\"end\" IS NOT NULL AND g.stop > e.length"),
-    ("steps with a reward that is not finite", "SELECT count(*) FROM steps WHERE NOT abs(reward) <= 3.4e38"),
-    ("steps with an impossible number", "SELECT count(*) FROM steps WHERE t NOT BETWEEN 0 AND 1 << 28"),
-    ("sessions without a layout or a rate",
+    ("step with a reward that is not finite", "steps with a reward that is not finite",
+     "SELECT count(*) FROM steps WHERE NOT abs(reward) <= 3.4e38"),
+    ("step with an impossible number", "steps with an impossible number",
+     "SELECT count(*) FROM steps WHERE t NOT BETWEEN 0 AND 1 << 28"),
+    ("session without a layout or a rate", "sessions without a layout or a rate",
      "SELECT count(*) FROM sessions WHERE json_type(observation_names) <> 'array' OR json_type(action_names) <> 'array' OR "
      "NOT hz BETWEEN 1e-3 AND 1000"),
-    ("tracks whose line is malformed",
+    ("track whose line is malformed", "tracks whose line is malformed",
      "SELECT count(*) FROM tracks WHERE line IS NOT NULL AND (length(line) % 8 <> 0 OR length(line) < 16 OR digest IS NULL OR "
      "NOT coalesce(width_m, 0) BETWEEN 0.1 AND 2000)"),
-    ("sessions with an invalid id", "SELECT count(*) FROM sessions WHERE uuid GLOB '*[^0-9A-Za-z-]*' OR uuid = ''"),
-    ("segments that begin before their episode or are trimmed outwards",
-     "SELECT count(*) FROM segments WHERE start < 0 OR trim_start < 0 OR trim_stop < 0 OR NOT priority BETWEEN 0 AND 1e9"),
-    ("segments of an unknown verdict",
-     "SELECT count(*) FROM segments WHERE verdict NOT IN ('unreviewed', 'good', 'bad', 'star')"),
+    ("session with an invalid id", "sessions with an invalid id",
+     "SELECT count(*) FROM sessions WHERE uuid GLOB '*[^0-9A-Za-z-]*' OR uuid = ''"),
+    ("segment that begins before its episode or is trimmed outwards",
+     "segments that begin before their episode or are trimmed outwards",
+     "SELECT count(*) FROM segments WHERE start < 0 OR trim_start < 0 OR trim_stop < 0"),
 )  # fmt: skip
+"""What must not be there, one and many of it, and SQL that counts it."""
+
+_JUDGED = (
+    ("priority", "below 0 or beyond 1,000,000,000", "--priority 1", "NOT priority BETWEEN 0 AND 1e9"),
+    ("verdict", "that hitl does not know", "--verdict unreviewed", f"verdict NOT IN {VERDICTS}"),
+)
+"""What only another program can have written into a segment: what a player gives there fixes it."""
 
 
 def findings(conn: sqlite3.Connection, path: Path) -> list[str]:
@@ -61,8 +76,8 @@ def findings(conn: sqlite3.Connection, path: Path) -> list[str]:
     return said
 
 
-def faults(conn: sqlite3.Connection) -> list[str]:
-    """Return what is wrong with the rows and the file itself."""
+def faults(conn: sqlite3.Connection, *, elsewhere: bool = False) -> list[str]:
+    """Return what is wrong with the rows and the file itself. ``elsewhere``: of another home, so without what to type here."""
     try:
         said = [
             f"The file is damaged: {shown(text, 200)}." for (text,) in conn.execute("PRAGMA integrity_check(20)") if text != "ok"
@@ -73,14 +88,48 @@ def faults(conn: sqlite3.Connection) -> list[str]:
         if broken:
             tables = ", ".join(sorted({row[0] for row in broken}))
             rows = number_of(len(broken), "row refers", "rows refer")
-            said.append(f"{rows} to something that is not there (in {tables}).")
-        for what, sql in _RULES:
+            fixed = "." if elsewhere else ": `hitl store check --repair` drops what belongs to it."
+            said.append(f"{rows} to something that is not there (in {tables}){fixed}")
+        for one, many, sql in _RULES:
             (count,) = conn.execute(sql).fetchone()
             if count:
-                said.append(f"There are {count} {what}.")
+                said.append(f"There {'is' if count == 1 else 'are'} {number_of(count, one, many)}.")
+        said += [text for judged in _JUDGED if (text := _judged(conn, *judged, elsewhere=elsewhere))]
     except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # SQLite quotes a damaged schema as it is
         return [f"The file is damaged: {shown(error, 200)}."]
     return said
+
+
+def _judged(conn: sqlite3.Connection, column: str, why: str, fixed: str, where: str, *, elsewhere: bool) -> str:
+    """Say of which segments a review is none, and how it is fixed; "" where all are good."""
+    rows = conn.execute(f"SELECT id, {column} FROM segments WHERE {where} ORDER BY id").fetchall()
+    if not rows:
+        return ""
+    numbers = " ".join(str(number) for number, _ in rows[:NAMED])
+    has = number_of(len(rows), "segment has", "segments have")
+    what = f"{has} a {column} {why} ({shown(rows[0][1], 40)})"
+    return f"{what}." if elsewhere else f"{what}: `hitl label {numbers} {fixed}` fixes it."
+
+
+def drop_lost(conn: sqlite3.Connection) -> dict[str, int]:
+    """Bring rows that refer to something that is not there back to a sound state; returns by table how many were changed.
+
+    What belongs to it is deleted (a segment's tags and reviews, an episode's steps). Where it is only named (the checkpoint that
+    drove), it is named no longer.
+    """
+    changed: dict[str, int] = {}
+    with bulk_writing(conn, checked=False), transaction(conn):
+        while broken := conn.execute("PRAGMA foreign_key_check").fetchall():
+            for table, row, _, key in broken:
+                columns = {k: column for k, _, _, column, *_ in conn.execute(f"PRAGMA foreign_key_list({table})")}
+                needed = {name: bool(must or part) for _, name, _, must, _, part in conn.execute(f"PRAGMA table_info({table})")}
+                column = columns[key]
+                if needed[column]:
+                    conn.execute(f"DELETE FROM {table} WHERE rowid = ?", (row,))
+                else:
+                    conn.execute(f"UPDATE {table} SET {column} = NULL WHERE rowid = ?", (row,))
+                changed[table] = changed.get(table, 0) + 1
+    return changed
 
 
 def open_sessions(conn: sqlite3.Connection) -> list[tuple[int, str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import sqlite3
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -12,7 +13,8 @@ from data.connect import connect, transaction, version_of
 from data.errors import StoreError
 from data.recording.session_lock import is_alive
 from data.tables.checkpoints import imported
-from data.tables.checks import findings, open_sessions
+from data.tables.checks import drop_lost, findings, open_sessions
+from data.tables.thinned import places, told_steps
 
 PRUNE_BLOCK = 20_000
 """Steps deleted in one transaction: short enough that a session recording meanwhile never waits long."""
@@ -133,6 +135,10 @@ class Upkeep:
         """Return what is wrong with the store, a sentence each."""
         return findings(self.conn, self.path)
 
+    def repair(self) -> dict[str, int]:
+        """Drop rows that belong to something that is not there; returns by table how many were changed."""
+        return drop_lost(self.conn)
+
     def quick_check(self) -> str:
         """Return what SQLite says of the file's structure, "ok" where nothing is wrong; about a second for a million steps."""
         return str(self.conn.execute("PRAGMA quick_check(1)").fetchone()[0])
@@ -158,29 +164,42 @@ class Upkeep:
 
     def prunable(self, before: str) -> tuple[int, int]:
         """Return (steps, episodes) that :func:`prune` would take from."""
-        steps, episodes = self.conn.execute(
-            "SELECT count(*), count(DISTINCT p.episode_id) FROM steps p JOIN episodes e ON e.id = p.episode_id "
-            f"WHERE {_OLD} AND {_SPARE}",
-            (before,),
-        ).fetchone()
-        return int(steps), int(episodes)
+        steps = episodes = 0
+        for spare in self._spare(before):
+            steps += len(spare)
+            episodes += len({episode for episode, _ in spare})
+        return steps, episodes
 
     def prune(self, before: str, on_steps: Callable[[int], None] | None = None) -> int:
         """Delete the agent's steps of episodes that began before a date (UTC, ISO); returns how many.
 
         Never deleted: a human's step, a step inside any segment or the one right after it (the successor of its last
-        step), a lap, an open episode. Episodes keep their row with length and return. The space is given back by :func:`compact`.
+        step), a lap, an open episode, and what the figures about the agent's tries are read from (``data.tables.thinned``).
+        Episodes keep their row with length and return. The space is given back by :func:`compact`.
         """
         total = 0
-        for episodes in _blocks(self.conn, before):
-            marks = ", ".join("?" * len(episodes))
+        for spare in self._spare(before):
             with transaction(self.conn):
-                spare = f"SELECT p.id FROM steps p WHERE p.episode_id IN ({marks}) AND {_SPARE}"
-                gone = self.conn.execute(f"DELETE FROM steps WHERE id IN ({spare})", episodes).rowcount
+                ids = json.dumps([step for _, step in spare])
+                # Looked at once more: a segment may have been added since, or the step have become the newest.
+                wanted = f"SELECT p.id FROM steps p WHERE p.id IN (SELECT value FROM json_each(?)) AND {_SPARE}"
+                gone = self.conn.execute(f"DELETE FROM steps WHERE id IN ({wanted})", (ids,)).rowcount
             total += gone
             if on_steps and gone:
                 on_steps(gone)
         return total
+
+    def _spare(self, before: str) -> Iterator[list[tuple[int, int]]]:
+        """Yield (episode, step) of what may be deleted, in blocks of whole episodes."""
+        known = places(self.conn)
+        for episodes in _blocks(self.conn, before):
+            stays = {step for _, ids, _ in told_steps(self.conn, episodes, known) for step in ids.tolist()}
+            rows = self.conn.execute(
+                f"SELECT p.episode_id, p.id FROM steps p WHERE p.episode_id IN (SELECT value FROM json_each(?)) AND {_SPARE}",
+                (json.dumps(episodes),),
+            )
+            if spare := [row for row in rows if row[1] not in stays]:
+                yield spare
 
     def copy_laps(self, target: Path) -> None:
         """Copy the store to a new file without the steps of anything but laps, and without metrics; episodes keep their row."""

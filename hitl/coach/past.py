@@ -9,13 +9,13 @@ from data.records import Corner
 from data.store import Store
 from hitl.coach.speeds import APPROACH_M, Speeds
 
-LOOKED_AT = 80  # newest episodes, of which each corner's newest attempts are
+LOOKED_AT = 80  # newest episodes, and as many without help, of which each corner's newest attempts are
 PASSAGES = 6  # of each corner whose speeds are read
 
 
 def attempts(store: Store, track: str, corners: Sequence[Corner]) -> dict[str, list[bool]]:
     """Return by corner whether the agent passed it in its attempts alone lately, oldest first."""
-    drives = store.episodes(track, purpose=("drive", "practice", "evaluation"), newest=LOOKED_AT)
+    drives = store.lately(track, LOOKED_AT, ("drive", "practice", "evaluation"))
     found = stored_attempts(store.conn, drives, corners)
     return {corner: [a.passed for a in tries if a.by == "agent"] for corner, tries in found.items()}
 

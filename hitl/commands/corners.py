@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from hitl.road.line import ReferenceLine
     from hitl.road.time_lost import TimeLost
 
-_NAMES: dict[By, str] = {"you": "you", "scripted": "the scripted driver", "imported": "imported laps"}
+_NAMES: dict[By, str] = {
+    "you": "you", "scripted": "the scripted driver", "imported": "imported laps", "stranger": "another home's agent",
+}  # fmt: skip
 _WITH: dict[By, str] = {"you": "with\nyou", "scripted": "by\nscript", "imported": "from\nfiles"}
 """Who is compared with the agent."""
 WIDE = 90  # letters from which on the terminal has room between the columns
@@ -173,7 +175,7 @@ def _table(
                 "visits": s.visits,
                 "time": _time_table(lost[s.corner.name]),
                 "agent": rate(s.agent),
-                "human": rate(Rate(sum(r.k for r in s.by.values()), sum(r.n for r in s.by.values()))),
+                "human": rate(Rate(sum(r.k for r in s.humans), sum(r.n for r in s.humans))),
                 "by": {who: rate(of) for who, of in s.by.items()},
                 "takeovers": {"count": s.takeovers.k, "visits": s.takeovers.n, "share": s.takeovers.share},
                 "trend": s.trend,

@@ -59,7 +59,7 @@ def _print_table(segments: list[Segment], rule: DemoRule, named: Path | None, nu
         standing = rule.judge(segment)
         demo = "no" if not standing.counts else "in part" if standing.cut_s else "yes"
         trimmed = "*" if segment.trim_start or segment.trim_stop else ""
-        style = _VERDICT_STYLE[segment.verdict]
+        style = _VERDICT_STYLE.get(segment.verdict, "dim")
         when = local_time(segment.started, short=True)
         row: list[str | Text] = [
             str(segment.id), *([str(segment.session_id)] if numbered else []),
@@ -70,7 +70,8 @@ def _print_table(segments: list[Segment], rule: DemoRule, named: Path | None, nu
         shown.add_row(*row, *([demo, segment.trigger] if wide else []), said)
     out.print(shown)
     seconds = sum(s.seconds for s in segments)
-    verdicts = [f"{n} {name}" for name in _VERDICT_STYLE if (n := sum(s.verdict == name for s in segments))]
+    given = dict.fromkeys((*_VERDICT_STYLE, *(s.verdict for s in segments)))  # another program may have written one of its own
+    verdicts = [f"{n} {name}" for name in given if (n := sum(s.verdict == name for s in segments))]
     out.print(f"{number_of(len(segments), 'segment')}, {seconds:.1f} s in all: {', '.join(verdicts)}.")
     if any(s.trim_start or s.trim_stop for s in segments):
         out.print("* trimmed")

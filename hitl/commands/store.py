@@ -82,11 +82,29 @@ def _info(store: Store, args: argparse.Namespace) -> int:
 def _check(store: Store, args: argparse.Namespace) -> int:
     from data.reading.layouts import apart
 
+    if args.repair:
+        _repair(store)
     said = store.check()
     if not (said and said[0].startswith("The file is damaged")):
         said += apart(store.conn).values()
     print(in_home("\n".join(said), args.home) if said else "The store is sound.")
     return 1 if said else 0
+
+
+def _repair(store: Store) -> None:
+    from trainer.daemon.control import running
+
+    if store.quick_check() != "ok":
+        return  # the check says that the file is damaged
+    if running(store.path):
+        raise TrainingError("A trainer is at work on this home folder and reads the store: `hitl train stop` first.")
+    changed = store.repair()
+    if not changed:
+        print("Nothing to repair: no row refers to something that is not there.")
+        return
+    said = ", ".join(f"{number_of(count, 'row')} in {table}" for table, count in changed.items())
+    store.add_event("repaired", f"Rows that referred to something that is not there: {said}.")
+    print(f"Repaired: {said} referred to something that is not there.")
 
 
 def _recover(store: Store, args: argparse.Namespace) -> int:
@@ -119,10 +137,13 @@ def _prune(store: Store, args: argparse.Namespace) -> int:
     before = args.older_than
     steps, episodes = store.prunable(before)
     share = size_text(store.info().bytes_per_step * steps)
+    lost = "What goes is how it drove there: its lines in the review, the clips and the report, and where it braked."
     what = f"{number_of(steps, 'agent step')} of {number_of(episodes, 'drive')} before {local_time(before)} (about {share})"
     if args.dry_run:
-        print(f"Would delete {what}. Takeovers, laps and human steps stay.")
+        print(f"Would delete {what}. Takeovers, laps and human steps stay, and how often the agent came through. {lost}")
         return 0
+    if steps:
+        print(lost)
     with Progress(console=console(), transient=True) as progress:
         task = progress.add_task("pruning", total=steps)
         gone = store.prune(before, lambda n: progress.update(task, advance=n))
@@ -171,13 +192,19 @@ def main(argv: list[str]) -> int:
         "clean": (_clean, "mark takeovers that show nothing as bad: too short, hardly moved, or a key still held"),
         "rebuild": (_rebuild, "rebuild laps imported by earlier versions in the present layout; nothing is lost"),
         "compact": (_compact, "free the space of deleted steps"),
-        "prune": (_prune, "delete old steps of the agent; never a takeover, a lap or a human's step"),
+        "prune": (
+            _prune,
+            "delete old steps of the agent, never a takeover, a lap, a human's step or what is told of its tries; the review "
+            "then has no line of the agent's there",
+        ),
     }
     for name, (_, text) in made.items():
         verb = verbs.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
         add_home(verb, or_last_demo=True)
         if name == "info":
             verb.add_argument("--json", action="store_true", help="print JSON")
+        if name == "check":
+            verb.add_argument("--repair", action="store_true", help="drop what belongs to rows that another program has deleted")
         if name == "clean":
             verb.add_argument("--track", help="only on this track")
             verb.add_argument("--dry-run", action="store_true", help="only list them")

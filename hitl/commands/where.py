@@ -16,7 +16,7 @@ from trainer.daemon.heartbeat import Heartbeat, read_heartbeat
 if TYPE_CHECKING:
     from data.store import Store
 
-NEWEST = 60  # drives without help that are looked at
+NEWEST = 60  # drives without help that are looked at, and the newest of all
 LAPS = 20  # of these, the newest ones whose times are told
 TRIES = 10  # of each corner, the newest ones
 FAILS = 0.5  # share of these from which a corner is said to fail
@@ -81,8 +81,8 @@ def _laps(store: Store, session: SessionRecord) -> str:
     """Return how the newest laps without help went; "" where none of them was finished."""
     from hitl.screens.lap_words import recorded_laps
 
-    drives = store.episodes(session.track, purpose=("drive", "evaluation"), newest=NEWEST, imported=False)
-    laps = recorded_laps([e for e in drives if not e.human_steps and not e.cut_off][-LAPS:], ())
+    drives = store.episodes(session.track, purpose=("drive", "evaluation"), newest=NEWEST, imported=False, helped=False)
+    laps = recorded_laps([e for e in drives if not e.cut_off][-LAPS:], ())
     return f"{laps.said()} (the last {laps.finish.n})" if laps.finish.k else ""
 
 
@@ -90,7 +90,7 @@ def _failing(store: Store, session: SessionRecord) -> Iterator[tuple[str, int, i
     """Yield (corner, failures, tries) of the corners at which the agent alone fails, by its newest tries on the last track."""
     from data.reading.attempts import stored_attempts
 
-    drives = store.episodes(session.track, purpose=("drive", "practice", "evaluation"), newest=NEWEST, imported=False)
+    drives = store.lately(session.track, NEWEST, ("drive", "practice", "evaluation"), imported=False)
     for corner, attempts in stored_attempts(store.conn, drives, store.corners(session.track)).items():
         tries = [a.passed for a in attempts if a.by == "agent"][-TRIES:]
         failed = tries.count(False)

@@ -50,12 +50,12 @@ def ends(drives: Sequence[Drive]) -> tuple[list[End], float]:
     decelerations: list[float] = []
     for drive in drives:
         lost = -np.diff(drive.speed) * drive.episode.hz
-        braked = lost[(drive.brake[:-1] > 0.5) & (lost > 0.0)]
+        braked = lost[(drive.brake[:-1] > 0.5) & (lost > 0.0) & (np.diff(drive.t) == 1)]
         if len(braked) and len(decelerations) < 200_000:
             decelerations.extend(braked.tolist())
         if drive.episode.failed and drive.episode.id in newest:
-            back = max(1, round(LOOK_BACK_S * drive.episode.hz))
-            found.append(End(drive.farthest, float(drive.speed[-back:].max()), float(drive.speed[-1])))
+            near = drive.t > drive.t[-1] - max(1, round(LOOK_BACK_S * drive.episode.hz))
+            found.append(End(drive.farthest, float(drive.speed[near].max()), float(drive.speed[-1])))
     firm = float(np.percentile(decelerations, 75)) if len(decelerations) >= 20 else BRAKING_DEFAULT
     return found, max(firm, 2.0)
 

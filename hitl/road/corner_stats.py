@@ -25,8 +25,8 @@ class Visit:
     episode_id: int
     passed: bool
     entry_driver: int
-    entry_speed: float  # m/s
-    braking_m: float | None  # m before the corner where its main braking began; None: none
+    entry_speed: float | None  # m/s; None: the steps around it are not stored
+    braking_m: float | None  # m before the corner where its main braking began; None: none, or it is not stored all the way
     braking_driver: int
 
 
@@ -60,13 +60,18 @@ class CornerStats:
     corner: Corner
     visits: int
     agent: Rate  # the agent alone
-    by: Mapping[By, Rate]  # laps and takeovers, by who drove them
+    by: Mapping[By, Rate]  # laps and takeovers, by who drove them, and what another home's agent drove alone
     takeovers: Rate  # of the visits in which a human could help
     trend: float | None  # the agent's pass rate of the newest attempts less that of those before; None: too few
     agent_entry: float | None
     human_entry: float | None
     agent_braking: float | None
     human_braking: float | None
+
+    @property
+    def humans(self) -> list[Rate]:
+        """How it went where a human had a part."""
+        return [rate for who, rate in self.by.items() if who != "stranger"]
 
 
 def visit(drive: Drive, corner: Corner, approach_m: float) -> Visit | None:
@@ -84,12 +89,14 @@ def visit(drive: Drive, corner: Corner, approach_m: float) -> Visit | None:
     leave = int(left[0]) if len(left) else len(progress)
     first = int(np.flatnonzero(progress >= approach_m)[0]) if (progress >= approach_m).any() else entry
     stretch = slice(first, max(leave, first + 1))
-    onset = braking_onset(drive.speed[stretch], drive.brake[stretch])
+    whole = bool((np.diff(drive.t[stretch]) == 1).all())  # of what was pruned, steps here and there are left
+    onset = braking_onset(drive.speed[stretch], drive.brake[stretch]) if whole else None
+    seen = entry == 0 or drive.t[entry] - drive.t[entry - 1] == 1
     return Visit(
         drive.episode.id,
         passed,
         int(drive.driver[entry]),
-        float(drive.speed[entry]),
+        float(drive.speed[entry]) if seen else None,
         None if onset is None else corner.from_m - float(progress[first + onset]),
         AGENT if onset is None else int(drive.driver[first + onset]),
     )
@@ -108,7 +115,7 @@ def braking_onset(speed: NDArray[np.float64], brake: NDArray[np.float64]) -> int
 
 def whose(attempts: Mapping[str, Sequence[CornerAttempt]]) -> By:
     """Return who is compared with the agent: the player, or where they never drove here, who did most of it for them."""
-    drove = Counter(a.by for each in attempts.values() for a in each if a.by != "agent")
+    drove = Counter(a.by for each in attempts.values() for a in each if a.by not in ("agent", "stranger"))
     return "you" if drove["you"] or not drove else drove.most_common(1)[0][0]
 
 
@@ -136,16 +143,17 @@ def _summary(corner: Corner, visits: Sequence[Visit], attempts: Sequence[CornerA
         outcomes.setdefault(attempt.by, []).append(attempt.passed)
     alone = outcomes.pop("agent", [])
     theirs = [v for v in visits if by.get(v.episode_id) == human]
+    ours = [v for v in visits if by.get(v.episode_id) != "stranger"]
     return CornerStats(
         corner,
         len(attempts),
         Rate.of(alone),
         {who: Rate.of(passed) for who, passed in outcomes.items()},
-        Rate.of([a.by != "agent" for a in attempts if a.purpose not in ("lap", "evaluation")]),
+        Rate.of([a.by != "agent" for a in attempts if a.ours and a.purpose not in ("lap", "evaluation")]),
         trend(alone),
-        _median([v.entry_speed for v in visits if v.entry_driver == AGENT]),
-        _median([v.entry_speed for v in theirs if v.entry_driver == HUMAN]),
-        _median([v.braking_m for v in visits if v.braking_m is not None and v.braking_driver == AGENT]),
+        _median([v.entry_speed for v in ours if v.entry_speed is not None and v.entry_driver == AGENT]),
+        _median([v.entry_speed for v in theirs if v.entry_speed is not None and v.entry_driver == HUMAN]),
+        _median([v.braking_m for v in ours if v.braking_m is not None and v.braking_driver == AGENT]),
         _median([v.braking_m for v in theirs if v.braking_m is not None and v.braking_driver == HUMAN]),
     )
 

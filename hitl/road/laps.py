@@ -17,6 +17,7 @@ from hitl.road.corner_stats import Rate
 
 NEAR_M = 10.0  # m before a corner from which a crash belongs to it
 ELSEWHERE = "elsewhere"
+MOST_GAP_S = 0.5  # s between two steps beyond which it is not known when the car was in between
 CRASH_S = 10.0  # what a crash costs, in the measure of tmrl's competition
 COMPETITION_OF = 10  # tries whose mean that is
 
@@ -37,7 +38,8 @@ def stretches(corners: Iterable[Corner]) -> list[Stretch]:
 
 
 def time_at(drive: Drive, metre: float) -> float | None:
-    """Return the seconds at which a drive first came to a metre of the line, between its steps; None where it never did.
+    """Return the seconds at which a drive first came to a metre of the line, between its steps; None where it never did, or the
+    steps around that place are no longer stored.
 
     Needs the columns ``t`` and ``progress``.
     """
@@ -48,6 +50,8 @@ def time_at(drive: Drive, metre: float) -> float | None:
     if k == 0:
         return float(drive.t[0]) / hz if drive.progress[0] <= metre + 2.0 else None
     (before, after), (then, now) = drive.progress[k - 1 : k + 1].tolist(), drive.t[k - 1 : k + 1].tolist()
+    if now - then > max(1.0, MOST_GAP_S * hz):
+        return None  # of a pruned drive
     return float(then + (now - then) * (metre - before) / (after - before)) / hz
 
 

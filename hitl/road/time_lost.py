@@ -16,7 +16,7 @@ from hitl.road.laps import CRASH_S, Stretch, corner_times, stretches, time_at
 
 COLUMNS = ("t", "driver", "progress")
 PURPOSES = ("drive", "practice", "evaluation")
-NEWEST = 100  # episodes that are looked at
+NEWEST = 100  # episodes that are looked at, and as many without help
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,16 +54,16 @@ class TimeLost:
 def fastest_laps(store: Store, track: str) -> dict[str, EpisodeSummary]:
     """Return the fastest recorded lap of the ``human``, the ``scripted`` driver and the ``agent`` alone, where there is one.
 
-    The agent is this home's: laps by imported checkpoints are another one's.
+    The agent is the one that this home tells about: laps by other imported checkpoints are another one's.
     """
     finished = [e for e in store.episodes(track) if e.lap_s is not None and e.purpose != "practice"]
-    imported = store.imported_checkpoints()
+    strange = store.strange_checkpoints()
     drivers = {session.id: session.driver for session in store.sessions(track)}
     laps_by = {e.id: drivers[e.session_id] for e in finished if e.purpose == "lap"}
     groups = {
         "human": [e for e in finished if e.id in laps_by and laps_by[e.id] not in ("scripted", REPLAY)],
         "scripted": [e for e in finished if laps_by.get(e.id) == "scripted"],
-        "agent": [e for e in finished if e.purpose != "lap" and not e.human_steps and e.checkpoint_id not in imported],
+        "agent": [e for e in finished if e.purpose != "lap" and not e.human_steps and e.checkpoint_id not in strange],
     }
     return {who: min(laps, key=lambda e: e.lap_s or 0.0) for who, laps in groups.items() if laps}
 
@@ -84,7 +84,7 @@ def stored_time_lost(
     laps = {
         name: corner_times(store.steps(lap, columns=COLUMNS), spans) for name, lap in compared.items() if lap is not None
     }
-    newest = store.episodes(track, purpose=PURPOSES, since=since, newest=NEWEST, imported=False)
+    newest = store.lately(track, NEWEST, PURPOSES, since=since, imported=False)
     drives = (store.steps(e, columns=COLUMNS) for e in newest if e.length)
     return time_lost(drives, spans, laps)
 

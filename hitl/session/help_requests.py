@@ -86,7 +86,9 @@ def stored_attempts(home: Home, policy: NetworkPolicy, track: str, hz: float) ->
     found: list[Attempt] = []
     with Store(home.store_path, read_only=True) as store:
         for episode in reversed(store.episodes(track, purpose=ATTEMPTS, newest=NEWEST)):
-            drive = store.steps(episode, columns=("driver", "observation", "proposed"))
+            drive = store.steps(episode, columns=("t", "driver", "observation", "proposed"))
+            if not store.has_all(drive):
+                continue  # of what was pruned, steps here and there are left
             human = np.flatnonzero(drive.human)
             failed = not len(human) and episode.failed
             alone = drive[: max(0, human[0] - round(MOST_S * hz)) if len(human) else len(drive)]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -39,15 +40,15 @@ def approaches(store: Store, track: str, corner: Corner, lead_s: float | None = 
     ``lead_s``: begin exactly so long before the corner, however the approach ended. Laps are used only where the agent has no
     approach of its own: one without help, in a real attempt (practice would breed its own beginnings).
     """
-    own = list(_approaches(store, track, corner, lead_s, ("drive", "evaluation"), agent=True))
-    yield from own or _approaches(store, track, corner, lead_s, ("drive", "lap"), agent=False)
+    own = list(islice(_approaches(store, track, corner, lead_s, ("drive", "evaluation"), agent=True), NEWEST))
+    yield from own or islice(_approaches(store, track, corner, lead_s, ("drive", "lap"), agent=False), NEWEST)
 
 
 def _approaches(
     store: Store, track: str, corner: Corner, lead_s: float | None, purposes: Sequence[str], *, agent: bool
 ) -> Iterator[Drive]:
     came = [e for e in store.episodes(track, purpose=purposes, closed=False) if e.farthest >= corner.from_m]
-    for episode in reversed(came[-NEWEST:]):
+    for episode in reversed(came):
         drive = store.steps(episode, columns=("t", "driver", "progress"))
         entry = first_at(drive, corner.from_m)
         if entry is None:

@@ -296,4 +296,4 @@ def test_a_line_that_is_none_is_found_by_the_check(store, path):
     store.enter_track("line", A)
     assert store.check() == []
     store.conn.execute("UPDATE tracks SET line = X'00'")
-    assert any("tracks whose line is malformed" in said for said in store.check())
+    assert any("1 track whose line is malformed" in said for said in store.check())

@@ -1,8 +1,12 @@
 import json
+import re
+import shlex
 
 import numpy as np
 import pytest
 
+from data.errors import StoreError
+from data.exchange.merge import merge
 from data.reading.follow import Follower
 from data.recording.recorder import Recorder
 from data.records import HUMAN
@@ -58,7 +62,7 @@ def test_pruning_takes_no_human_step_no_segment_and_no_successor(home, filled, c
     before = Follower(filled.path).poll()
     late = "2999-01-01"
     assert hitl(home, "store", "prune", "--older-than", late, "--dry-run") == 0
-    assert "708 agent steps of 3 drives" in capsys.readouterr().out
+    assert "705 agent steps of 3 drives" in capsys.readouterr().out
     assert filled.db["steps"].count == 850
     assert filled.prunable("2001-01-01") == (0, 0)
     assert hitl(home, "store", "prune", "--older-than", late) == 0
@@ -68,7 +72,7 @@ def test_pruning_takes_no_human_step_no_segment_and_no_successor(home, filled, c
         assert human in kept
     first = before.episode_id == 1
     assert (int(before.step_id[first & (before.t == 90)][0])) in kept  # what followed the takeover's last step
-    assert len(after) == 142  # 40 and their successor, 100 of the lap, and the newest step of all
+    assert len(after) == 145  # 40 and their successor, 100 of the lap, the newest step of all, and the first of each drive
     assert after.step_id.max() == before.step_id.max()
     assert filled.db.execute('SELECT length, "return" FROM episodes WHERE id = 2').fetchone() == (
         300,
@@ -89,8 +93,6 @@ def test_pruning_leaves_what_is_being_driven_alone(filled):
         assert filled.db.execute(
             'SELECT count(*) FROM steps p JOIN episodes e ON e.id = p.episode_id WHERE e."end" IS NULL'
         ).fetchone() == (20,)
-        from data.errors import StoreError
-
         with pytest.raises(StoreError, match="recording"):
             filled.compact()
 
@@ -98,10 +100,12 @@ def test_pruning_leaves_what_is_being_driven_alone(filled):
 @pytest.mark.parametrize(
     ("damage", "said"),
     [
-        ("UPDATE steps SET observation = x'00' WHERE id = 7", "1 steps whose observation"),
+        ("UPDATE steps SET observation = x'00' WHERE id = 7", "There is 1 step whose observation"),
         ("UPDATE segments SET stop = start - 1", "segments that end before"),
         ("UPDATE segments SET stop = 5000", "beyond their episode"),
-        ("UPDATE segments SET verdict = 'great'", "unknown verdict"),
+        ("UPDATE segments SET verdict = 'great' WHERE id = 1", "a verdict that hitl does not know (great)"),
+        ("UPDATE segments SET priority = -3 WHERE id = 1", "a priority below 0 or beyond 1,000,000,000 (-3.0)"),
+        ("UPDATE segments SET trim_start = -1 WHERE id = 1", "There is 1 segment that begins before its episode"),
         ("PRAGMA foreign_keys = OFF; DELETE FROM episodes WHERE id = 2", "not there (in steps)"),
         ("UPDATE episodes SET length = 3", "after their end"),
     ],
@@ -111,6 +115,43 @@ def test_check_names_what_is_wrong(home, filled, damage, said, capsys):
     filled.conn.executescript(damage)
     assert hitl(home, "store", "check") == 1
     assert said in capsys.readouterr().out
+
+
+def test_what_another_program_left_behind_can_be_repaired(home, filled, tmp_path, capsys):
+    filled.label([1], verdict="good", tags_add=["late"])
+    checkpoint = filled.add_checkpoint("gone", "gone", 1, 1, "train", {})
+    filled.conn.execute("UPDATE episodes SET checkpoint_id = ? WHERE id = 5", (checkpoint,))
+    filled.conn.executescript(
+        f"PRAGMA foreign_keys = OFF; DELETE FROM segments WHERE id = 1; DELETE FROM episodes WHERE id = 3; "
+        f"DELETE FROM checkpoints WHERE id = {checkpoint}; PRAGMA foreign_keys = ON"
+    )
+    steps = filled.count_steps()
+    assert hitl(home, "store", "check") == 1
+    said = capsys.readouterr().out
+    assert "to something that is not there" in said
+    assert "`hitl store check --repair --home" in said
+    with pytest.raises(StoreError, match="The store check of the home that it comes from"), Store(tmp_path / "n.sqlite") as new:
+        merge(new.conn, new.path, filled.path)
+    assert hitl(home, "store", "check", "--repair") == 0
+    assert capsys.readouterr().out.endswith("referred to something that is not there.\nThe store is sound.\n")
+    assert filled.count_steps() == steps - 100, "the lap's; those of the episode whose checkpoint is gone stay"
+    assert filled.conn.execute("SELECT checkpoint_id FROM episodes WHERE id = 5").fetchone() == (None,)
+    assert filled.conn.execute("SELECT (SELECT count(*) FROM tags), (SELECT count(*) FROM judgements)").fetchone() == (0, 0)
+    assert hitl(home, "store", "check", "--repair") == 0
+    assert "Nothing to repair" in capsys.readouterr().out
+    with Store(tmp_path / "n.sqlite") as new:
+        assert merge(new.conn, new.path, filled.path).episodes == 4
+
+
+@pytest.mark.parametrize("damage", ["verdict = 'super'", "priority = -3"])
+def test_what_only_another_program_can_have_written_is_fixed_as_the_check_says(home, filled, damage, capsys):
+    filled.conn.execute(f"UPDATE segments SET {damage}")
+    assert main(["segments", "--home", str(home)]) == 0
+    assert ("super" in capsys.readouterr().out) == ("super" in damage)
+    assert hitl(home, "store", "check") == 1
+    (command,) = re.findall("`hitl (.*?)`", capsys.readouterr().out)
+    assert main(shlex.split(command)) == 0
+    assert hitl(home, "store", "check") == 0
 
 
 def test_check_of_a_torn_file(home, capsys):

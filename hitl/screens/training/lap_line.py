@@ -8,7 +8,7 @@ from data.store import Store
 from data.words import number_of
 from hitl.road.time_lost import fastest_laps
 
-NEWEST = 200  # episodes that are looked at
+NEWEST = 200  # episodes without help that are looked at
 LAPS = 20  # of them, of which the median is
 
 
@@ -20,8 +20,8 @@ def lap_line(store: Store) -> str:
     session = next(iter(store.driven_sessions()), None)
     if session is None:
         return ""
-    episodes = store.episodes(session.track, purpose=("drive", "evaluation"), newest=NEWEST, imported=False)
-    times = [e.lap_s for e in episodes if e.lap_s is not None and not e.human_steps][-LAPS:]
+    episodes = store.episodes(session.track, purpose=("drive", "evaluation"), newest=NEWEST, imported=False, helped=False)
+    times = [e.lap_s for e in episodes if e.lap_s is not None][-LAPS:]
     best = fastest_laps(store, session.track).get("agent")
     if not times or best is None or best.lap_s is None:
         return ""

@@ -38,13 +38,13 @@ def load(home):
 def test_takeovers_as_a_store_of_their_own(home, tmp_path, capsys):
     out = tmp_path / "mine.sqlite"
     assert hitl(home, "export", "store", out) == 0
-    assert "2 episodes with 32 steps are in mine.sqlite." in capsys.readouterr().out  # each with the step after it
+    assert "2 episodes with 34 steps are in mine.sqlite." in capsys.readouterr().out  # each with its first and the step after it
     assert [p.name for p in tmp_path.glob("mine*")] == ["mine.sqlite"]
     assert hitl(home, "export", "store", out) == 2
     friend = tmp_path / "friend"
     assert hitl(friend, "import", out) == 0
     said = " ".join(capsys.readouterr().out.split())
-    assert "2 episodes with 32 steps (1.6 s) and 2 segments came in." in said
+    assert "2 episodes with 34 steps (1.7 s) and 2 segments came in." in said
     assert hitl(friend, "import", out) == 0
     assert "2 were there already." in capsys.readouterr().out
     with Store(friend / "store.sqlite") as store:

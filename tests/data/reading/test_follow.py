@@ -258,13 +258,13 @@ def test_an_episode_says_how_many_of_its_steps_are_here(path, tmp_path):
     with Store(path) as store, Store(tmp_path / "part.sqlite") as part:
         merge(part.conn, part.path, path, segments=[1])
         follower = Follower(part.path)
-        assert [e.length for e in follower.poll().episodes.values()] == [5]
+        assert [e.length for e in follower.poll().episodes.values()] == [6]  # its first step, too
         merge(part.conn, part.path, path)
         assert {e.id: e.length for e in follower.poll().episodes.values()} == {1: 40, 2: 10}
         store.prune("2999-01-01")
     update = Follower(path).poll()
-    assert [e.length for e in update.episodes.values()] == [5, 1]
-    assert len(update) == 6
+    assert [e.length for e in update.episodes.values()] == [6, 2]  # with the first steps, and the newest of all
+    assert len(update) == 8
 
 
 class Recording(RuleBasedStateMachine):

@@ -168,7 +168,10 @@ def drive_of(track, reason="finish", far=None):
 
     at = np.arange(0.0, track.line.length - 2.0, 1.0)
     n = len(at)
-    columns = {"driver": np.zeros(n, np.uint8), "progress": at, "speed": np.full(n, 20.0), "executed": np.zeros((n, 1), "f4")}
+    columns = {
+        "t": np.arange(n), "driver": np.zeros(n, np.uint8), "progress": at, "speed": np.full(n, 20.0),
+        "executed": np.zeros((n, 1), "f4"),
+    }  # fmt: skip
     return Drive(summary(1, "drive", reason, far or track.line.length, ("brake",)), columns)
 
 

@@ -50,7 +50,10 @@ def drive(
     braked = within(brake)
     driver = np.where(within(human), HUMAN, AGENT).astype(np.uint8)
     lost = 0.5 * np.cumsum(np.r_[False, braked[:-1]])
-    columns = {"driver": driver, "progress": progress, "speed": speed - lost, "executed": braked.astype("f4")[:, None]}
+    columns = {
+        "t": np.arange(len(progress)), "driver": driver, "progress": progress, "speed": speed - lost,
+        "executed": braked.astype("f4")[:, None],
+    }  # fmt: skip
     return Drive(summary(number, purpose, reason, farthest or stop, ("brake",)), columns)
 
 
