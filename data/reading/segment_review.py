@@ -25,6 +25,7 @@ BEFORE_S, AFTER_S = 2.5, 1.5
 
 SHOWN = ("t", "driver", *STEP_MEASURES, "executed", "proposed")
 TRIED = 25
+_AT = "SELECT p.progress FROM steps p WHERE p.episode_id = e.id AND p.t = {}"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -93,7 +94,7 @@ class StoreReview:
             "SELECT e.checkpoint_id FROM episodes e JOIN sessions s ON s.id = e.session_id "
             "WHERE s.track = ? AND e.checkpoint_id IS NOT NULL AND e.checkpoint_id NOT IN (SELECT value FROM json_each(?)) "
             "ORDER BY e.id DESC LIMIT 1",
-            (self.track, self._imported()),
+            (self.track, json.dumps(sorted(self.store.strange_checkpoints()))),
         ).fetchone()
         before = self._agent(from_m, to_m, checkpoint) if checkpoint is not None else None
         now = self._agent(from_m, to_m, newest[0] if newest else None)
@@ -109,25 +110,37 @@ class StoreReview:
     def _agent(self, from_m: float, to_m: float, checkpoint: int | None) -> Drive | None:
         """Return what the agent drove alone between two places, with the newest checkpoint that has (not a newer one than this).
 
-        Imported ones are of another agent, but for this one. The drive must reach at least a third of the way. Of a checkpoint's
-        episodes, evaluations (greedy, alone) come first. At most ``TRIED`` episodes are looked into, so that the cost does not
-        grow with the steps in the store.
+        Before an imported one, only imported ones: those of this home are another agent's, and the other way round. The drive
+        must reach at least a third of the way. Of a checkpoint's episodes, evaluations (greedy, alone) come first. At most
+        ``TRIED`` drives that are stored there are looked into, so that the cost does not grow with the steps in the store.
         """
+        imported = self.store.imported_checkpoints()
+        theirs = checkpoint in imported
+        began, first, last = (_AT.format(t) for t in ("0", "g.start", "g.stop - 1"))
+        first, last = f"coalesce(({first}), ?3)", f"coalesce(({last}), ?4)"  # help at a place that is not known may be here
         episodes = self.store.conn.execute(
-            f"SELECT e.id FROM episodes e JOIN sessions s ON s.id = e.session_id WHERE s.track = ? AND {FARTHEST} > ? "
-            "AND (?3 IS NULL OR e.checkpoint_id <= ?3) AND e.purpose != 'lap' AND (e.checkpoint_id IS ?3 OR "
-            "coalesce(e.checkpoint_id, 0) NOT IN (SELECT value FROM json_each(?5))) "
-            "ORDER BY e.checkpoint_id DESC, e.purpose = 'evaluation' DESC, e.id DESC LIMIT ?4",
-            (self.track, from_m + (to_m - from_m) / 3, checkpoint, TRIED, self._imported()),
-        ).fetchall()
+            f"SELECT e.id FROM episodes e JOIN sessions s ON s.id = e.session_id WHERE s.track = ?1 AND {FARTHEST} > ?2 "
+            "AND (?5 IS NULL OR e.checkpoint_id <= ?5) AND e.purpose != 'lap' "
+            f"AND (coalesce(e.checkpoint_id, 0) IN (SELECT value FROM json_each(?6))) = ?7 AND coalesce(({began}), ?3) <= ?4 "
+            "AND NOT EXISTS (SELECT 1 FROM segments g WHERE g.episode_id = e.id AND g.kind <> 'kept' AND "
+            f"coalesce(g.stop, g.start + 1) > g.start AND min({first}, {last}) <= ?4 AND max({first}, {last}) >= ?3) "
+            "ORDER BY e.checkpoint_id DESC, e.purpose = 'evaluation' DESC, e.id DESC",
+            (
+                self.track, from_m + (to_m - from_m) / 3, from_m, to_m, checkpoint,
+                json.dumps(sorted(imported if theirs else self.store.strange_checkpoints())), theirs,
+            ),
+        ).fetchall()  # fmt: skip
+        looked = 0
         for (episode,) in episodes:
             drive = self.store.steps(episode, columns=SHOWN, from_m=from_m, to_m=to_m)
-            if len(drive) >= 3 and not drive.human.any():
+            if len(drive) < 3 or not self.store.has_all(drive):
+                continue  # it began behind, or its steps were pruned: there are few to read
+            if not drive.human.any():
                 return drive
+            looked += 1
+            if looked == TRIED:
+                break
         return None
-
-    def _imported(self) -> str:
-        return json.dumps(sorted(self.store.imported_checkpoints()))
 
     @_usable()
     def difference(self, segment: Segment) -> float:

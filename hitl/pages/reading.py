@@ -213,8 +213,10 @@ def _against_the_agent(store: Store, segment: Segment, words: Words) -> list[str
     scene = _scene(store, segment.track)
     corner = None if scene is None else scene.corner(segment.corner)
     detail = StoreReview(store, segment.track).detail(segment)
-    if scene is None or corner is None or detail.same is None:
+    if scene is None or corner is None:
         return []
+    if detail.same is None:
+        return [words["than_none"]]
     yours, its = (figures(drive, scene, corner, segment.hz) for drive in (detail.drive, detail.same))
     return in_words(yours, its, corner.to_m, words)
 

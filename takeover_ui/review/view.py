@@ -117,11 +117,12 @@ class ReviewView:
     ) -> None:
         widgets.verdict_sign(pen, (row.left + pen.px(26), row.centery), segment.verdict)
         left, width = row.left + pen.px(46), row.w - pen.px(60)
-        name = segment.corner or words["wrecked_start" if wrecked_start(segment) else f"kind_{segment.kind}"]
+        name = segment.corner or words.get("wrecked_start" if wrecked_start(segment) else f"kind_{segment.kind}", segment.kind)
         at = (row.right - pen.px(14), row.top + pen.px(5))
         time = pen.text("row_time", words.written(f"{segment.seconds:.1f} s"), at, 21, theme.TEXT, anchor="topright")
         pen.text("row_name", name, (left, row.top + pen.px(5)), 22, theme.TEXT, width=time.left - left - pen.px(8))
-        more = [widgets.when(segment.started), words["interrupted" if segment.interrupted else f"outcome_{segment.outcome}"]]
+        outcome = "interrupted" if segment.interrupted else f"outcome_{segment.outcome}"
+        more = [widgets.when(segment.started), words.get(outcome, segment.outcome)]
         if why_not and segment.verdict == "unreviewed" and segment.outcome != "failed":  # these two are seen already
             more[1] = words["not_learned"]
         more += [words.say("priority", value=segment.priority)] if segment.priority != 1 else []
@@ -214,5 +215,7 @@ class ReviewView:
                 pair = [getattr(f, key) * factor for f in (mine, its)]
                 mine_text, its_text = (words.written(f"{v:.{digits}f} {unit}") if v == v else "–" for v in pair)
                 table.append((words[f"figure_{name}"], mine_text, its_text))
+        elif corner is not None and segment.kind == "takeover":
+            said = [words["than_none"]]
         self._words = (detail, said, table)
         return said, table

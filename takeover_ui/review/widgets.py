@@ -128,7 +128,7 @@ def when(started: str) -> str:
 def verdict_sign(pen: Pen, at: tuple[int, int], verdict: str) -> None:
     """Draw a verdict as a shape as well as a colour."""
     x, y, r = at[0], at[1], pen.px(8)
-    colour, width = VERDICT_COLOUR[verdict], max(2, pen.px(3))
+    colour, width = VERDICT_COLOUR.get(verdict, theme.FAINT), max(2, pen.px(3))
     if verdict == "good":
         corner = (x - r // 3, y + r * 2 // 3)
         pygame.draw.aaline(pen.surface, colour, (x - r, y), corner, width)

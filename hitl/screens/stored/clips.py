@@ -12,6 +12,7 @@ from data.errors import UsageError
 from data.reading.segment_review import Detail, StoreReview
 from data.records import Segment
 from hitl.commands.selection import local_time
+from hitl.home import Home
 from takeover_ui.clips.clip import Clip, Outcome, Pane
 from takeover_ui.clips.files import can_write, write
 
@@ -66,13 +67,38 @@ class ClipMaker:
         taken = self._data.detail(segment).drive.episode.checkpoint_id
         before, after = self._data.before_and_now(*self._around(corner), taken)
         if before is None or after is None:
-            what = "before that takeover" if before is None else "since that takeover"
-            raise UsageError(
-                f"The agent has not driven the '{corner.name}' alone {what}, so there is nothing to compare. `hitl eval` lets it "
-                "drive alone."
-            )
+            raise UsageError(self._nothing_to_compare(corner, taken, then=before is None))
         named = (self._words["clip_before"], before), (self._words["clip_after"], after)
         return self._clip(*(self._of_drive(f"{corner.name}, {name}", drive, corner) for name, drive in named))
+
+    def _nothing_to_compare(self, corner: Corner, taken: int | None, *, then: bool) -> str:
+        """Return why the agent as it was at a takeover cannot be compared with today's, and what can be done about it.
+
+        ``taken``: the checkpoint of that moment; ``then``: it is what is missing, else today's is.
+        """
+        store, place = self._data.store, f"the '{corner.name}' alone"
+        newest, record = store.latest_checkpoint(), None if taken is None else store.checkpoint(taken)
+        if newest is None:
+            return (
+                f"There are no two drives of the agent through {place} with different weights, so there is nothing to compare. "
+                "This home has no checkpoint of its own that could drive there: `hitl train` makes one."
+            )
+        if then and record is None:
+            return "At that takeover the agent had not learned anything yet, so there is nothing to compare: choose a later one."
+        if then and record is not None:
+            said = f"The agent has not driven {place} with the weights of that takeover, so there is nothing to compare."
+            if (Home(store.path.parent).checkpoints / record.name).is_file():
+                return f'{said} `hitl eval --checkpoint "{record.name}"` lets these weights drive alone.'
+            return f"{said} These weights are no longer here: choose a later takeover."
+        if taken in store.strange_checkpoints() or newest.id > (taken or 0):
+            return (
+                f"The agent has not driven {place} with newer weights than at that takeover, so there is nothing to compare. "
+                "`hitl eval` lets it drive alone."
+            )
+        return (
+            "There are no newer weights than those of that takeover, so there is nothing to compare. `hitl train` learns from "
+            "it; after that, `hitl eval` lets the new ones drive alone."
+        )
 
     def _clip(self, *panes: Pane) -> Clip:
         return Clip(panes, self._scene, self._words, self._width)

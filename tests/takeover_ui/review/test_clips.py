@@ -64,6 +64,34 @@ def test_before_and_after_stand_side_by_side_on_the_same_ground(maker: ClipMaker
     assert before.at(clip.panes[0].detail.drive.points[:1]) == pytest.approx(after.at(clip.panes[0].detail.drive.points[:1]))
 
 
+def test_what_cannot_be_compared_says_what_can_be_done_about_it(maker: ClipMaker, store: Store) -> None:
+    takeover = store.segments(kind="takeover")[-1]
+    old, new = (c.id for c in reversed(store.checkpoints()))
+
+    def why() -> str:
+        with pytest.raises(UsageError) as refused:
+            maker.before_after(takeover)
+        return str(refused.value)
+
+    store.conn.execute("UPDATE episodes SET purpose = 'lap' WHERE checkpoint_id = ?", (new,))
+    assert "with newer weights than at that takeover" in why()
+    assert "`hitl eval` lets it" in why()
+    store.conn.execute("UPDATE episodes SET checkpoint_id = ? WHERE checkpoint_id = ?", (new, old))
+    assert why().startswith("There are no newer weights than those of that takeover")
+    assert "`hitl train` learns from it" in why()
+    store.conn.execute("UPDATE episodes SET purpose = 'lap' WHERE checkpoint_id = ? AND id <> ?", (new, takeover.episode_id))
+    assert "These weights are no longer here" in why()
+    weights = store.path.parent / "checkpoints" / "new.safetensors"
+    weights.parent.mkdir()
+    weights.touch()
+    assert '`hitl eval --checkpoint "new.safetensors"` lets these weights drive alone.' in why()
+    store.conn.execute("UPDATE episodes SET checkpoint_id = NULL WHERE id = ?", (takeover.episode_id,))
+    assert "had not learned anything yet" in why()
+    weights.unlink()
+    store.conn.execute("UPDATE checkpoints SET kind = 'imported'")
+    assert "no checkpoint of its own" in why(), "an evaluation cannot run here"
+
+
 def test_a_long_drive_is_shown_from_so_many_seconds_before_its_end(maker: ClipMaker, store: Store) -> None:
     maker._seconds = 3.0
     episode = store.episodes("default", purpose="lap")[0]

@@ -3,19 +3,26 @@
 import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
 from data.errors import HitlError
+from data.exchange.merge import merge
 from data.reading.drives import Drive
-from data.reading.segment_review import StoreReview
+from data.reading.episodes import EpisodeData, EpisodeWriter
+from data.reading.segment_review import TRIED, StoreReview
 from data.store import Store
 from hitl.commands.review import main
+from hitl.pages.reading import takeover_page
 from hitl.screens.stored.scene import stored_scene
 from takeover_ui.review import compare
 from takeover_ui.review.app import ReviewApp
+from takeover_ui.review.model import ReviewModel
+from takeover_ui.review.texts import ENGLISH
+from takeover_ui.review.view import ReviewView
 from tests.support import sample_screens as samples
 from tests.support import sample_stores as stores
 from tests.support.recorded import summary
@@ -92,3 +99,75 @@ def test_the_command_opens_the_review(filled: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(ReviewApp, "run", run)
     assert main(["--home", str(filled.parent), "--corner", "hairpin", "--sort", "newest"]) == 0
     assert opened == [(5, 7)]
+
+
+def test_the_agent_is_shown_however_many_helped_drives_came_after(store: Store) -> None:
+    (session,) = store.sessions()
+    corner = samples.scene().corners[0]
+    (newest,) = store.conn.execute("SELECT max(id) FROM checkpoints").fetchone()
+    elsewhere = stores.episode(3, blunder=False)
+    elsewhere.purpose = "practice"
+    behind = int(np.flatnonzero(elsewhere.columns["progress"] > corner[2] + 30.0)[0])
+    with EpisodeWriter(store.conn, session.id) as writer:
+        for _ in range(TRIED + 2):
+            writer.add(stores.episode(40, blunder=False, takeover=True, checkpoint=newest))
+            writer.add(EpisodeData(  # practice of a corner behind this one
+                observation=elsewhere.observation[behind:], executed=elsewhere.executed[behind:],
+                reward=elsewhere.reward[behind:], columns={n: c[behind:] for n, c in elsewhere.columns.items()},
+                purpose="practice", reason="finish", checkpoint_id=newest,
+            ))  # fmt: skip
+    store.conn.execute(
+        "UPDATE episodes SET checkpoint_id = (SELECT max(checkpoint_id) FROM steps WHERE episode_id = episodes.id), "
+        "purpose = CASE purpose WHEN 'evaluation' THEN 'drive' ELSE purpose END"
+    )
+    review = StoreReview(store, "default")
+    for segment in (s for s in review.segments() if s.kind == "takeover"):
+        same = review.detail(segment).same
+        assert same is not None
+        assert not same.human.any()
+
+
+def test_in_a_home_that_was_brought_together_the_agent_is_the_one_that_came_along(store: Store, tmp_path: Path) -> None:
+    alone = {s.number: s for s in _of_the_agent(store)}
+    (tmp_path / "both" / "checkpoints").mkdir(parents=True)
+    with Store(tmp_path / "both" / "store.sqlite") as both:
+        own = both.add_checkpoint("own", "own", 1, 1, "train", {})
+        (tmp_path / "both" / "checkpoints" / "own").touch()
+        merge(both.conn, both.path, store.path)
+        # The takeovers came from weights that have not been there alone; older ones of the same agent have.
+        both.conn.execute(
+            "UPDATE episodes SET checkpoint_id = (SELECT max(id) FROM checkpoints) WHERE id IN (SELECT episode_id FROM segments "
+            "WHERE kind = 'takeover') OR purpose = 'evaluation' AND checkpoint_id = (SELECT max(id) FROM checkpoints)"
+        )
+        both.conn.execute(
+            "UPDATE episodes SET checkpoint_id = (SELECT min(id) FROM checkpoints WHERE id <> ?) WHERE purpose <> 'lap' AND id "
+            "NOT IN (SELECT episode_id FROM segments WHERE kind = 'takeover')", (own,),
+        )  # fmt: skip
+        assert {s.number for s in _of_the_agent(both)} == alone.keys() != set()
+
+
+def _of_the_agent(store: Store) -> list[Any]:
+    """The takeovers beside which the agent is shown alone; ``number``: their place in the list."""
+    review = StoreReview(store, "default")
+    takeovers = [s for s in review.segments() if s.kind == "takeover"]
+    return [SimpleNamespace(number=k) for k, s in enumerate(takeovers) if review.detail(s).same is not None]
+
+
+def test_where_the_agent_is_not_shown_it_is_said_why(store: Store) -> None:
+    store.prune("2999-01-01")
+    review, view = StoreReview(store, "default"), ReviewView(stored_scene(store))
+    segment = next(s for s in review.segments() if s.kind == "takeover")
+    detail = review.detail(segment)
+    assert detail.same is detail.latest is None
+    assert view._compared(detail, ENGLISH) == (["the agent has not driven here alone, or its steps were pruned"], [])
+    assert takeover_page(store, segment.id).words == ["the agent has not driven here alone, or its steps were pruned"]
+
+
+def test_a_verdict_of_another_program_is_listed_like_one_that_is_missing(store: Store) -> None:
+    store.conn.execute("UPDATE segments SET verdict = 'super', outcome = 'odd'")
+    app = ReviewApp(ReviewModel(StoreReview(store, "default")), stored_scene(store))
+    try:
+        app.draw()
+        assert len(app.model.list.shown) == 7
+    finally:
+        app.close()
