@@ -113,6 +113,11 @@ class Report:
     after: Score | None = None
     takeover_seconds: float = 0.0
     takeovers: int = 0
+    told_takeovers: int = 0
+    """Those that the sentence below the title tells of: at the corner, and before the evaluation with which it compares."""
+    told_seconds: float = 0.0
+    helped_elsewhere: bool = False
+    """Whether there were others on the track before that evaluation."""
     agent_steps: int = 0
     """Steps driven by the agent since the first takeover; all of them without a takeover."""
     updates: int = 0

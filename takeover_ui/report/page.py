@@ -57,14 +57,19 @@ def _lead(report: Report) -> str:
     place = track_named(words, report.scene.track)
     if report.corner is not None:
         place = words.say("place_at", corner=report.corner[0], track=place)
-    helped = words.say("seconds", n=round(report.takeover_seconds))
+    helped = words.say("seconds", n=round(report.told_seconds))
     if report.before and report.after:
-        after = words.say("after_help", n=report.takeovers, seconds=helped) if report.takeovers else words["after_nothing"]
+        after = words["after_elsewhere" if report.helped_elsewhere else "after_nothing"]
+        if report.told_takeovers:
+            after = words.say("after_help", n=report.told_takeovers, seconds=helped)
         laps = len(report.before.passed)
         shares = {"before": sum(report.before.passed), "after": report.after.said(words)}
         return words.say("lead_before_after", place=place, n=laps, helped=after, **shares)
+    if report.told_takeovers:
+        return words.say("lead_help", n=report.told_takeovers, place=place, seconds=helped)
     if report.takeovers:
-        return words.say("lead_help", n=report.takeovers, place=place, seconds=helped)
+        track, helped = track_named(words, report.scene.track), words.say("seconds", n=round(report.takeover_seconds))
+        return words.say("lead_help", n=report.takeovers, place=track, seconds=helped)
     return words.say("lead_agent", place=place)
 
 

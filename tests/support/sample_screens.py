@@ -137,6 +137,8 @@ def report() -> Report:
         after=Score((True,) * 7 + (False,) + (True,) * 12, 64.9, 18, 12_600, "the most recent evaluation"),
         takeover_seconds=31.4,
         takeovers=12,
+        told_takeovers=12,
+        told_seconds=31.4,
         agent_steps=5_240,
         updates=5_240,
         ceiling=46.2,

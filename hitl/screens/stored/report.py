@@ -58,7 +58,8 @@ def stored_report(
     segments = store.segments(track=scene.track, session=session, since=since, until=until)
     rule, checkpoints = store.rule(), {c.id: c for c in store.checkpoints()}
     takeovers = takeovers_that_show(store, segments)
-    alone = [e for e in episodes if e.purpose != "lap" and not e.human_steps and not e.cut_off]
+    strange = store.strange_checkpoints()
+    alone = [e for e in episodes if e.purpose != "lap" and not e.human_steps and not e.cut_off and e.checkpoint_id not in strange]
     failures = [e.farthest for e in alone if e.failed]
     shown = _corner(scene, corner, takeovers, failures)
     demos = {s.id for s in store.sessions(scene.track) if s.kind == "demo"}
@@ -68,9 +69,10 @@ def stored_report(
     measured = [e for e in evaluation_laps(episodes) if e.checkpoint_id in checkpoints]  # not those of an imported agent
     (before, _), (after, _) = evaluated = before_and_after(measured, first_help, first_drive)
     scores = [score(checkpoints, laps, shown, which) for laps, which in evaluated]
+    told, elsewhere = _told(takeovers, shown, after[0].id if all(scores) else None)
     unhelped = [e for e in alone if first_help is None or e.id < first_help]
     laps, counts = sum(s.kind == "lap" and s.outcome != "failed" for s in segments), sum(rule.judge(s).counts for s in segments)
-    verdicts = Counter(s.verdict for s in segments)
+    verdicts = Counter(s.verdict if s.verdict in VERDICTS else "unreviewed" for s in segments)
     attempts = stored_attempts(store.conn, episodes, scene.corners)
     return Report(
         title=_title(scene, shown, session, *scores, words=words),
@@ -81,6 +83,9 @@ def stored_report(
         after=scores[1],
         takeover_seconds=sum(s.seconds for s in takeovers),
         takeovers=len(takeovers),
+        told_takeovers=len(told),
+        told_seconds=sum(s.seconds for s in told),
+        helped_elsewhere=elsewhere,
         agent_steps=sum(_agent_steps(e) for e in episodes[helped or 0 :]),
         updates=_updates(store, checkpoints, None if helped is None else episodes[helped].checkpoint_id),
         ceiling=_ceiling(episodes[:helped], before),
@@ -123,6 +128,16 @@ def takeovers_that_show(store: Store, segments: Sequence[Segment]) -> list[Segme
     """Return the takeovers among segments, without those that show nothing: a press too short, a car that hardly moved."""
     rule = store.rule()
     return [s for s in segments if s.kind == "takeover" and not rule.nothing_shown(s)]
+
+
+def _told(takeovers: Sequence[Segment], corner: Corner | None, evaluated: int | None) -> tuple[list[Segment], bool]:
+    """Return the takeovers that the report's first sentence is about, and whether there were others until then.
+
+    They are those at the report's corner, as in its table, before the episode with which the evaluation began (None: all).
+    """
+    until = [s for s in takeovers if evaluated is None or s.episode_id < evaluated]
+    there = [s for s in until if corner is None or s.corner == corner.name]
+    return there, len(there) < len(until)
 
 
 def _scripted(takeovers: Sequence[Segment]) -> str:

@@ -108,11 +108,11 @@ def test_the_page_tells_the_whole_story() -> None:
 
 
 def test_one_of_a_thing_is_one_and_the_tracks_name_is_not_default() -> None:
-    report = replace(samples.report(), before=None, takeovers=1, takeover_seconds=1.2, verdicts={"unreviewed": 1})
+    report = replace(samples.report(), before=None, told_takeovers=1, told_seconds=1.2, verdicts={"unreviewed": 1})
     text = " ".join(outline(render(report)).texts)
     assert "1 takeover at “hairpin” on the default track: 1 second of help." in text
     assert "1 takeover or lap without a verdict so far" in text
-    mine = replace(report, scene=replace(report.scene, track="my <b>track"), takeovers=0)
+    mine = replace(report, scene=replace(report.scene, track="my <b>track"), takeovers=0, told_takeovers=0)
     assert "The agent at “hairpin” on ‘my <b>track’." in " ".join(outline(render(mine)).texts)
 
 

@@ -14,6 +14,7 @@ from hitl.screens.before_after import before_and_after, evaluation_laps
 from hitl.screens.stored.report import stored_report
 from hitl.screens.stored.scene import stored_scene
 from takeover_ui.report.contents import Report
+from takeover_ui.report.page import render
 from tests.support import sample_screens as samples
 from tests.support import sample_stores as stores
 
@@ -180,3 +181,31 @@ def test_what_was_not_measured_after_the_help_is_not_there() -> None:
     (before, rule), (after, _) = before_and_after([lap(1, 1, 1), lap(2, 2, 2)], 5, 0)
     assert ([e.id for e in before], after) == ([2], [])
     assert rule == "rule_last_takeover"
+
+
+def test_the_first_sentence_counts_the_help_there_up_to_the_evaluation_that_it_is_about(tmp_path: Path) -> None:
+    bad, good, helped = ("old", False), ("new", True), ("help", True)
+    report = _evaluated(tmp_path / "store.sqlite", bad, helped, helped, good, helped, helped, helped)
+    assert "in 1 of 1 after 2 takeovers" in render(report)
+    assert (report.takeovers, report.corners[0].takeovers) == (5, 5)
+    with Store(tmp_path / "store.sqlite") as store:
+        store.conn.execute("UPDATE segments SET corner = NULL WHERE id IN (1, 3)")
+        report = stored_report(store)
+        assert "in 1 of 1 after 1 takeover," in render(report)
+        store.conn.execute("UPDATE segments SET corner = NULL WHERE id < 3")
+        assert "in 1 of 1 without help there" in render(stored_report(store))
+
+
+def test_the_first_sentence_and_the_table_count_the_same(tmp_path: Path) -> None:
+    _evaluated(tmp_path / "store.sqlite", *[("help", True)] * 4)
+    with Store(tmp_path / "store.sqlite") as store:
+        store.conn.execute("UPDATE segments SET corner = 'elsewhere' WHERE id = 2")
+        (session,) = store.sessions()
+        report = stored_report(store, session=session.id)
+        row = report.corners[0]
+        assert (row.takeovers, round(row.human_seconds, 3)) == (3, round(report.told_seconds, 3))
+        assert f"3 takeovers at “hairpin” on the default track: {row.human_seconds:.0f} seconds of help." in render(report)
+        store.conn.execute("UPDATE segments SET corner = NULL, verdict = 'super'")
+        report = stored_report(store)
+        assert "4 takeovers at the default track" in render(report)
+        assert report.verdicts["unreviewed"] == 4
