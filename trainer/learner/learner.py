@@ -80,8 +80,7 @@ class Learner(LearnerParts, ABC):
             assert isinstance(batch.observation, Tensor)
             self.actor.units.note(batch.observation)
         if self.config.scale_rewards:
-            n_step = self.config.times().n_step
-            factor = self.rewards.note(batch, step.numbers.reward_step, n_step, may_change=step.kind.detailed)
+            factor = self.rewards.note(batch, step.numbers.reward_step, self.config.times(), may_change=step.kind.detailed)
             if factor is not None:
                 self._scale_values(factor)
             batch = self.in_reward_units(batch)

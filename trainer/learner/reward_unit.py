@@ -9,6 +9,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from trainer.config import Times
 from trainer.learner.schedule import Scalar
 from trainer.replay.batch import Batch
 
@@ -44,16 +45,17 @@ class RewardUnit:
         return replace(batch, reward=batch.reward / self.value, floor=floor)
 
     @torch.no_grad()
-    def note(self, batch: Batch, share: Scalar, n_step: int, may_change: bool) -> Tensor | None:
+    def note(self, batch: Batch, share: Scalar, times: Times, may_change: bool) -> Tensor | None:
         """Follow what a step usually pays; where the unit ``may_change``, return what Q is to be multiplied by (0-d).
 
-        It becomes another one only when it is wrong by more than two. All of it without asking the device: the factor is 1 where
+        ``times``: as for a game of 20 steps a second; how far the returns of this game reach is told by their discounts. The unit
+        becomes another one only when it is wrong by more than two. All of it without asking the device: the factor is 1 where
         nothing changes.
         """
         self.paid.lerp_(batch.reward.square().mean(), share)
         if not may_change:
             return None
-        usual, seen = self.paid.sqrt() / n_step, self.paid > 0
+        usual, seen = self.paid.sqrt() / _reach(batch, times), self.paid > 0
         off = (usual > 2 * self.value) | (seen & (usual < 0.5 * self.value))
         factor = self.change(torch.where(off, usual.log2().round().exp2(), self.value))
         self.known |= seen
@@ -89,3 +91,12 @@ class RewardUnit:
         self.batches = int(numbers.get("paid_batches", 0))
         known = bool(numbers.get("unit_known", 0.0)) or not self.batches  # a run without units has learned in 1
         self.known.fill_(known and has_learned)
+
+
+def _reach(batch: Batch, times: Times) -> Tensor:
+    """Return over how many steps a return usually sums (0-d), by what of it is left to the bootstrap; one at least."""
+    if times.gamma == 1:
+        return torch.tensor(float(times.n_step), device=batch.discount.device)
+    goes_on = batch.discount > 0
+    steps = torch.where(goes_on, batch.discount, 1.0).log() / math.log(max(times.gamma, 1e-6))
+    return (steps.sum() / goes_on.sum().clamp(min=1)).clamp(min=1)

@@ -191,7 +191,7 @@ def test_a_store_in_which_nothing_was_driven_yet_has_nothing_of_any_name(tmp_pat
         (lambda s: s.label(1, verdict="star"), r"list of their ids, for example \[3, 4\] or \[takeover.id\], not 1"),
         (lambda s: s.label(s.takeovers(), verdict="star"), "list of their ids"),
         (lambda s: s.undo(1), "list of their ids"),
-        (lambda s: s.label([1], priority="x"), "priority is a number from 0 up, not x"),
+        (lambda s: s.label([1], priority="x"), "priority is a number from 0 to 1,000,000, not x"),
         (lambda s: s.label([1], note=5), "note is a text, not 5"),
         (lambda s: s.label([1], tags_add=5), "Tags are a list of texts"),
         (lambda s: s.label([1], trim=3), "trim is two numbers of steps"),

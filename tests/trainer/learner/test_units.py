@@ -27,8 +27,13 @@ def paying(seed: int, factor: float) -> Batch:
     return dataclasses.replace(batch, reward=batch.reward * factor)
 
 
+REACH = TINY.times()
+"""Of the returns in these batches: three steps."""
+
+
 def seeing(seed: int, factor: float, offset: float) -> Batch:
     batch = random_batch(seed)
+    batch = dataclasses.replace(batch, discount=torch.full_like(batch.discount, REACH.gamma**REACH.n_step))
     assert isinstance(batch.observation, torch.Tensor)
     assert isinstance(batch.next_observation, torch.Tensor)
     now, then = batch.observation * factor + offset, batch.next_observation * factor + offset
@@ -115,7 +120,7 @@ def test_units_are_left_and_taken_up_again_without_a_change_of_what_is_known() -
     again = TQC(OBS, ACT, SCALED)
     again.load(without.tensors(), without.numbers())
     before = again.critics(batch.pair)
-    factor = again.rewards.note(paying(8, 100.0), 1.0, SCALED.times().n_step, may_change=True)
+    factor = again.rewards.note(paying(8, 100.0), 1.0, SCALED.times(), may_change=True)
     assert factor is not None
     again._scale_values(factor)
     assert float(again.rewards.value) > 8.0, "by what is paid now, however many updates were done before"
@@ -196,3 +201,14 @@ def test_an_actor_alone_drives_with_the_units_of_its_checkpoint(tmp_path: Path) 
 def test_networks_that_take_no_plain_vectors_go_without(network: str) -> None:
     config = SIGHT.with_values(network=network, image=(1, 2, 2) if network == "cnn" else ())
     assert make_learner(OBS + 4, ACT, config).actor.units is None
+
+
+@pytest.mark.parametrize("n_step", [1, 2, 5])
+def test_the_unit_of_rewards_is_a_steps_however_far_returns_reach(n_step: int) -> None:
+    learner = make_learner(OBS, ACT, TINY.with_values(scale_rewards=True))  # it is not told how fast the game is
+    gamma = learner.config.times().gamma
+    batch = random_batch(1)
+    ended = torch.arange(len(batch.reward)) % 4 == 0
+    discount = torch.where(ended, 0.0, gamma**n_step)
+    learner.update(dataclasses.replace(batch, reward=torch.full_like(batch.reward, 64.0 * n_step), discount=discount))
+    assert float(learner.rewards.value) == 64.0

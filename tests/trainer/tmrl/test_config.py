@@ -298,7 +298,7 @@ def test_a_run_from_before_follows_q_in_full() -> None:
 
 def test_what_is_set_in_seconds_is_the_same_at_twenty_hertz_as_it_was_in_steps() -> None:
     assert TrainConfig().times(20.0) == (0.9925, 3, 40)
-    expected = {"hitl": (0.9925, 3, 40), "plain": (0.99, 1, 40), "rlpd": (0.99, 1, 0), "run_l": (0.9925, 3, 0)}
+    expected = {"hitl": (0.9925, 3, 40), "plain": (0.99, 2, 40), "rlpd": (0.99, 1, 0), "run_l": (0.9925, 3, 0)}
     assert {name: preset.times(20.0) for name, preset in PRESETS.items()} == expected
     before = TrainConfig.from_dict({**TrainConfig().to_dict(), "gamma": 0.9925, "n_step": 3, "stalled_steps": 40})
     assert fingerprint(before) == fingerprint(TrainConfig())
