@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime
 from typing import TYPE_CHECKING
 
-from data.errors import HitlError, StoreError, UsageError, shown
+from data.errors import HitlError, InputFileError, StoreError, UsageError, shown
+from data.records import ROADLESS, SessionRecord
 from data.store import Store
-from hitl.games.registry import SHOWN_FROM_ABOVE, single_words
+from hitl.games.registry import DRIVES_STORED_LINES, OWN_ROADS, single_words
 from hitl.home import Home
-from hitl.road.known_tracks import drivable
+from hitl.road.known_tracks import chosen, drivable, is_line_file
 from hitl.road.track import load_track
 from hitl.settings import PlaySettings
 
@@ -22,6 +24,7 @@ _DRIVEN = ("play", "demo", "stall")  # the kinds of sessions: an evaluation look
 def as_last_time(home: Home, settings: Settings, corner: str = "", *, asks: bool = True) -> Settings:
     """Return the settings with the game and the track of the home's newest session where they are neither typed nor set.
 
+    Where the track is named (by its name, its file or its digest), the newest session on it says the game.
     ``corner``: a track that has it is meant, where there is one; else one with the only corner that is set.
     ``asks``: a game that is not opened unasked must be named. Raises UsageError where it is not: another game in its place would
     be driven by an agent that knows nothing of it.
@@ -36,32 +39,43 @@ def as_last_time(home: Home, settings: Settings, corner: str = "", *, asks: bool
     return replace(settings, play=replace(play, env=last.get("env", play.env), track=last.get("track", play.track)))
 
 
-def told(settings: Settings) -> str:
-    """Return a sentence that names what is driven as last time; "" where it is named, or nothing else was ever driven."""
-    play = settings.play
-    here = {"play.env", "play.track"} & settings.origin.keys()
-    if here or (play.env, play.track) == (PlaySettings.env, PlaySettings.track):
+def told(named: Settings, meant: Settings) -> str:
+    """Return a sentence that names what is driven as last time; "" where all of it is named, or nothing else was ever driven.
+
+    ``named``: the settings as they are typed and set; ``meant``: what `as_last_time` makes of them.
+    """
+    before, now = named.play, meant.play
+    other_env, other_track = now.env != before.env, now.track != before.track
+    if not (other_env or other_track):
         return ""
-    where = f"{play.track} in {play.env}" if play.track != PlaySettings.track else play.env
-    return f"As last time here: {where}. `--env` and `--track` choose another."
+    chosen_env, chosen_track = "play.env" in named.origin, "play.track" in named.origin or before.track != PlaySettings.track
+    where = f"{now.track} in {now.env}" if other_track and not chosen_env else now.track if other_track else now.env
+    free = [option for option, is_chosen in (("`--env`", chosen_env), ("`--track`", chosen_track)) if not is_chosen]
+    return f"As last time here: {where}. {' and '.join(free)} {'choose' if len(free) > 1 else 'chooses'} another."
+
+
+def last_track(home: Home, env: str) -> str:
+    """Return the track that was driven last in that game; the default one's name where there is none that the home can draw."""
+    return _last(home, env, None, "", asks=False).get("track", PlaySettings.track)
 
 
 def _last(home: Home, env: str | None, track: str | None, corner: str, asks: bool) -> dict[str, str]:
     """Return what is to be changed: ``env``, ``track``, both or nothing."""
     try:
         with Store(home.store_path, read_only=True) as store:
-            driven = [s for s in store.driven_sessions(track) if s.kind in _DRIVEN and s.env == (env or s.env)]
+            driven = [s for s in _driven_on(store, track) if s.kind in _DRIVEN and s.env == (env or s.env)]
             tracks = {s.track for s in driven}
             fit = {t for t in tracks if corner in {c.name for c in store.corners(t)}} if corner else tracks
             with_it = [s for s in driven if s.track in fit]
             if not with_it and corner in _default_corners():
                 return {}
             session = next(iter(with_it or driven), None)
-    except StoreError:  # none yet, or in use
+            recorded_since = session is not None and _has_line_for(home, store, session)
+    except (StoreError, UsageError, InputFileError):  # no store yet, or in use; a track that cannot be meant is refused later
         return {}
     if session is None:
         return {}
-    if not _harmless(session.env):
+    if not is_opened_unasked(session.env):
         if env is None and asks:
             raise UsageError(
                 f"{shown(session.env)} was driven here last. It runs a package's own code, so it must be named: add "
@@ -69,16 +83,49 @@ def _last(home: Home, env: str | None, track: str | None, corner: str, asks: boo
             )
         return {}
     found = {} if env is not None else {"env": session.env}
-    if track is None and session.env in SHOWN_FROM_ABOVE and _is_there(home, session.track):
+    if track is None and not recorded_since and session.env in DRIVES_STORED_LINES and _is_there(home, session.track):
         found["track"] = session.track
     return found
+
+
+def _driven_on(store: Store, track: str | None) -> list[SessionRecord]:
+    """Return the sessions that say in which game a track is driven, newest first; ``track`` None: any track.
+
+    Nobody has driven yet what a new file holds: it is a road of the game that was driven last by a line of the player's. Another
+    name is one of the tracks that come with the program, which need no game.
+    """
+    if track is None:
+        return store.driven_sessions()
+    try:
+        return store.driven_sessions(chosen(store, track))
+    except UsageError:  # the store does not know it
+        sessions = store.driven_sessions() if is_line_file(track) else []
+        return [s for s in sessions if _takes_files(s.env)]
+
+
+def _takes_files(env: str) -> bool:
+    return is_opened_unasked(env) and not env.startswith(ROADLESS) and env not in OWN_ROADS
+
+
+def _has_line_for(home: Home, store: Store, session: SessionRecord) -> bool:
+    """Tell whether the home's own line (`hitl line record`) is what the session drove, or was recorded since."""
+    if session.env != "trackmania" or not home.line.is_file():
+        return False
+    try:
+        if chosen(store, str(home.line)) == session.track:
+            return True
+    except InputFileError:  # which is said when it is opened
+        return True
+    except UsageError:  # never driven
+        pass
+    return home.line.stat().st_mtime > datetime.fromisoformat(session.started).timestamp()
 
 
 def _default_corners() -> set[str]:
     return {corner.name for corner in load_track(PlaySettings.track).corners}
 
 
-def _harmless(env: str) -> bool:
+def is_opened_unasked(env: str) -> bool:
     """Tell whether a game that a store names is opened unasked: ``gym:module:ID`` would import a module."""
     return env in single_words() or (env.startswith("gym:") and env.count(":") == 1)
 

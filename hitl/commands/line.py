@@ -29,7 +29,9 @@ def main(argv: list[str]) -> int:
     )
     show = commands.add_parser("show", help="say what a line is: length, corners", prog="hitl line show")
     add_home(show)
-    show.add_argument("file", nargs="?", default=None, help="a line (default: the home's own)")
+    show.add_argument(
+        "file", nargs="?", default=None, help="a file, or a track's name (default: the home's own, else the one driven last)"
+    )
     args = parser.parse_args(with_verb(argv, "show", or_file=True))
     if args.what == "show":
         return _show(home_path(args), args.file)
@@ -76,9 +78,11 @@ def _record(home: Home, args: argparse.Namespace) -> int:
 
 def _show(home: Home, file: str | None) -> int:
     from hitl.games.open_game import map_line
-    from hitl.road.track import load_track
+    from hitl.last_driven import last_track
+    from hitl.road.known_tracks import drivable
 
-    track = load_track(file or map_line("default", home))
+    own = "default" if home.line.is_file() else last_track(home, "trackmania")
+    track = drivable(home, file or map_line(own, home))
     print(f"{track.name}: {track.line.length:.0f} m, {number_of(len(track.corners), 'corner')}")
     beyond = track.line.overlap()
     if beyond is not None:

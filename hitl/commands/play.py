@@ -111,8 +111,8 @@ def main(argv: list[str], *, trains_elsewhere: bool = False) -> int:
         raise DeviceError("There is no display here for the window. Use --headless, with --pad scripted if you cannot drive.")
     args.or_last_demo &= not (args.lap or args.env or args.track or plays_elsewhere())
     home = home_path(args)
-    settings = _settings(home, args)
-    if said := told(settings):
+    named, settings = _settings(home, args)
+    if said := told(named, settings):
         print(said)
     play, by_pad = settings.play, _by_pad(settings, args)
     recording = _recording(home, args, play)
@@ -304,14 +304,15 @@ def _layouts_apart(rig: SessionSetup) -> list[str]:
         return []
 
 
-def _settings(home: Home, args: argparse.Namespace) -> Settings:
-    """Return what is set, the command line over it, and what was driven last where neither names a game."""
+def _settings(home: Home, args: argparse.Namespace) -> tuple[Settings, Settings]:
+    """Return what is set with the command line over it, and the same with what was driven last where neither names it."""
     from hitl.last_driven import as_last_time
     from hitl.settings import load
 
     over = _over(args)
     pad = () if args.pad in ("none", "scripted") else ("pad",)
-    return as_last_time(home, load(home, *over, *pad, over=over), args.practice or args.only_corner)
+    named = load(home, *over, *pad, over=over)
+    return named, as_last_time(home, named, args.practice or args.only_corner)
 
 
 def _over(args: argparse.Namespace) -> dict[str, dict[str, Any]]:

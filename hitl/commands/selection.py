@@ -6,7 +6,7 @@ import argparse
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from data.errors import UsageError
+from data.errors import HitlError, UsageError
 from data.suggest import did_you_mean
 from hitl.arguments import amount, whole
 from hitl.dates import parse_date
@@ -86,10 +86,21 @@ def filters_meant(store: Store, args: argparse.Namespace) -> str:
     """Return what was probably meant by a filter whose name the store does not know; "" where it knows all of them."""
     if args.corner and args.corner not in (corners := {corner for _, corner in store.corners_named()}):
         return did_you_mean(args.corner, corners)
-    for name, known in ((args.track, store.tracks), (args.tag, store.tags)):
-        if name and name not in known():
-            return did_you_mean(name, known())
+    if args.track and not _is_known(store, args.track):
+        return did_you_mean(args.track, store.tracks())
+    if args.tag and args.tag not in store.tags():
+        return did_you_mean(args.tag, store.tags())
     return ""
+
+
+def _is_known(store: Store, track: str) -> bool:
+    from hitl.road.known_tracks import chosen
+
+    try:
+        chosen(store, track)
+    except HitlError:
+        return False
+    return True
 
 
 def local_time(text: str | None, short: bool = False) -> str:

@@ -155,8 +155,11 @@ def _prune(store: Store, args: argparse.Namespace) -> int:
 def _clean(store: Store, args: argparse.Namespace) -> int:
     from collections import Counter
 
+    from hitl.road.known_tracks import chosen
+
     rule = store.rule()
-    empty = [s for s in store.segments(kind="takeover", track=args.track) if rule.empty(s)]
+    track = chosen(store, args.track) if args.track else None
+    empty = [s for s in store.segments(kind="takeover", track=track) if rule.empty(s)]
     if not empty:
         print("Nothing to clean: every takeover without a verdict shows something.")
         return 0

@@ -47,6 +47,10 @@ UNTOLD: dict[str, frozenset[str]] = {"supertuxkart": frozenset({"slip"})}
 
 SHOWN_FROM_ABOVE = ("box2d", "supertuxkart")
 """The games that have no window of their own here: ours shows them from above."""
+DRIVES_STORED_LINES = (*SHOWN_FROM_ABOVE, "trackmania")
+"""The games that can drive any track of theirs again by the line that a store keeps of it."""
+OWN_ROADS = ("supertuxkart", "tmrl")
+"""The games whose roads come from themselves, and from no file that ``--track`` names."""
 
 
 def single_words() -> list[str]:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from data.errors import InputFileError, StoreError, UsageError
+from data.files.paths import user_path
 from data.records import Corner
 from data.store import Store
 from data.tables.corners import same_stretch
@@ -48,11 +49,16 @@ def known_corners(store: Store, track: Track) -> tuple[Corner, ...]:
     return tuple(store.corners(track.name))
 
 
+def is_line_file(wanted: str) -> bool:
+    """Tell whether a track is named by a file that is there."""
+    path = user_path(wanted)
+    return path.suffix.lower() in FILES and path.is_file()
+
+
 def chosen(store: Store, wanted: str) -> str:
     """Return the stored track that a name, a file or the beginning of a digest means. Raises UsageError, InputFileError."""
-    path = Path(wanted)
-    if path.suffix.lower() in FILES and path.is_file():
-        track = load_track(path)
+    if is_line_file(wanted):
+        track = load_track(wanted)
         try:
             return store.resolve_track(track.name, road_of(track))
         except UsageError:

@@ -1,18 +1,24 @@
-"""A game that is not opened unasked is asked for by name: none is driven in its place."""
+"""Which game and track are meant where none is named. One that is not opened unasked is asked for: none is driven instead."""
 
 from __future__ import annotations
 
+import os
+import pickle
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from data.recording.recorder import Recorder
 from data.store import Store
 from hitl.cli import main
 from hitl.home import Home
-from hitl.last_driven import as_last_time
+from hitl.last_driven import as_last_time, told
+from hitl.road.known_tracks import file_under, known_corners
+from hitl.road.track import load_track
 from hitl.settings import load
 from tests.support.recorded import drive, session_info
+from tests.support.stand_in_game import stand_in_track
 
 ENV = "gym:odd_games:Odd-v0"
 
@@ -42,3 +48,84 @@ def test_one_that_is_set_or_another_track_is_driven(home: Home) -> None:
 
 def test_the_settings_open_all_the_same(home: Home) -> None:
     assert as_last_time(home, load(home, "play"), asks=False).play.env == "box2d"
+
+
+def reward_file(folder: Path, points: np.ndarray) -> Path:
+    """Write a line as tmrl does: in the game's axes, where y is up."""
+    folder.mkdir(parents=True, exist_ok=True)
+    x, y = points.T
+    (folder / "reward.pkl").write_bytes(pickle.dumps(np.stack([x, np.full(len(x), 10.0), -y], axis=1)))
+    return folder / "reward.pkl"
+
+
+def driven_by_file(home: Home, file: Path, env: str = "trackmania", takeover: tuple[int, int] | None = None) -> None:
+    """Leave a session in the home as `hitl play --track FILE` does."""
+    with Store(home.store_path) as store:
+        track, digest, _ = file_under(store, load_track(file))
+        known_corners(store, track)
+    with Recorder(home.store_path, session_info(env=env, track=track.name, track_digest=digest)) as recorder:
+        drive(recorder, takeover=takeover)
+
+
+class TestADrivenFile:
+    """A TrackMania home without a line of its own, in which a tmrl reward.pkl was driven."""
+
+    @pytest.fixture
+    def home(self, tmp_path: Path) -> Home:
+        home = Home(tmp_path / "home").create()
+        self.file = reward_file(tmp_path / "maps", stand_in_track().line.points)
+        driven_by_file(home, self.file)
+        return home
+
+    def meant(self, home: Home, **play: str) -> tuple[str, str, str]:
+        """The game, the track, and what is said of them."""
+        named = load(home, "play", over={"play": play})
+        found = as_last_time(home, named)
+        return found.play.env, found.play.track, told(named, found)
+
+    def test_both_are_as_last_time(self, home: Home) -> None:
+        assert self.meant(home) == (
+            "trackmania", "reward", "As last time here: reward in trackmania. `--env` and `--track` choose another."
+        )
+        assert self.meant(home, env="trackmania")[1:] == ("reward", "As last time here: reward. `--track` chooses another.")
+
+    def test_the_game_is_that_of_the_track_however_it_is_spelt(self, home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.chdir(self.file.parent)
+        monkeypatch.setenv("HOME", str(self.file.parent))
+        with Store(home.store_path) as store:
+            (row,) = store.known_tracks("reward")
+        for spelt in (str(self.file), "reward.pkl", "~/reward.pkl", "reward", row.alias, row.digest[:8]):
+            env, track, said = self.meant(home, track=spelt)
+            assert (env, track) == ("trackmania", spelt)
+            assert said == "As last time here: trackmania. `--env` chooses another."
+
+    def test_a_file_that_is_new_here_is_a_road_of_the_same_game(self, home: Home, tmp_path: Path) -> None:
+        other = reward_file(tmp_path / "other", load_track("esses").line.points)
+        assert self.meant(home, track=str(other))[0] == "trackmania"
+        assert self.meant(home, track="esses")[0] == "box2d"  # it comes with the program
+
+    def test_what_is_named_or_drives_no_file_is_left_alone(self, home: Home, tmp_path: Path) -> None:
+        assert self.meant(home, env="box2d", track=str(self.file)) == ("box2d", str(self.file), "")
+        driven_by_file(home, self.file, env="tmrl")
+        assert self.meant(home)[:2] == ("tmrl", "default")  # which has its own line
+        new = reward_file(tmp_path / "new", load_track("esses").line.points)
+        assert self.meant(home, track=str(new))[0] == "trackmania"
+
+    def test_the_line_of_the_home_goes_before_where_it_was_recorded_since(self, home: Home) -> None:
+        home.line.write_text("\n".join(f"{x},{y}" for x, y in load_track("esses").line.points.tolist()))
+        assert self.meant(home)[:2] == ("trackmania", "default")
+        os.utime(home.line, (0, 0))  # long before
+        assert self.meant(home)[:2] == ("trackmania", "reward")
+        driven_by_file(home, home.line)
+        assert self.meant(home)[:2] == ("trackmania", "default")
+
+    def test_the_line_can_be_looked_at(self, home: Home, capsys: pytest.CaptureFixture[str]) -> None:
+        for words in (["show", "reward"], ["show"]):
+            assert main(["line", *words, "--home", str(home.root)]) == 0
+            assert capsys.readouterr().out.startswith("reward: ")
+
+    def test_the_other_commands_know_the_file_too(self, home: Home, capsys: pytest.CaptureFixture[str]) -> None:
+        driven_by_file(home, self.file, takeover=(5, 6))  # too short to show anything
+        for words in (["store", "clean", "--dry-run"], ["segments", "--ids"]):
+            assert main([*words, "--track", str(self.file), "--home", str(home.root)]) == 0
+            assert "1" in capsys.readouterr().out.split()
