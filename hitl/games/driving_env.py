@@ -17,8 +17,13 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from hitl.games.base import Game, Restorable, Start, VehicleState
+from hitl.games.line_check import LineCheck
 from hitl.road.track import Track, load_track
 from hitl.task.driving_task import DrivingTask, TaskSettings
+
+RECORD_ANEW = (
+    "every drive ends at once", "Record it here with `hitl line record`, or name another with --track."
+)
 
 
 def random_start(rng: np.random.Generator) -> Start:
@@ -55,7 +60,7 @@ class DrivingEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         self.action_space = spaces.Box(-1.0, 1.0, (size,), np.float32)
         self._rest = np.zeros(size, np.float32)
         self._been = 0.0  # m: how far the car has come, which is as far as a respawn can put it
-        self._told_line = False
+        self._line_check = LineCheck(RECORD_ANEW)
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -75,8 +80,8 @@ class DrivingEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         state = self.game.state()
         observation, info = self.task.begin(state, start.s if self._steppable else self._put_down_at(state, start))
         self._been = self.task.place.s
-        if not self._steppable:
-            self._compare_line(info)
+        if not self._steppable and (beside := self._line_check.notices(self.track, self.task.place)):
+            info["notices"] = beside
         self._move_on()
         return np.concatenate((observation, pressed)), self._noticed(info)
 
@@ -124,17 +129,6 @@ class DrivingEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         respawned = getattr(self.game, "respawned", start.s > 0.0)
         been = max(start.s, self._been) if respawned else 0.0
         return self.track.line.begin_at(state.x, state.y, been, max(self.track.half_width, 8.0)).s
-
-    def _compare_line(self, info: dict[str, Any]) -> None:
-        """Tell the player, once, when the car is put down beside the road of the line."""
-        track, off = self.track, abs(self.task.place.offset)
-        if off <= track.half_width or self._told_line:
-            return
-        self._told_line = True
-        info["notices"] = (
-            f"The car starts {off:.0f} m beside the line '{track.name}', so every drive ends at once: the line was recorded on "
-            "another map, or begins far from the start. Record it here with `hitl line record`, or name another with --track.",
-        )
 
     def _noticed(self, info: dict[str, Any]) -> dict[str, Any]:
         notices: list[str] = getattr(self.game, "notices", [])

@@ -188,6 +188,7 @@ class SharedWheel:
             )
         self.cut_off()
         self._begin_from(observation, info, seed)
+        self._pass_on(info)
 
     def _begin_from(self, observation: Any, info: dict[str, Any], seed: int | None) -> None:
         self.setting.see.begin()
@@ -254,6 +255,7 @@ class SharedWheel:
     ) -> None:
         """The step was made: write it down. ``observation`` and ``info`` are of after it."""
         seen, decision, result = self.setting.see(observation), choice.decision, self._result
+        self._pass_on(info)
         if self._lost:  # it began no one knows where
             self._begin_from(observation, info, None)
             self.is_open = not (terminated or truncated)
@@ -282,7 +284,7 @@ class SharedWheel:
         result.progress = max(result.progress, after)
         if terminated or truncated:
             self._finish("terminated" if terminated else "truncated", choice.ended or reason_of(info, terminated))
-        else:
+        elif not (self.setting.has_line and info.get("off_road")):
             self._segments.judge(self._clock.now(), after)
         self._show(decision, choice.ours, info)
 
@@ -382,6 +384,12 @@ class SharedWheel:
         recorded = None if status is None else RecorderState(status.queue, status.problem)
         hint = key_hint(self.gating.mode) if persons_pad(self.human) is not None else ""
         self._overlay.show(decision, ours, self.setting.place(info), self.counted, recorded, hint)
+
+    def _pass_on(self, info: dict[str, Any]) -> None:
+        """Say what one of our own games has to say to the player."""
+        for text in info.get("notices", ()) if self.setting.has_line else ():
+            self.recorder.event("notice", text, level="warning")
+            self._tell("warning", text)
 
     def _tell(self, level: str, text: str) -> None:
         """Say a sentence to the player: as a toast, else as a printed line; where no person drives, once to the log."""

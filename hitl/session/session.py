@@ -256,7 +256,7 @@ class Session:
         self._record(observation, proposed, decision, (reward, terminated, truncated), info, risk)
         self.segments.step(info)
         self._count(decision, reward, info["progress"], next_info["progress"])
-        if not (terminated or truncated):
+        if not (terminated or truncated or next_info.get("off_road")):
             self.segments.judge(self.clock.now(), next_info["progress"])
         lost = self._rumble(decision, offer, info)
         now = self.clock.late, result.steps

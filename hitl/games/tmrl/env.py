@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import time
 import warnings
-from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,17 +20,15 @@ from numpy.typing import NDArray
 
 from data.errors import DeviceError, InputFileError
 from data.ranges import ActionRange
-from hitl.games.base import AT_REST, VehicleState
 from hitl.games.ending import Ending
 from hitl.games.hang_guard import RESET_S, EnvironmentLost, Worker
 from hitl.games.pictures import pixel_names
 from hitl.games.tmrl.importing import find_data, import_tmrl
 from hitl.games.tmrl.layout import point_clients, where
 from hitl.games.tmrl.rtgym_guard import GuardedInterface, guarded_interfaces
-from hitl.games.trackmania.frames import SIZES, Frame, frame
-from hitl.games.trackmania.motion import Motion, ground
+from hitl.games.tmrl.seen_car import SeenCar
+from hitl.games.trackmania.frames import SIZES, frame
 from hitl.games.world import no_road
-from hitl.road.line import Place
 from hitl.road.track import Track, load_track
 
 ACTIONS = ("gas", "brake", "steer")
@@ -49,7 +46,7 @@ class TmrlEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
     metadata: dict[str, Any] = {"render_modes": []}  # noqa: RUF012 (gymnasium's own convention)
 
     def __init__(self, make: Callable[[], Any], see: See | None, track: Track, *, has_line: bool) -> None:
-        self._make, self._see, self.track, self._has_line = make, see, track, has_line
+        self._make, self._see, self.track = make, see, track
         self._interface_worker, self._rtgym_worker = Worker("hitl-tmrl"), Worker("hitl-rtgym")
         self._env: Any = None
         self._interface: Any = None
@@ -58,6 +55,7 @@ class TmrlEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         self._bytes = False  # its brightness goes up to 255
         self.on_pad: Callable[[Any], None] = lambda pad: None  # called with the pad that tmrl has made
         self._leaving: Callable[[], bool] = lambda: False
+        self._car = SeenCar(track, has_line=has_line)
         self._renew()
         env: Any = self._env
         space = env.action_space
@@ -88,21 +86,20 @@ class TmrlEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         env = self._env
         observation, _ = self._guarded(lambda: env.reset(seed=seed))
         self._watch(self._interface)
-        self._frames.clear()
+        self._car.begin()
         self._ending.begin()
-        seen = self._look(begin=True)
-        return self._joined(observation), self._info(seen, None)
+        self._look()
+        return self._joined(observation), self._car.info(None)
 
     def step(self, action: NDArray[np.float32]) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
         """Pass the action on; return what the time-step before it has led to."""
         env = self._env
         given = self._scaled(action)
         observation, reward, terminated, truncated, _ = self._guarded(lambda: env.step(given))
-        seen = self._look()
-        finished = seen is not None and seen.finished
-        self._ending.step(self._state if seen is not None else None)
-        reason = self._ending.reason(bool(terminated), bool(truncated), finished)
-        return self._joined(observation), float(reward), bool(terminated), bool(truncated), self._info(seen, reason)
+        self._look()
+        self._ending.step(self._car.state if self._car.is_seen else None)
+        reason = self._ending.reason(bool(terminated), bool(truncated), self._car.finished)
+        return self._joined(observation), float(reward), bool(terminated), bool(truncated), self._car.info(reason)
 
     def wait(self) -> None:
         """Return when the running time-step has ended. Raises EnvironmentLost when something failed in it."""
@@ -150,10 +147,6 @@ class TmrlEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
             )
         self.guard = guards[-1]
         self._interface = self.guard.interface
-        self._frames: deque[Frame] = deque(maxlen=12)
-        self._motion = Motion()
-        self._state = AT_REST
-        self._place = Place(0.0, 0.0, 0.0)
 
     def _guarded(self, job: Callable[[], Any]) -> Any:
         """Return rtgym's answer. Raises EnvironmentLost when the guard had to answer in the interface's place."""
@@ -193,42 +186,10 @@ class TmrlEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         if pad is not None:
             self.on_pad(pad)
 
-    def _look(self, begin: bool = False) -> Frame | None:
+    def _look(self) -> None:
         newest = getattr(getattr(self._interface, "client", None), "hitl_newest", None)
-        if newest is None or len(newest[1]) not in SIZES:
-            return self._frames[-1] if self._frames else None
-        seen = frame([float(number) for number in newest[1]], newest[0])
-        if seen.nowhere and not begin:
-            return seen
-        line = self.track.line
-        x, y = ground(seen)
-        if not self._frames:
-            self._place = line.begin_at(x, y)
-            self._motion.begin(self._place.heading)
-            self._began = seen.received
-        if not self._frames or seen.received > self._frames[-1].received:
-            self._frames.append(seen)
-        self._motion.follow(self._frames)
-        self._place = line.locate(x, y, self._place.s)
-        motion = self._motion
-        self._state = VehicleState(
-            seen.received - self._began, x, y, seen.y, motion.heading, motion.vx, motion.vy, motion.yaw_rate, seen.steer,
-            seen.gas, seen.brake, finished=seen.finished,
-        )  # fmt: skip
-        return seen
-
-    def _info(self, seen: Frame | None, reason: str | None) -> dict[str, Any]:
-        there = self._has_line and seen is not None
-        lap = {}
-        if reason == "finish" and seen is not None:
-            lap["lap_s"] = seen.race_s if seen.race_s > 0.0 else seen.received - self._began
-        return {
-            "state": self._state,
-            "place": self._place if there else Place(0.0, 0.0, 0.0),
-            "progress": (self.track.line.length if reason == "finish" else self._place.s) if there else 0.0,
-            "reason": reason,
-            **lap,
-        }
+        if newest is not None and len(newest[1]) in SIZES:
+            self._car.see(frame([float(number) for number in newest[1]], newest[0]))
 
     def _joined(self, observation: Any) -> NDArray[np.float32]:
         parts = [np.asarray(part) for part in self._parts(observation)]

@@ -16,6 +16,7 @@ from gymnasium.utils.env_checker import check_env
 
 from data.records import AGENT, HUMAN
 from hitl import TQC, Arbiter, HitlError, Store, Takeover, evaluate, presets
+from hitl.games.driving_env import DrivingEnv
 from hitl.pads.base import PadState
 from hitl.pads.keyboard import KeyboardPad
 from trainer.checkpoints.files import save
@@ -99,6 +100,25 @@ def test_a_function_takes_over_by_the_arbiters_rules_and_all_is_recorded(tmp_pat
         assert [(t.start, t.stop, t.trigger) for t in store.takeovers()] == [(5, 11, "function"), (20, 29, "function")]
         (session,) = store.sessions()
         assert (session.env, session.track, session.driver) == ("gym:Track", "Track", "function")
+
+
+def test_what_one_of_our_own_games_has_to_say_is_told_and_recorded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    step = DrivingEnv.step
+
+    def telling(env: DrivingEnv, action: np.ndarray) -> Any:
+        *seen, info = step(env, action)
+        return *seen, info | {"notices": ("The car starts beside the line.",)}
+
+    monkeypatch.setattr(DrivingEnv, "step", telling)
+    env = Takeover(DrivingEnv(), store=tmp_path)
+    env.reset(seed=0)
+    env.step(np.zeros(2, np.float32))
+    env.close()
+    assert "The car starts beside the line." in capsys.readouterr().out
+    with Store(tmp_path) as store:
+        assert store.conn.execute("SELECT message FROM events WHERE kind = 'notice'").fetchall()
 
 
 def test_without_hysteresis_a_function_drives_exactly_when_it_says() -> None:

@@ -95,6 +95,23 @@ def test_the_agent_alone_leaves_the_road_and_every_step_is_its_own(recorded):
     assert db.execute('SELECT reason, "end" FROM episodes').fetchone()[:] == ("off_road", "terminated")
 
 
+def test_where_a_game_goes_on_beside_the_road_nothing_is_cleared_there(recorded, monkeypatch):
+    step = DrivingEnv.step
+
+    def beside(env, action):
+        *seen, info = step(env, action)
+        return *seen, info | {"off_road": True}
+
+    def outcome():
+        taken = PadState(gas=0.3, buttons=frozenset({"takeover"}))
+        _, db = recorded(human=PlannedPad([PadState()] * 4 + [taken] * 20 + [PadState()]))
+        return db.execute("SELECT outcome FROM segments ORDER BY id DESC LIMIT 1").fetchone()[0]
+
+    assert outcome() == "cleared"
+    monkeypatch.setattr(DrivingEnv, "step", beside)
+    assert outcome() == "unclear"
+
+
 def test_a_rescue_is_a_segment_with_both_actions_and_its_outcome(recorded):
     wheel = scripted()
     (result,), db = recorded(human=wheel)

@@ -20,6 +20,7 @@ from hitl.games.tmrl import importing
 from hitl.games.tmrl.env import open_tmrl
 from hitl.home import Home
 from hitl.pads.base import PadState
+from hitl.road.track import load_track
 from hitl.session.setup import SessionSetup
 from hitl.session_options import SessionOptions
 from hitl.settings import AgentSettings
@@ -158,6 +159,24 @@ class TestEnvironment:
                 break
         assert (terminated, truncated, info["reason"]) == (True, False, reason)
         env.close()
+
+    def test_a_finish_that_the_game_still_shows_is_no_lap(self, home, game):
+        game.finish()
+        with SessionSetup(home, SessionOptions(env="tmrl", real_time=True)) as rig:
+            result = rig.session.episode("drive", seed=0)
+            assert (result.reason, result.lap_s) == ("over", None)
+            rig.session.stop = lambda: rig.session._result.steps >= 10
+            assert rig.session.episode("drive", seed=1).steps == 10
+        assert rows(home, "SELECT count(*) FROM events WHERE kind IN ('env_lost', 'lap_time')") == [(0,)]
+
+    def test_the_line_of_another_map_is_told_and_no_corner_counts(self, home, game, monkeypatch):
+        monkeypatch.setattr("hitl.games.tmrl.env._road", lambda reward: (load_track("default"), True))  # 112 m away
+        with SessionSetup(home, SessionOptions(env="tmrl", real_time=True)) as rig:
+            result = rig.session.episode("drive", seed=0)
+        assert not any(result.passed.values())
+        told = [text for (text,) in rows(home, "SELECT message FROM events WHERE kind = 'notice'")]
+        assert len(told) == 1
+        assert "beside the line 'default'" in told[0]
 
     def test_a_takeover_in_a_session(self, home, game):
         pad = Fixed(PadState(steer=0.125, gas=0.75, buttons=frozenset({"takeover"})))
