@@ -77,9 +77,10 @@ def button_names(pad: Pad | None, meaning: str) -> str:
 
 
 def pad_map(wheel: HumanSide | None) -> PadMap | None:
-    """Return the mapping of a person's pad, None where it has none, as the keyboard."""
+    """Return the mapping of a person's pad, None where it has none, as the keyboard, or is not plugged in."""
     pad = persons_pad(wheel)
-    return next((made for part in getattr(pad, "parts", (pad,)) if (made := getattr(part, "map", None)) is not None), None)
+    there = [part for part in getattr(pad, "parts", (pad,)) if getattr(part, "device", part) is not None]
+    return next((made for part in there if (made := getattr(part, "map", None)) is not None), None)
 
 
 def device_hub(wheel: HumanSide | None) -> Any:

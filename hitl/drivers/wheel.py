@@ -61,5 +61,6 @@ def player_pad(use: str, name: str, home: Home, window: Window) -> Pad:
 def ways_out(wheel: HumanSide | None, window: Window | None) -> str:
     """Return what leaves a session that waits, as part of a sentence."""
     made = pad_map(wheel)
-    ways = [*(["Escape"] if window is not None else []), *(made.buttons.get("quit", ()) if made is not None else ()), "Ctrl+C"]
+    heard = window is not None and window.hears_keys
+    ways = [*(["Escape"] if heard else []), *(made.buttons.get("quit", ()) if made is not None else ()), "Ctrl+C"]
     return " or ".join(part for part in (", ".join(ways[:-1]), ways[-1]) if part)

@@ -22,6 +22,7 @@ from hitl.coach.way_ahead import Ahead, way_ahead
 from hitl.drivers.human import HumanSide, ScriptedHuman, pad_map, persons_pad
 from hitl.games.base import VehicleState
 from hitl.pads.keyboard import KEYS, KeyboardPad
+from hitl.pads.mapping import PadMap
 from hitl.protocols import EpisodeResult, Tick
 from hitl.screens.key_hints import LAP, held_names, key_hint, pad_hint
 from hitl.screens.lap_times import LapTimes, best_laps
@@ -59,6 +60,7 @@ class SessionScreen:
         self._takeovers = self._human_steps = self._late = 0
         self._failures: deque[float] = deque(maxlen=200)
         self._driving = AGENT
+        self._pad: PadMap | None = None  # the one that the hint names
         self._line: list[tuple[float, float]] = []
         self._lines: dict[int, deque[NDArray[np.float32]]] = {who: deque(maxlen=SHOWN_LINES) for who in (AGENT, HUMAN)}
 
@@ -107,9 +109,12 @@ class SessionScreen:
         self._ceiling = self._alone.ceiling
 
     def hint_by(self, wheel: HumanSide) -> None:
-        """Name the pad's own buttons instead of keys: over another game the keyboard is that game's."""
-        if (made := pad_map(wheel)) is not None:
+        """Name the pad's own buttons instead of keys: over another game the keyboard is that game's, unless it is heard there."""
+        made = self._pad = pad_map(wheel)
+        if made is not None:
             self.hint = pad_hint(made.buttons, self._mode, self.words)
+        elif persons_pad(wheel) is not None and not self._window.hears_keys:
+            self.hint = self.words["hint_unheard"]
 
     def __call__(self, tick: Tick) -> None:
         """Show one tick."""
@@ -117,6 +122,8 @@ class SessionScreen:
         decision, progress, status = tick.decision, tick.info["progress"], self._rig.recorder.status
         human, lap = decision.driver == HUMAN, tick.purpose == "lap"
         wheel = self._rig.session.human
+        if not self._window.options.game_view and pad_map(wheel) is not self._pad:  # plugged in now, or gone
+            self._say_keys()
         self._takeovers += decision.event == "takeover"
         self._late = max(self._late, tick.late)
         if tick.purpose != "evaluation":

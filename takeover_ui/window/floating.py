@@ -69,6 +69,11 @@ def click_through() -> None:
     _system_call(_click_through_windows, _click_through_x11)
 
 
+def is_out_of_the_way() -> bool:
+    """Tell whether the overlay takes neither clicks nor the keyboard: on Windows and X11. Elsewhere it is an ordinary window."""
+    return sys.platform == "win32" or "x11" in pygame.display.get_driver().lower()
+
+
 def stay_on_top() -> None:
     """Raise the window above others that were opened later; on Windows the system keeps it there by itself."""
     _system_call(lambda window: None, _raise_x11)

@@ -28,8 +28,8 @@ NO_KEYS_ANYWHERE = (
 SETTINGS_KEY = "o"
 _PUMP_S = 0.004  # how long the keyboard may wait to be read
 _FRAME_S = 1 / 30
-TOLD = 2
-"""Counts that the session can look at: pictures drawn, and how often the window got the focus."""
+TOLD = 3
+"""What the session can look at: pictures drawn, how often the window got the focus, and whether keys are heard (1)."""
 _STALE_S = 1.5  # nothing new for so long: draw seldom
 
 
@@ -49,9 +49,11 @@ def main(pipe: Connection, slot: Slot, counts: Any, told: Any, options: WindowOp
     except Exception as error:  # whatever SDL says: the session turns it into one sentence
         pipe.send(str(error) or type(error).__name__)
         return
+    loop = _Loop(pipe, slot, counts, told, screen, options.keys_anywhere and not options.game_view)
+    told[2] = loop.keys_anywhere or screen.gets_focus
     pipe.send("ready")
     try:
-        _Loop(pipe, slot, counts, told, screen, options.keys_anywhere and not options.game_view).run()
+        loop.run()
     except (KeyboardInterrupt, BrokenPipeError, EOFError):
         pass  # the session ended first
     finally:

@@ -69,6 +69,15 @@ class Screen:
             self.surface = open_floating(options)
         self.tell([])
 
+    @property
+    def gets_focus(self) -> bool:
+        """Whether the player can give the window the keyboard."""
+        if self.options.game_view:
+            return True
+        from takeover_ui.window.floating import is_out_of_the_way
+
+        return not is_out_of_the_way()
+
     def draw(self, view: View, now: float, words: Card | None = None) -> None:
         """Draw a frame, with a card over it if there is one, and show it."""
         surface = self._drawable()

@@ -144,6 +144,11 @@ class Window:
         return int(self._told[1])
 
     @property
+    def hears_keys(self) -> bool:
+        """Whether the player's keys are heard here: an overlay over another game gets none, unless they count in any window."""
+        return bool(self._told[2])
+
+    @property
     def closed(self) -> bool:
         """Whether the player closed the window, or its process is gone."""
         return self._over.is_set()

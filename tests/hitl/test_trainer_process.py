@@ -154,12 +154,15 @@ def test_a_pad_s_quit_button_is_heard_between_episodes_and_one_press_once(tmp_pa
 
 @pytest.mark.usefixtures("trainer")
 def test_the_player_is_told_which_keys_and_buttons_leave(home: Path) -> None:
-    window: Any = object()
+    window: Any = SimpleNamespace(hears_keys=True)
     parts = (SimpleNamespace(map=SimpleNamespace(buttons={"quit": ("guide",)})), SimpleNamespace())
     wheel: Any = SimpleNamespace(pad=SimpleNamespace(parts=parts))
     keys: Any = SimpleNamespace(pad=SimpleNamespace())
     assert ways_out(wheel, window) == "Escape, guide or Ctrl+C"
     assert ways_out(keys, window) == "Escape or Ctrl+C"
+    assert ways_out(keys, SimpleNamespace(hears_keys=False)) == "Ctrl+C"  # type: ignore[arg-type]
+    parts[0].device = None  # not plugged in
+    assert ways_out(wheel, window) == "Escape or Ctrl+C"
     assert ways_out(None, None) == "Ctrl+C"
     beat(home, "training")
     texts: list[str] = []

@@ -63,6 +63,7 @@ class Shown:
         self.cards: list[Card | None] = []
         self.closed = False
         self.options = WindowOptions()
+        self.hears_keys = True
 
     def send(self, view: View) -> None:
         self.views.append(view)
@@ -173,6 +174,26 @@ def test_a_lap_s_views_say_nothing_of_an_agent(tmp_path: Path, scripted: bool) -
     assert (view.lap, view.proposed, view.driver, view.hint) == (True, None, "human", key_hint(LAP))
     assert view.who == ("stand_in" if scripted else "human")
     assert pad_hint({"takeover": ("shoulder",), "quit": ("back",)}, LAP) == "stick and pedals: drive    back: leave"
+
+
+def test_over_another_game_the_hint_names_what_is_heard_there(tmp_path: Path) -> None:
+    """A pad that is plugged in or pulled while the session runs, and keys that count in any window or in none."""
+    shown, trainer = Shown(), SimpleNamespace(newest=None)
+    shown.options = WindowOptions(game_view=False)
+    screen = SessionScreen(shown)  # type: ignore[arg-type]
+    pad: Any = Pad()
+    pad.map, pad.device = SimpleNamespace(buttons={"takeover": ("leftshoulder",)}), None
+    both = EitherPad(pad, KeyboardPad(keys=frozenset))
+    seen = []
+    with SessionSetup(Home(tmp_path), SessionOptions(), human=lambda track: HumanDriver(both), watch=screen) as rig:
+        for device, heard in ((None, False), (object(), False), (object(), True), (None, True)):
+            pad.device, shown.hears_keys = device, heard
+            if not seen:
+                screen.begin(rig, trainer)  # type: ignore[arg-type]
+            rig.session.episode("practice", seed=0, until_m=3.0)
+            seen.append(shown.views[-1].hint)
+    with_pad = pad_hint(pad.map.buttons, "hold")
+    assert seen == [ENGLISH["hint_unheard"], with_pad, with_pad, key_hint("hold")]
 
 
 def test_what_is_held_goes_by_the_name_on_the_device_that_it_is_held_on() -> None:

@@ -116,6 +116,7 @@ def test_keys_count_while_the_game_has_the_focus_only_where_that_was_chosen(hand
     try:
         assert game.stdout.readline() == "up\n"
         with Window(WindowOptions(game_view=False, video="x11", keys_anywhere=anywhere)) as window:
+            assert window.hears_keys == anywhere
             window.send(replace(samples.view("agent"), at=time.perf_counter()))
             hand.give_focus_to_what_is_below()  # the game: there is no window manager here that would leave it there
             for down in (True, False):
@@ -132,6 +133,7 @@ def test_keys_count_while_the_game_has_the_focus_only_where_that_was_chosen(hand
 
 def test_a_key_pressed_in_the_window_reaches_the_session(hand: Hand) -> None:
     with Window(WindowOptions(video="x11", size=(640, 360))) as window:
+        assert window.hears_keys
         window.send(replace(samples.view(), at=time.perf_counter()))
         left, up = 0xFF51, 0xFF52
         end = time.monotonic() + 20
