@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 import math
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, NoReturn
 
+from data.files.paths import as_typed
 from data.suggest import did_you_mean
 from hitl.games.registry import env_words
 
@@ -105,6 +106,22 @@ def agent_given(args: argparse.Namespace) -> dict[str, Any]:
     names = {"use": "agent", "actions": "actions", "normalize": "agent_normalize", "stack": "agent_stack", "range": "agent_range"}
     names["alone"] = "agent_alone"
     return {name: getattr(args, option) for name, option in names.items()}
+
+
+def agent_words(given: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return what is typed for an agent, the other way round: as one text; nothing where none is named."""
+    if given.get("use") in (None, "", "none"):
+        return ()
+    words = [f"--agent {as_typed(given['use'])}"]
+    for name, option in (("actions", "--actions"), ("normalize", "--agent-normalize")):
+        words += [f"{option} {as_typed(file)}"] if (file := given.get(name)) else []
+    if given.get("stack") not in (None, 1):
+        words.append(f"--agent-stack {given['stack']}")
+    if given.get("range"):
+        words.append("--agent-range {:g} {:g}".format(*given["range"]))
+    if given.get("alone"):
+        words.append("--agent-alone")
+    return (" ".join(words),)
 
 
 SEED_MOST = 2**31 - 1

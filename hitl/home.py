@@ -74,21 +74,42 @@ def add_home(parser: argparse.ArgumentParser, *, or_last_demo: bool = False) -> 
     parser.set_defaults(or_last_demo=or_last_demo)
 
 
-def in_home(text: str, named: Path | str | None) -> str:
+@dataclass(frozen=True)
+class Begun:
+    """How a session was begun, as far as the commands that it tells must name that again."""
+
+    home: Path | str | None = None
+    """As it was typed; None where it was not."""
+    options: tuple[str, ...] = ()
+    """Options of `hitl play` that no home remembers, each with its value."""
+
+
+Named = Path | str | Begun | None
+
+
+def in_home(text: str, named: Named) -> str:
     """Return a sentence whose commands name a home, too: without, they would look into the usual one.
 
-    ``named``: the home as it was typed; None where none was.
+    ``named``: the home as it was typed, None where none was; or that with more that a command must name again.
     """
-    if named is None:
-        return text
-    said = as_typed(named)
+    begun = named if isinstance(named, Begun) else Begun(named)
 
-    def with_home(found: re.Match[str]) -> str:
+    def with_more(found: re.Match[str]) -> str:
         command, words = found["command"], found["words"]
-        plain = command in _WITHOUT_HOME or re.search(r"--(home|help)\b", words)
-        return found[0] if plain else f"{found[0][:-1]} --home {said}`"
+        if command in _WITHOUT_HOME or re.search(r"--help\b", words):
+            return found[0]
+        own = words.split()
+        more = [option for option in begun.options if command == "play" and not _excluded(option.split()[0], own)]
+        if begun.home is not None and "--home" not in own:
+            more.append(f"--home {as_typed(begun.home)}")
+        return f"{' '.join([found[0][:-1], *more])}`"
 
-    return _COMMAND.sub(with_home, text)
+    return _COMMAND.sub(with_more, text)
+
+
+def _excluded(option: str, words: list[str]) -> bool:
+    """Tell whether a command has an option already, or another that goes in its place."""
+    return option in words or (option == "--agent" and "--checkpoint" in words)
 
 
 _COMMAND = re.compile(r"`hitl[ ](?P<command>[a-z]+)(?P<words>[^`|]*)`")

@@ -16,7 +16,7 @@ from tests.support.advice import HOLE, ROOT, Text, advice, options_of, parsed, r
 from trainer.config import TrainConfig
 from trainer.daemon.wish import read_pairs
 
-OF_OTHERS = {"--install", "--expert", "--worker", "--force-reinstall", "--index-url"}
+OF_OTHERS = {"--record-reward", "--install", "--expert", "--worker", "--force-reinstall", "--index-url"}
 """Options of tmrl's own programs, and of pip."""
 OPTION = re.compile(r"(?<![\w/-])--[a-z][\w-]*")
 BENCHMARKS = "\n".join(p.read_text(encoding="utf-8") for p in (ROOT / "benchmarks").glob("*.py"))

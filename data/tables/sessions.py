@@ -95,6 +95,14 @@ class Sessions:
         found = {int(session): json.loads(data) for session, data in rows}
         return {session: known for session, known in found.items() if isinstance(known, dict)}
 
+    def tmrl_config(self, session: int) -> str:
+        """Return the name of the tmrl config.json whose reward and rate a session was driven under; "" where it was our own."""
+        found = self.conn.execute(
+            "SELECT json_extract(data, '$.name') FROM events WHERE session_id = ? AND kind = 'tmrl_config' AND json_valid(data)",
+            (session,),
+        ).fetchone()
+        return str(found[0] or "") if found is not None else ""
+
     def map_uids(self) -> dict[str, str]:
         """Return, by track, the game's own name for the map that was loaded when it was driven last, where that is known."""
         rows = self.conn.execute(

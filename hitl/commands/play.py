@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from data.errors import DeviceError, HitlError, StoreError, UsageError
-from data.files.paths import user_path
-from hitl.arguments import SEED_MOST, Parser, add_agent, add_env, agent_given, amount, whole
+from data.files.paths import as_typed, user_path
+from hitl.arguments import SEED_MOST, Parser, add_agent, add_env, agent_given, agent_words, amount, whole
 from hitl.games.registry import SHOWN_FROM_ABOVE
-from hitl.home import Home, add_home, home_path, in_home
+from hitl.home import Begun, Home, add_home, home_path, in_home
 from hitl.pads import PADS
 from hitl.processes import stop_on_signal
 
@@ -111,9 +111,10 @@ def main(argv: list[str], *, trains_elsewhere: bool = False) -> int:
         raise DeviceError("There is no display here for the window. Use --headless, with --pad scripted if you cannot drive.")
     args.or_last_demo &= not (args.lap or args.env or args.track or plays_elsewhere())
     home = home_path(args)
-    named, settings = _settings(home, args)
-    if said := told(named, settings):
+    typed, settings = _settings(home, args)
+    if said := told(typed, settings):
         print(said)
+    named = args.named = _begun(args, settings.play.env)
     play, by_pad = settings.play, _by_pad(settings, args)
     recording = _recording(home, args, play)
     fast = args.headless and args.pad in ("scripted", "none") and not by_pad
@@ -129,7 +130,7 @@ def main(argv: list[str], *, trains_elsewhere: bool = False) -> int:
             from hitl.screens.session_window import open_window
 
             # Before all that takes longer to load.
-            window = stack.enter_context(open_window(home, settings.overlay, named=args.home, game_view=own_game))
+            window = stack.enter_context(open_window(home, settings.overlay, named=named, game_view=own_game))
         from hitl.agents.beside import beside_policy
         from hitl.coach.sounds import Sounds
         from hitl.drivers.human import persons_pad
@@ -155,9 +156,9 @@ def main(argv: list[str], *, trains_elsewhere: bool = False) -> int:
             watch = SessionScreen(window)
             watch.settings = PauseSettings(home, window, _over(args))
             stack.callback(watch.settings.close)
-        tell = teller(window, not own_game, args.home)
+        tell = teller(window, not own_game, named)
         for sentence in _others(home):  # before this one is in the store, too
-            teller(window, True, args.home)("warning", sentence)
+            teller(window, True, named)("warning", sentence)
         sounds = stack.enter_context(Sounds(settings.coach.sound and settings.coach.say != "off", settings.coach.volume))
         rig = stack.enter_context(
             SessionSetup(
@@ -182,9 +183,12 @@ def main(argv: list[str], *, trains_elsewhere: bool = False) -> int:
                 watch=watch,
                 stop=lambda: stopping() or (window is not None and window.closed),
                 tell=tell,
-                say=speaker(window, sounds, not own_game, args.home),
+                say=speaker(window, sounds, not own_game, named),
             )
         )
+        if rig.options.task is not None:  # under another reward than the home's own
+            name = args.tmrl_config.name
+            rig.recorder.event("tmrl_config", f"It is driven under {name}.", data={"name": name})
         for sentence in _layouts_apart(rig):
             tell("warning", sentence)
         if recording is not None:
@@ -208,14 +212,14 @@ def main(argv: list[str], *, trains_elsewhere: bool = False) -> int:
 
             learns, ended = True, ""
             if choice == "agent":
-                start_trainer(rig.home, teller(window, True, args.home))
+                start_trainer(rig.home, teller(window, True, named))
             elif choice == "laps" and watch is not None:
-                learns = drive_first_laps(rig, watch, args.seed, teller(window, True, args.home))
+                learns = drive_first_laps(rig, watch, args.seed, teller(window, True, named))
                 watch.begin(rig, beats)
             waits = not args.lap and not trains_elsewhere and not by_pad
             if not learns:
                 driven = "You left before the laps were finished. `hitl play` asks again."
-            elif waits and not wait_for_laps(rig, teller(window, True, args.home), leaves, ways_out(rig.human, window)):
+            elif waits and not wait_for_laps(rig, teller(window, True, named), leaves, ways_out(rig.human, window)):
                 driven = "Nothing was driven."
             else:
                 caller = Caller(rig, window, watch, sounds)
@@ -227,9 +231,9 @@ def main(argv: list[str], *, trains_elsewhere: bool = False) -> int:
             rig.recorder.event("error", str(error), level="error")
             raise
         for sentence in rig.recorder.recovered:
-            print(in_home(sentence, args.home))
+            print(in_home(sentence, named))
         problem = rig.recorder.status.problem
-    print(in_home("\n".join(text for text in (driven, ended, problem) if text), args.home))
+    print(in_home("\n".join(text for text in (driven, ended, problem) if text), named))
     if recording is not None:
         print(recording.write())
     return 0
@@ -311,8 +315,21 @@ def _settings(home: Home, args: argparse.Namespace) -> tuple[Settings, Settings]
 
     over = _over(args)
     pad = () if args.pad in ("none", "scripted") else ("pad",)
-    named = load(home, *over, *pad, over=over)
-    return named, as_last_time(home, named, args.practice or args.only_corner)
+    typed = load(home, *over, *pad, over=over)
+    return typed, as_last_time(home, typed, args.practice or args.only_corner)
+
+
+def _begun(args: argparse.Namespace, env: str) -> Begun:
+    """Return what the commands that this session tells must name again, to go on as it was begun."""
+    from hitl.games.tmrl.carried import OURS
+    from hitl.last_driven import is_opened_unasked
+
+    options = agent_words(agent_given(args))
+    if args.tmrl_config is not None and env in OURS:
+        options += (f"--tmrl-config {as_typed(args.tmrl_config)}",)
+    if args.env and not is_opened_unasked(env):
+        options += (f"--env {as_typed(env)}",)
+    return Begun(args.home, options)
 
 
 def _over(args: argparse.Namespace) -> dict[str, dict[str, Any]]:

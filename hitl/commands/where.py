@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from data.errors import StoreError
+from data.errors import InputFileError, StoreError
+from data.files.paths import as_typed
 from data.records import ROADLESS, SessionRecord
 from data.words import number_of
-from hitl.home import Home, add_home, home_path, in_home
+from hitl.arguments import agent_words
+from hitl.home import Begun, Home, add_home, home_path, in_home
 from trainer.daemon import control
 from trainer.daemon.heartbeat import Heartbeat, read_heartbeat
 
@@ -74,7 +77,36 @@ def _look(home: Home, store: Store) -> tuple[list[tuple[str, str]], str]:
     if glance.unreviewed:
         rows.append(("to review", number_of(glance.unreviewed, "takeover")))
     rows.append(("trainer", _trainer(beat, works)))
-    return rows, f"Next: {_next(store, session, beat, works, failing, glance.laps, glance.unreviewed)}"
+    following = _next(store, session, beat, works, failing, glance.laps, glance.unreviewed)
+    return rows, f"Next: {following if session is None else _as_begun(home, store, session, following)}"
+
+
+def _as_begun(home: Home, store: Store, session: SessionRecord, following: str) -> str:
+    """Return the sentence with what its `hitl play` must name to go on as the newest session was driven."""
+    from hitl.last_driven import is_opened_unasked
+    from hitl.settings import load
+
+    if "`hitl play" not in following:
+        return following
+    options: tuple[str, ...] = ()
+    missing: list[str] = []
+    if not is_opened_unasked(session.env):
+        options += (f"--env {as_typed(session.env)}",)
+    agent = store.agents().get(session.id)
+    try:
+        is_set = bool(load(home, "agent").agent.use)
+    except InputFileError:  # which the next command says
+        is_set = True
+    if agent is not None and not is_set:
+        from hitl.agents.keeping import kept_settings
+
+        try:
+            options += agent_words(asdict(kept_settings(home, agent)))
+        except InputFileError:  # a program, or another program's pad: those are named by the player alone
+            missing.append(f"The agent '{agent.get('name')}' drove: name it again with --agent.")
+    if config := store.tmrl_config(session.id):
+        missing.append(f"{config} was in force: name it again with --tmrl-config.")
+    return " ".join([in_home(following, Begun(options=options)), *missing])
 
 
 def _laps(store: Store, session: SessionRecord) -> str:
@@ -122,7 +154,8 @@ def _next(
         return "`hitl diagnose` says why it does not get better."
     road = session is None or not session.env.startswith(ROADLESS)
     if newest is None and not laps and road:
-        return "`hitl play --lap`: drive a few laps, and the agent learns the way from them."
+        learner = "the home's own agent" if session is not None and session.id in store.agents() else "the agent"
+        return f"`hitl play --lap`: drive a few laps, and {learner} learns the way from them."
     driven = max((s.started for s in store.sessions() if s.kind not in ("import", "evaluation")), default="")
     if not works and (newest is None or driven > newest.created):
         return "`hitl train --background` learns from what was driven."

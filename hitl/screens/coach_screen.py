@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from data.errors import StoreError
@@ -15,7 +14,7 @@ from hitl.coach.rules import FAILURES, Said, Say
 from hitl.coach.sounds import Sounds
 from hitl.demo.advice import braking_advice
 from hitl.demo.cards import practice_card
-from hitl.home import in_home
+from hitl.home import Named, in_home
 from hitl.session.practice import TRIES
 from takeover_ui.language import ENGLISH
 from takeover_ui.view import Card, Level
@@ -30,11 +29,11 @@ if TYPE_CHECKING:
 
 
 def speaker(
-    window: Window | None, sounds: Sounds | None = None, also_printed: bool = False, named: Path | None = None
+    window: Window | None, sounds: Sounds | None = None, also_printed: bool = False, named: Named = None
 ) -> Say:
     """Return what says a sentence: in the window and by a sound; printed where there is no window, or another game covers it.
 
-    ``named``: the home as it was typed, for the commands in what is printed; a window knows it.
+    ``named``: the home as it was typed (`in_home`), for the commands in what is printed; a window knows it.
     """
 
     def say(said: Said) -> None:
@@ -105,7 +104,7 @@ class Caller:
             self._window.card(card)
 
 
-def wants_practice(rig: SessionSetup, screen: SessionScreen | None, named: Path | None = None) -> str:
+def wants_practice(rig: SessionSetup, screen: SessionScreen | None, named: Named = None) -> str:
     """Ask a player who has failed three times in a row at one corner whether they want to practise it; "" where they do not.
 
     ``named``: as above.

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 from data.errors import HitlError
-from hitl.home import Home, in_home
+from hitl.home import Home, Named, in_home
 from hitl.settings import OverlaySettings
 from hitl.settings_desk.changes import Changes
 from takeover_ui.overlay.arrangement import Arrangement
@@ -31,7 +30,7 @@ def options_of(look: OverlaySettings) -> WindowOptions:
 class SessionWindow(Window):
     """A window whose commands name the home where the player has named it, for without they would look into the usual one."""
 
-    def __init__(self, options: WindowOptions, named: Path | None) -> None:
+    def __init__(self, options: WindowOptions, named: Named) -> None:
         self._named = named
         super().__init__(options)
 
@@ -45,11 +44,11 @@ class SessionWindow(Window):
 
 
 def open_window(
-    home: Home, look: OverlaySettings, *, named: Path | None = None, title: str = "hitl", game_view: bool = True
+    home: Home, look: OverlaySettings, *, named: Named = None, title: str = "hitl", game_view: bool = True
 ) -> Window:
     """Open a window that remembers in the home how the gauges are arranged. Raises DeviceError where no window opens.
 
-    ``named``: the home as the player typed it. ``game_view`` False: the overlay alone, over another game.
+    ``named``: the home as the player typed it (`in_home`). ``game_view`` False: the overlay alone, over another game.
     """
     window = SessionWindow(replace(options_of(look), title=title, game_view=game_view), named)
 

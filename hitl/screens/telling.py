@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, cast, get_args
 
-from hitl.home import in_home
+from hitl.home import Named, in_home
 from takeover_ui.view import Level
 
 if TYPE_CHECKING:
@@ -14,10 +13,10 @@ if TYPE_CHECKING:
     from takeover_ui.window.window import Window
 
 
-def teller(window: Window | None, also_printed: bool = False, named: Path | None = None) -> Callable[[str, str], None]:
+def teller(window: Window | None, also_printed: bool = False, named: Named = None) -> Callable[[str, str], None]:
     """Return a function that tells the player a sentence: as a toast, as a printed line where there is no window, or as both.
 
-    ``named``: the home as it was typed, for the commands in what is printed; a window knows it.
+    ``named``: the home as it was typed (`in_home`), for the commands in what is printed; a window knows it.
     """
 
     def tell(level: str, text: str) -> None:

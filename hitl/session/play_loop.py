@@ -50,7 +50,7 @@ class PlayLoop:
         while self._goes_on():
             for result in self._next(1000 * args.seed + len(self.results)):
                 self._take(result)
-            if self._goes_on() and self._practice is None and (corner := wants_practice(rig, self._watch, args.home)):
+            if self._goes_on() and self._practice is None and (corner := wants_practice(rig, self._watch, args.named)):
                 self._offered, self._tries = Practice(rig, corner, args.seed), TRIES
             fast = not rig.options.real_time or self._calls is not None
             if fast and not args.lap and self._goes_on():

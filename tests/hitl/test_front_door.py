@@ -14,6 +14,10 @@ from data.errors import UsageError
 from data.recording.recorder import Recorder
 from data.store import Store
 from hitl import cli
+from hitl.agents.agent import AgentIdentity
+from hitl.agents.keeping import keep
+from hitl.home import Home
+from hitl.settings import AgentSettings
 from tests.support.places import ROOT
 from tests.support.recorded import drive, session_info
 
@@ -122,6 +126,38 @@ def _at(progress: float):  # type: ignore[no-untyped-def]
 
 
 @pytest.mark.realtime
+def test_the_next_command_names_what_drove_last(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = Home(tmp_path / "my home").create()
+    mine = tmp_path / "mine.zip"
+    mine.write_bytes(b"an agent")
+
+    def drove(kind: str, data: dict[str, object], **info: str) -> str:
+        with Recorder(home.store_path, session_info(**info)) as recorder:
+            drive(recorder, takeover=None)
+            recorder.event(kind, "", data=data)
+        return alone(home.root, capsys, monkeypatch)
+
+    known = AgentIdentity("SAC", "mine.zip", "ab", {})
+    assert "drove: name it again with --agent" in drove("agent", known.as_dict())  # it is not kept here
+    keep(home, known, AgentSettings(use=str(mine), stack=2))
+    said = drove("agent", known.as_dict())
+    kept = next(home.root.glob("agents/*/mine.zip"))
+    assert f'Next: `hitl play --lap --agent "{kept}" --agent-stack 2`: drive a few laps, and the home\'s own agent learns' in said
+    (home.root / "settings.toml").write_text('[agent]\nuse = "mine.zip"\n')
+    assert "Next: `hitl play --lap`" in alone(home.root, capsys, monkeypatch)
+    (home.root / "settings.toml").unlink()
+    said = drove("tmrl_config", {"name": "config.json"})
+    assert "Next: `hitl play --lap`" in said
+    assert "config.json was in force: name it again with --tmrl-config." in said
+    drove("note", {}, env="gym:odd:Odd-v0", track="Odd-v0")
+    (home.checkpoints / "a.safetensors").touch()
+    with Store(home.store_path) as store:
+        store.add_checkpoint("a.safetensors", "0", 10, 10, "train", {})
+    assert "Next: `hitl play --env gym:odd:Odd-v0`" in alone(home.root, capsys, monkeypatch)
+
+
 def test_hitl_alone_is_fast_on_a_large_store(tmp_path: Path) -> None:
     with Recorder(tmp_path / "store.sqlite", session_info()) as recorder:
         for _ in range(150):
@@ -166,13 +202,12 @@ def test_a_session_goes_to_the_game_that_was_driven_last_here(tmp_path):
     import argparse
 
     from hitl.commands.play import _settings, command_line
-    from hitl.home import Home
 
     home = Home(tmp_path / "home").create()
 
     def asked(*words: str) -> tuple[str, str]:
         args: argparse.Namespace = command_line().parse_args(["--headless", "--pad", "none", *words])
-        play = _settings(home, args).play
+        play = _settings(home, args)[1].play
         return play.env, str(play.track)
 
     def drove(episodes: int = 1, **info: str) -> None:

@@ -6,8 +6,9 @@ import pytest
 
 from data.files.paths import private_folder
 from data.recording.recorder import Recorder
+from hitl.arguments import agent_words
 from hitl.cli import COMMANDS, main, parser_of
-from hitl.home import _WITHOUT_HOME, in_home
+from hitl.home import _WITHOUT_HOME, Begun, in_home
 from hitl.screens.telling import teller
 from hitl.screens.training.train_words import facts_of, warnings_of
 from tests.support.recorded import drive, session_info
@@ -65,6 +66,20 @@ def test_a_command_that_is_told_names_the_home_that_was_typed(text, said):
 
 def test_a_home_with_a_space_is_told_in_quotes():
     assert in_home("`hitl play`", "my home") == '`hitl play --home "my home"`'
+
+
+def test_a_session_s_commands_name_again_what_no_home_remembers():
+    begun = Begun("mine", (*agent_words({"use": "my car.zip", "stack": 4, "range": (0.0, 1.0)}), "--tmrl-config c.json"))
+    agent = '--agent "my car.zip" --agent-stack 4 --agent-range 0 1'
+    for text, said in (
+        ("`hitl play --lap`, then `hitl train`", f"`hitl play --lap {agent} --tmrl-config c.json --home mine`, then `hitl train "
+         "--home mine`"),
+        ("`hitl play --agent FILE`", "`hitl play --agent FILE --tmrl-config c.json --home mine`"),
+        ("`hitl play --checkpoint best`", "`hitl play --checkpoint best --tmrl-config c.json --home mine`"),
+        ("`hitl play --help`", "`hitl play --help`"),
+    ):
+        assert in_home(text, begun) == said
+    assert agent_words({"use": "none"}) == agent_words({}) == ()
 
 
 def test_commands_that_take_no_home_are_known():
