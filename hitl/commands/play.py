@@ -114,7 +114,7 @@ def main(argv: list[str], *, trains_elsewhere: bool = False) -> int:
     typed, settings = _settings(home, args)
     if said := told(typed, settings):
         print(said)
-    named = args.named = _begun(args, settings.play.env)
+    named = _begun(args, settings.play.env)
     play, by_pad = settings.play, _by_pad(settings, args)
     recording = _recording(home, args, play)
     fast = args.headless and args.pad in ("scripted", "none") and not by_pad
@@ -223,7 +223,7 @@ def main(argv: list[str], *, trains_elsewhere: bool = False) -> int:
                 driven = "Nothing was driven."
             else:
                 caller = Caller(rig, window, watch, sounds)
-                loop = PlayLoop(rig, args, watch, sayer(watch, also_printed=not own_game), caller)
+                loop = PlayLoop(rig, args, watch, sayer(watch, also_printed=not own_game), caller, named)
                 driven = loop.run()
                 if not args.practice and not args.lap:
                     ended = tell_ending(rig, window if own_game else None, loop.looking, stopping, trains_elsewhere)

@@ -17,9 +17,9 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from hitl.games.base import Game, Restorable, Start, VehicleState
-from hitl.games.line_check import LineCheck
 from hitl.road.track import Track, load_track
 from hitl.task.driving_task import DrivingTask, TaskSettings
+from hitl.task.line_check import LineCheck
 
 RECORD_ANEW = (
     "every drive ends at once", "Record it here with `hitl line record`, or name another with --track."

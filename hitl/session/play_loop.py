@@ -11,6 +11,7 @@ from data.words import number_of
 from hitl.coach.call_me import CallMe
 from hitl.coach.first_touch import FirstTouch
 from hitl.coach.observer import Looking
+from hitl.home import Named
 from hitl.protocols import EpisodeResult
 from hitl.session.practice import TRIES, Practice
 from hitl.trainer_process import TakingTurns
@@ -25,12 +26,21 @@ Say = Callable[[str], None]
 
 
 class PlayLoop:
-    """Drives a session by the command line's ``args``. ``say`` keeps a line in sight; ``caller`` gets a player's attention."""
+    """Drives a session by the command line's ``args``.
+
+    ``say`` keeps a line in sight; ``caller`` gets a player's attention; ``named``: for the commands that are told (`in_home`).
+    """
 
     def __init__(
-        self, rig: SessionSetup, args: argparse.Namespace, watch: SessionScreen | None, say: Say, caller: Caller
+        self,
+        rig: SessionSetup,
+        args: argparse.Namespace,
+        watch: SessionScreen | None,
+        say: Say,
+        caller: Caller,
+        named: Named = None,
     ) -> None:
-        self.rig, self.args, self._watch, self._say, self._caller = rig, args, watch, say, caller
+        self.rig, self.args, self._watch, self._say, self._caller, self._named = rig, args, watch, say, caller, named
         self.results: list[EpisodeResult] = []
         self.looking = Looking()
         self._count = self._passed = self._tries = 0
@@ -50,7 +60,7 @@ class PlayLoop:
         while self._goes_on():
             for result in self._next(1000 * args.seed + len(self.results)):
                 self._take(result)
-            if self._goes_on() and self._practice is None and (corner := wants_practice(rig, self._watch, args.named)):
+            if self._goes_on() and self._practice is None and (corner := wants_practice(rig, self._watch, self._named)):
                 self._offered, self._tries = Practice(rig, corner, args.seed), TRIES
             fast = not rig.options.real_time or self._calls is not None
             if fast and not args.lap and self._goes_on():

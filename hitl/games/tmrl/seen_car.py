@@ -7,11 +7,11 @@ from collections import deque
 from typing import Any
 
 from hitl.games.base import AT_REST, VehicleState
-from hitl.games.line_check import LineCheck
 from hitl.games.trackmania.frames import Frame
 from hitl.games.trackmania.motion import Motion, ground
 from hitl.road.line import Place
 from hitl.road.track import Track
+from hitl.task.line_check import LineCheck
 
 RECORD_ANEW = (
     "no corner counts",

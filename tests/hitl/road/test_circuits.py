@@ -225,18 +225,10 @@ def test_a_line_that_begins_with_a_rolling_car_is_known():
 
 
 def test_tmrl_is_found_at_its_start_and_a_finish_has_the_whole_line_behind_it():
-    from collections import deque
-    from types import SimpleNamespace
+    from hitl.games.tmrl.seen_car import SeenCar
+    from hitl.games.trackmania.frames import frame
 
-    from hitl.games.tmrl.env import TmrlEnv
-    from hitl.games.trackmania.motion import Motion
-
-    env = object.__new__(TmrlEnv)  # without tmrl: only what looks where the car is
-    env.track, env._has_line, env._frames, env._motion = circuit(0.7, 0.0), True, deque(maxlen=12), Motion()
-    client = SimpleNamespace()
-    env._interface = SimpleNamespace(client=client)
-    x, y = road(0.0).tolist()
-    client.hitl_newest = (1.0, [0.0, 0.0, x, 9.0, -y, 0.0, 0.0, 0.0, 0.0, 1.0, 900.0])
-    seen = env._look(begin=True)
-    assert env._info(seen, None)["progress"] < 1.0
-    assert env._info(seen, "finish")["progress"] == env.track.line.length
+    car, (x, y) = SeenCar(track := circuit(0.7, 0.0), has_line=True), road(0.0).tolist()
+    car.see(frame([0.0, 0.0, x, 9.0, -y, 0.0, 0.0, 0.0, 0.0, 1.0, 900.0], 1.0))
+    assert car.info(None)["progress"] < 1.0
+    assert car.info("finish")["progress"] == track.line.length
