@@ -26,7 +26,7 @@ UNSTABLE = "exploded", "q-return-apart", "targets-at-clip", "gradients-clipped"
 """What targets that are too large bring about."""
 FAILS = (
     "demos-uncovered", "failures-in-one-corner", "ends-in-one-place", "return-plateau", "return-collapsed",
-    "episodes-alike", "far-below-human",
+    "episodes-alike", "far-below-human", "never-sets-off",
 )  # fmt: skip
 """How it shows that an agent drives badly. What it wrongly sees, is paid or learns may be the cause, and is fixed before a
 person drives more: takeovers are stored as they were seen and paid, and a learner that cannot learn gains nothing."""
@@ -96,6 +96,18 @@ FAULTS: dict[str, Fault] = {
         "Q has exploded", "fault", 70,
         "Go back to the last good checkpoint with lower learning rates, gradient clipping and LayerNorm critics.",
         brings=("q-return-apart", "targets-at-clip", "gradients-clipped", "actions-saturated", *FAILS),
+    ),
+    # The start
+    "nothing-paid": Fault(
+        "nothing is ever paid", "fault", 96,
+        "Look at what pays: the reward's numbers (`hitl config show`), the line that is driven along, and with tmrl the file "
+        "TmrlData/reward/reward.pkl, which must be of this map (`hitl doctor --env tmrl`).",
+        brings=("uniform-policy", "critic-ignores-actions", "observation-constant", *FAILS),
+    ),
+    "never-sets-off": Fault(
+        "the car never sets off", "warning", 61,
+        "Show it the whole way first: `hitl play --lap`. Or take over at the start of its drives (`hitl play`).", player=True,
+        brings=("observation-constant", "return-plateau", "episodes-alike", "far-below-human"),
     ),
     # Demonstrations
     "demos-stale": Fault(

@@ -38,6 +38,8 @@ class Probe:
     saturated: float
     """Share of greedy actions with every control at a limit."""
     name: str = "critic"
+    paid: bool = True
+    """Whether any of the rows was paid anything: else Q is what the critics do not know yet, and varies by chance alone."""
 
 
 @torch.no_grad()
@@ -74,6 +76,7 @@ def look(learner: Learner, batch: Batch, name: str = "critic") -> Probe:
         twins=float((each[0] - each[1]).abs().mean()) / deviation if len(each) > 1 else math.nan,
         saturated=float((greedy.abs() > 0.985).all(1).float().mean()),
         name=name,
+        paid=bool((batch.reward != 0).any()),
     )
 
 

@@ -22,6 +22,7 @@ FAMILIES: dict[str, str] = {
     "evaluation": f"{_CHECKS}.evaluation_checks",
     "return": f"{_CHECKS}.return_checks",
     "collector": f"{_CHECKS}.collector_checks",
+    "start": f"{_CHECKS}.start_checks",
     "road": f"{_CHECKS}.road_checks",
     "reward": f"{_CHECKS}.reward_checks",
     "state": f"{_CHECKS}.state_checks",

@@ -20,9 +20,7 @@ from hitl.drivers.scripted import Skill
 from hitl.home import Home
 from tests.support.daemon_runs import drive, info
 from trainer.diagnosis.case import Case
-from trainer.diagnosis.checks import place_checks
 from trainer.diagnosis.drives import Drives, from_store
-from trainer.diagnosis.finding import Finding
 from trainer.diagnosis.run import diagnose
 
 
@@ -220,15 +218,6 @@ def test_the_shipped_stalled_agent_is_told_where_it_stalls(tmp_path: Path) -> No
     assert [f.fault for f in found.above_notes] == ["failures-in-one-corner"]
     assert "--practice \"hairpin\"" in found.findings[0].advice
     assert "critic-ignores-actions" in {s.fault for s in found.sound}
-
-
-def test_an_agent_that_hardly_sets_off_is_not_said_to_drive_well(failing: Path) -> None:
-    drives = drives_of(failing)
-    ended = tuple(replace(e, farthest=e.farthest * 0.01) if e.failed and k % 3 else e for k, e in enumerate(drives.episodes))
-    found = place_checks.one_corner(Case(drives=replace(drives, episodes=list(ended))))
-    (one,) = [f for f in found if isinstance(f, Finding)]
-    assert "hardly sets off" in one.sentence
-    assert "`hitl play --lap`" in one.change
 
 
 def test_demos_that_never_reach_the_place(failing: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from trainer.diagnosis.case import Answer, Case, Check, column_check, history_check
+from trainer.diagnosis.checks.paid import UNPAID, nothing_paid
 from trainer.diagnosis.finding import Finding, Lacking, Outcome, Sound
 from trainer.diagnosis.history import History
 from trainer.diagnosis.stats import correlation, middle, part, trend
@@ -31,7 +32,7 @@ def composition(history: History, case: Case) -> Answer:
     related = {c: correlation(history[c][rows], share) for c in columns if c in history}
     tied = {c: v for c, v in related.items() if abs(v) > 0.9}
     if not tied:
-        text = ", ".join(f"{c} {v:+.2f}" for c, v in related.items())
+        text = ", ".join(f"{c} {v:+.2f}" if np.isfinite(v) else f"{c} does not change" for c, v in related.items())
         return Sound(f"correlation with the demo share: {text}")
     evidence = [f"correlation of {c} with {SHARE}: {v:+.2f}" for c, v in tied.items()]
     began, ended = middle(part(share, 0, 0.1)), middle(part(share, 0.9))
@@ -129,7 +130,9 @@ def gradients(history: History, case: Case) -> Answer:
             continue
         late = part(history[column], 0.4)
         typical = middle(late)
-        if len(late) >= 5 and typical < 1e-8:
+        if len(late) >= 5 and typical < 1e-8 and nothing_paid(history):
+            answers.append(UNPAID)
+        elif len(late) >= 5 and typical < 1e-8:
             answers.append(Finding(f"No gradient reaches the {who}: it does not learn.", (f"{column} {typical:.1e}",), 0.9))
         else:
             answers.append(Sound(f"{column} {typical:.3g}"))
@@ -155,7 +158,8 @@ def sampling(history: History, case: Case) -> Answer:
     seconds = history["sampling_duration"]
     first, last = middle(part(seconds, 0, 0.1)), middle(part(seconds, 0.9))
     tied = correlation(seconds, history["memory_len"])
-    text = f"{first * 1000:.3g} ms a batch at first, {last * 1000:.3g} ms at the end (correlation with the memory {tied:+.2f})"
+    text = f"{first * 1000:.3g} ms a batch at first, {last * 1000:.3g} ms at the end"
+    text += f" (correlation with the memory {tied:+.2f})" if np.isfinite(tied) else ""
     if last > 2 * first and last > 0.01 and tied > 0.7:
         if "training_step_duration" in history:
             text += f"; an update takes {middle(part(history['training_step_duration'], 0.9)) * 1000:.3g} ms"

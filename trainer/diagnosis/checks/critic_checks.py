@@ -9,6 +9,7 @@ import numpy as np
 
 from data.words import number_of
 from trainer.diagnosis.case import Answer, Case, Check, column_check, history_check, probe_check
+from trainer.diagnosis.checks.paid import UNPAID, largest_reward, nothing_paid
 from trainer.diagnosis.finding import Finding, Lacking, Sound
 from trainer.diagnosis.history import History
 from trainer.diagnosis.stats import Array, correlation, middle, part, trend
@@ -45,13 +46,6 @@ def near_uniform(history: History) -> bool:
     return bool(late) and all(abs(m) < 0.2 and abs(s - UNIFORM_STD) < 0.1 for m, s in late)
 
 
-def largest_reward(history: History) -> float:
-    """Return the largest reward seen, by size: mean plus a deviation of ``debug/r``; 0 without that column."""
-    if "debug/r" not in history:
-        return 0.0
-    return float(np.nanmax(np.abs(history["debug/r"]) + history.columns.get("debug/r_std", 0.0)))
-
-
 @column_check(
     "critic-ignores-actions",
     *("debug/q1", "debug/q2", "debug/q_a1", "debug/q1_std", "debug/a_0", "debug/a1_0", "debug/a_0_std", "debug/a1_0_std"),
@@ -62,6 +56,8 @@ def ignores_actions(history: History, case: Case) -> Answer:
         return None  # asked itself, the critic tells actions apart: means of batches cannot know better
     if "updates" in history and np.nanmax(history["updates"]) < LEAST_UPDATES:
         return Lacking(f"{LEAST_UPDATES} updates: before, a sound critic may know nothing of actions")
+    if nothing_paid(history):
+        return UNPAID
     distance = action_distance(history)
     q1, q2, q_pi, spread = (history[f"debug/{c}"] for c in ("q1", "q2", "q_a1", "q1_std"))
     gap = np.abs((q1 + q2) / 2 - q_pi) / np.maximum(spread, 1e-9)
@@ -102,7 +98,8 @@ def identical_twins(history: History, case: Case) -> Answer:
         return Lacking("more rows")
     typical = middle(gap)
     if typical > 1e-5:
-        return Sound(f"the critics differ by {typical:.2%} of Q's deviation")
+        far = f"{typical:.2%} of Q's deviation" if typical < 1 else "more than Q varies from state to state"
+        return Sound(f"the critics differ by {far}")
     evidence = (f"debug/q1 and debug/q2 differ by {typical:.1e} of Q's deviation over {number_of(len(gap), 'row')}",)
     sentence = "Both critics are the same function, so taking the smaller of the two does not protect from overestimation."
     return Finding(sentence, evidence, 0.97)
@@ -155,7 +152,7 @@ def exploded(history: History, case: Case) -> Answer:
         # What it pays for ever, and more. Our trainer's setting is in the unit that it learns in, its column in that of rewards.
         alpha = middle(part(history["debug/alpha"], 0.9)) if "debug/alpha" in history else recipe.alpha
         entropy = 1000.0 * (alpha or 0.0)
-        if last > max(2 * bound, entropy):
+        if last > max(2 * bound, entropy) > 0:  # 0 where nothing is paid: then any Q is beyond it
             evidence = (text, f"the rewards seen could pay about {bound:.3g} at most (mean plus a deviation, for ever)")
             return Finding("Q lies far above anything that can be earned.", evidence, 0.85)
         return Sound(f"{text}; the rewards seen could pay {bound:.3g}")
@@ -213,6 +210,8 @@ def distinguishes(probe: Probe, case: Case) -> Answer:
     )
     if probe.gain > EXPLAINS and probe.spread > BLIND:
         return Sound("; ".join(text))
+    if not probe.paid:
+        return UNPAID
     if probe.updates < LEAST_UPDATES or probe.rows < 100:
         return Lacking(f"{LEAST_UPDATES} updates and 100 rows")
     if probe.spread < DIM and (probe.gain <= SOME or probe.spread < BLIND):
@@ -229,7 +228,8 @@ def twins(probe: Probe, case: Case) -> Answer:
     """Whether two critics give different values."""
     if math.isnan(probe.twins):
         return None
-    text = f"the first two critics differ by {probe.twins:.2%} of Q's deviation"
+    far = f"{probe.twins:.2%} of Q's deviation" if probe.twins < 1 else "more than Q varies from state to state"
+    text = f"the first two critics differ by {far}"
     if probe.twins < 1e-4:
         sentence = "The critics are the same function, so they cannot check each other."
         return Finding(sentence, (text,), 0.97)

@@ -168,7 +168,8 @@ def _other_settings(drives: Drives) -> Iterable[Outcome]:
 def _repaid(drives: Drives) -> Iterable[Outcome]:
     if not drives.repaid:
         return
-    ratios = [abs(old - new) / max(abs(old), abs(new), 1e-9) for old, new in drives.repaid]
+    least = max(1e-9, 0.01 * max(abs(total) for pair in drives.repaid for total in pair))  # below it, both are nothing
+    ratios = [abs(old - new) / max(abs(old), abs(new), least) for old, new in drives.repaid]
     old, new = (float(np.mean(values)) for values in zip(*drives.repaid, strict=True))
     text = f"{number_of(len(ratios), 'run')}: {old:.1f} on average as recorded, {new:.1f} by today's settings on this line"
     if float(np.median(ratios)) > 0.15:
@@ -186,6 +187,7 @@ def _paid_otherwise(drives: Drives) -> Iterable[Outcome]:
     if agent.sum() < LEAST_AGENT // 2 or demo.sum() < LEAST_DEMO // 2:
         return
     edges = np.unique(np.quantile(gain[demo], np.linspace(0, 1, 9)))
+    least = max(1e-9, 0.01 * float(np.quantile(np.abs(drives.reward[agent | demo]), 0.95)))  # below it, both pay nothing
     ratios = []
     for low, high in pairwise(edges):
         a, d = agent & (gain >= low) & (gain < high), demo & (gain >= low) & (gain < high)
@@ -193,7 +195,7 @@ def _paid_otherwise(drives: Drives) -> Iterable[Outcome]:
             continue
         # Medians: a bonus or a penalty of single steps is not the rule.
         ours, theirs = float(np.median(drives.reward[a])), float(np.median(drives.reward[d]))
-        ratios.append((theirs - ours) / max(abs(ours), abs(theirs), 1e-9))
+        ratios.append((theirs - ours) / max(abs(ours), abs(theirs), least))
     if len(ratios) < 3:
         yield Lacking("demos and agent at the same speeds")
         return

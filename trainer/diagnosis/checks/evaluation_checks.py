@@ -33,11 +33,18 @@ def missing(history: History, case: Case) -> Answer:
 @column_check("return-held", "return_train")
 def held(history: History, case: Case) -> Answer:
     """``return_train`` that repeats the last episode until the next one comes."""
-    values = history["return_train"]
-    values = values[np.isfinite(values)]
+    known = np.isfinite(history["return_train"])
+    values = history["return_train"][known]
     if len(values) < 20:
         return Lacking("more rows")
-    repeated = float((np.diff(values) == 0).mean())
+    if np.ptp(values) == 0:
+        return Lacking(f"returns that change: return_train is {values[0]:.4g} in every row, as of a car that never sets off")
+    # What earned nothing has earned the same as others that did, and an episode of another length is another one.
+    same = (np.diff(values) == 0) & (values[1:] != 0)
+    if "episode_length_train" in history:
+        lengths = history["episode_length_train"][known]
+        same &= (lengths[1:] == lengths[:-1]) | ~np.isfinite(lengths[1:] + lengths[:-1])
+    repeated = float(same.mean())
     text = f"{repeated:.0%} of the rows of return_train repeat the row before"
     if repeated > 0.1:  # two episodes never earn the same to the last digit
         sentence = "return_train is the last received episode, held until the next: its mean and best are of few episodes."

@@ -14,19 +14,21 @@ from data.records import Corner
 from data.statistics import ENOUGH, independent, wilson
 from data.words import number_of
 from trainer.diagnosis.case import Answer, Case, Check, drives_check
+from trainer.diagnosis.checks.start_checks import START_M
 from trainer.diagnosis.drives import Drives
 from trainer.diagnosis.finding import Finding, Lacking, Sound
 from trainer.diagnosis.stats import Array, bar_chart
 
 WINDOW_M = 40.0
-START_M = 10.0
-"""From the start: an agent that ends here has not come to any corner."""
 MANY = 0.4
 """Share of failed episodes from which a place counts as one that the agent cannot do."""
 BEFORE_S = 3.0
 """Seconds before a failure in which it could still be avoided."""
 FAR = 2.0
 """A state is not covered when its nearest demo is this many times as far as demos are from each other."""
+
+LEAST_APART = 0.01
+"""The same of demos that are all but one state, as of a car that stands; in deviations of the observations."""
 
 
 def hot_spot(places: Array) -> tuple[float, float, float]:
@@ -79,17 +81,8 @@ def one_corner(drives: Drives, case: Case) -> Answer:
     if share < 0.6:
         return Sound(f"{text}, spread over the road (at most {share:.0%} within {WINDOW_M:.0f} m)")
     evidence = (text, f"{share:.0%} of the failures lie between {low:.0f} and {high:.0f} m: {where}")
-    if np.median(places) < START_M:
-        evidence = text, f"{np.mean(places < START_M):.0%} of the failures lie in the first {START_M:.0f} m"
-        sentence = "The agent hardly sets off: most of its drives end at the start."
-        return Finding(
-            sentence,
-            evidence,
-            min(0.95, share),
-            change="Show it the whole way first: `hitl play --lap`.",
-            picture=_where_failures(drives, failed),
-            data={"from_m": 0.0, "to_m": START_M},
-        )
+    if np.median(places) < START_M:  # which is no corner, and the check of the start says it
+        return Lacking(f"failures that are not at the start ({text})")
     sentence = f"The agent drives well up to {where} and fails there: that is the place to take over."
     corner = _corner(drives, low, high)
     how = "`hitl play` offers you the wheel there" if corner is None else f'`hitl play --practice "{corner.name}"`'
@@ -182,10 +175,10 @@ def _among_demos(drives: Drives, index: NDArray[np.int64], demos: NDArray[Any]) 
         if len(others):
             found.append(_nearest(mine[:200], others))
     if found:
-        return max(1e-6, float(np.median(np.concatenate(found))))
+        return max(LEAST_APART, float(np.median(np.concatenate(found))))
     far = 10 if len(demos) > 30 else 1  # neighbours in time are near by nature
     gaps = np.sqrt(((demos[far:] - demos[:-far]) ** 2).mean(1))
-    return max(1e-6, float(np.median(gaps)))
+    return max(LEAST_APART, float(np.median(gaps)))
 
 
 def _distance_picture(drives: Drives, index: NDArray[np.int64], ratio: Array, begin: float, end: float) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from data.reading.standing import STANDS
 from data.words import number_of
 from trainer.diagnosis.case import Answer, Case, Check, case_check, drives_check
 from trainer.diagnosis.drives import Drives
@@ -51,8 +52,11 @@ def clipped(drives: Drives, case: Case) -> Answer:
     """Observations that lie at an end of their range on much of the track."""
     if len(drives) < LEAST_STEPS:
         return Lacking(f"{LEAST_STEPS} recorded steps")
+    moves = _moves(drives)
+    if moves.sum() < LEAST_STEPS:
+        return Lacking(f"{LEAST_STEPS} recorded steps in which the car moves (there are {moves.sum()})")
     shares = {
-        n: _share_at_ends(drives.observation[:, i])
+        n: _share_at_ends(drives.observation[moves, i])
         for i, n in enumerate(drives.observation_names)
         if n not in drives.bounded
     }
@@ -64,10 +68,17 @@ def clipped(drives: Drives, case: Case) -> Answer:
         highest = max(shares.values(), default=0.0)
         return Sound(f"no observation is at an end of its range in more than {highest:.0%} of the steps")
     order = sorted(found.items(), key=lambda item: -item[1])
-    steps = number_of(len(drives), "step")
+    steps = number_of(int(moves.sum()), "step")
     evidence = tuple(f"{n} is at an end of its range in {share:.0%} of {steps}" for n, share in order[:6])
     sentence = f"{order[0][0]} is clipped on much of the road: there the agent cannot tell one situation from another."
     return Finding(sentence, evidence, 0.9 if order[0][1] > 2 * CLIPPED else 0.75, data={"share": found})
+
+
+def _moves(drives: Drives) -> NDArray[np.bool_]:
+    """Return the steps (n,) in which the car moves, or all where its speed is not known: a standing car sees one thing all along,
+    such as a speed of 0, and that is no end of a range."""
+    speed = np.nan_to_num(drives.speed)
+    return np.asarray(speed >= STANDS if speed.any() else np.ones(len(drives), bool), np.bool_)
 
 
 def _past_actions(drives: Drives) -> set[str]:

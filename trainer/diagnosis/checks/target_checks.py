@@ -9,6 +9,7 @@ import numpy as np
 from data.records import DRIVING_FAULTS
 from data.words import number_of
 from trainer.diagnosis.case import Answer, Case, Check, column_check, history_check
+from trainer.diagnosis.checks.paid import UNPAID, nothing_paid
 from trainer.diagnosis.finding import Finding, Lacking, Sound
 from trainer.diagnosis.history import History
 from trainer.diagnosis.recipe import Recipe
@@ -110,12 +111,16 @@ def _against(gamma: float, n: int, fit: TargetFit, told: str, evidence: tuple[st
 
 def _of_ours(history: History, recipe: Recipe | None) -> Answer:
     """Judge our own trainer's: its ``debug/r`` is the sum over the steps, so (target - reward) / Q is the mean discount."""
+    if nothing_paid(history):
+        return UNPAID
     q = history["debug/q_a1_targ"]
     rest = history["debug/backup"] - history["debug/r"]
     entropy: Array | float = 0.0
     if recipe is not None and recipe.alpha is not None and "debug/logp_a2" in history:
         entropy = history.columns.get("debug/alpha", recipe.alpha) * history["debug/logp_a2"]
-    good = np.isfinite(rest) & np.isfinite(q) & (np.abs(q) > 0.3 * np.nanmax(np.abs(q)))
+    # Beside its deviation, too: the mean of values that lie on both sides of 0 is mostly chance.
+    size = np.abs(q) + np.nan_to_num(history.columns.get("debug/q_a1_targ_std", np.zeros_like(q)))
+    good = np.isfinite(rest) & np.isfinite(q) & (np.abs(q) > 0.3 * np.nanmax(size))
     if good.sum() < 5:
         return Lacking("more rows in which Q is not near 0")
     slope = middle((rest / (q - entropy))[good])
