@@ -85,6 +85,14 @@ def new_steps(conn: sqlite3.Connection, after: int, limit: int) -> list[Row]:
     ).fetchall()
 
 
+def steps_after(conn: sqlite3.Connection, after: int, first: int = 0) -> int:
+    """Return how many steps came after one, in the sessions from ``first`` on."""
+    (count,) = conn.execute(
+        "SELECT count(*) FROM steps s JOIN episodes e ON e.id = s.episode_id WHERE s.id > ? AND e.session_id >= ?", (after, first)
+    ).fetchone()
+    return int(count)
+
+
 def changed_episodes(conn: sqlite3.Connection, after: int) -> list[Row]:
     """Return (session, revision, id) of the episodes that changed since a revision."""
     return conn.execute("SELECT session_id, revision, id FROM episodes WHERE revision > ? ORDER BY revision", (after,)).fetchall()

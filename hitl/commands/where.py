@@ -76,6 +76,10 @@ def _look(home: Home, store: Store) -> tuple[list[tuple[str, str]], str]:
         rows.append(("corners that fail", corners))
     if glance.unreviewed:
         rows.append(("to review", number_of(glance.unreviewed, "takeover")))
+    if (session is None or session.status != "open") and (unsent := _unsent(home, store)):
+        rows.append(("to send", f"{number_of(unsent, 'step waits', 'steps wait')} here for the trainer's machine"))
+        # Its trainer is elsewhere, and does not have them.
+        return rows, "Next: `hitl worker --send-only` sends what was driven, with the --server, --port and --keys of before."
     rows.append(("trainer", _trainer(beat, works)))
     following = _next(store, session, beat, works, failing, glance.laps, glance.unreviewed)
     return rows, f"Next: {following if session is None else _as_begun(home, store, session, following)}"
@@ -107,6 +111,15 @@ def _as_begun(home: Home, store: Store, session: SessionRecord, following: str) 
     if config := store.tmrl_config(session.id):
         missing.append(f"{config} was in force: name it again with --tmrl-config.")
     return " ".join([in_home(following, Begun(options=options)), *missing])
+
+
+def _unsent(home: Home, store: Store) -> int:
+    """Return how many steps a worker's home has yet to send."""
+    if not (home.root / "worker.json").is_file():
+        return 0
+    from hitl.remote.outbox import unsent_steps
+
+    return unsent_steps(home, store.conn)
 
 
 def _laps(store: Store, session: SessionRecord) -> str:

@@ -40,6 +40,7 @@ def main(argv: list[str]) -> int:
         Outbox(home, args.name, args.all).close()
     child = Child("forward", home.root, to, lambda text: print(text, flush=True), name=args.name, everything=args.all)
     try:
-        return 0 if args.send_only else play.main(["--home", str(home.root), *rest], trains_elsewhere=True)
+        status = 0 if args.send_only else play.main(["--home", str(home.root), *rest], trains_elsewhere=True)
     finally:
         child.close()
+    return int(child.process.returncode or 0) if args.send_only else status

@@ -16,9 +16,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from data.errors import HitlError
+from data.errors import DeviceError, HitlError
 from hitl.processes import apart, command, environment
 from hitl.remote.link import Access
+
+UNSENT = DeviceError.exit_code
+"""Exit status of a worker's child that could not send everything."""
 
 
 class Child:
@@ -83,26 +86,26 @@ def main() -> None:
     keys = setup["access"].pop("keys")
     to = Access(**setup["access"], keys=Path(keys) if keys else None).check()
 
-    forwards = setup["role"] == "forward"
+    forwards, status = setup["role"] == "forward", [0]
 
     def work(endpoint: Any) -> None:
         if forwards:
             from hitl.remote.forward import forward
 
-            forward(endpoint, home, setup["name"], ended.is_set, say, everything=setup["everything"])
+            arrived = forward(endpoint, home, setup["name"], ended.is_set, say, to=to, everything=setup["everything"])
+            status.append(0 if arrived else UNSENT)
         else:
             from hitl.remote.receive import receive
 
-            receive(endpoint, home, ended.is_set, say, tmrl_weights=setup.get("tmrl_weights", False))
+            receive(endpoint, home, ended.is_set, say, to=to, tmrl_weights=setup.get("tmrl_weights", False))
 
-    status = 0
     try:
         run_endpoint(to, "workers" if forwards else "trainers", work)
     except HitlError as error:
         say(f"hitl: {error}")
-        status = error.exit_code
+        status.append(error.exit_code)
     sys.stdout.flush()
-    os._exit(status)  # tlspyo would wait for acknowledgements that a server which is gone never sends
+    os._exit(max(status))  # tlspyo would wait for acknowledgements that a server which is gone never sends
 
 
 if __name__ == "__main__":

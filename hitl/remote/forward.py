@@ -17,8 +17,9 @@ from data.files import held
 from data.store import Store
 from data.words import number_of
 from hitl.home import Home
-from hitl.remote.link import connection
+from hitl.remote.link import Access, connection
 from hitl.remote.outbox import Outbox
+from hitl.remote.reach import Reach
 from hitl.remote.wire import WorkerGreeting
 
 SILENCE_S = 6.0  # without a message from the trainer, after which nothing more is sent
@@ -53,10 +54,15 @@ class TrainerMessages:
 
 
 def forward(
-    endpoint: Any, home: Home, name: str, stopping: Callable[[], bool], say: Callable[[str], None], *, everything: bool
-) -> None:
-    """Send until told to stop, and then until everything has arrived or the trainer no longer answers."""
+    endpoint: Any, home: Home, name: str, stopping: Callable[[], bool], say: Callable[[str], None], *, to: Access,
+    everything: bool,
+) -> bool:
+    """Send until told to stop, and then until everything has arrived or the trainer no longer answers.
+
+    Returns whether everything has arrived.
+    """
     outbox, inbound = Outbox(home, name, everything), TrainerMessages(endpoint)
+    reach = Reach(endpoint, to, "trainer", "The trainer answers; recordings are sent to it.", time.monotonic())
     heard = moved = greeted = asked = 0.0
     connected, until = False, None
     refused: set[str] = set()  # weights that could not be used
@@ -81,8 +87,8 @@ def forward(
                 endpoint.produce(WorkerGreeting(outbox.worker, name), "trainers")
         if alive != connected:
             connected, moved = alive, now
-            does = "answers; recordings are sent to it" if alive else "does not answer; sending waits"
-            say(f"The trainer {does}.")
+        if told := reach.news(alive, now):
+            say(told if alive else f"{told} {_waits(outbox)}")
         if stopping() and until is None:
             until = now + 15.0
         if alive:
@@ -97,9 +103,21 @@ def forward(
         if until is not None and ((alive and not outbox.waiting) or now > until or (not alive and now > until - 9.0)):
             break
         time.sleep(POLL_S)
-    rest = "; the rest will be sent by the next `hitl worker`" if outbox.waiting or not alive else " at the trainer"
+    unsent = outbox.unsent()
+    whole = alive and not outbox.waiting and not unsent
+    rest = " at the trainer" if whole else "; the rest will be sent by the next `hitl worker`"
+    if unsent:
+        rest = f"; {number_of(unsent, 'step waits', 'steps wait')} here: `hitl worker --send-only` sends the rest"
     say(f"{number_of(outbox.steps, 'step has', 'steps have')} arrived{rest}.")
     outbox.close()
+    return whole
+
+
+def _waits(outbox: Outbox) -> str:
+    """Return what becomes of the recordings while nobody answers."""
+    if unsent := outbox.unsent():
+        return f"{number_of(unsent, 'step waits', 'steps wait')} here, and will be sent as soon as it answers."
+    return "What is driven is kept here, and will be sent as soon as it answers."
 
 
 def is_missing(home: Home, name: str) -> bool:

@@ -43,6 +43,15 @@ WINDOW = 8  # messages on their way
 PATIENCE_S = 20.0  # with a store that cannot be read
 
 
+def unsent_steps(home: Home, conn: sqlite3.Connection) -> int:
+    """Return how many steps in a store a worker still has to send; 0 in a home that was never a worker's."""
+    try:
+        kept = json.loads((home.root / "worker.json").read_text(encoding="utf-8"))
+        return news.steps_after(conn, int(kept["marks"]["step"]), int(kept.get("first", 0)))
+    except (OSError, ValueError, KeyError, TypeError):
+        return 0
+
+
 class _News(NamedTuple):
     """What one message is about: at most one session."""
 
@@ -136,6 +145,16 @@ class Outbox:
     def resend(self) -> None:
         """Send what was not acknowledged again: the very same messages, as the first ones may still arrive."""
         self._resend = deque(message for message, _ in self._unacked)
+
+    def unsent(self) -> int:
+        """Return how many recorded steps have not been acknowledged; 0 where the store cannot be read now."""
+        if not self._path.exists():
+            return 0
+        try:
+            return news.steps_after(self._connect(), self.acked.step, self._first)
+        except (StoreError, sqlite3.OperationalError):
+            self.close()
+            return 0
 
     @property
     def waiting(self) -> int:

@@ -22,7 +22,8 @@ from data.tables.tracks import plain, settle
 from data.words import number_of
 from hitl.home import Home
 from hitl.remote.checks import drop_unusable, read_operations, read_session
-from hitl.remote.link import connection
+from hitl.remote.link import Access, connection
+from hitl.remote.reach import Reach
 from hitl.remote.tmrl_samples import TmrlSamples
 from hitl.remote.wire import Unreadable, WorkerGreeting
 
@@ -127,7 +128,8 @@ class Inbox:
 
 
 def receive(
-    endpoint: Any, home: Home, stopping: Callable[[], bool], say: Callable[[str], None], *, tmrl_weights: bool = False
+    endpoint: Any, home: Home, stopping: Callable[[], bool], say: Callable[[str], None], *, to: Access,
+    tmrl_weights: bool = False,
 ) -> None:
     """Store what workers send, and send them new weights, until told to stop.
 
@@ -135,6 +137,7 @@ def receive(
     """
     inbox, foreign = Inbox(home), TmrlSamples(home)
     told = echoed = looked = sent = 0.0
+    reach = Reach(endpoint, to, "", "Connected to the server.", time.monotonic())
     connected, again = False, False
     link: Any = None
     newest = broadcast = ""
@@ -168,9 +171,11 @@ def receive(
                         known.add(message["worker"])
                         say(f"Worker '{message.get('name')}' has connected.")
             alive = echoed > 0 and now - echoed < ECHO_S
-            if alive != connected:
-                connected = alive
-                say("Connected to the server." if alive else "Lost the connection to the server; trying again.")
+            if connected and not alive:
+                say("Lost the connection to the server; trying again.")
+            connected = alive
+            if said := reach.news(alive, now):
+                say(said)
             if now - looked > WEIGHTS_S:
                 looked, newest = now, inbox.newest_weights()
             listening = sum(now - heard < GONE_S for heard in workers.values())
