@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from data.reading.drives import names_of
 from data.reading.schema_check import readable_rows
@@ -76,23 +76,61 @@ def has_road(conn: sqlite3.Connection) -> bool:
 def apart(conn: sqlite3.Connection, learned: Layout | None = None) -> dict[Layout, str]:
     """Return a sentence for each layout in the store that cannot be learned from together with ``learned``, with what to do.
 
-    ``learned`` left out: the layout that is driven (:func:`driven_layout`).
+    ``learned``: the layout of the run, whose checkpoint knows no other; left out: what is driven (:func:`driven_layout`). An
+    import that came in again in that layout is not missing from training, and so not told of.
     """
     all_held = held(conn)
     if not all_held:
         return {}
     learned = learned or all_held[0].layout
     env = next((", ".join(h.envs) for h in all_held if h.layout == learned), "")
+    again = _imported_again(conn, learned)
     found = {}
-    for other in all_held:
-        if other.layout != learned:
+    for one in all_held:
+        if one.layout != learned:
+            other = one if one.layout not in again else replace(
+                one, steps=one.steps - again[one.layout][0], laps=one.laps - again[one.layout][1])  # fmt: skip
+            if other.steps <= 0:
+                continue
             laps = f" ({other.laps} lap{'s' * (other.laps != 1)})" if other.laps else ""
             how = "imported" if other.imported else "driven"
             what = f"{number_of(other.steps, f'{how} step')}{laps} of {' and '.join(other.envs)}"
-            found[other.layout] = (
-                f"{what} {_why(other.layout, learned)}, so they are left out of training: {_advice(other, learned, env)}."
-            )
+            advice = _advice(other, learned, env, newest=other.layout == all_held[0].layout)
+            found[other.layout] = f"{what} {_why(other.layout, learned)}, so they are left out of training: {advice}."
     return found
+
+
+def unlike(driven: Layout, learned: Layout) -> str:
+    """Return a sentence about a session whose steps cannot be learned from by the run of this home."""
+    return (
+        f"What is driven now will {_why(driven, learned)}, so it cannot be learned from by that run: go back to the settings "
+        "that it was driven with, drive in a home folder of its own (`hitl play --home DIR`), or begin a new run here afterwards "
+        "(`hitl train --fresh`)."
+    )
+
+
+def _imported_again(conn: sqlite3.Connection, learned: Layout) -> dict[Layout, tuple[int, int]]:
+    """Return how many (steps, laps) of each other layout are imports that have come in once more as the run sees them.
+
+    A drive has one origin; that of a second import in another layout has a # and more behind it.
+    """
+    rows = conn.execute(
+        "SELECT s.observation_names, s.action_names, e.origin, e.length, e.purpose = 'lap' FROM episodes e "
+        "JOIN sessions s ON s.id = e.session_id WHERE s.kind = 'import' AND e.origin IS NOT NULL"
+    ).fetchall()
+    known = {_drive(origin) for seen, done, origin, *_ in rows if (names_of(seen), names_of(done)) == learned}
+    found: dict[Layout, tuple[int, int]] = {}
+    for seen, done, origin, length, lap in rows:
+        layout = names_of(seen), names_of(done)
+        if layout != learned and _drive(origin) in known:
+            steps, laps = found.get(layout, (0, 0))
+            found[layout] = steps + int(length), laps + int(lap)
+    return found
+
+
+def _drive(origin: str) -> str:
+    """Return an origin without what tells one layout of the drive from another."""
+    return origin.partition("#")[0]
 
 
 def _why(other: Layout, learned: Layout) -> str:
@@ -110,8 +148,11 @@ def _why(other: Layout, learned: Layout) -> str:
     return "have the layout of this run"
 
 
-def _advice(other: Held, learned: Layout, env: str) -> str:
-    """Return what a player can do about steps that cannot be learned from with ``learned`` (driven in ``env``)."""
+def _advice(other: Held, learned: Layout, env: str, *, newest: bool) -> str:
+    """Return what a player can do about steps that cannot be learned from with ``learned`` (driven in ``env``).
+
+    ``newest``: these are what was driven last, in whose layout a new run would begin.
+    """
     if other.imported and is_outdated(other.layout, other.envs):
         return "`hitl store rebuild` gives them the layout of today"
     if other.imported and other.human:
@@ -124,7 +165,17 @@ def _advice(other: Held, learned: Layout, env: str) -> str:
                 "they were recorded with other settings than those of your tmrl today; import the files with "
                 "`hitl import PATH --track FILE` and drive with `hitl play --env trackmania`"
             )
-    return "train them in a home folder of their own (`hitl train --home DIR`)"
+    if other.imported:
+        return "import those files into a home folder of their own (`hitl import PATH --home DIR`), and train there"
+    if newest:
+        return (
+            "`hitl train --fresh` begins a new run that learns from them. To keep this run, go back to the settings it was "
+            "driven with, and drive with the new ones in a home folder of their own (`hitl play --home DIR`)"
+        )
+    return (
+        "they stay in the store, and a new run learns from them once you drive with the settings of then again "
+        "(`hitl play`, then `hitl train --fresh`)"
+    )
 
 
 def is_road(names: Sequence[str]) -> bool:

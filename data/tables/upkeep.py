@@ -121,13 +121,17 @@ class Upkeep:
         )  # fmt: skip
 
     def glance(self) -> Glance:
-        """Count what a player asks first; in a moment, however large the store is."""
+        """Count what a player asks first; in a moment, however large the store is.
+
+        A drive that was imported again in another layout (its origin has a # then) is one lap.
+        """
         row = self.conn.execute(
             "SELECT (SELECT count(*) FROM sessions), (SELECT count(*) FROM episodes), (SELECT coalesce(sum(length), 0) FROM "
             f"episodes), count(*) FILTER (WHERE kind = 'takeover'), count(*) FILTER (WHERE {_LAP}), "
             "coalesce(sum((stop - start) / s.hz) FILTER (WHERE g.kind = 'takeover'), 0), count(*) FILTER (WHERE g.kind = "
             "'takeover' AND verdict = 'unreviewed' AND stop IS NOT NULL) FROM (SELECT kind, \"trigger\", start, stop, outcome, "
-            "verdict, session_id FROM segments) g JOIN (SELECT id, hz FROM sessions) s ON s.id = g.session_id"
+            "verdict, session_id FROM segments WHERE episode_id NOT IN (SELECT id FROM episodes WHERE instr(origin, '#'))) g "
+            "JOIN (SELECT id, hz FROM sessions) s ON s.id = g.session_id"
         ).fetchone()
         return Glance(*row)
 

@@ -91,6 +91,7 @@ def main(argv: list[str]) -> int:
     from data.reading.layouts import apart
     from data.store import Store
     from hitl.console import console
+    from trainer.checkpoints.in_force import learned_layout
 
     kinds = [] if args.watch else [args.kind or kind_of(path) for path in args.paths]
     total = Summary()
@@ -111,7 +112,7 @@ def main(argv: list[str]) -> int:
                     task = progress.add_task(path.name, total=None)
                     total.add(importer.bring(path, kind, lambda *_, task=task: progress.advance(task)))
         said += rebuild_said(store)  # what another store has brought
-        said += apart(store.conn).values()
+        said += apart(store.conn, learned_layout(store)).values()
     if importer.left_empty:
         said.append(
             "The last actions, which your tmrl shows with each observation, are all 0 in these runs, because their recorder "

@@ -297,13 +297,16 @@ def _others(home: Home) -> list[str]:
 def _layouts_apart(rig: SessionSetup) -> list[str]:
     """Return a sentence about each kind of recorded steps that cannot be learned from together with this session's."""
     from data.exchange.relayout import rebuild_said
-    from data.reading.layouts import apart
+    from data.reading.layouts import apart, unlike
     from data.store import Store
+    from trainer.checkpoints.in_force import learned_layout
 
     try:
         with Store(rig.home.store_path) as store:
-            said = rebuild_said(store)
-            return said + list(apart(store.conn, (rig.observation_names, rig.action_names)).values())
+            here = rig.observation_names, rig.action_names
+            learned = learned_layout(store)
+            said = rebuild_said(store) + list(apart(store.conn, learned or here).values())
+            return said + ([unlike(here, learned)] if learned not in (None, here) else [])
     except StoreError:  # in use at the moment, or damaged: the recorder says so
         return []
 

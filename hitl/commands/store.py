@@ -81,12 +81,13 @@ def _info(store: Store, args: argparse.Namespace) -> int:
 
 def _check(store: Store, args: argparse.Namespace) -> int:
     from data.reading.layouts import apart
+    from trainer.checkpoints.in_force import learned_layout
 
     if args.repair:
         _repair(store)
     said = store.check()
     if not (said and said[0].startswith("The file is damaged")):
-        said += apart(store.conn).values()
+        said += apart(store.conn, learned_layout(store)).values()
     print(in_home("\n".join(said), args.home) if said else "The store is sound.")
     return 1 if said else 0
 

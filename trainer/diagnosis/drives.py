@@ -17,6 +17,7 @@ from data.reading.layouts import apart
 from data.reading.schema_check import readable_rows
 from data.reading.standing import may_have_stood, steps_stood
 from data.records import HUMAN, Corner, Segment, SessionRecord
+from trainer.checkpoints.in_force import learned_layout
 from trainer.diagnosis.stats import Array
 
 if TYPE_CHECKING:
@@ -154,7 +155,7 @@ def from_store(
         corners=tuple(store.corners(last.track)),
         reward_settings=last.reward,
         demo_rewards=_demo_rewards(sessions, demos, last.hz),
-        other_layouts=tuple(apart(store.conn, layout).values()),
+        other_layouts=tuple(apart(store.conn, learned_layout(store) or layout).values()),
         trained_checkpoints=store.count_checkpoints("train"),
         bounded=bounded | {n for n in last.observation_names if n.startswith(("pending_", "pixel_"))},
         untold=(untold or {}).get(last.env, frozenset()),

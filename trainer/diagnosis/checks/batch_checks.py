@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from trainer.diagnosis.case import Answer, Case, Check, column_check, history_check
-from trainer.diagnosis.checks.paid import UNPAID, nothing_paid
 from trainer.diagnosis.finding import Finding, Lacking, Outcome, Sound
 from trainer.diagnosis.history import History
+from trainer.diagnosis.paid import UNPAID, nothing_paid
 from trainer.diagnosis.stats import correlation, middle, part, trend
 
 SHARE = "debug/demo_fraction_in_batch"

@@ -9,9 +9,9 @@ import numpy as np
 
 from data.words import number_of
 from trainer.diagnosis.case import Answer, Case, Check, column_check, history_check, probe_check
-from trainer.diagnosis.checks.paid import UNPAID, largest_reward, nothing_paid
 from trainer.diagnosis.finding import Finding, Lacking, Sound
 from trainer.diagnosis.history import History
+from trainer.diagnosis.paid import UNPAID, largest_reward, nothing_paid
 from trainer.diagnosis.stats import Array, correlation, middle, part, trend
 
 if TYPE_CHECKING:

@@ -107,7 +107,7 @@ def mixed(drives: Drives, case: Case) -> Answer:
     """Recordings of several layouts in one home, which cannot be learned from together."""
     if not drives.other_layouts:
         return Sound("all recordings have one layout")
-    sentence = "Some recordings have other observations or actions than today's and are left out of training."
+    sentence = "Some recordings have other observations or actions than this run's and are left out of training."
     return Finding(sentence, drives.other_layouts, 0.95)
 
 
