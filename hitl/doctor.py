@@ -235,7 +235,7 @@ def _line(home: Home, env: str) -> Seen:
 
 
 def _tmrl(home: Home, env: str) -> Seen:
-    from hitl.games.tmrl.importing import find_data
+    from hitl.games.tmrl.importing import check_reward, find_data, import_tmrl, usual_reward
     from hitl.settings import load
 
     needed = BAD if env == "tmrl" else NOTE
@@ -245,11 +245,23 @@ def _tmrl(home: Home, env: str) -> Seen:
         version = metadata.version("tmrl")
     except metadata.PackageNotFoundError:  # a fork that is used from its folder
         version = "a copy without a version"
+    folder = load(home, "tmrl").tmrl.folder
     try:
-        find_data(load(home, "tmrl").tmrl.folder)
+        reward = usual_reward(find_data(folder))
+        if env == "tmrl":  # takes seconds, and shows whether this config.json is one that this tmrl understands
+            with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+                reward = Path(getattr(import_tmrl(folder, "tmrl.config.config_constants"), "REWARD_PATH", reward))
+        note = check_reward(reward)
     except HitlError as error:
-        return needed, f"{version}, but {str(error)[0].lower()}{str(error)[1:]}".rstrip(".")
-    return OK, f"{version}, its config.json can be read"
+        return needed, f"{version}, but {_inside(str(error))}".rstrip(".")
+    if note:
+        return needed, f"{version}, but {_inside(note)}".rstrip(".")
+    return OK, f"{version}, its config.json and reward.pkl can be read"
+
+
+def _inside(sentence: str) -> str:
+    """Return a sentence as it stands behind another one's beginning."""
+    return f"{sentence[0].lower()}{sentence[1:]}"
 
 
 def _supertuxkart(home: Home, env: str) -> Seen:

@@ -23,7 +23,7 @@ from data.ranges import ActionRange
 from hitl.games.ending import Ending
 from hitl.games.hang_guard import RESET_S, EnvironmentLost, Worker
 from hitl.games.pictures import pixel_names
-from hitl.games.tmrl.importing import find_data, import_tmrl
+from hitl.games.tmrl.importing import check_reward, find_data, import_tmrl, usual_reward
 from hitl.games.tmrl.layout import point_clients, where
 from hitl.games.tmrl.rtgym_guard import GuardedInterface, guarded_interfaces
 from hitl.games.tmrl.seen_car import SeenCar
@@ -54,6 +54,8 @@ class TmrlEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         self._picture: int | None = None  # which part is a picture
         self._bytes = False  # its brightness goes up to 255
         self.on_pad: Callable[[Any], None] = lambda pad: None  # called with the pad that tmrl has made
+        self.notices: list[str] = []
+        """What the player is to know of it, told as the first episode begins."""
         self._leaving: Callable[[], bool] = lambda: False
         self._car = SeenCar(track, has_line=has_line)
         self._renew()
@@ -89,7 +91,11 @@ class TmrlEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         self._car.begin()
         self._ending.begin()
         self._look()
-        return self._joined(observation), self._car.info(None)
+        told = self._car.info(None)
+        if self.notices:
+            told["notices"] = (*told.get("notices", ()), *self.notices)
+            self.notices = []
+        return self._joined(observation), told
 
     def step(self, action: NDArray[np.float32]) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
         """Pass the action on; return what the time-step before it has led to."""
@@ -231,9 +237,12 @@ def open_tmrl(folder: str | Path = "", *, host: str = "127.0.0.1", port: int = 9
         raise DeviceError(f"The tmrl in {where()} has no get_environment(), so it cannot be driven by --env tmrl.")
     point_clients(host, port)
     warnings.filterwarnings("ignore", message="Time-step timed out", module="rtgym")
-    usual = find_data(folder) / "reward" / "reward.pkl"
-    track, has_line = _road(Path(getattr(constants, "REWARD_PATH", usual)))
-    return TmrlEnv(make, getattr(objects, "OBS_PREPROCESSOR", None), track, has_line=has_line)
+    reward = Path(getattr(constants, "REWARD_PATH", usual_reward(find_data(folder))))
+    note = check_reward(reward)
+    track, has_line = _road(reward)
+    env = TmrlEnv(make, getattr(objects, "OBS_PREPROCESSOR", None), track, has_line=has_line)
+    env.notices = [note] if note else []
+    return env
 
 
 def _road(reward: Path) -> tuple[Track, bool]:

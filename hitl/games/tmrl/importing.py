@@ -50,6 +50,38 @@ def find_data(folder: str | Path = "") -> Path:
     return data
 
 
+def usual_reward(data: Path) -> Path:
+    """Return where tmrl looks for its reward file, unless a fork has moved it."""
+    return data / "reward" / "reward.pkl"
+
+
+AGAIN = "record the map's line again (tmrl's own `python -m tmrl --record-reward`)"
+
+
+def check_reward(path: Path) -> str:
+    """Look at tmrl's reward file before tmrl does, which unpickles it and so runs what is in it; return a note, "" for none.
+
+    The note says that nothing is paid, or that there is no progress. Raises InputFileError where the file is none that tmrl
+    could use, or where more than positions is in it.
+    """
+    from hitl.road.track import load_track, reward_points
+
+    name = "/".join(path.parts[-3:]) if path.parts[-3:-2] == (FOLDER,) else path.name
+    if not path.is_file():
+        return f"There is no {name}, so tmrl pays nothing and nothing can be learned: {AGAIN}."
+    try:
+        reward_points(path)
+    except InputFileError as error:
+        why = str(error).rstrip(".")
+        raise InputFileError(f"tmrl's {name} is not given to tmrl: {why}. To get a right one, {AGAIN}.") from error
+    try:
+        load_track(path)
+    except InputFileError as error:
+        why = str(error).rstrip(".")
+        return f"There is no progress here, as tmrl's {name} is no line that can be driven along ({why}): {AGAIN}."
+    return ""
+
+
 def import_tmrl(folder: str | Path = "", name: str = "tmrl") -> ModuleType:
     """Import tmrl (or a module of it) for the ``TmrlData`` in ``folder``; one folder for the whole program.
 
@@ -89,6 +121,12 @@ def import_tmrl(folder: str | Path = "", name: str = "tmrl") -> ModuleType:
             del sys.modules[loaded_name]  # half of it would only hide the reason the next time
         if isinstance(error, KeyboardInterrupt):
             raise
+        if isinstance(error, KeyError) and error.args:
+            raise DeviceError(
+                f"tmrl cannot be imported: it asks its config.json for {error.args[0]}, which is not in there. That file was "
+                f"made for another tmrl, such as a fork: take the config.json that this tmrl came with, or install the tmrl that "
+                "yours belongs to."
+            ) from error
         raise DeviceError(f"tmrl cannot be imported ({brief(error)}); look at its config.json.") from error
 
 
