@@ -22,12 +22,13 @@ from trainer.tmrl.keys import (
     KNOWN,
     NOT_USED,
     SECRET,
+    SECRETS,
     TIMEOUT,
     TOGETHER,
 )
 from trainer.tmrl.networks import note, set_network
 from trainer.tmrl.reader import ROOT, TmrlConfig
-from trainer.tmrl.session import use_of
+from trainer.tmrl.session import overruled, use_of
 from trainer.tmrl.values import plain
 
 POINT_M = 0.35
@@ -73,7 +74,9 @@ def settings_of(config: TmrlConfig) -> tuple[TrainConfig, list[KeyUse]]:
             status, note_ = UNUSED, asleep[key]
         if section != sections[key] and status in (USED, CHANGED):
             status, note_ = UNUSED, f"{sections[key]}.{key} is there, too, and wins over it"
-        secret = status == HIDDEN or (SECRET.search(key) and isinstance(value, str) and value)
+        if status == SESSION and (why := overruled(config, section, key)):
+            status, note_ = UNUSED, why
+        secret = status == HIDDEN or (SECRET.search(key) and value and (status == UNKNOWN or isinstance(value, str)))
         uses.append(KeyUse(section, key, "…" if secret else value, status, note_))
     return train, uses
 
@@ -202,7 +205,7 @@ def _status(key: str, changed: Mapping[str, str], network: str) -> tuple[str, st
         return (USED if used else UNUSED), text
     if key in NOT_USED:
         return UNUSED, NOT_USED[key]
-    if SECRET.search(key):
+    if key in SECRETS:
         return HIDDEN, "passwords, keys and paths stay where they are"
     if (live := use_of(key)) is not None:
         return (SESSION if live[0] else NOT_CARRIED), live[1]

@@ -9,7 +9,11 @@ from typing import Any
 from trainer.tmrl.values import number, pair, truth, whole
 
 SECRET = re.compile(r"PASSWORD|KEY$|_PATH|DIRECTORY|HOSTNAME|^PUBLIC_IP")
-"""Keys whose values are never shown or kept."""
+"""Keys whose values are never shown or kept, known or not."""
+SECRETS = (
+    "PASSWORD", "WANDB_KEY", "SOURCE_PATH", "PUBLIC_IP_SERVER", "TLS_HOSTNAME", "TLS_CREDENTIALS_DIRECTORY", "PUBLIC_IP",
+)  # fmt: skip
+"""Those of them that tmrl and its forks read."""
 
 
 def _zero_is_none(value: Any) -> Any:
@@ -154,4 +158,4 @@ ELSEWHERE = (
 TIMEOUT = re.compile(r"^(SOCKET|SELECT|ACK|RECV)_TIMEOUT")
 AT_THE_START = {"CUDA_TRAINING": "--device: cuda for true, cpu for false"}
 """Keys that are no setting of the learner, but say how it is started."""
-KNOWN = (*DIRECT, *TOGETHER, *AT_THE_START, *KEPT, *NOT_USED, *PICTURES, *LIVE_SIDE, *ELSEWHERE)
+KNOWN = (*DIRECT, *TOGETHER, *AT_THE_START, *KEPT, *NOT_USED, *PICTURES, *LIVE_SIDE, *ELSEWHERE, *SECRETS)

@@ -56,19 +56,51 @@ class SessionSettings:
     """Steps in a second, where the file says it."""
 
 
+def _sections(key: str) -> tuple[str, ...]:
+    """Return where a key of the reward is looked for, the first one that has it wins."""
+    if key == "END_OF_TRACK_REWARD":
+        return ENV
+    return (*ALG, *REWARD) if key in ("SPEED_BONUS", "SPEED_MIN_THRESHOLD", "SPEED_MEDIUM_THRESHOLD") else REWARD
+
+
+def overruled(config: TmrlConfig, section: str, key: str) -> str:
+    """Return why a key of the reward is without effect where it stands, "" where it is in force."""
+    if key not in REWARD_KEYS:
+        return ""
+    end = "END_OF_TRACK_REWARD"
+    if key == "END_OF_TRACK" and config.number(end, *_sections(end)) is not None:
+        return f"{_placed(_in_force(config, end), end)} is there, too, and wins over it"
+    wins = _in_force(config, key)
+    if wins == section:
+        return ""
+    if wins is not None:
+        return f"{_placed(wins, key)} is there, too, and wins over it"
+    return f"it is read in {' and '.join(s or 'the root' for s in _sections(key))} alone"
+
+
+def _in_force(config: TmrlConfig, key: str) -> str | None:
+    """Return the section whose value counts; None where the key is in none that it is looked for in."""
+    here = {e.section for e in config.entries if e.key == key}
+    return next((s for s in _sections(key) if s in here), None)
+
+
+def _placed(section: str | None, key: str) -> str:
+    return f"{section}.{key}" if section else key
+
+
 def reward_of(config: TmrlConfig) -> RewardSettings:
     """Return the reward's numbers, with the defaults of the code that such a file is read by."""
 
-    def of(key: str, default: float, *sections: str) -> float:
-        return config.number(key, *sections, *REWARD, default=default) or 0.0
+    def of(key: str, default: float) -> float:
+        return config.number(key, *_sections(key), default=default) or 0.0
 
-    end = config.number("END_OF_TRACK_REWARD", *ENV)
+    end = config.number("END_OF_TRACK_REWARD", *_sections("END_OF_TRACK_REWARD"))
     return RewardSettings(
         proximity_shaping=of("PROXIMITY_REWARD_SHAPING", 0.5),
         constant_penalty=of("CONSTANT_PENALTY", 0.0),
-        speed_bonus=of("SPEED_BONUS", 0.0, *ALG),
-        speed_min=of("SPEED_MIN_THRESHOLD", 0.0, *ALG),
-        speed_medium=of("SPEED_MEDIUM_THRESHOLD", 0.0, *ALG),
+        speed_bonus=of("SPEED_BONUS", 0.0),
+        speed_min=of("SPEED_MIN_THRESHOLD", 0.0),
+        speed_medium=of("SPEED_MEDIUM_THRESHOLD", 0.0),
         reckless_speed=of("RECKLESS_SPEED_THRESHOLD", 120.0),
         reckless_factor=of("RECKLESS_PENALTY_FACTOR", 0.002),
         wall_hug_speed=of("WALL_HUG_SPEED_THRESHOLD", 10.0),
@@ -91,7 +123,7 @@ def rate_of(config: TmrlConfig) -> float | None:
 
 def session_of(config: TmrlConfig) -> SessionSettings:
     """Return what a session takes over: the whole reward where any of its keys is there, and the rate."""
-    said = any(e.key in REWARD_KEYS for e in config.entries)
+    said = any(e.key in REWARD_KEYS and not overruled(config, e.section, e.key) for e in config.entries)
     return SessionSettings(reward_of(config).as_dict() if said else {}, rate_of(config))
 
 

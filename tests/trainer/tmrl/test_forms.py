@@ -185,3 +185,49 @@ def test_no_key_of_tmrl_itself_is_unknown() -> None:
     keys = ("LINUX_X_OFFSET", "LINUX_Y_OFFSET", "IMG_SCALE_CHECK_ENV", "DEBUG_MODE", "SELECT_TIMEOUT_OUTBOUND", "CRC_DEBUG")
     _, findings = understand({**NESTED, **dict.fromkeys(keys, 1)})
     assert not [f.key for f in findings if f.status == "unknown"]
+
+
+def rewarded(root: dict[str, Any] | None, **env: Any) -> dict[str, Any]:
+    """Settings with a reward of ENV and, in the later form, one at the root beside it."""
+    values = copy.deepcopy(NESTED)
+    values["ENV"].update(env)
+    return values if root is None else {**values, "REWARD_CONFIG": root}
+
+
+def test_of_a_reward_said_twice_the_one_in_force_is_used_and_the_other_says_what_wins() -> None:
+    values = rewarded({"MAX_STRAY": 20})
+    uses = {(u.section, u.key): u for u in understand(values)[1]}
+    assert session_of(TmrlConfig(values)).reward["max_stray"] == 20
+    assert uses["REWARD_CONFIG", "MAX_STRAY"].status == "session"
+    assert uses["ENV.REWARD_CONFIG", "MAX_STRAY"].status == "read, not used"
+    assert uses["ENV.REWARD_CONFIG", "MAX_STRAY"].note == "REWARD_CONFIG.MAX_STRAY is there, too, and wins over it"
+
+
+def test_of_the_two_bonuses_for_the_finish_one_is_taken_over() -> None:
+    values = rewarded({"END_OF_TRACK": 100}, END_OF_TRACK_REWARD=5)
+    uses = {u.key: u for u in understand(values)[1]}
+    assert session_of(TmrlConfig(values)).reward["end_of_track"] == 5
+    assert (uses["END_OF_TRACK_REWARD"].status, uses["END_OF_TRACK"].status) == ("session", "read, not used")
+    assert "ENV.END_OF_TRACK_REWARD is there, too" in uses["END_OF_TRACK"].note
+    alone = {u.key: u.status for u in understand(rewarded({"END_OF_TRACK": 100}))[1]}
+    assert alone["END_OF_TRACK"] == "session"
+
+
+def test_a_key_of_the_reward_where_nothing_reads_it_is_not_called_used() -> None:
+    uses = {(u.section, u.key): u for u in understand(rewarded(None, REWARD_SCALE=2))[1]}
+    assert uses["ENV", "REWARD_SCALE"].status == "read, not used"
+    assert "ENV.REWARD_CONFIG alone" in uses["ENV", "REWARD_SCALE"].note
+
+
+def test_a_temperature_below_nothing_is_refused() -> None:
+    values = copy.deepcopy(NESTED)
+    values["ALG"] = {**values.get("ALG", {}), "ALPHA": -1}
+    with pytest.raises(InputFileError, match="alpha must be a number from 0 up"):
+        understand(values)
+    assert TrainConfig.from_dict({"alpha": -1.0}).alpha == 0.01, "an earlier version's run goes on"
+
+
+def test_a_key_of_ones_own_is_unknown_and_its_value_is_not_shown() -> None:
+    uses = {u.key: u for u in understand({**NESTED, "MY_OWN_KEY": 1234, "WANDB_KEY": "abc"})[1]}
+    assert (uses["MY_OWN_KEY"].status, uses["MY_OWN_KEY"].value) == ("unknown", "…")
+    assert (uses["WANDB_KEY"].status, uses["WANDB_KEY"].value) == ("never kept", "…")
