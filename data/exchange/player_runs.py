@@ -69,6 +69,8 @@ def read_player_run(path: Path) -> PlayerRun:
         if value.get("format") != FORMAT:
             raise EpisodeRefusedError(f"its format is '{shown(value.get('format'), 40)}', not '{FORMAT}'")
         head, value = value, value.get("samples")
+    if (other := _something_else(value)) is not None:
+        raise EpisodeRefusedError(other)
     run = run_of(value)
     if run.action.shape[1] != len(ACTIONS):
         raise EpisodeRefusedError(
@@ -80,6 +82,21 @@ def read_player_run(path: Path) -> PlayerRun:
         run.metadata = head["metadata"]
     run.recorded_at = _date(head.get("recorded_at"))
     return run
+
+
+def _something_else(value: Any) -> str | None:
+    """Return what a pickle of tmrl is that is no run, and what can be done with it; None for anything else."""
+    if isinstance(value, np.ndarray) and value.ndim == 2 and value.shape[1] == 3 and value.dtype.kind in "fiu":
+        return "it is a map's line, as in tmrl's reward.pkl, and no run: name it with --track, beside the runs driven on it"
+    if not (isinstance(value, list) and len(value) >= 5 and all(isinstance(part, list) for part in value)):
+        return None
+    first = value[0]
+    if len(first) > 6 and len({len(part) for part in value}) == 1 and all(type(number) is int for number in first):
+        return (
+            "it is the replay memory of tmrl's trainer: what its agent drove, step by step and in no laps. It stays tmrl's; here "
+            "`hitl play --env tmrl --agent FILE.tmod` records the agent, and `hitl import` takes player runs"
+        )
+    return None
 
 
 def run_of(value: Any) -> PlayerRun:
@@ -125,7 +142,9 @@ def as_steps(run: PlayerRun, observation: np.ndarray | None = None, reward: np.n
     n = len(run) - 1
     if n < 1:
         raise EpisodeRefusedError("it holds a single sample, which makes no step")
-    if not np.isfinite(run.action).all() or np.abs(run.action).max() > 1.001:
+    if not np.isfinite(run.action).all():
+        raise EpisodeRefusedError("its actions are not all numbers: there is NaN or infinity among them")
+    if np.abs(run.action).max() > 1.001:
         raise EpisodeRefusedError("its actions leave the range -1 to 1")
     seen = run.observation if observation is None else observation
     paid = run.reward if reward is None else reward

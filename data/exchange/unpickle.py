@@ -283,6 +283,8 @@ def loads_restricted(data: bytes, objects: tuple[str, ...] = ()) -> Any:
     ``objects``: classes and functions ("module name") for whose objects a :class:`Holder` stands, whatever they are made from.
     Raises ValueError, naming what was found, for anything else.
     """
+    if not data:
+        raise ValueError("it is empty")
     try:
         value = _Machine(data, objects).run()
         _check_plain(value)

@@ -26,7 +26,7 @@ def read_runs(files: Iterable[Path], rebuild: Rebuild) -> Iterator[tuple[str, Po
         except EpisodeRefusedError as error:
             yield file.name, error
         except (InputFileError, ValueError) as error:
-            yield file.name, EpisodeRefusedError(str(error))
+            yield file.name, EpisodeRefusedError(str(error).removeprefix(f"{file.name} "))  # which is said before it
 
 
 def import_runs(

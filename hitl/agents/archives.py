@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import warnings
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -59,6 +60,8 @@ def tensors_of(data: bytes, name: str) -> dict[str, torch.Tensor]:
     """
     import torch
 
+    if not data:
+        raise InputFileError(f"'{name}' is empty: it was not saved to its end. Take another file of this agent.")
     if data[:2] == b"PK":
         try:
             with zipfile.ZipFile(io.BytesIO(data)) as archive:
@@ -68,7 +71,9 @@ def tensors_of(data: bytes, name: str) -> dict[str, torch.Tensor]:
         if whole > MOST:
             raise InputFileError(f"The weights in '{name}' unpack to {whole / 2**20:,.0f} MiB: they were not read.")
     try:
-        found = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of a pickle that torch does not like: what is refused is said below
+            found = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except Exception as error:  # a foreign file may fail in any way
         raise InputFileError(
             f"'{name}' holds no weights that can be read without running what is in it ({shown(type(error).__name__)}): save a "

@@ -89,6 +89,11 @@ class _Opening:
             ".zip": self._sb3, ".tmod": self._tmrl, ".pt": self._torchscript, ".ts": self._torchscript, ".onnx": self._onnx,
         }  # fmt: skip
         suffix = path.suffix.lower()
+        if suffix == ".tcpt":
+            raise InputFileError(
+                f"'{shown(path.name)}' is what tmrl's trainer goes on from: give the agent that it wrote for its workers, "
+                "a .tmod in TmrlData/weights."
+            )
         if suffix not in SUFFIXES:
             raise InputFileError(
                 f"'{shown(path.name)}' is no agent that is known here: give a {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]} file, "

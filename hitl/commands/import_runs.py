@@ -39,14 +39,14 @@ def _print_summary(summary: Summary, named: Path | None) -> None:
     came = f"{number_of(summary.episodes, 'episode')} with {number_of(summary.steps, 'step')} ({time_text(summary.seconds)})"
     print(f"{came} and {number_of(summary.segments, 'segment')} came in.")
     if summary.present:
-        print(f"{summary.present} were there already.")
+        print(f"{summary.present} {'was' if summary.present == 1 else 'were'} there already.")
     if summary.reviews:
         came = number_of(len(summary.reviews), "review")
         print(in_home(f"{came} came in, of {numbers_text(summary.reviews)}: `hitl label --undo` takes that back.", named))
     for text in summary.notes:
         print(f"Note: {text}")
     if summary.refused:
-        print(f"{len(summary.refused)} were refused:")
+        print(f"{len(summary.refused)} {'was' if len(summary.refused) == 1 else 'were'} refused:")
         for name, reason in summary.refused[:20]:
             print(f"  {name}: {reason}")
         if len(summary.refused) > 20:

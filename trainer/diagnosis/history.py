@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from data.store import Store
 
 _MAX_ROWS, _MAX_COLUMNS, _MAX_CELLS = 5_000_000, 10_000, 20_000_000  # far beyond any run; a wrong file should not fill the memory
+_MOST_TABLES = 40  # in a folder: a chart of W&B's page is a file
+_NO_TABLES = ("config.json", "wandb-metadata.json", "wandb-summary.json")
 _PART, _EDGES = " - ", ("__MIN", "__MAX")  # in the export of a chart of WandB's page: "run - metric__MIN"
 
 
@@ -157,6 +159,8 @@ def read_histories(path: Path) -> list[History]:
 
     ``path``: a table, an event file of TensorBoard, or a folder with such files. Raises InputFileError.
     """
+    if path.is_dir() and not event_files(path) and not _logs(path) and (exported := _exported(path)):
+        return [history for file in exported for history in read_histories(file)]
     try:
         columns = _columns(map(_of_event, _rows(path)), path.name)
     except OSError as error:
@@ -177,14 +181,29 @@ def _rows(path: Path) -> Iterator[Mapping[str, Any]]:
         return event_rows(path) if is_event_file(path) else rows_of(path)
     if files := event_files(path):
         return itertools.chain.from_iterable(map(event_rows, files))
-    tables = [path / name for name in ("events.jsonl", "progress.csv", "monitor.csv") if (path / name).is_file()]
-    tables += sorted(path.glob("*.monitor.csv"))
-    if not tables:
+    if not (tables := _logs(path)):
         raise InputFileError(
-            f"The folder {path.name} holds no history: give the file itself, or the folder of an event file, events.jsonl or "
-            "progress.csv."
+            f"The folder {path.name} holds no history: give the file itself, or the folder of an event file, events.jsonl, "
+            "progress.csv, or of tables that W&B has exported."
         )
     return rows_of(tables[0])
+
+
+def _logs(folder: Path) -> list[Path]:
+    """Return the tables that a trainer itself writes into its folder, the fullest first."""
+    named = [folder / name for name in ("events.jsonl", "progress.csv", "monitor.csv") if (folder / name).is_file()]
+    return named + sorted(folder.glob("*.monitor.csv"))
+
+
+def _exported(folder: Path) -> list[Path]:
+    """Return the tables of any name in a folder, such as W&B's exports. Raises InputFileError where they are too many."""
+    for ending in (".csv", ".jsonl", ".json"):
+        found = sorted(f for f in folder.iterdir() if f.suffix.lower() == ending and f.is_file() and f.name not in _NO_TABLES)
+        if len(found) > _MOST_TABLES:
+            raise InputFileError(f"The folder {folder.name} holds {len(found)} tables ({ending}): name those of the run.")
+        if found:
+            return found
+    return []
 
 
 def _runs_of_chart(columns: Mapping[str, Array]) -> dict[str, dict[str, Array]]:

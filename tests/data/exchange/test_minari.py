@@ -193,7 +193,7 @@ def test_the_same_dataset_comes_in_once_in_each_layout(tmp_path, capsys):
     assert taken(home, folder)[0] == 0
     capsys.readouterr()
     assert taken(home, folder)[0] == 0
-    assert "1 were there already" in capsys.readouterr().out
+    assert "1 was there already" in capsys.readouterr().out
     (home / "settings.toml").write_text("[pictures]\nrows = 8\n")
     assert taken(home, folder)[0] == 0
     assert "1 episode with 2 steps" in capsys.readouterr().out

@@ -150,7 +150,7 @@ def test_another_road_is_refused_with_the_reason(runs, line_file, tmp_path):
         (lambda s: s[:1], "single sample"),
         (lambda s: [(x[0][:2], *x[1:]) for x in s], "actions have 2"),
         (lambda s: [(x[0] * 9, *x[1:]) for x in s], "range"),
-        (lambda s: [(x[0] * np.nan, *x[1:]) for x in s], "range"),
+        (lambda s: [(x[0] * np.nan, *x[1:]) for x in s], "NaN or infinity"),
         (lambda s: [x[:5] for x in s], "a sample is not"),
         (lambda s: [*s[:5], (s[5][0], s[5][1][:2], *s[5][2:])], "not all of one size"),
         (lambda s: [(x[0], "obs", *x[2:]) for x in s], "not numbers"),
@@ -178,7 +178,7 @@ def test_the_command(runs, line_file, tmp_path, capsys):
     assert main(["import", "--home", str(home), str(runs), "--track", str(line_file), "--consume"]) == 1
     said = capsys.readouterr().out
     assert "1 episode with 239 steps (11.9 s) and 1 segment came in." in " ".join(said.split())
-    assert "1 were there already." in said
+    assert "1 was there already." in said
     assert "20261120_183200_00000003.pkl: " in said
     assert sorted(p.name for p in runs.iterdir()) == [
         "20261120_183000_00000001.pkl.imported",
@@ -214,7 +214,7 @@ def test_a_name_in_capitals_is_a_name(runs, line_file, tmp_path, capsys):
     assert main([*words, str(path)]) == 0
     assert "1 episode with 59 steps" in " ".join(capsys.readouterr().out.split())
     assert main([*words, str(runs), "--consume"]) == 0
-    assert "1 were there already" in capsys.readouterr().out
+    assert "1 was there already" in capsys.readouterr().out
     assert [p.name for p in runs.iterdir()] == ["20261120_183000_0BADCAFE.PKL.imported"]
     assert main(["diagnose", "--player-runs", str(save(runs, samples, "A.PKL")), "--line", str(line_file)]) in (0, 1, 2)
 

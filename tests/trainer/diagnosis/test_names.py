@@ -105,6 +105,19 @@ def test_a_folder_of_logs_is_taken_for_its_file(tmp_path: Path) -> None:
     assert history["_step"].tolist() == [400, 800]
 
 
+def test_a_folder_of_exports_is_taken_for_its_tables(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    (tmp_path / "wandb_history_run_a.csv").write_text("_step,return_train\n1,400\n2,800\n")
+    (history,) = read_histories(tmp_path)
+    assert history["return_train"].tolist() == [400, 800]
+    (tmp_path / "wandb_history_run_b.csv").write_text("_step,return_train\n1,7\n")
+    assert [len(h) for h in read_histories(tmp_path)] == [2, 1]
+    for k in range(50):
+        (tmp_path / f"{k}.csv").write_text("a\n1\n")
+    with pytest.raises(InputFileError, match="holds 52 tables"):
+        read_histories(tmp_path)
+
+
 def test_a_truth_is_a_number(tmp_path: Path) -> None:
     rows = [{"event": "train/episode", "step": i, "metrics": {"return": i, "finished": i > 1}} for i in range(3)]
     (tmp_path / "events.jsonl").write_text("\n".join(map(json.dumps, rows)))
