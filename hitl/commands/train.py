@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import math
 import os
+import re
 import signal
 import sys
 import time
@@ -109,6 +110,7 @@ def _run(home: Home, args: argparse.Namespace, wish: Wish) -> int:
     from hitl.settings import load
     from hitl.timing.awake import StayAwake
     from trainer.daemon.daemon import Daemon
+    from trainer.daemon.reporting import FROM_WORKERS, HERE
 
     agent = load(home, "agent", over={"agent": agent_given(args)}).agent
     shown: dict[str, Any] = {}
@@ -130,6 +132,7 @@ def _run(home: Home, args: argparse.Namespace, wish: Wish) -> int:
         trials = Trials(home)
         daemon = Daemon(
             home.root, wish, stop=lambda: bool(asked), logs=tuple(args.log), trials=trials,
+            source=FROM_WORKERS if args.from_server else HERE,
             teacher_of=lambda names: teacher(home, agent, *names), **shown,
         )  # fmt: skip
         trials.meanwhile = daemon.during_trial
@@ -155,14 +158,17 @@ def kept_awake(
 
 
 def _lines(named: Path | None, every_s: float = 60.0) -> Callable[[Heartbeat, Watch], None]:
-    """Return what prints, where there is no terminal, how it goes: at the start, at the end, and now and then."""
-    said, at = "", -math.inf
+    """Return what prints, where there is no terminal, how it goes: each state once as soon as it comes, then now and then."""
+    said, at, known = "", -math.inf, {""}
 
     def show(beat: Heartbeat, watch: Watch) -> None:
         nonlocal said, at
         over = beat.state in ("stopped", "failed")
-        if beat.state != said and (over or time.monotonic() - at >= every_s):
-            said, at = beat.state, time.monotonic()
+        # What is waited for is worth a line, however many steps of it are missing.
+        now = re.sub(r"[\d,]+", "", beat.doing) if beat.state == "waiting" else beat.state
+        if now != said and (over or now not in known or time.monotonic() - at >= every_s):
+            said, at = now, time.monotonic()
+            known.add(said)
             print(in_home(f"{beat.doing}; {number_of(beat.updates, 'update')} done", named), flush=True)
 
     return show

@@ -31,7 +31,7 @@ from trainer.daemon.intake import Intake, Opened
 from trainer.daemon.metric_logs import MetricRows
 from trainer.daemon.process_tuning import be_nice, flushing_denormals, free_memory, memory_advice, tune_malloc
 from trainer.daemon.proving import Trial, TrialLeftError
-from trainer.daemon.reporting import Reporter
+from trainer.daemon.reporting import HERE, Reporter
 from trainer.daemon.resume import LearnerStart, begin
 from trainer.daemon.training import Training
 from trainer.daemon.wish import Wish
@@ -68,13 +68,14 @@ class Daemon:
         say: Callable[[str], None] = lambda _: None,
         show: Callable[[Heartbeat, Watch], None] = lambda *_: None,
         logs: tuple[str, ...] = (),
+        source: str = HERE,
         trials: Callable[[Layout], Trial | None] = lambda names: None,
         teacher_of: Callable[[Layout], Teacher | None] = lambda names: None,
     ) -> None:
         self.teacher_of = teacher_of
         self.root, self.wish, self.logs, self.stop, self._trials = root, wish, logs, stop, trials
         self.store_path, self.folder = root / "store.sqlite", root / "checkpoints"
-        self._report = Reporter(root, say, show)
+        self._report = Reporter(root, say, show, source)
         self.beat = self._report.beat
         self.training: Training | None = None
         """The run, from when the store has been read to its end."""
@@ -193,7 +194,7 @@ class Daemon:
             follower.close()
         for name in control.catch_ups(self.root):  # there is nothing to learn from
             control.withdraw(self.root, name)
-        self.beat.detail = "for the first steps: `hitl play` drives, `hitl import` brings laps"
+        self.beat.detail = f"for the first steps: {self._report.source}, `hitl import` brings laps"
         self._write_heartbeat("waiting")
         time.sleep(0.2)
         return None

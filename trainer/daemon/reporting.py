@@ -13,13 +13,20 @@ from data.store import Store
 from trainer.daemon.evaluations import Watch
 from trainer.daemon.heartbeat import TOKEN, Heartbeat, write_heartbeat
 
+HERE = "`hitl play` drives"
+FROM_WORKERS = "hitl worker drives, on each player's machine"
+"""Where a trainer's steps come from, as its player is told. A worker's home is another one: that is no command for here."""
 BEAT_S = 0.5  # s between two heartbeats when nothing changes
 
 
 class Reporter:
     """Keeps the heartbeat. ``say`` takes sentences for the player; ``show`` gets every heartbeat and the newest metrics."""
 
-    def __init__(self, root: Path, say: Callable[[str], None], show: Callable[[Heartbeat, Watch], None]) -> None:
+    def __init__(
+        self, root: Path, say: Callable[[str], None], show: Callable[[Heartbeat, Watch], None], source: str = HERE
+    ) -> None:
+        """``source``: what steps come from, ``HERE`` or ``FROM_WORKERS``."""
+        self.source = source
         self._root, self._store_path = root, root / "store.sqlite"
         self.say, self._show = say, show
         self.beat = Heartbeat(pid=os.getpid(), token=os.environ.get(TOKEN, ""))

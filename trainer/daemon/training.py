@@ -113,7 +113,7 @@ class Training:
                 text += f". {laps} not learned from: a lap counts when it is finished"
             return True, text
         if not self.replay.online_rows:
-            return True, "for the first driven steps: `hitl play`"
+            return True, f"for the first driven steps: {self._report.source}"
         return False, "(every update for what was driven is done)"
 
     def _learn(self, count: int) -> None:

@@ -13,14 +13,18 @@ from data.store import Store
 from data.tables.checkpoints import Evaluation
 from data.words import about
 from hitl.cli import main
+from hitl.commands.train import _lines
 from hitl.screens.training.train_terminal import draw
 from hitl.screens.training.train_words import progress
-from tests.support.daemon_runs import drive, newest, wait_for
+from tests.support.daemon_runs import SMALL, drive, newest, wait_for
 from tests.support.recorded import session_info, step_row
 from trainer.checkpoints.verdicts import Verdict
 from trainer.daemon.control import trainer_lock
+from trainer.daemon.daemon import Daemon
 from trainer.daemon.evaluations import Watch
 from trainer.daemon.heartbeat import Heartbeat, read_heartbeat, write_heartbeat
+from trainer.daemon.reporting import FROM_WORKERS, HERE
+from trainer.daemon.wish import Wish
 
 TINY = [
     "--set",
@@ -90,6 +94,33 @@ def test_a_trainer_that_waits_says_for_what(tmp_path: Path, capsys: pytest.Captu
     beat = read_heartbeat(tmp_path)
     assert beat is not None
     assert beat.doing == "stopped"
+
+
+def test_what_is_waited_for_is_printed_where_there_is_no_terminal_each_once(capsys: pytest.CaptureFixture[str]) -> None:
+    show = _lines(None)
+
+    def tell(state: str, detail: str = "") -> str:
+        show(Heartbeat(pid=1, state=state, detail=detail), Watch())
+        return capsys.readouterr().out
+
+    assert tell("starting") == "starting; 0 updates done\n"
+    assert "for the first steps" in tell("waiting", f"for the first steps: {HERE}")
+    assert "257 more" in tell("waiting", "for 257 more driven steps")
+    assert tell("waiting", "for 256 more driven steps") == "", "the same, and a minute has not passed"
+    assert tell("training").startswith("training")
+    assert tell("idle").startswith("idle")
+    assert tell("training") == ""
+    assert tell("stopped").startswith("stopped")
+
+
+def test_a_trainer_of_workers_names_them_and_not_a_session_here(tmp_path: Path) -> None:
+    said: set[str] = set()
+    daemon = Daemon(tmp_path, Wish(SMALL), show=lambda beat, _: said.add(beat.doing), source=FROM_WORKERS)
+    daemon.stop = lambda: any(text.startswith("waiting") for text in said)
+    daemon.run()
+    (waits,) = (text for text in said if text.startswith("waiting"))
+    assert "hitl worker drives, on each player's machine" in waits
+    assert "hitl play" not in waits
 
 
 def newest_steps(home: Path) -> int:
