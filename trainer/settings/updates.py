@@ -56,7 +56,7 @@ class UpdateSettings:
     Shamir and Sridharan 2012). 0: one span for ever."""
     actor_average_most: Share = 0.9999
     """Largest share of the old average kept then."""
-    alpha: NotNegative = 0.01
+    alpha: float = 0.01
     """Temperature, or where it starts when learned."""
     learn_alpha: bool = False
     """Learn the temperature."""

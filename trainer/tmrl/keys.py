@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from trainer.tmrl.values import number, pair, truth, whole
+from trainer.tmrl.values import not_negative, number, pair, truth, whole
 
 SECRET = re.compile(r"PASSWORD|KEY$|_PATH|DIRECTORY|HOSTNAME|^PUBLIC_IP")
 """Keys whose values are never shown or kept, known or not."""
@@ -36,7 +36,7 @@ DIRECT: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "GAMMA": ("gamma", number),
     "POLYAK": ("polyak", number),
     "TARGET_ENTROPY": ("target_entropy", number),
-    "ALPHA": ("alpha", number),
+    "ALPHA": ("alpha", not_negative),
     "TOP_QUANTILES_TO_DROP": ("drop_pool", whole),
     "QUANTILES_NUMBER": ("quantiles", whole),
     "N_STEPS": ("n_step", whole),

@@ -29,6 +29,14 @@ def number(value: Any) -> float:
     return float(value)
 
 
+def not_negative(value: Any) -> float:
+    """Return a finite number from 0 up. Raises ValueError."""
+    found = number(value)
+    if found < 0:
+        raise ValueError("a number from 0 up")
+    return found
+
+
 def whole(value: Any) -> int:
     """Return a whole number, also one written as 512.0. Raises ValueError."""
     found = number(value)

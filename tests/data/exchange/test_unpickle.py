@@ -148,5 +148,5 @@ def test_files(tmp_path):
     with pytest.raises(InputFileError, match="cannot be read"):
         load_restricted(tmp_path / "nothing.pkl")
     path.write_bytes(b"")
-    with pytest.raises(InputFileError, match="whole pickle"):
+    with pytest.raises(InputFileError, match="it is empty"):
         load_restricted(path)

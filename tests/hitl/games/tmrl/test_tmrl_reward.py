@@ -44,7 +44,7 @@ def told(tmp_path, monkeypatch):
 WRONG = {
     "a number": (lambda whole: pickle.dumps(0), "table of positions was expected"),
     "cut": (lambda whole: whole[:300], "the end of the file"),
-    "empty": (lambda whole: b"", "not a whole pickle"),
+    "empty": (lambda whole: b"", "it is empty"),
     "evil": (lambda whole: pickle.dumps(Evil()), "Nothing in it was run"),
 }
 
