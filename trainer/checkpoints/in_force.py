@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from data.store import Store
 
 
-def described(path: Path) -> CheckpointMeta | None:
+def description_of(path: Path) -> CheckpointMeta | None:
     """Return what a checkpoint file says of itself, without reading its weights; None where it cannot be read."""
     try:
         with path.open("rb") as file:
@@ -33,7 +33,7 @@ def learned_layout(store: Store) -> Layout | None:
     driven.
     """
     for record in store.checkpoints():
-        meta = described(store.path.parent / "checkpoints" / record.name)
+        meta = description_of(store.path.parent / "checkpoints" / record.name)
         if meta is None:
             continue
         names = tuple(meta.observation_names), tuple(meta.action_names)

@@ -8,7 +8,7 @@ from data.reading.layouts import apart
 from data.store import Store
 from hitl.cli import main
 from tests.support.daemon_runs import drive, newest, train
-from trainer.checkpoints.in_force import described, learned_layout
+from trainer.checkpoints.in_force import description_of, learned_layout
 
 OTHER = '["a", "b", "d"]'
 
