@@ -53,7 +53,7 @@ def test_what_is_advised_is_what_happens(changed):
 
 def test_without_a_checkpoint_that_can_be_read_what_was_driven_last_counts(changed):
     path = changed / "checkpoints" / newest(changed).name
-    assert described(path) is not None
+    assert description_of(path) is not None
     for file in path.parent.glob("*.safetensors"):
         file.write_bytes(b"cut")
     with Store(changed / "store.sqlite") as store:
