@@ -29,7 +29,7 @@ from data.ranges import ActionRange
 from data.words import number_of
 from hitl.games.base import AT_REST
 from hitl.games.hang_guard import RESET_S, EnvironmentLost, Worker, brief
-from hitl.games.pace import HZ, leave_time_to_us, own_pace
+from hitl.games.pace import leave_time_to_us, own_pace
 from hitl.games.pictures import Misfit, Sight
 from hitl.pads.base import Control
 from hitl.road.line import Place
@@ -67,7 +67,7 @@ class GymEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         self._make, self._worker = make, Worker()
         self._step_s = HANG_S if in_real_time else _PATIENT_S
         self._env: Any = None
-        self.hz = HZ
+        self.hz = 0.0
         """Steps a second at which it is meant to be seen."""
         self._spent = False  # it must not be used again
         try:
@@ -128,7 +128,7 @@ class GymEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         with contextlib.suppress(Exception):  # it was lost, and may fail in any way
             self._drop()
         self._env = self._make()
-        self.hz = own_pace(self._env)
+        self.hz = self.hz or own_pace(self._env)  # the same one may come again, and no longer tells it
         leave_time_to_us(self._env)
         self._spent = False
 

@@ -63,3 +63,10 @@ def test_an_environment_that_keeps_a_time_does_not_wait_as_well() -> None:
         assert time.perf_counter() - began < 10 / env.hz / 2
         assert env.hz == 30.0
     assert Waiting.metadata["render_fps"] == 30, "another one of that kind is as it was"
+
+
+def test_an_environment_that_is_given_again_keeps_its_pace() -> None:
+    one = Pendulum()
+    with contextlib.closing(GymEnv(lambda: one)) as env:
+        env._renew()
+        assert env.hz == 30.0
