@@ -83,7 +83,7 @@ def ours(env: str, arm: str, seed: int, steps: int) -> list[float]:
     """Drive and learn in turn; return what the greedy policy earns then."""
     import torch
 
-    from hitl.games.gym_env import open_gym
+    from hitl.games.gym.env import open_gym
     from hitl.home import Home
     from hitl.session.lockstep import Lockstep
     from hitl.session_options import SessionOptions

@@ -27,7 +27,8 @@ class SessionOptions:
     greedy_every: int = 2  # every second, third, … drive is without noise; 0: none
     hurries: bool = False  # where the environment waits for us, its clock can be told that no one looks
     may_be_detailed: bool = False  # a home in which nothing is yet gets the layout `detailed` where the game can fill it
-    show: bool = False  # an environment with a window of its own opens it
+    show: bool = False  # there is a window, and someone before it
+    own_window: bool = False  # of Gymnasium's games: each has one itself, and ours lies over it
 
     def __post_init__(self) -> None:
         env, track = spelt_out(self.env, self.track)

@@ -117,6 +117,7 @@ class OverlaySettings:
     corner: Literal["top_left", "top_right", "bottom_left", "bottom_right"] = "top_right"  # where an overlay over another game is
     keep_clear: tuple[Pixels, Pixels, Pixels, Pixels] | None = None  # x, y, width, height (pixels) that it must not cover
     keys: Literal["focus", "anywhere"] = "focus"  # over another game: heard in any window, or in it (never so on Windows, X11)
+    game_window: Literal["ours", "its_own"] = "ours"  # of gym:ID: our window shows its picture, or floats over the game's own
     scale: Annotated[float, Meta(ge=0.5, le=2.5)] = 1.0  # how large the gauges are that have no place of their own
     hidden: tuple[str, ...] = ()  # gauges that are switched off: driver, corner, track, controls, risk, points, laps, help, …
     places: dict[str, tuple[float, float, float]] | None = None  # by gauge: its middle (shares of the window), its scale

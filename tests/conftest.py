@@ -43,7 +43,7 @@ LONGEST_S = {
     "tests/trainer/daemon/test_laps_flow.py": 14.0,
     "tests/hitl/games/test_hang_guard.py": 14.0,
     "tests/trainer/daemon/test_daemon.py": 13.0,
-    "tests/hitl/games/test_gym_env.py": 12.0,
+    "tests/hitl/games/gym/test_gym_env.py": 12.0,
     "tests/hitl/test_trainer_process.py": 12.0,
     "tests/trainer/daemon/test_resume.py": 12.0,
     "tests/hitl/session/test_held_keys.py": 11.0,

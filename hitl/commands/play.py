@@ -102,6 +102,7 @@ def main(argv: list[str], *, trains_elsewhere: bool = False) -> int:
         print(listed(plugged_in()))
         return 0
 
+    from hitl.games.open_game import shown_by_us
     from hitl.last_driven import told
     from hitl.road.known_tracks import drivable
     from hitl.settings import plays_elsewhere
@@ -120,7 +121,7 @@ def main(argv: list[str], *, trains_elsewhere: bool = False) -> int:
     fast = args.headless and args.pad in ("scripted", "none") and not by_pad
     if play.env == "box2d":  # a mistyped track is told before there is a window
         drivable(home, play.track)
-    own_game = play.env in SHOWN_FROM_ABOVE  # any other game has a window of its own, over which ours floats
+    inside = not args.headless and shown_by_us(play.env, settings.overlay.game_window)
     stopping = stop_on_signal()
     with contextlib.ExitStack() as stack:
         if recording is not None:
@@ -130,7 +131,7 @@ def main(argv: list[str], *, trains_elsewhere: bool = False) -> int:
             from hitl.screens.session_window import open_window
 
             # Before all that takes longer to load.
-            window = stack.enter_context(open_window(home, settings.overlay, named=named, game_view=own_game))
+            window = stack.enter_context(open_window(home, settings.overlay, named=named, game_view=inside))
         from hitl.agents.beside import beside_policy
         from hitl.coach.sounds import Sounds
         from hitl.drivers.human import persons_pad
@@ -147,7 +148,7 @@ def main(argv: list[str], *, trains_elsewhere: bool = False) -> int:
         from hitl.trainer_process import wait_for_laps
 
         policy = beside_policy(settings.agent, home, seed=args.seed) if not args.checkpoint else None
-        asks = own_game and not trains_elsewhere and policy is None
+        asks = play.env in SHOWN_FROM_ABOVE and not trains_elsewhere and policy is None
         choice = _choice(args, home, play, window) if asks else "drive"
         if choice == "leave":
             print("Nothing was driven.")
@@ -156,7 +157,7 @@ def main(argv: list[str], *, trains_elsewhere: bool = False) -> int:
             watch = SessionScreen(window)
             watch.settings = PauseSettings(home, window, _over(args))
             stack.callback(watch.settings.close)
-        tell = teller(window, not own_game, named)
+        tell = teller(window, not inside, named)
         for sentence in _others(home):  # before this one is in the store, too
             teller(window, True, named)("warning", sentence)
         sounds = stack.enter_context(Sounds(settings.coach.sound and settings.coach.say != "off", settings.coach.volume))
@@ -177,13 +178,14 @@ def main(argv: list[str], *, trains_elsewhere: bool = False) -> int:
                     greedy_every=_greedy_every(settings),
                     may_be_detailed=(policy is None or by_pad) and not trains_elsewhere,  # another agent or home sees as before
                     show=not args.headless,
+                    own_window=not inside,
                 ),
                 policy=policy,
                 human=lambda track: open_wheel(args, play.env, home, track, window, stack),
                 watch=watch,
                 stop=lambda: stopping() or (window is not None and window.closed),
                 tell=tell,
-                say=speaker(window, sounds, not own_game, named),
+                say=speaker(window, sounds, not inside, named),
             )
         )
         if rig.options.task is not None:  # under another reward than the home's own
@@ -198,7 +200,7 @@ def main(argv: list[str], *, trains_elsewhere: bool = False) -> int:
 
             beats = stack.enter_context(HeartbeatReader(rig.home.root))
             watch.begin(rig, beats, laps=args.lap or choice == "laps")
-            if not own_game:  # there our window lacks the keyboard, and the game may cover it
+            if not inside:  # there our window lacks the keyboard, and the game may cover it
                 watch.hint_by(rig.session.human)
                 print(watch.hint, flush=True)
         if args.checkpoint:
@@ -223,10 +225,10 @@ def main(argv: list[str], *, trains_elsewhere: bool = False) -> int:
                 driven = "Nothing was driven."
             else:
                 caller = Caller(rig, window, watch, sounds)
-                loop = PlayLoop(rig, args, watch, sayer(watch, also_printed=not own_game), caller, named)
+                loop = PlayLoop(rig, args, watch, sayer(watch, also_printed=not inside), caller, named)
                 driven = loop.run()
                 if not args.practice and not args.lap:
-                    ended = tell_ending(rig, window if own_game else None, loop.looking, stopping, trains_elsewhere)
+                    ended = tell_ending(rig, window if inside else None, loop.looking, stopping, trains_elsewhere)
         except HitlError as error:
             rig.recorder.event("error", str(error), level="error")
             raise

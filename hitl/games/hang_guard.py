@@ -86,6 +86,11 @@ class Worker:
             raise lost(error) from error
         return value
 
+    def after(self, job: Callable[[], Any]) -> None:
+        """Have ``job`` done once the thread is free, and wait for nothing. The next call's time begins before it."""
+        if self._jobs is not None and self._late is None:
+            self._jobs.put((job, queue.SimpleQueue()))
+
     def close(self, last: Callable[[], Any] | None = None) -> None:
         """Let the thread end after the call that it may still be in, and after ``last``. Waits for neither."""
         if self._jobs is not None:

@@ -11,7 +11,7 @@ from data.errors import DeviceError, HitlError, UsageError, shown
 from data.extras import imported
 from data.suggest import did_you_mean
 from hitl.games.base import Game
-from hitl.games.registry import GAMES, env_words, single_words
+from hitl.games.registry import GAMES, SHOWN_FROM_ABOVE, env_words, single_words
 from hitl.games.world import NoTask, World, no_road
 from hitl.home import Home
 from hitl.protocols import Clock
@@ -39,9 +39,25 @@ def open_world(options: SessionOptions, home: Home) -> World:
     return world
 
 
+OWN_WINDOW = 'For a window of its own, set game_window = "its_own" in [overlay] of settings.toml.'
+
+
 def gym_world(options: SessionOptions, home: Home) -> World:
     """Open any Gymnasium environment with a Box action."""
     return _quiet(lambda: _gym(options.env.partition(":")[2], options, home), home)
+
+
+def shown_by_us(env: str, game_window: str) -> bool:
+    """Tell whether our window shows the game; over any other one it floats. Raises DeviceError where Gymnasium has none such.
+
+    ``game_window``: which one the player wants for Gymnasium's games (``OverlaySettings``).
+    """
+    word, _, name = env.partition(":")
+    if word != "gym" or game_window == "its_own":
+        return env in SHOWN_FROM_ABOVE
+    from hitl.games.gym.ids import draws_pictures
+
+    return draws_pictures(name)
 
 
 def tmrl_world(options: SessionOptions, home: Home) -> World:
@@ -114,11 +130,18 @@ def _clock(hz: float, real_time: bool, hurries: bool = False) -> Clock:
 
 
 def _gym(name: str, options: SessionOptions, home: Home) -> World:
-    from hitl.games.gym_env import action_names, controls_for, open_gym
+    from hitl.games.gym.controls import action_names, controls_for
+    from hitl.games.gym.env import ShowsItself, open_gym
     from hitl.settings import load
 
-    player = load(home, "controls", "pictures")
-    env = open_gym(name, in_real_time=options.real_time, render=options.show, pictures=player.pictures)
+    player, drawn = load(home, "controls", "pictures"), None
+    if options.show and not options.own_window:
+        from hitl.games.gym.drawn import Drawn
+        from takeover_ui.window.picture import picture_path
+
+        drawn = Drawn(picture_path(home.create().root), OWN_WINDOW)
+    render: ShowsItself = "rgb_array" if drawn is not None else "human" if options.show else None
+    env = open_gym(name, in_real_time=options.real_time, render=render, pictures=player.pictures, drawn=drawn)
     settings = options.task or TaskSettings(hz=env.hz)
     size = env.action_space.shape[0]
     try:
@@ -136,6 +159,7 @@ def _gym(name: str, options: SessionOptions, home: Home) -> World:
         controls,
         has_line=False,
         frame_shape=env.image[1:],
+        picture=drawn.path if drawn is not None else None,
         heed=env.heed,
         close=env.close,
     )

@@ -195,7 +195,7 @@ class Importer:
         from data.exchange.minari import read_minari
         from data.exchange.portable import session_info
         from data.records import AGENT, HUMAN
-        from hitl.games.gym_env import action_names
+        from hitl.games.gym.controls import action_names
         from hitl.games.pictures import Sight
         from hitl.settings import load
 

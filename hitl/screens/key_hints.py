@@ -13,13 +13,17 @@ from takeover_ui.language import ENGLISH, Words
 LAP = "lap"
 
 
-def key_hint(mode: str, words: Words = ENGLISH, meanings: Mapping[str, tuple[str, ...]] = KEYS) -> str:
+def key_hint(
+    mode: str, words: Words = ENGLISH, meanings: Mapping[str, tuple[str, ...]] = KEYS, *, mouse: bool = True
+) -> str:
     """Return what the keys do; ``mode``: of gating, or ``LAP``, in which the wheel is the player's all the time.
 
-    ``meanings``: the keys that are set, by what they do.
+    ``meanings``: the keys that are set, by what they do; ``mouse``: it reaches the window, which an overlay lets through.
     """
     takes = f" {words['or']} ".join(key_name(key, words) for key in meanings["takeover"])
-    return f"{words.say(f'hint_{mode}', takeover=takes, drive=driving_keys(meanings, words))}    {words['hint_keys']}"
+    return f"{words.say(f'hint_{mode}', takeover=takes, drive=driving_keys(meanings, words))}    {words['hint_keys']}" + (
+        f"    {words['hint_gauges']}" if mouse else ""
+    )
 
 
 def key_name(key: str, words: Words = ENGLISH) -> str:

@@ -218,7 +218,7 @@ class SessionScreen:
 
     def _say_keys(self) -> None:
         """Say what the keys and buttons do, after something was set."""
-        self.hint = key_hint(self._mode, self.words, self.meanings)
+        self.hint = key_hint(self._mode, self.words, self.meanings, mouse=self._window.options.game_view)
         if not self._window.options.game_view:
             self.hint_by(self._rig.session.human)
 

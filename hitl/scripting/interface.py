@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from data.store import Store
 from hitl.arbiter import GatingSettings
 from hitl.games.around_interface import AroundInterface
-from hitl.games.pace import HZ
+from hitl.games.gym.pace import HZ
 from hitl.scripting.hands import Human
 from hitl.scripting.setting import Setting
 from hitl.scripting.shared_wheel import Choice, ForeignTime, SharedWheel

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,9 +16,11 @@ from data.errors import DeviceError
 from data.records import HUMAN
 from hitl.arbiter import Decision
 from hitl.games.base import VehicleState
+from hitl.games.gym.drawn import Drawn
 from hitl.scripting.setting import Setting
 from takeover_ui.view import RecorderState, Scene, View
 from takeover_ui.window.options import WindowOptions
+from takeover_ui.window.picture import picture_path
 from takeover_ui.window.window import Window, display_available
 
 
@@ -29,17 +36,39 @@ class Counted:
 
 
 class Overlay:
-    """A window of its own: the road from above where there is one, else the overlay alone. Raises DeviceError."""
+    """A window of its own: the environment's picture, or the road from above, else the overlay alone. Raises DeviceError.
 
-    def __init__(self, setting: Setting, *, keys_anywhere: bool) -> None:
+    ``render``: returns the environment's picture, where it draws such.
+    """
+
+    def __init__(self, setting: Setting, *, keys_anywhere: bool, render: Callable[[], Any] | None = None) -> None:
         if not display_available():
             raise DeviceError("There is no display here for the overlay: leave `overlay` out, and let a function drive.")
         self._setting = setting
-        options = WindowOptions(game_view=setting.has_line, keys_anywhere=keys_anywhere and not setting.has_line)
-        self.window = Window(options)
+        game_view = setting.has_line or render is not None
+        self.window = Window(WindowOptions(game_view=game_view, keys_anywhere=keys_anywhere and not game_view))
+        self._render, self._drawn = render, None
+        if render is not None:
+            self._folder = Path(tempfile.mkdtemp(prefix="hitl-picture-"))
+            self._drawn = Drawn(picture_path(self._folder), 'render_mode="human" gives it a window of its own.')
+            self.window.show_picture(self._drawn.path)
         track, line = setting.track, setting.track.line
         names = setting.info.action_names
         self._scene = Scene(track.name, line.points, track.half_width, line.length, setting.corners, names)
+
+    def draw(self) -> tuple[str, ...]:
+        """Have the environment's picture drawn, where it draws one; return sentences for the player."""
+        if self._drawn is None or self._render is None:
+            return ()
+        self._drawn(self._render)
+        return self._drawn.told()
+
+    def close(self) -> None:
+        """Close the window."""
+        self.window.close()
+        if self._drawn is not None:
+            self._drawn.close()
+            shutil.rmtree(self._folder, ignore_errors=True)
 
     def show(
         self,

@@ -20,8 +20,8 @@ from data.store import Store
 from data.suggest import did_you_mean
 from hitl.arbiter import GatingSettings
 from hitl.games.base import AT_REST, VehicleState
-from hitl.games.gym_env import action_names, controls_for
-from hitl.games.pace import own_pace
+from hitl.games.gym.controls import action_names, controls_for
+from hitl.games.gym.pace import own_pace
 from hitl.games.pictures import Sight
 from hitl.games.world import no_road
 from hitl.home import Home

@@ -122,10 +122,11 @@ class SharedWheel:
         real_time: bool | None,
         clock: Clock | None = None,
         release: Callable[[], None] = lambda: None,
+        render: Callable[[], Any] | None = None,
     ) -> None:
         """``real_time`` None: where a person drives with a pad or keys. ``clock``: keeps the time instead of our own.
 
-        ``release`` lets go of the controls, when the player pauses.
+        ``release`` lets go of the controls, when the player pauses. ``render``: see `Overlay`.
         """
         self.setting, self.gating = setting, gating_for(human) if gating is None else gating
         check_gating(self.gating)
@@ -141,9 +142,9 @@ class SharedWheel:
                 filed = setting.file(path)
             setting.info = replace(setting.info, **filed)
             self._corners = CornerOffers(setting.corners, "off")
-            self._overlay = Overlay(setting, keys_anywhere=isinstance(human, str)) if overlay else None
+            self._overlay = Overlay(setting, keys_anywhere=isinstance(human, str), render=render) if overlay else None
             if self._overlay is not None:
-                stack.callback(self._overlay.window.close)
+                stack.callback(self._overlay.close)
             self.human, let_go = hands_of(human, self.window, self)
             stack.callback(let_go)
             person = persons_pad(self.human) is not None
@@ -189,6 +190,7 @@ class SharedWheel:
         self.cut_off()
         self._begin_from(observation, info, seed)
         self._pass_on(info)
+        self._draw()
 
     def _begin_from(self, observation: Any, info: dict[str, Any], seed: int | None) -> None:
         self.setting.see.begin()
@@ -256,6 +258,7 @@ class SharedWheel:
         """The step was made: write it down. ``observation`` and ``info`` are of after it."""
         seen, decision, result = self.setting.see(observation), choice.decision, self._result
         self._pass_on(info)
+        self._draw()
         if self._lost:  # it began no one knows where
             self._begin_from(observation, info, None)
             self.is_open = not (terminated or truncated)
@@ -382,8 +385,13 @@ class SharedWheel:
             return
         status = self.recorder.status
         recorded = None if status is None else RecorderState(status.queue, status.problem)
-        hint = key_hint(self.gating.mode) if persons_pad(self.human) is not None else ""
+        mouse = self._overlay.window.options.game_view
+        hint = key_hint(self.gating.mode, mouse=mouse) if persons_pad(self.human) is not None else ""
         self._overlay.show(decision, ours, self.setting.place(info), self.counted, recorded, hint)
+
+    def _draw(self) -> None:
+        for text in self._overlay.draw() if self._overlay is not None else ():
+            self._tell("warning", text)
 
     def _pass_on(self, info: dict[str, Any]) -> None:
         """Say what one of our own games has to say to the player."""

@@ -61,7 +61,7 @@ class Takeover(gymnasium.Wrapper[Any, NDArray[Any], Any, NDArray[Any]], RecordCo
         ``gating``: how the wheel is taken (``Arbiter.GatingSettings``; default: for pads and keys as in your settings.toml). As
         it comes, it is held with space or a shoulder button, and handed back 0.1 s after letting go, 0.3 s after taking it at
         the earliest.
-        ``overlay``: a window that shows who drives, and takes the keys.
+        ``overlay``: a window that shows who drives, and takes the keys; with ``render_mode="rgb_array"``, the game, too.
         ``controls``: what of the pad moves each action number: ``steer``, ``gas``, ``brake``, ``gas_brake`` or ``none``, with a
         minus in front if reversed (default: known for a few environments, else guessed from the ranges).
         ``hz``: steps a second, for all times (default: what the environment tells, else 20).
@@ -96,8 +96,9 @@ class Takeover(gymnasium.Wrapper[Any, NDArray[Any], Any, NDArray[Any]], RecordCo
                 'overlay=True or render_mode="human": else no one can take the wheel.'
             )
         self.wheel = SharedWheel(
-            setting, human=human, store=store, gating=gating, overlay=overlay, real_time=real_time, clock=clock
-        )
+            setting, human=human, store=store, gating=gating, overlay=overlay, real_time=real_time, clock=clock,
+            render=env.render if env.render_mode == "rgb_array" and not setting.has_line else None,
+        )  # fmt: skip
 
     @property
     def leaving(self) -> bool:

@@ -73,6 +73,7 @@ PAGES: Mapping[str, tuple[Row, ...]] = {
         Row("overlay.corner"),
         Row("overlay.opacity", "number", 0.02, 0.1, 1.0, "%"),
         Row("overlay.keys", later=True),
+        Row("overlay.game_window", later=True),
     ),
     "gauges": (*(Row(f"gauge.{name}", "gauge") for name in (*overlay.COLUMN, "summary", "map")), Row("gauges_reset", "act")),
     "track": (Row("play.track", later=True), Row("play.only_corner", later=True)),

@@ -19,7 +19,7 @@ from takeover_ui.overlay import track_map
 from takeover_ui.overlay.arrangement import Place
 from takeover_ui.theme import Mark
 from takeover_ui.view import Scene, View
-from takeover_ui.window.picture import cover
+from takeover_ui.window.picture import contain, cover
 
 _CAR_LENGTH, _CAR_WIDTH = 4.6, 2.1  # m, the Box2D car's hull
 _KERB_FROM = 1 / 45  # 1/m: bends tighter than this have kerbs
@@ -107,8 +107,11 @@ class GameView:
         with_map: bool = True,
         map_place: Place | None = None,
     ) -> list[Mark]:
-        """Fill ``surface`` with the game's own picture instead, with the small map over it; return what was drawn where."""
-        cover(surface, picture)
+        """Fill ``surface`` with the game's own picture instead, with the small map over it; return what was drawn where.
+
+        A game with a road is seen through the whole of it; of any other, every part of its picture may count.
+        """
+        (cover if view.scene.has_road else contain)(surface, picture)
         area = surface.get_rect()
         pen = theme.Pen(surface, area.h / 720)
         self._middle = _NOWHERE

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import mmap
+import os
 import struct
 from pathlib import Path
 
+import numpy as np
 import pygame
+from numpy.typing import NDArray
+
+from data.files.held import unlink
+from takeover_ui import theme
 
 _HEAD = struct.Struct("<QII")
 
@@ -61,6 +67,49 @@ class Picture:
         self._bytes, self._surface = None, None
 
 
+class PictureFile:
+    """Writes what a game in this process draws, for a `Picture` in another one."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises OSError."""
+        self._path, self._number = path, 0
+        self._shape: tuple[int, int] = (0, 0)
+        self._bytes: mmap.mmap | None = None
+        path.write_bytes(b"")
+
+    def add(self, picture: NDArray[np.uint8]) -> None:
+        """Make a picture the newest one; (rows, columns, 3), of any size. Raises OSError."""
+        rows, columns, _ = picture.shape
+        size = rows * columns * 3
+        if self._bytes is None or self._shape != (rows, columns):
+            self._shape = rows, columns
+            if self._bytes is not None:
+                self._bytes.close()
+            with self._path.open("r+b") as file:  # it never shrinks: the window has mapped it
+                file.truncate(max(self._path.stat().st_size, _HEAD.size + 3 * size))
+                self._bytes = mmap.mmap(file.fileno(), 0)
+        number = self._number + 1
+        at = _HEAD.size + number % 3 * size
+        self._bytes[at : at + size] = picture.tobytes()
+        self._bytes[: _HEAD.size] = _HEAD.pack(number, rows, columns)
+        self._number = number
+
+    def close(self) -> None:
+        """Say that there is no picture any more, and let go of the file."""
+        if self._bytes is not None:
+            self._bytes[: _HEAD.size] = bytes(_HEAD.size)
+            self._bytes.close()
+        self._bytes = None
+
+
+def picture_path(folder: Path) -> Path:
+    """Return a new file for a picture, and remove those that sessions have left behind."""
+    for old in folder.glob("picture-*"):
+        with contextlib.suppress(OSError):  # another session's, on Windows
+            unlink(old)
+    return folder / f"picture-{os.getpid()}"
+
+
 def cover(surface: pygame.Surface, picture: pygame.Surface) -> None:
     """Fill a surface with a picture, cut off at two sides where its shape is another."""
     width, height = surface.get_size()
@@ -69,3 +118,13 @@ def cover(surface: pygame.Surface, picture: pygame.Surface) -> None:
     cut = pygame.Rect(0, 0, min(picture.get_width(), shown[0]), min(picture.get_height(), shown[1]))
     cut.center = picture.get_rect().center
     pygame.transform.scale(picture.subsurface(cut).convert(surface), (width, height), surface)
+
+
+def contain(surface: pygame.Surface, picture: pygame.Surface) -> None:
+    """Show a whole picture as large as a surface allows, at its top: what is said to the player stands at the bottom."""
+    width, height = surface.get_size()
+    scale = min(width / picture.get_width(), height / picture.get_height())
+    shown = pygame.Rect(0, 0, max(1, round(picture.get_width() * scale)), max(1, round(picture.get_height() * scale)))
+    shown.midtop = surface.get_rect().midtop
+    surface.fill(theme.GROUND)
+    surface.blit(pygame.transform.smoothscale(picture.convert(surface), shown.size), shown)

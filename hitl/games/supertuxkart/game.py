@@ -27,7 +27,7 @@ from hitl.games.hang_guard import EnvironmentLost
 from hitl.games.supertuxkart.data_folder import Found, engine_version, find, own_folder, usable
 from hitl.games.supertuxkart.engine_process import LOG, EngineProcess, apart_from_the_players
 from hitl.games.supertuxkart.mirror import LOG as PICTURE_LOG
-from hitl.games.supertuxkart.mirror import Mirror, drawing_unseen, picture_path
+from hitl.games.supertuxkart.mirror import Mirror, drawing_unseen
 from hitl.home import Home
 from hitl.pads.base import Control
 from hitl.processes import script
@@ -278,6 +278,8 @@ def supertuxkart_world(options: SessionOptions, home: Home) -> World:
     open_world = partial(driven, game, track, options, home, heed=game.heed, controls=game.controls)
     if not options.show or chosen.picture == "off":
         return open_world()
+    from takeover_ui.window.picture import picture_path
+
     path = picture_path(own_folder(home))
     drawn = str(path), str(chosen.rows), chosen.picture
     game.mirror = Mirror(lambda: start_engine(track.name, home, log=PICTURE_LOG, picture=drawn), path, game.notices)

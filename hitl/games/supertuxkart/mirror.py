@@ -7,7 +7,6 @@ delay a step, and an engine that cannot draw on this machine costs the player th
 from __future__ import annotations
 
 import contextlib
-import os
 import queue
 import sys
 import threading
@@ -88,11 +87,3 @@ def drawing_unseen(env: dict[str, str]) -> None:
     env.pop("SDL_VIDEODRIVER", None)  # the session takes a dummy for its pads, and nothing can be drawn with that
     if sys.platform == "linux":  # by EGL, with the graphics card where there is one; elsewhere the engine hides its window
         env["SDL_VIDEODRIVER"] = "offscreen"
-
-
-def picture_path(folder: Path) -> Path:
-    """Return a new file for the picture, and remove those that sessions have left behind."""
-    for old in folder.glob("picture-*"):
-        with contextlib.suppress(OSError):  # another session's, on Windows
-            unlink(old)
-    return folder / f"picture-{os.getpid()}"

@@ -10,7 +10,7 @@ import pytest
 from data.ranges import ActionRange
 from hitl import cli
 from hitl.drivers.human import HumanDriver
-from hitl.games.gym_env import controls_for
+from hitl.games.gym.controls import controls_for
 from hitl.home import Home
 from hitl.pads.base import PadState, braking_action, neutral_action, to_action
 from hitl.session.setup import SessionSetup

@@ -193,7 +193,7 @@ def test_over_another_game_the_hint_names_what_is_heard_there(tmp_path: Path) ->
             rig.session.episode("practice", seed=0, until_m=3.0)
             seen.append(shown.views[-1].hint)
     with_pad = pad_hint(pad.map.buttons, "hold")
-    assert seen == [ENGLISH["hint_unheard"], with_pad, with_pad, key_hint("hold")]
+    assert seen == [ENGLISH["hint_unheard"], with_pad, with_pad, key_hint("hold", mouse=False)]
 
 
 def test_what_is_held_goes_by_the_name_on_the_device_that_it_is_held_on() -> None:

@@ -13,7 +13,7 @@ from data.numbers import MOST
 from data.reading.follow import Follower
 from hitl.drivers.human import HumanDriver
 from hitl.games.base import VehicleState
-from hitl.games.gym_env import GymEnv
+from hitl.games.gym.env import GymEnv
 from hitl.games.hang_guard import EnvironmentLost
 from hitl.home import Home
 from hitl.pads.base import PadState

@@ -13,11 +13,11 @@ from hitl.games.base import Start
 from hitl.games.supertuxkart.engine import Frames, columns_of
 from hitl.games.supertuxkart.engine_process import EngineProcess
 from hitl.games.supertuxkart.game import SuperTuxKartGame
-from hitl.games.supertuxkart.mirror import NO_PICTURE, Mirror, picture_path
+from hitl.games.supertuxkart.mirror import NO_PICTURE, Mirror
 from hitl.home import Home
 from hitl.road.track import load_track
 from takeover_ui.window.composer import Composer
-from takeover_ui.window.picture import Picture, cover
+from takeover_ui.window.picture import Picture, cover, picture_path
 from tests.support.places import ROOT
 from tests.support.sample_screens import view
 

@@ -25,7 +25,7 @@ from hitl.session.setup import SessionSetup
 from hitl.session_options import SessionOptions
 from hitl.settings import AgentSettings
 from tests.hitl.agents.test_formats import Perceptron
-from tests.hitl.games.test_gym_env import Fixed
+from tests.hitl.games.gym.test_gym_env import Fixed
 from tests.support.places import MODULES
 from tests.support.stand_in_game import StandIn, stand_in_track
 from tests.support.tmrl_data import CONFIG, prepare

@@ -26,7 +26,7 @@ from hitl.road.track import Track, lay_segments, load_track
 from hitl.session.setup import SessionSetup
 from hitl.session_options import SessionOptions
 from hitl.task.driving_task import TaskSettings
-from tests.hitl.games.test_gym_env import Fixed
+from tests.hitl.games.gym.test_gym_env import Fixed
 from tests.support.places import MODULES
 from tests.support.stand_in_game import StandIn, stand_in_track
 

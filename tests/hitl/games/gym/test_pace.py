@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from gymnasium.envs.classic_control.pendulum import PendulumEnv as Pendulum
 
-from hitl.games.gym_env import GymEnv
+from hitl.games.gym.env import GymEnv
+from hitl.games.gym.pace import own_pace
 from hitl.games.open_game import open_world
-from hitl.games.pace import own_pace
 from hitl.home import Home
 from hitl.session_options import SessionOptions
 

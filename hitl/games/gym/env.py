@@ -10,13 +10,9 @@ begun, one step is made, and the answers are checked: an environment of another 
 from __future__ import annotations
 
 import contextlib
-import difflib
-import importlib
 import inspect
-import sys
-from collections.abc import Callable, Mapping
-from dataclasses import replace
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Literal
 
 import gymnasium
 import numpy as np
@@ -28,22 +24,18 @@ from data.numbers import said, which
 from data.ranges import ActionRange
 from data.words import number_of
 from hitl.games.base import AT_REST
+from hitl.games.gym.drawn import Drawn
+from hitl.games.gym.ids import registered, render_modes
+from hitl.games.gym.pace import leave_time_to_us, own_pace
 from hitl.games.hang_guard import RESET_S, EnvironmentLost, Worker, brief
-from hitl.games.pace import leave_time_to_us, own_pace
 from hitl.games.pictures import Misfit, Sight
-from hitl.pads.base import Control
 from hitl.road.line import Place
 from hitl.settings import PictureSettings
 
-CONTROLS: dict[str, tuple[str, ...]] = {
-    "CarRacing-v3": ("steer", "gas", "brake"),
-    "Pendulum-v1": ("-steer",),  # its torque is positive to the left
-    "MountainCarContinuous-v0": ("gas_brake",),
-}
-NAMES: dict[str, tuple[str, ...]] = {"CarRacing-v3": ("steer", "gas", "brake")}
 _PATIENT_S = 10.0  # s that one step may take in lock-step
 HANG_S = 2.0  # s in real time: the environment's time stands still meanwhile, so a busy machine costs ticks, not the episode
 CLOSE_S = 5.0
+ShowsItself = Literal["human", "rgb_array"] | None
 
 
 class GymEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
@@ -52,7 +44,7 @@ class GymEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
     Observation: (O,) float32, [numbers | picture] (``hitl.games.pictures``). ``info`` holds what the session asks for: ``state``
     and ``place`` (zeros), ``progress`` (0: there is no line) and ``reason``. Raises EnvironmentLost when the environment raises,
     hangs (``in_real_time``: for two seconds), or gives something else than it says; DeviceError at construction when it
-    does so from the start.
+    does so from the start. ``drawn``: has it draw what it stands at; only for one that was made to (``rgb_array``).
     """
 
     metadata: dict[str, Any] = {"render_modes": []}  # noqa: RUF012 (gymnasium's own convention)
@@ -63,8 +55,9 @@ class GymEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         *,
         in_real_time: bool = False,
         pictures: PictureSettings | None = None,
+        drawn: Drawn | None = None,
     ) -> None:
-        self._make, self._worker = make, Worker()
+        self._make, self._worker, self._drawn = make, Worker(), drawn
         self._step_s = HANG_S if in_real_time else _PATIENT_S
         self._env: Any = None
         self.hz = 0.0
@@ -99,23 +92,27 @@ class GymEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         """Begin an episode, in a new environment if the last one was lost."""
         if self._env is None or self._spent:
             self._open("opening it again")
-        return self._guarded(lambda: self._reset(seed), RESET_S, "beginning an episode")
+        observation, info = self._guarded(lambda: self._reset(seed), RESET_S, "beginning an episode")
+        return observation, self._draw(info)
 
     def step(self, action: NDArray[np.float32]) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
         """Make one step at once; the action is given around 0, in [-1, 1]."""
         if self._env is None or self._spent:
             raise RuntimeError("the environment was lost: call reset first")
         given = self.scaled(action)
-        return self._guarded(lambda: self._step(given), self._step_s, "a step")
+        *answer, info = self._guarded(lambda: self._step(given), self._step_s, "a step")
+        return (*answer, self._draw(info))
 
     def close(self) -> None:
         """Let go of the environment; one that hangs, or fails even now, is left to itself."""
         if self._worker.hangs:
             self._worker.close(self._drop)
-            return
-        with contextlib.suppress(EnvironmentLost):
-            self._worker.call(self._drop, CLOSE_S, "closing it")
-        self._worker.close()
+        else:
+            with contextlib.suppress(EnvironmentLost):
+                self._worker.call(self._drop, CLOSE_S, "closing it")
+            self._worker.close()
+        if self._drawn is not None:
+            self._drawn.close()
 
     # -- on the environment's own thread
 
@@ -162,6 +159,14 @@ class GymEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         except BaseException:
             self._spent = True  # the next episode closes it, as soon as its thread is free, and makes a new one
             raise
+
+    def _draw(self, info: dict[str, Any]) -> dict[str, Any]:
+        """Have the picture drawn while the session goes on; return ``info`` with what went wrong in the one before."""
+        if self._drawn is None:
+            return info
+        drawn, env = self._drawn, self._env
+        self._worker.after(lambda: drawn(env.render))
+        return {**info, "notices": (*info.get("notices", ()), *drawn.told())}
 
     def _try_out(self) -> None:
         """Begin an episode and make a step at rest. Raises DeviceError with what is wrong with the answers."""
@@ -234,122 +239,33 @@ def _takes_seed(reset: Callable[..., Any]) -> bool:
     return True
 
 
+def _info(info: dict[str, Any], reason: str | None) -> dict[str, Any]:
+    return {**info, "notices": (), "state": AT_REST, "place": Place(0.0, 0.0, 0.0), "progress": 0.0, "reason": reason}
+
+
 def open_gym(
-    name: str, *, in_real_time: bool = False, render: bool = False, pictures: PictureSettings | None = None
+    name: str,
+    *,
+    in_real_time: bool = False,
+    render: ShowsItself = None,
+    pictures: PictureSettings | None = None,
+    drawn: Drawn | None = None,
 ) -> GymEnv:
-    """Return the environment of that Gymnasium id (``ID``, or ``package:ID`` of one that a package registers); ``render`` shows
-    its own window where it has one.
+    """Return the environment of that Gymnasium id (``ID``, or ``package:ID`` of one that a package registers).
+
+    ``render``: how it shows itself, where it can: in a window of its own, or in pictures that ``drawn`` takes.
 
     Raises:
         DeviceError: there is none of that name, something it needs is missing, its actions are not continuous, or its first
             reset and step do not give what it says.
     """
-    id_ = _registered(name)
+    id_ = registered(name)
 
     def make() -> gymnasium.Env[Any, Any]:
-        more = {"render_mode": "human"} if render and "human" in _render_modes(id_) else {}
+        more: dict[str, Any] = {"render_mode": render} if render in render_modes(id_) else {}
         return gymnasium.make(id_, disable_env_checker=True, **more)
 
     try:
-        return GymEnv(make, in_real_time=in_real_time, pictures=pictures)
+        return GymEnv(make, in_real_time=in_real_time, pictures=pictures, drawn=drawn)
     except DeviceError as error:
         raise DeviceError(f"The environment '{name}' cannot be driven. {error}") from error
-
-
-def _registered(name: str) -> str:
-    """Return the id behind a name, once the package before it, if any, is imported. Raises DeviceError."""
-    package, _, id_ = name.rpartition(":")
-    before = set(gymnasium.registry)
-    if package:
-        _import(package)
-    try:
-        gymnasium.spec(id_)
-    except gymnasium.error.Error as error:
-        new = sorted(set(gymnasium.registry) - before)
-        near = difflib.get_close_matches(id_, new or sorted(gymnasium.registry), 3) or new[:3]
-        known = f" Near it: {', '.join(near)}." if near else ""
-        if package:
-            text = f"The package '{package}' was imported and registers no environment '{id_}'.{known}"
-        else:
-            text = (
-                f"Gymnasium knows no environment '{name}' ({brief(error)}).{known} Write `--env gym:ID` with one of its ids, or "
-                "`--env gym:package:ID` to import a package that registers it."
-            )
-        raise DeviceError(text) from None
-    return id_
-
-
-def _import(package: str) -> None:
-    """Import a package that registers environments. One in the current folder is found, too, but last."""
-    sys.path.append("")
-    try:
-        importlib.import_module(package)
-    except ModuleNotFoundError as error:
-        if error.name is None or not f"{package}.".startswith(f"{error.name}."):
-            raise DeviceError(f"The package '{package}' needs '{error.name}', which is not installed.") from None
-        raise DeviceError(
-            f"There is no package '{package}' here, which `gym:{package}:ID` imports: install it beside hitl, or start from the "
-            "folder that it is in."
-        ) from None
-    except Exception as error:
-        raise DeviceError(f"The package '{package}' cannot be imported ({brief(error)}).") from error
-    finally:
-        sys.path.remove("")
-
-
-def action_names(name: str, size: int) -> tuple[str, ...]:
-    """Return the names under which an environment's actions are stored."""
-    known = NAMES.get(name.rsplit(":", 1)[-1])
-    return known if known and len(known) == size else tuple(f"action_{k}" for k in range(size))
-
-
-def controls_for(name: str, scaled: ActionRange, chosen: Mapping[str, tuple[str, ...]]) -> tuple[Control, ...]:
-    """Return what of the pad moves each action number: as chosen, as known, or a guess by its range. Raises DeviceError."""
-    short = name.rsplit(":", 1)[-1]
-    size = len(scaled)
-    if (given := chosen.get(name) or chosen.get(short)) is not None:
-        if len(given) != size:
-            raise DeviceError(
-                f"settings.toml gives {number_of(len(given), 'control')} to '{short}', which takes "
-                f"{number_of(size, 'action number')}: write one for each."
-            )
-    else:
-        known = CONTROLS.get(short)
-        given = known if known and len(known) == size else _guess(scaled)
-    return tuple(_within(Control.named(control), scaled, k) for k, control in enumerate(given))
-
-
-def _guess(scaled: ActionRange) -> tuple[str, ...]:
-    """Numbers whose range begins or ends at 0 are pedals, gas first; of the others the first one steers."""
-    pedals = ["gas", "brake"]
-    others = ["steer"] if scaled.one_way.any() else ["steer", "gas_brake"]
-    guessed = []
-    for low, one_way in zip(scaled.low, scaled.one_way, strict=True):
-        left = pedals if one_way else others
-        guessed.append(("-" if one_way and low < 0.0 else "") + left.pop(0) if left else "none")
-    return tuple(guessed)
-
-
-def _within(control: Control, scaled: ActionRange, k: int) -> Control:
-    """Return the control as it moves action number ``k``, whose range may not have its rest where our 0 is.
-
-    A pedal in a range without 0 (1000 to 2000) rests at its lower end, or at the upper one if reversed. Steering in a range that
-    begins or ends at 0 (0 to 255) rests in its middle.
-    """
-    if control.name in ("gas", "brake") and not scaled.around[k]:
-        return replace(control, rest=-control.swing, swing=2.0 * control.swing)
-    if control.name == "steer" and scaled.one_way[k]:
-        return replace(control, rest=0.5 if scaled.high[k] > 0.0 else -0.5, swing=0.5 * control.swing)
-    return control
-
-
-def _info(info: dict[str, Any], reason: str | None) -> dict[str, Any]:
-    return {**info, "state": AT_REST, "place": Place(0.0, 0.0, 0.0), "progress": 0.0, "reason": reason}
-
-
-def _render_modes(name: str) -> list[str]:
-    from gymnasium.envs.registration import load_env_creator
-
-    point = gymnasium.spec(name).entry_point
-    creator = load_env_creator(point) if isinstance(point, str) else point
-    return list(getattr(creator, "metadata", {}).get("render_modes", ()))

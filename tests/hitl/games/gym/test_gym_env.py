@@ -13,7 +13,7 @@ import pytest
 from data.errors import DeviceError, InputFileError
 from hitl import cli
 from hitl.drivers.human import HumanDriver
-from hitl.games.gym_env import GymEnv, open_gym
+from hitl.games.gym.env import GymEnv, open_gym
 from hitl.games.hang_guard import EnvironmentLost
 from hitl.home import Home
 from hitl.pads.base import PadState, to_action
@@ -139,7 +139,7 @@ def test_a_takeover_in_real_time_moves_the_right_numbers_at_the_games_own_pace(t
 @pytest.mark.realtime
 def test_an_environment_that_fails_costs_its_episode_and_no_more(tmp_path, mood, monkeypatch):
     monkeypatch.setattr("hitl.session.environment.RETRY_S", (0.1,))
-    monkeypatch.setattr("hitl.games.gym_env.HANG_S", 0.2)
+    monkeypatch.setattr("hitl.games.gym.env.HANG_S", 0.2)
     home, made, told = Home(tmp_path), [], []
     with SessionSetup(home, SessionOptions(env="gym:Pendulum-v1", real_time=True), tell=lambda *what: told.append(what)) as rig:
         rig.world.env.close()
@@ -202,7 +202,7 @@ def test_no_second_thread_ever_enters_an_environment(tmp_path, monkeypatch):
     """Whatever draws must be made, stepped and closed by one thread, also when a step takes so long that it is given up."""
     monkeypatch.setattr("hitl.session.environment.RETRY_S", (0.05,))
     monkeypatch.setattr("hitl.session.environment.MOST_FAILURES", 4)
-    monkeypatch.setattr("hitl.games.gym_env.HANG_S", 0.1)
+    monkeypatch.setattr("hitl.games.gym.env.HANG_S", 0.1)
     Drawing.most, Drawing.threads = 0, set()
     with SessionSetup(Home(tmp_path), SessionOptions(env="gym:Pendulum-v1", real_time=True)) as rig:
         rig.world.env.close()

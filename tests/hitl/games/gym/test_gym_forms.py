@@ -10,7 +10,7 @@ import pytest
 
 from data.errors import DeviceError
 from hitl import cli
-from hitl.games.gym_env import GymEnv, open_gym
+from hitl.games.gym.env import GymEnv, open_gym
 from hitl.home import Home
 
 

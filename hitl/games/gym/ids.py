@@ -1,0 +1,71 @@
+"""The names of Gymnasium's environments, and of those that other packages register."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import sys
+
+import gymnasium
+
+from data.errors import DeviceError
+from hitl.games.hang_guard import brief
+
+
+def draws_pictures(name: str) -> bool:
+    """Tell whether the environment of that name can be shown in a window of ours. Raises DeviceError where there is none."""
+    id_ = registered(name)
+    try:
+        return "rgb_array" in render_modes(id_)
+    except Exception:  # a package that it needs is missing, say: opening it tells what
+        return False
+
+
+def registered(name: str) -> str:
+    """Return the id behind a name, once the package before it, if any, is imported. Raises DeviceError."""
+    package, _, id_ = name.rpartition(":")
+    before = set(gymnasium.registry)
+    if package:
+        _import(package)
+    try:
+        gymnasium.spec(id_)
+    except gymnasium.error.Error as error:
+        new = sorted(set(gymnasium.registry) - before)
+        near = difflib.get_close_matches(id_, new or sorted(gymnasium.registry), 3) or new[:3]
+        known = f" Near it: {', '.join(near)}." if near else ""
+        if package:
+            text = f"The package '{package}' was imported and registers no environment '{id_}'.{known}"
+        else:
+            text = (
+                f"Gymnasium knows no environment '{name}' ({brief(error)}).{known} Write `--env gym:ID` with one of its ids, or "
+                "`--env gym:package:ID` to import a package that registers it."
+            )
+        raise DeviceError(text) from None
+    return id_
+
+
+def _import(package: str) -> None:
+    """Import a package that registers environments. One in the current folder is found, too, but last."""
+    sys.path.append("")
+    try:
+        importlib.import_module(package)
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{package}.".startswith(f"{error.name}."):
+            raise DeviceError(f"The package '{package}' needs '{error.name}', which is not installed.") from None
+        raise DeviceError(
+            f"There is no package '{package}' here, which `gym:{package}:ID` imports: install it beside hitl, or start from the "
+            "folder that it is in."
+        ) from None
+    except Exception as error:
+        raise DeviceError(f"The package '{package}' cannot be imported ({brief(error)}).") from error
+    finally:
+        sys.path.remove("")
+
+
+def render_modes(name: str) -> list[str]:
+    """Return the ways in which a registered environment says that it can show itself."""
+    from gymnasium.envs.registration import load_env_creator
+
+    point = gymnasium.spec(name).entry_point
+    creator = load_env_creator(point) if isinstance(point, str) else point
+    return list(getattr(creator, "metadata", {}).get("render_modes", ()))
