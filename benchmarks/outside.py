@@ -1,6 +1,6 @@
 """Where nobody helps and there is no road: the recipe against sb3-contrib's TQC, at equal steps.
 
-    python benchmarks/outside.py [--envs Pendulum-v1:5000,...] [--arms plain,sb3] [--seeds 5] [--json FILE]
+    python benchmarks/outside.py [--envs Pendulum-v1:5000,...] [--arms plain,sb3] [--seeds 5] [--first 0] [--json FILE]
 
 Ours is driven by the product's own session, store and replay (``Lockstep``), with the preset that `hitl train` chooses by itself
 there (``plain``), or another. sb3-contrib's is its own, as it comes. Both are asked for their greedy actions in the same 20
@@ -144,19 +144,21 @@ def main() -> None:
     parser.add_argument("--envs", default=",".join(f"{name}:{steps}" for name, steps in ENVS.items()))
     parser.add_argument("--arms", default="plain,sb3")
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--first", type=int, default=0, help="the first seed: others than the recipe was chosen on")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
     os.environ["OMP_NUM_THREADS"] = "1"
     envs = [(name, int(steps)) for name, _, steps in (part.partition(":") for part in args.envs.split(","))]
     arms = args.arms.split(",")
-    jobs = [(env, arm, seed, steps) for env, steps in envs for seed in range(args.seeds) for arm in arms]
+    seeds = list(range(args.first, args.first + args.seeds))
+    jobs = [(env, arm, seed, steps) for env, steps in envs for seed in seeds for arm in arms]
     results: list[dict[str, Any]] = []
     with stopwatch() as watch, multiprocessing.get_context("spawn").Pool(args.jobs) as pool:
         for result in pool.imap_unordered(run, jobs, 1):
             results.append(result)
             print(json.dumps(result), flush=True)
-            write_report(args.json, {"runs": results}, list(range(args.seeds)), watch.seconds)
+            write_report(args.json, {"runs": results}, seeds, watch.seconds)
     rows = []
     for env, steps in envs:
         for arm in arms:
