@@ -11,6 +11,7 @@ from torch import Tensor
 from trainer.config import TrainConfig
 from trainer.learner.metrics import UpdateMetrics
 from trainer.learner.parts import LearnerParts
+from trainer.learner.products import fast_products
 from trainer.learner.schedule import Scalars, UpdateKind, UpdateStep
 from trainer.networks.mlp import without_graph
 from trainer.replay.batch import Batch
@@ -36,7 +37,8 @@ class Learner(LearnerParts, ABC):
 
     def update(self, batch: Batch) -> None:
         """Learn from one batch."""
-        self.learn(batch, self.advance())
+        with fast_products(self.device):
+            self.learn(batch, self.advance())
 
     @abstractmethod
     def learn(self, batch: Batch, step: UpdateStep) -> None:

@@ -10,6 +10,7 @@ from tests.support.batches import ACT, OBS, TINY, random_batch, random_episode
 from tests.support.operations import NeverWait
 from tests.trainer.replay.test_replay import pieces, with_takeover
 from trainer.config import PLAIN
+from trainer.learner.products import onednn_is_better
 from trainer.learner.quantile import quantile_huber
 from trainer.learner.tqc import TQC
 from trainer.presets import PRESETS
@@ -22,6 +23,8 @@ def elsewhere(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Take the ways that are taken on a GPU, and no way to a tensor's values."""
     monkeypatch.setattr("trainer.learner.tqc.sort_rows", lambda x: x.sort(1).values)
     monkeypatch.setattr("trainer.learner.quantile.best_method", lambda z, targets: "pairs")
+
+    onednn_is_better()  # asks the processor for numbers, once, and no GPU
 
     def wait(*args: object) -> None:
         raise AssertionError("a value is waited for")
