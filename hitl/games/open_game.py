@@ -48,16 +48,17 @@ def gym_world(options: SessionOptions, home: Home) -> World:
 
 
 def shown_by_us(env: str, game_window: str) -> bool:
-    """Tell whether our window shows the game; over any other one it floats. Raises DeviceError where Gymnasium has none such.
+    """Tell whether our window is the game's; over that of any other game it floats. Raises DeviceError for a name of none.
 
     ``game_window``: which one the player wants for Gymnasium's games (``OverlaySettings``).
     """
     word, _, name = env.partition(":")
-    if word != "gym" or game_window == "its_own":
+    if word != "gym" or not name or game_window == "its_own":
         return env in SHOWN_FROM_ABOVE
-    from hitl.games.gym.ids import draws_pictures
+    from hitl.games.gym.ids import ways_to_show
 
-    return draws_pictures(name)
+    ways = ways_to_show(name)
+    return "rgb_array" in ways or "human" not in ways
 
 
 def tmrl_world(options: SessionOptions, home: Home) -> World:
@@ -135,11 +136,12 @@ def _gym(name: str, options: SessionOptions, home: Home) -> World:
     from hitl.settings import load
 
     player, drawn = load(home, "controls", "pictures"), None
-    if options.show and not options.own_window:
+    if options.show and not options.own_window:  # without pictures of its own our window says so
         from hitl.games.gym.drawn import Drawn
+        from hitl.games.gym.ids import ways_to_show
         from takeover_ui.window.picture import picture_path
 
-        drawn = Drawn(picture_path(home.create().root), OWN_WINDOW)
+        drawn = Drawn(picture_path(home.create().root), OWN_WINDOW if "human" in ways_to_show(name) else "")
     render: ShowsItself = "rgb_array" if drawn is not None else "human" if options.show else None
     env = open_gym(name, in_real_time=options.real_time, render=render, pictures=player.pictures, drawn=drawn)
     settings = options.task or TaskSettings(hz=env.hz)

@@ -50,7 +50,7 @@ class Overlay:
         self._render, self._drawn = render, None
         if render is not None:
             self._folder = Path(tempfile.mkdtemp(prefix="hitl-picture-"))
-            self._drawn = Drawn(picture_path(self._folder), 'render_mode="human" gives it a window of its own.')
+            self._drawn = Drawn(picture_path(self._folder))
             self.window.show_picture(self._drawn.path)
         track, line = setting.track, setting.track.line
         names = setting.info.action_names
@@ -78,8 +78,9 @@ class Overlay:
         counted: Counted,
         recorded: RecorderState | None,
         hint: str,
+        held: tuple[str, ...] = (),
     ) -> None:
-        """Show one step. ``place``: the car, and its progress (m); ``hint``: what is to be pressed."""
+        """Show one step. ``place``: the car, and its progress (m); ``hint``: what is to be pressed; ``held``: to be let go."""
         state, progress = place
         self.window.send(
             View(
@@ -100,5 +101,6 @@ class Overlay:
                 human_seconds=counted.human_steps / self._setting.info.hz,
                 store=recorded,
                 hint=hint,
+                held=held,
             )
         )

@@ -29,7 +29,7 @@ from data.tables.lap_times import noted
 from hitl import arbiter
 from hitl.drivers.human import NoHuman, button_names, persons_pad
 from hitl.protocols import Clock, EpisodeResult
-from hitl.screens.key_hints import key_hint
+from hitl.screens.key_hints import held_names, key_hint
 from hitl.scripting.answers import ours_of, reason_of
 from hitl.scripting.hands import FunctionHuman, Human, gating_for, hands_of
 from hitl.scripting.overlay import Counted, Overlay
@@ -158,7 +158,7 @@ class SharedWheel:
                 stack.callback(self.recorder.close)
                 with contextlib.suppress(StoreError), Store(path, read_only=True) as known:
                     rule = known.rule()
-            self._segments = Segments(self.recorder, rule, hz, self._tell)
+            self._segments = Segments(self.recorder, rule, hz, self._tell, has_line=setting.has_line)
             self._choice = DriverChoice(self.gating, setting.controls, self._clock, self.recorder, self._tell)
             self._stack = stack.pop_all()
         self.is_open = self.closed = False
@@ -385,9 +385,10 @@ class SharedWheel:
             return
         status = self.recorder.status
         recorded = None if status is None else RecorderState(status.queue, status.problem)
-        mouse = self._overlay.window.options.game_view
-        hint = key_hint(self.gating.mode, mouse=mouse) if persons_pad(self.human) is not None else ""
-        self._overlay.show(decision, ours, self.setting.place(info), self.counted, recorded, hint)
+        pad, mouse = persons_pad(self.human), self._overlay.window.options.game_view
+        hint = key_hint(self.gating.mode, mouse=mouse) if pad is not None else ""
+        place, held = self.setting.place(info), held_names(decision, pad)
+        self._overlay.show(decision, ours, place, self.counted, recorded, hint, held)
 
     def _draw(self) -> None:
         for text in self._overlay.draw() if self._overlay is not None else ():

@@ -13,6 +13,7 @@ from hitl.protocols import EpisodeResult
 from hitl.session.outcome import Course, OutcomeJudge
 
 SETTLED_S = 2.0  # s of an episode below which what the player means is the one before it
+ITS_END = ("over", "time_limit")  # reasons for which an episode without a road ends by itself
 UNUSED = "no one touched the wheel"  # why a takeover does not count
 
 
@@ -23,10 +24,21 @@ class Segments:
     """
 
     def __init__(
-        self, recorder: Recorder, rule: DemoRule, hz: float, tell: Callable[[str, str], None], say: Say | None = None
+        self,
+        recorder: Recorder,
+        rule: DemoRule,
+        hz: float,
+        tell: Callable[[str, str], None],
+        say: Say | None = None,
+        *,
+        has_line: bool = True,
     ) -> None:
-        """``say`` takes what comes of the player's buttons; None: ``tell`` does, in English."""
+        """``say`` takes what comes of the player's buttons; None: ``tell`` does, in English.
+
+        ``has_line``: laps have a finish; else only the player knows whether one that has come to its end was good.
+        """
         self._recorder, self._rule, self._hz, self._tell = recorder, rule, hz, tell
+        self._has_line = has_line
         self._say = say or in_english(tell)
         self.ended: Callable[[Ended], None] | None = None
         self.verdicts: dict[int, str] = {}
@@ -84,8 +96,7 @@ class Segments:
         if opened is not None and interrupted:
             self._recorder.end_segment(opened, interrupted=True)
         elif opened is not None:
-            of_a_lap = "cleared" if result.reason == "finish" else "failed"
-            self._recorder.end_segment(opened, outcome=of_a_lap if self._lap else "unclear")
+            self._recorder.end_segment(opened, outcome=self._of_a_lap(result.reason) if self._lap else "unclear")
         for number, outcome in outcomes:
             self._decide(number, outcome)
 
@@ -123,6 +134,11 @@ class Segments:
         self._say(Said("press_kept", "good", {"seconds": count / self._hz}))
 
     # -- inside
+
+    def _of_a_lap(self, reason: str) -> str:
+        if reason == "finish":
+            return "cleared"
+        return "unclear" if not self._has_line and reason in ITS_END else "failed"
 
     def _review(self, verdict: str) -> bool:
         if self._latest is None or not self._recorder.review(self._latest, verdict):

@@ -91,7 +91,7 @@ class Session:
         self.foresight, self.watch, self.stop = foresight, watch, stop
         self.environment = Environment(world, recorder, tell)
         self.policy = policy
-        self.segments = Segments(recorder, rule or DemoRule(), world.task.settings.hz, tell, say)
+        self.segments = Segments(recorder, rule or DemoRule(), world.task.settings.hz, tell, say, has_line=world.has_line)
         self.rewind = Rewind(world.env, world.task.settings.hz, options.coach.rewind_s)
         self.coaching, self._say = coaching, say or in_english(tell)
         if coaching is not None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pygame
 
 from takeover_ui import theme
+from takeover_ui.language import LANGUAGES
 from takeover_ui.overlay import banner, notices, overlay
 from takeover_ui.overlay.arrangement import Arrangement
 from takeover_ui.overlay.overlay import Size
@@ -99,6 +100,8 @@ class Composer:
             picture = self.picture.newest() if self.picture is not None else None
             if picture is not None:
                 drawn = self._view.draw_over(part, picture, view, with_map=with_map, map_place=place)
+            elif not view.scene.has_road:
+                drawn = self._view.draw_nothing(part, LANGUAGES[self.language]["no_picture"])
             else:
                 drawn = self._view.draw(part, view, view.at if now is None else now, with_map=with_map, map_place=place)
             taken = max((m.rect.right for m in drawn if m.name == "map"), default=0) if place is None else 0

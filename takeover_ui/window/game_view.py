@@ -119,6 +119,15 @@ class GameView:
             self._draw_map(pen, view, area, map_place)
         return pen.marks
 
+    def draw_nothing(self, surface: pygame.Surface, text: str) -> list[Mark]:
+        """Say over the whole of ``surface`` that there is nothing to be seen; return what was drawn where."""
+        area = surface.get_rect()
+        pen = theme.Pen(surface, area.h / 720)
+        self._middle = _NOWHERE
+        surface.fill(theme.GROUND)
+        pen.text("no_picture", text, area.center, 26, theme.MUTED, anchor="center")
+        return pen.marks
+
     def _visible(self, area: pygame.Rect) -> NDArray[np.intp]:
         """Return the indices of the stretches of road that touch the area."""
         reach = math.hypot(area.w, area.h) / self.camera.scale * 0.75 + self.scene.half_width + 5

@@ -94,10 +94,15 @@ class PictureFile:
         self._bytes[: _HEAD.size] = _HEAD.pack(number, rows, columns)
         self._number = number
 
-    def close(self) -> None:
-        """Say that there is no picture any more, and let go of the file."""
+    def clear(self) -> None:
+        """Say that there is no picture, until the next one comes."""
         if self._bytes is not None:
             self._bytes[: _HEAD.size] = bytes(_HEAD.size)
+
+    def close(self) -> None:
+        """Say that there is no picture any more, and let go of the file."""
+        self.clear()
+        if self._bytes is not None:
             self._bytes.close()
         self._bytes = None
 

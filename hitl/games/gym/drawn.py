@@ -25,15 +25,15 @@ _MOST = 4096  # rows or columns
 
 
 class Drawn:
-    """Draws into ``path``, at most half of the time. Where that fails, it is told once, and nothing is drawn any more.
+    """Draws into ``path``, at most half of the time. Where that fails it is told, once; nothing is shown until it works again.
 
-    ``instead``: a sentence on what gives the game a window of its own.
+    ``instead``: a sentence on what gives the game a window of its own; empty where it has none.
     """
 
-    def __init__(self, path: Path, instead: str) -> None:
+    def __init__(self, path: Path, instead: str = "") -> None:
         self.path, self._instead, self._notices = path, instead, list[str]()
         self._file: PictureFile | None = None
-        self._gone = False
+        self._closed = self._failed = False
         self._due = 0.0  # s, on ``time.perf_counter``
 
     def __call__(self, render: Callable[[], Any]) -> None:
@@ -41,20 +41,24 @@ class Drawn:
 
         Never raises: a picture is no reason to lose an episode.
         """
-        if self._gone or (began := time.perf_counter()) < self._due:
+        if self._closed or (began := time.perf_counter()) < self._due:
             return
         try:
             picture = rgb(render())
-            now = time.perf_counter()
-            self._due = now + (now - began)
             if self._file is None:
                 from takeover_ui.window.picture import PictureFile
 
                 self._file = PictureFile(self.path)
             self._file.add(picture)
         except Exception as error:  # whatever its drawing raises
-            self.close()
-            self._notices.append(f"The game cannot draw its picture for this window ({brief(error)}). {self._instead}")
+            if self._file is not None:
+                self._file.clear()
+            if not self._failed:
+                text = f"The game cannot draw its picture for this window ({brief(error)}). {self._instead}"
+                self._notices.append(text.rstrip())
+            self._failed = True
+        now = time.perf_counter()
+        self._due = now + (now - began)
 
     def told(self) -> tuple[str, ...]:
         """Return the sentences that were not told yet."""
@@ -63,7 +67,7 @@ class Drawn:
 
     def close(self) -> None:
         """Take the picture away; the window no longer shows it."""
-        self._gone = True
+        self._closed = True
         if self._file is not None:
             self._file.close()
         with contextlib.suppress(OSError):
@@ -71,12 +75,19 @@ class Drawn:
 
 
 def rgb(picture: Any) -> NDArray[np.uint8]:
-    """Return a picture as (rows, columns, 3) uint8. Raises TypeError for what is none."""
-    array = np.asarray(picture)
+    """Return a picture as (rows, columns, 3) uint8: colours or grey, in bytes or from 0 to 1; of several, the newest.
+
+    Raises TypeError for what is none.
+    """
+    newest = picture[-1] if isinstance(picture, list | tuple) and picture else picture
+    array = np.asarray(newest)
     if array.ndim == 2:
-        array = np.repeat(array[..., None], 3, axis=2)
-    fits = array.ndim == 3 and array.shape[2] in (3, 4) and 0 < min(array.shape) <= max(array.shape) <= _MOST
-    if array.dtype != np.uint8 or not fits:
-        kind = type(picture).__name__ if array.dtype == object else f"an array of {array.dtype} and shape {array.shape}"
-        raise TypeError(f"its render returns no picture but {kind}")
-    return np.ascontiguousarray(array[..., :3])
+        array = array[..., None]
+    shaped = array.ndim == 3 and array.shape[2] in (1, 3, 4) and 0 < min(array.shape) <= max(array.shape) <= _MOST
+    if not shaped or array.dtype.kind not in "buif":
+        what = type(newest).__name__ if array.dtype == object or array.ndim == 0 else f"{array.dtype} of shape {array.shape}"
+        raise TypeError(f"what its render returned is no picture: {what}")
+    if array.dtype != np.uint8:
+        array = np.nan_to_num(array.astype(np.float32))
+        array = (255.0 * array if array.max() <= 1.0 else array).clip(0, 255).astype(np.uint8)
+    return np.ascontiguousarray(np.repeat(array, 3, axis=2) if array.shape[2] == 1 else array[..., :3])

@@ -12,13 +12,13 @@ from data.errors import DeviceError
 from hitl.games.hang_guard import brief
 
 
-def draws_pictures(name: str) -> bool:
-    """Tell whether the environment of that name can be shown in a window of ours. Raises DeviceError where there is none."""
+def ways_to_show(name: str) -> frozenset[str]:
+    """Return how an environment can show itself (``human``, ``rgb_array``). Raises DeviceError where there is none."""
     id_ = registered(name)
     try:
-        return "rgb_array" in render_modes(id_)
+        return frozenset(render_modes(id_))
     except Exception:  # a package that it needs is missing, say: opening it tells what
-        return False
+        return frozenset()
 
 
 def registered(name: str) -> str:

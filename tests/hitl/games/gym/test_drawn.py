@@ -15,8 +15,9 @@ import pytest
 
 from hitl.games.gym.drawn import Drawn, rgb
 from hitl.games.gym.env import GymEnv, open_gym
-from hitl.games.gym.ids import draws_pictures
+from hitl.games.gym.ids import ways_to_show
 from hitl.games.open_game import shown_by_us
+from hitl.games.registry import single_words
 from hitl.scripting.takeover import Takeover
 from takeover_ui.window.picture import Picture, picture_path
 from tests.support.places import ROOT
@@ -58,18 +59,28 @@ def until(condition, seconds=20.0):
     return found
 
 
-@pytest.mark.parametrize("shape", [(4, 5), (4, 5, 3), (4, 5, 4)])
-def test_grey_pictures_and_those_with_transparency_are_seen_in_colour(shape):
-    picture = rgb(np.arange(np.prod(shape), dtype=np.uint8).reshape(shape))
+@pytest.mark.parametrize("shape", [(4, 5), (4, 5, 1), (4, 5, 3), (4, 5, 4)])
+@pytest.mark.parametrize("kind", [np.uint8, np.int64, np.float32, bool, "shares", "several"])
+def test_grey_pictures_those_with_transparency_and_those_of_numbers_are_seen_in_colour(shape, kind):
+    given = (np.arange(np.prod(shape)) * 3 % 256).reshape(shape)
+    wanted = np.broadcast_to(given.reshape(4, 5, -1)[..., :3], (4, 5, 3))
+    if kind == "shares":
+        given = given / 255.0
+    elif kind == "several":
+        given = [given * 0, given]
+    else:
+        given = given.astype(kind)
+    picture = rgb(given)
     assert (picture.shape, picture.dtype, picture.flags.c_contiguous) == ((4, 5, 3), np.uint8, True)
+    np.testing.assert_allclose(picture.astype(float), 255.0 * (wanted > 0) if kind is bool else wanted, atol=1)
 
 
 @pytest.mark.parametrize(
-    "nothing", [None, [], "text", np.zeros((4, 5, 3)), np.zeros((4, 5, 2), np.uint8), np.zeros((0, 5, 3), np.uint8),
-                np.zeros((1, 5000, 3), np.uint8), np.zeros((2, 4, 5, 3), np.uint8)],
+    "nothing", [None, [], "text", {}, np.zeros((4, 5, 2), np.uint8), np.zeros((0, 5, 3), np.uint8),
+                np.zeros((1, 5000, 3), np.uint8), np.zeros((2, 4, 5, 3), np.uint8), np.zeros((4, 5), complex)],
 )  # fmt: skip
 def test_what_is_no_picture_is_refused(nothing):
-    with pytest.raises(TypeError, match="no picture but"):
+    with pytest.raises(TypeError, match="no picture: "):
         rgb(nothing)
 
 
@@ -104,6 +115,22 @@ def test_a_game_that_cannot_draw_is_driven_all_the_same_and_that_is_told_once(tm
     assert told[0].endswith(OWN)
 
 
+def test_a_picture_that_fails_once_comes_back(tmp_path):
+    drawn, answers = Drawn(picture_path(tmp_path)), [np.full((4, 5, 3), 7, np.uint8), None, None, np.full((4, 5, 3), 9, np.uint8)]
+    seen, looks, told = Picture(drawn.path), [], []
+    for answer in answers:
+        drawn._due = 0.0
+        drawn(lambda answer=answer: answer)
+        picture = seen.newest()
+        looks.append(picture and picture.get_at((1, 1))[0])
+        told += drawn.told()
+    assert looks == [7, None, None, 9]
+    why = "TypeError: what its render returned is no picture: NoneType"
+    assert told == [f"The game cannot draw its picture for this window ({why})."]
+    seen.close()
+    drawn.close()
+
+
 def test_slow_drawing_takes_half_of_the_time_at_most(tmp_path):
     drawn, made = Drawn(picture_path(tmp_path), OWN), []
 
@@ -132,18 +159,21 @@ def test_a_picture_of_another_size_is_seen_as_it_is(tmp_path):
 
 
 def test_our_window_shows_what_gives_pictures():
+    class Alone(Paints):
+        metadata = {"render_modes": ["human"]}  # noqa: RUF012
+
     gymnasium.register("Missing-v0", "a_package_that_is_missing.town:Env")
     gymnasium.register("Painted-v0", Paints)
-    gymnasium.register("Unseen-v0", lambda: Paints())
+    gymnasium.register("Unseen-v0", lambda: Paints())  # it has no other window, so ours must be one that hears keys
+    gymnasium.register("Alone-v0", Alone)
     try:
-        assert draws_pictures("Painted-v0")
-        assert [draws_pictures(name) for name in ("Unseen-v0", "Missing-v0")] == [False, False]
-        assert [shown_by_us(env, "ours") for env in ("gym:Painted-v0", "box2d", "supertuxkart", "trackmania", "tmrl")] == [
-            True, True, True, False, False,
-        ]  # fmt: skip
+        assert ways_to_show("Painted-v0") == {"rgb_array"}
+        assert [ways_to_show(name) for name in ("Unseen-v0", "Missing-v0")] == [set(), set()]
+        games = "gym:Painted-v0", "gym:Unseen-v0", "gym:Alone-v0", "gym", *single_words()
+        assert [env for env in games if shown_by_us(env, "ours")] == ["gym:Painted-v0", "gym:Unseen-v0", "box2d", "supertuxkart"]
         assert not shown_by_us("gym:Painted-v0", "its_own")
     finally:
-        for name in ("Missing", "Painted", "Unseen"):
+        for name in ("Alone", "Missing", "Painted", "Unseen"):
             del gymnasium.registry[f"{name}-v0"]
 
 

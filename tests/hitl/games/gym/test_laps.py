@@ -1,0 +1,62 @@
+"""A whole episode of the player's where there is no road: who drove it to its end meant to show it."""
+
+import gymnasium
+import numpy as np
+import pytest
+
+from data.demos import DemoRule
+from data.store import Store
+from hitl import SymmetricReplay
+from hitl.drivers.human import HumanDriver
+from hitl.home import Home
+from hitl.pads.base import PadState
+from hitl.session.setup import SessionSetup
+from hitl.session_options import SessionOptions
+from tests.hitl.games.gym.test_gym_env import Fixed
+
+
+class Goal(gymnasium.Env):
+    """Reached in twenty steps, in a second."""
+
+    observation_space = gymnasium.spaces.Box(-1, 1, (2,), np.float32)
+    action_space = gymnasium.spaces.Box(-1, 1, (1,), np.float32)
+
+    def reset(self, *, seed=None, options=None):
+        self.steps = 0
+        return np.zeros(2, np.float32), {}
+
+    def step(self, action):
+        self.steps += 1
+        return np.full(2, self.steps / 20, np.float32), 1.0, self.steps == 20, False, {}
+
+
+@pytest.fixture(params=["Pendulum-v1", "Goal-v0"])
+def env(request):
+    gymnasium.register("Goal-v0", Goal)
+    yield request.param
+    del gymnasium.registry["Goal-v0"]
+
+
+@pytest.mark.parametrize("leaves", [False, True])
+def test_one_that_ends_by_itself_is_learned_from(tmp_path, env, leaves):
+    pad = Fixed(PadState(steer=0.5, gas=1.0))
+    hand, options = HumanDriver(pad), SessionOptions(env=f"gym:{env}")
+    with SessionSetup(Home(tmp_path), options, human=lambda track: hand, stop=lambda: leaves and pad.reads > 9) as rig:
+        rig.session.episode("lap", seed=0)
+    with Store(tmp_path / "store.sqlite", read_only=True) as store:
+        [lap] = store.segments()
+    assert (lap.kind, lap.outcome) == ("lap", "failed" if leaves else "unclear")
+    assert DemoRule().judge(lap).counts is not leaves
+
+
+def test_the_agent_is_cloned_from_it_before_its_first_drive(tmp_path, env):
+    hand = HumanDriver(Fixed(PadState(steer=0.5, gas=1.0)))
+    with SessionSetup(Home(tmp_path), SessionOptions(env=f"gym:{env}"), human=lambda track: hand) as rig:
+        steps = sum(rig.session.episode("lap", seed=seed).steps for seed in range(2))
+    replay = SymmetricReplay(tmp_path, hidden=8, batch_size=16, lap_utd=0.25)
+    replay.poll()
+    learner = replay.learner()
+    for batch in replay.batches(learner):
+        assert batch.cloned.any()
+        learner.update(batch)
+    assert learner.updates == steps // 4
