@@ -24,11 +24,16 @@ import numpy as np
 from common import parser, print_table, stopwatch, write_report
 from outside import iqm, returns
 
+from trainer.presets import PRESETS
+
 ENV = "LunarLanderContinuous-v3"
 HZ = 50
 HANDS = {"expert": (0, 1), "slow": (5, 5)}
 """Steps that the human sees late, and for which the hands stay as they are."""
-ARMS: dict[str, dict[str, Any]] = {"none": {}, "expert": {}, "slow": {}, "expert_uncloned": {"bc_weight": 0.0}}
+AVERAGE = {name: getattr(PRESETS["hitl"], name) for name in ("actor_average", "actor_average_growth", "actor_average_most")}
+ARMS: dict[str, dict[str, Any]] = {
+    "none": {}, "expert": {}, "slow": {}, "expert_uncloned": {"bc_weight": 0.0}, "expert_average": AVERAGE,
+}  # fmt: skip
 """Who helps (the word before ``_``), and what is set otherwise."""
 HOVERS = 400  # steps in the air after which no one waits any longer
 
@@ -122,6 +127,7 @@ def main() -> None:
     made = parser(__doc__)
     made.add_argument("--arms", default="none,expert,slow")
     made.add_argument("--seeds", type=int, default=5)
+    made.add_argument("--first", type=int, default=0, help="the first seed")
     made.add_argument("--steps", type=int, default=5_000)
     made.add_argument("--every", type=int, default=1_000)
     made.add_argument("--alone", type=int, default=1_000, help="steps before the first help")
@@ -130,12 +136,13 @@ def main() -> None:
     args = made.parse_args()
     os.environ["OMP_NUM_THREADS"] = "1"
     arms, results = args.arms.split(","), []
-    jobs = [(arm, seed, args) for seed in range(args.seeds) for arm in arms]
+    seeds = list(range(args.first, args.first + args.seeds))
+    jobs = [(arm, seed, args) for seed in seeds for arm in arms]
     with stopwatch() as watch, multiprocessing.get_context("spawn").Pool(args.jobs) as pool:
         for result in pool.imap_unordered(run, jobs, 1):
             results.append(result)
             print(json.dumps(result), flush=True)
-            write_report(args.json, {"runs": results}, list(range(args.seeds)), watch.seconds)
+            write_report(args.json, {"runs": results}, seeds, watch.seconds)
     rows = []
     for arm in arms:
         found = [r for r in results if r["arm"] == arm]
