@@ -56,13 +56,17 @@ def review_mark(conn: sqlite3.Connection) -> Row:
 
 
 def next_session(conn: sqlite3.Connection, marks: Marks) -> int | None:
-    """Return the session of the first new step, else of the first changed episode or segment; None where nothing is new."""
+    """Return the session of the first new step, else of the first changed episode or segment, else of the first new event.
+
+    None where nothing is new. A session that ended before its first step has nothing but events.
+    """
     row = conn.execute(
         "SELECT session_id FROM (SELECT e.session_id, s.id AS at FROM steps s JOIN episodes e ON e.id = s.episode_id "
         "WHERE s.id > ? ORDER BY s.id LIMIT 1) UNION ALL SELECT session_id FROM (SELECT session_id FROM episodes WHERE "
         "revision > ? ORDER BY revision LIMIT 1) UNION ALL SELECT session_id FROM (SELECT session_id FROM segments "
-        "WHERE revision > ? ORDER BY revision LIMIT 1) LIMIT 1",
-        (marks.step, marks.episode, marks.segment),
+        "WHERE revision > ? ORDER BY revision LIMIT 1) UNION ALL SELECT session_id FROM (SELECT session_id FROM events "
+        "WHERE id > ? AND session_id IS NOT NULL ORDER BY id LIMIT 1) LIMIT 1",
+        (marks.step, marks.episode, marks.segment, marks.event),
     ).fetchone()
     return None if row is None else int(row[0])
 

@@ -235,6 +235,7 @@ class Outbox:
             "step": news.sessions_of_steps(conn, marks.step),
             "episode": news.changed_episodes(conn, marks.episode),
             "segment": news.changed_segments(conn, marks.segment),
+            "event": [(session if of is None else of, id_) for id_, of, *_ in news.new_events(conn, marks.event)],
         }
         ends = {name: rows[-1][1] for name, found in new.items() if (rows := _first_of(found, session))}
         return replace(marks, **ends)
