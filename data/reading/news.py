@@ -145,10 +145,20 @@ def episode_ended(conn: sqlite3.Connection, episode: int) -> Row | None:
     return row
 
 
-def session_status(conn: sqlite3.Connection, session: int) -> tuple[str, str | None]:
-    """Return (status, ended) of a session."""
-    status, ended = conn.execute("SELECT status, ended FROM sessions WHERE id = ?", (session,)).fetchone()
-    return status, ended
+def session_status(conn: sqlite3.Connection, session: int) -> tuple[str, str | None] | None:
+    """Return (status, ended) of a session; None where it is not there."""
+    row: tuple[str, str | None] | None = conn.execute(
+        "SELECT status, ended FROM sessions WHERE id = ?", (session,)
+    ).fetchone()
+    return row
+
+
+def sessions_until(conn: sqlite3.Connection, marks: Marks, first: int) -> int:
+    """Return how many sessions, from ``first`` on, have drives up to some marks."""
+    (count,) = conn.execute(
+        "SELECT count(DISTINCT session_id) FROM episodes WHERE session_id >= ? AND revision <= ?", (first, marks.episode)
+    ).fetchone()
+    return int(count)
 
 
 def session_described(conn: sqlite3.Connection, session: int) -> dict[str, Any]:

@@ -71,7 +71,8 @@ def forward(
         messages, greet = inbound.listen()
         for message in messages:
             if message.get("kind") == "state":
-                heard = now
+                if outbox.may_send(message):
+                    heard = now
                 if outbox.acknowledged(int(message["acks"].get(outbox.run, 0))):
                     moved = now
                 wanted = str(message["weights"] or "")

@@ -35,6 +35,8 @@ from data.recording.operations import (
     as_row,
 )  # fmt: skip
 from data.tables.judgements import last_review
+from data.tables.received import Received
+from data.words import number_of
 from hitl.home import Home
 from hitl.remote.checks import drop_unusable, read_session
 
@@ -78,13 +80,14 @@ class Outbox:
         self._trouble: float | None = None  # s: since when the store cannot be read
         self._seen: int | None = None  # the store's version when nothing new was found
         self._first = int(kept.get("first", 0))  # the first session that the trainer knows
-        if "marks" in kept and not (everything and self._first):
+        if "marks" in kept and self._path.exists() and not (everything and self._first):
             self.acked = Marks(**kept["marks"])
         else:
             self.acked, self._first = Marks(), 0
             if not everything and self._path.exists():
                 self.acked, self._first = news.marks_now(self._connect())
         self._sent, self._kept_open = self.acked, list(self.open)
+        self._to = ""  # the trainer that has told what it has, by an id of its own; "" for one of an earlier version
         self.seq = self.base = 0
         self.steps = 0  # acknowledged in this run
         self.said: list[str] = []
@@ -97,7 +100,7 @@ class Outbox:
     def next(self) -> dict[str, Any] | None:
         """Return the next message, None while there is nothing new or enough is on its way."""
         if self._resend:
-            return self._resend.popleft() | {"base": self.base}
+            return self._addressed(self._resend.popleft())
         if len(self._unacked) >= WINDOW or not self._path.exists():
             return None
         try:
@@ -124,9 +127,29 @@ class Outbox:
         message = {
             "kind": "data", "worker": self.worker, "name": self.name, "run": self.run, "seq": self.seq, "base": self.base,
             "session": made.session, "ops": [as_row(op) for op in ops], "checkpoints": self._checkpoint_names(ops),
+            "received": Received(made.marks, tuple(made.still_open)).as_row(),
         }  # fmt: skip
         self._unacked.append((message, made))
-        return message
+        return self._addressed(message)
+
+    def may_send(self, state: dict[str, Any]) -> bool:
+        """Tell by a trainer's message whether it can be sent to: one that tells what it has must have done so first.
+
+        Where it has less than was sent (its home is a new one, or its store was put back from a copy), that is sent again.
+        """
+        trainer = str(state.get("trainer") or "")
+        if trainer != self._to:
+            if trainer:
+                if self.worker not in (has := state.get("has") or {}):
+                    return False  # it has not heard of this worker yet
+                try:
+                    self._compare(has[self.worker])
+                except (StoreError, sqlite3.OperationalError):  # as in `next`
+                    self.close()
+                    return False
+            self._to = trainer
+            self.resend()
+        return True
 
     def acknowledged(self, seq: int) -> bool:
         """Note that the trainer has everything up to that number; returns whether that is new."""
@@ -168,6 +191,32 @@ class Outbox:
             self._conn = self._seen = None
 
     # -- inside
+
+    def _addressed(self, message: dict[str, Any]) -> dict[str, Any]:
+        """Return a message as it is sent now: with how far it goes only to a trainer that has told what it has."""
+        return message | {"base": self.base, "received": message["received"] if self._to else None, "to": self._to}
+
+    def _compare(self, has: dict[str, Any]) -> None:
+        """Go back to where the trainer's store is, if that is behind."""
+        sent = Received(self.acked, tuple(self._kept_open))
+        if "sessions" in has:  # all that is known there: an earlier version received them, or they were imported
+            missing = self._path.exists() and news.sessions_until(self._connect(), sent.marks, self._first) > int(has["sessions"])
+            there = Received(Marks()) if missing else sent
+        else:
+            there = Received.read(has)
+        if (both := sent.before(there)) == sent:
+            return
+        unsent = self.unsent()
+        self.acked = self._sent = both.marks
+        self.open, self._kept_open = list(both.open), list(both.open)
+        # Under new numbers: what is on its way may still arrive, and does no harm.
+        self.run, self.seq, self.base = uuids.uuid4().hex, 0, 0
+        self._unacked.clear()
+        self._seen = None
+        self._save()
+        if again := self.unsent() - unsent:
+            steps = number_of(again, "step that was sent before is", "steps that were sent before are")
+            self.said.append(f"{steps} not in the trainer's store: sent again.")
 
     def _news(self) -> _News | None:
         """Return what the next message is about, without looking further where nothing was written since the last look."""
@@ -253,7 +302,10 @@ class Outbox:
     def _endings(self, conn: sqlite3.Connection, marks: Marks) -> _News | None:
         """Return what closes a session which has ended."""
         for session in self.open:
-            status, ended = news.session_status(conn, session)
+            if (found := news.session_status(conn, session)) is None:  # this store, too, may have been put back from a copy
+                self.open = [s for s in self.open if s != session]
+                continue
+            status, ended = found
             if status != "open":
                 ops: list[Operation] = []
                 event = self._events(conn, session, marks.event, ops)

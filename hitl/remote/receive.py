@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import time
+import uuid as uuids
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -16,7 +17,9 @@ from data.recording.applier import Applier
 from data.recording.operations import AddStep, BeginEpisode, EndSession, Operation
 from data.recording.session_lock import LiveLock
 from data.records import SessionInfo
+from data.tables import received
 from data.tables.checkpoints import id_of, newest_name
+from data.tables.received import Received
 from data.tables.sessions import add_event, reopen
 from data.tables.tracks import plain, settle
 from data.words import number_of
@@ -53,6 +56,8 @@ class Inbox:
         self.noted: list[str] = []
         """Sentences about messages, or steps in them, that were skipped."""
         self._named: dict[str, set[str]] = {}
+        self.id = uuids.uuid4().hex  # told to workers, which then ask what is here
+        self._has: dict[str, dict[str, Any]] = {}
 
     def take(self, message: dict[str, Any]) -> bool:
         """Store one message; returns whether it was the next one. Raises sqlite3.OperationalError when the store is busy.
@@ -61,6 +66,10 @@ class Inbox:
         and hold up all that come after it. Raises KeyError, TypeError or ValueError for what is not a message at all.
         """
         run, seq, base = str(message["run"]), int(message["seq"]), int(message["base"])
+        worker, told = str(message["worker"]), message.get("received")
+        here = None if told is None else Received.read(told)
+        if here is not None and message.get("to") != self.id:
+            return False  # it was sent before this store told what it has: something before it may be missing
         # A restarted trainer relies on what was acknowledged before.
         self.acks[run] = max(self.acks.get(run, 0), base)
         if seq != self.acks[run] + 1:
@@ -69,8 +78,15 @@ class Inbox:
             self._store(message)
         except REFUSED as error:
             self._note(message, f"A message was left out: {shown(error, 120) or type(error).__name__}")
+        if here is not None:
+            received.keep(self._conn, worker, shown(message.get("name"), 40), here)
+            self._has[worker] = here.as_row()
         self.acks[run] = seq
         return True
+
+    def has(self, worker: str) -> dict[str, Any]:
+        """Return what this store has of a worker, as :func:`data.tables.received.kept` tells it."""
+        return self._has.get(worker) or received.kept(self._conn, worker)
 
     def _store(self, message: dict[str, Any]) -> None:
         info = read_session(message["session"])
@@ -178,10 +194,12 @@ def receive(
                 say(said)
             if now - looked > WEIGHTS_S:
                 looked, newest = now, inbox.newest_weights()
-            listening = sum(now - heard < GONE_S for heard in workers.values())
+            here_now = [worker for worker, heard in workers.items() if now - heard < GONE_S]
+            listening = len(here_now)
             if here is not None and (news or now - told > STATE_S):
                 told = now
-                state = {"kind": "state", "acks": dict(inbox.acks), "weights": newest}
+                has = {worker: inbox.has(worker) for worker in here_now}
+                state = {"kind": "state", "acks": dict(inbox.acks), "weights": newest, "trainer": inbox.id, "has": has}
                 endpoint.send_object(state, {"trainers": 1} | ({"workers": listening} if listening else {}))
             again = again or wanted
             if again and listening and newest and now - sent > WEIGHTS_S:

@@ -56,7 +56,14 @@ def everything(path):
         ]  # fmt: skip
 
 
+def state_of(inbox, outbox):
+    """Return what the trainer tells a worker of which it has heard, as it travels."""
+    has = {outbox.worker: inbox.has(outbox.worker)}
+    return decode(encode({"kind": "state", "acks": dict(inbox.acks), "weights": "", "trainer": inbox.id, "has": has}))
+
+
 def carry(outbox, inbox, messages=None):
+    assert outbox.may_send(state_of(inbox, outbox))
     while (message := outbox.next()) is not None:
         if messages is not None:
             messages.append(message)
