@@ -30,11 +30,12 @@ def main(argv: list[str]) -> int:
     for_play = play.command_line()
     for_play.prog, for_play.also = parser.prog, tuple(parser.options())
     for_play.parse_args(rest)  # so that a mistake in it is reported before anything begins
-    from hitl.remote.child import Child
+    from hitl.remote.child import Child, refuse_both
     from hitl.remote.outbox import Outbox
 
     home = home_path(args).create()
     to = access_of(args)
+    refuse_both("forward", home.store_path)
     with contextlib.suppress(HitlError, OSError, sqlite3.Error):  # else the child says what is wrong
         # What is recorded from here on is sent: the session may have driven a part of a lap before the child is ready to look.
         Outbox(home, args.name, args.all).close()

@@ -16,7 +16,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from data.errors import DeviceError, HitlError
+from data.errors import DeviceError, HitlError, UsageError
+from data.recording.session_lock import LiveLock, is_alive
+from hitl.home import Home
 from hitl.processes import apart, command, environment
 from hitl.remote.link import Access
 
@@ -24,10 +26,33 @@ UNSENT = DeviceError.exit_code
 """Exit status of a worker's child that could not send everything."""
 
 
+_AT_WORK = {"forward": "sends", "receive": "receives"}  # by role, the lock beside the store that tells of it
+
+
+def refuse_both(role: str, store: Path) -> None:
+    """Raise UsageError where the other role is at work in a home: each would send back what comes from the other, for ever."""
+    other = "receive" if role == "forward" else "forward"
+    if not is_alive(store, _AT_WORK[other]):
+        return
+    if role == "forward":
+        why = "In this home a trainer takes in what workers send, and a worker here would send it all back to that"
+        what = "the worker a home of its own, with `hitl worker --home DIR`"
+    else:
+        why = "From this home a worker sends what is driven, and a trainer here would only get that back"
+        what = "the trainer a home of its own, with `hitl train --from-server --home DIR`"
+    raise UsageError(
+        f"{why}: give {what}. Where all is on this machine, `hitl play` and `hitl train` do the same in one home."
+    )
+
+
 class Child:
-    """The child, seen from its parent. ``say`` takes its sentences, on a thread of their own."""
+    """The child, seen from its parent. ``say`` takes its sentences, on a thread of their own.
+
+    Raises UsageError where a child of the other role is at work in that home.
+    """
 
     def __init__(self, role: str, home: Path, to: Access, say: Callable[[str], None], **more: Any) -> None:
+        refuse_both(role, Home(home).store_path)
         self.process = subprocess.Popen(
             command("hitl.remote.child"),
             stdin=subprocess.PIPE,
@@ -63,7 +88,6 @@ class Child:
 
 def main() -> None:
     """Do what the parent asks for."""
-    from hitl.home import Home
     from hitl.remote.link import run_endpoint
 
     setup = json.loads(sys.stdin.readline())
@@ -87,6 +111,7 @@ def main() -> None:
     to = Access(**setup["access"], keys=Path(keys) if keys else None).check()
 
     forwards, status = setup["role"] == "forward", [0]
+    at_work = LiveLock(home.store_path, _AT_WORK[setup["role"]])
 
     def work(endpoint: Any) -> None:
         if forwards:
@@ -100,10 +125,13 @@ def main() -> None:
             receive(endpoint, home, ended.is_set, say, to=to, tmrl_weights=setup.get("tmrl_weights", False))
 
     try:
+        at_work.acquire()  # first, so that of two that start at once one sees the other
+        refuse_both(setup["role"], home.store_path)
         run_endpoint(to, "workers" if forwards else "trainers", work)
     except HitlError as error:
         say(f"hitl: {error}")
         status.append(error.exit_code)
+    at_work.release()
     sys.stdout.flush()
     os._exit(max(status))  # tlspyo would wait for acknowledgements that a server which is gone never sends
 

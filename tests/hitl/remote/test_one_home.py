@@ -1,0 +1,29 @@
+"""A home is a worker's or that of a trainer with workers, not both at once: each would send back what comes from the other."""
+
+import pytest
+
+from data.recording.session_lock import LiveLock
+from hitl.cli import main
+from hitl.remote.link import free_port
+
+
+@pytest.mark.parametrize(
+    ("lock", "args", "said"),
+    [
+        ("receives", ("worker", "--headless", "--pad", "none", "--episodes", "1"), "with `hitl worker --home DIR`"),
+        ("receives", ("worker", "--send-only"), "with `hitl worker --home DIR`"),
+        ("sends", ("train", "--from-server"), "with `hitl train --from-server --home DIR`"),
+    ],
+)
+def test_the_second_is_refused_at_its_start(worker, capsys, lock, args, said):
+    other = LiveLock(worker.store_path, lock)
+    assert other.acquire()
+    try:
+        assert main([*args, "--home", str(worker.root), "--port", str(free_port())]) == 2
+    finally:
+        other.release()
+    err = capsys.readouterr().err
+    assert said in err
+    assert f"`hitl train --home {worker.root}` do the same in one home." in err
+    assert not (worker.root / "worker.json").exists()
+    assert not list(worker.root.glob("store.sqlite.live-*"))
