@@ -13,7 +13,7 @@ from data.errors import NoStoreError, StoreError, shown
 from data.files import held
 from data.files.paths import can_write, refuse_share, sqlite_uri
 from data.reading.schema_check import check_schema, new_schema
-from data.recording.log_beside import keeps_log, log_size, note_log
+from data.recording.log_beside import keeps_log, log_size, note_log, without_log
 from data.schema import APPLICATION_ID, MIGRATIONS, Migration, database
 
 BUSY_TIMEOUT_S = 5.0
@@ -26,13 +26,32 @@ def now() -> str:
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
 
 
-def _open(path: Path, timeout_s: float, mode: str, *others: str) -> sqlite3.Connection:
+class _Connection(sqlite3.Connection):
+    """Notes when it is closed that no session's log was missing: as the last one, it takes the log away.
+
+    A session may have been killed since it was opened: one that was open then, or that began later.
+    """
+
+    store: Path | None = None
+    alone: frozenset[int] = frozenset()
+    """Sessions whose log was missing already when the store was opened."""
+
+    def close(self) -> None:
+        if self.store is not None:
+            with contextlib.suppress(sqlite3.Error, UnicodeDecodeError):
+                note_log(self, self.store, self.alone)
+            self.store = None
+        super().close()
+
+
+def _open(path: Path, timeout_s: float, mode: str, *others: str) -> _Connection:
     """Open a file in the first of some URI modes in which it can be read. Raises sqlite3.Error."""
-    conn: sqlite3.Connection | None = None
+    conn: _Connection | None = None
     try:
         conn = sqlite3.connect(
-            sqlite_uri(path, mode), uri=True, isolation_level=None, timeout=timeout_s, check_same_thread=False
-        )
+            sqlite_uri(path, mode), uri=True, isolation_level=None, timeout=timeout_s, check_same_thread=False,
+            factory=_Connection,
+        )  # fmt: skip
         conn.execute("PRAGMA schema_version").fetchone()
         return conn
     except BaseException as error:
@@ -63,10 +82,13 @@ def header_version(path: Path, busy_timeout_s: float = BUSY_TIMEOUT_S) -> int | 
         raise StoreError(refused)
     # Opened for writing where that can be: only such a connection takes its log and shared memory away when it was alone.
     modes = ("mode=rw",) if can_write(path) else ("mode=ro", "mode=ro&immutable=1")
+    logged = log_size(path) > 0
     try:
         with contextlib.closing(_open(path, busy_timeout_s, *modes)) as conn:
             version = version_of(conn)
             application = int(conn.execute("PRAGMA application_id").fetchone()[0])
+            if logged and application == APPLICATION_ID:
+                conn.store = path
     except sqlite3.OperationalError:
         raise
     except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # SQLite quotes a damaged schema as it is
@@ -84,7 +106,7 @@ def _refuse_newer(path: Path, version: int, known: int) -> None:
         )
 
 
-def connect(path: Path, *, read_only: bool = False, busy_timeout_s: float = BUSY_TIMEOUT_S) -> sqlite3.Connection:
+def connect(path: Path, *, read_only: bool = False, busy_timeout_s: float = BUSY_TIMEOUT_S) -> _Connection:
     """Open a connection with the store's settings; transactions are begun explicitly.
 
     A WAL database without its log beside it (no program has it open) cannot be opened with ``mode=ro``. On a medium on which
@@ -271,6 +293,8 @@ def open_store(
                 note_log(conn, path)
             if not read_only and not keeps_log(conn, path):
                 _bring_a_log(conn)
+            if keeps_log(conn, path):
+                conn.store, conn.alone = path, frozenset(without_log(conn, path))
         except BaseException:
             conn.close()
             raise

@@ -77,11 +77,11 @@ class Store(Sessions, DriveTables, SegmentTables, Judgements, Corners, Tracks, C
     def close(self) -> None:
         """Close the connection; sessions started here that were not ended are left for the next start to close as
         interrupted."""
-        self.conn.close()
-        self.conn = self.db = cast(Any, Closed(self.path.name))
         for lock in self._live.values():
             lock.release()
         self._live.clear()
+        self.conn.close()  # after the locks, as it notes that no log of these sessions is missing
+        self.conn = self.db = cast(Any, Closed(self.path.name))
 
     def __enter__(self) -> Self:
         return self

@@ -1,8 +1,9 @@
 """Whether a store's log was there when it was needed: a file that was copied without it lacks what was driven last.
 
 SQLite says nothing then. But a process that dies while recording leaves a log and a lock file, and the next one to open the store
-sees both, and notes in the lock file that the log was there. A session that was cut off without such a note had none. A store
-that keeps no log (an export, what a demo starts from) misses none: that is noted in the same way, before it is given one.
+sees both, and notes in the lock file that the log was there. A program that has the store open already when the process dies
+notes it when it closes the store (``data.connect``). A session that was cut off without such a note had none. A store that keeps
+no log (an export, what a demo starts from) misses none: that is noted in the same way, before it is given one.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
+from collections.abc import Collection
 from pathlib import Path
 
 from data.files.paths import can_write
@@ -34,9 +36,11 @@ def keeps_log(conn: sqlite3.Connection, path: Path) -> bool:
     return bool(conn.execute("PRAGMA journal_mode").fetchone()[0] == "wal") or not can_write(path)
 
 
-def note_log(conn: sqlite3.Connection, path: Path) -> None:
-    """Note for each session that was cut off that no log was missing when the store was opened."""
-    for _, uuid in _cut_off(conn, path):
+def note_log(conn: sqlite3.Connection, path: Path, but: Collection[int] = ()) -> None:
+    """Note for each session that was cut off, ``but`` for some, that no log was missing when the store was opened."""
+    for session, uuid in _cut_off(conn, path):
+        if session in but:
+            continue
         with contextlib.suppress(OSError, ValueError), live_path(path, uuid).open("wb") as file:
             file.write(_NOTE)
 

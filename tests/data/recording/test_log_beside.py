@@ -11,6 +11,7 @@ import sys
 
 import pytest
 
+from data.connect import open_store, open_to_follow
 from data.errors import StoreError
 from data.exchange.merge import merge
 from data.recording.log_beside import without_log
@@ -94,6 +95,46 @@ def test_a_log_that_was_deleted_is_missed(home):
     (home / "store.sqlite-wal").unlink()
     (home / "store.sqlite-shm").unlink()
     assert "was not beside it" in said(home / "store.sqlite")
+
+
+def killed_while(path, opened):
+    """Kill a session that records into a store while this process has it open, and then close it here, as the last one."""
+    subprocess.run([sys.executable, "-c", KILLED, str(path)], check=True, cwd=ROOT)
+    assert path.with_name("store.sqlite-wal").stat().st_size > 0
+    opened.close()
+    assert not path.with_name("store.sqlite-wal").exists()
+
+
+@pytest.mark.parametrize("opened", [Store, open_store, open_to_follow])
+def test_a_process_that_outlives_the_session_and_closes_the_store_takes_no_log_away_unnoticed(tmp_path, opened):
+    path = tmp_path / "store.sqlite"
+    Store(path).close()
+    killed_while(path, opened(path))
+    assert "was cut off" in said(path)
+    assert "log" not in said(path)
+
+
+def test_it_does_not_vouch_for_what_was_missing_when_it_opened_the_store(home):
+    (home / "store.sqlite-wal").unlink()
+    (home / "store.sqlite-shm").unlink()
+    for _ in range(2):
+        with Store(home / "store.sqlite") as store:
+            assert without_log(store.conn, store.path) == [1]
+            store.add_event("noted", "so that there is a log again")
+            assert (home / "store.sqlite-wal").stat().st_size > 0
+    assert "was not beside it" in said(home / "store.sqlite")
+
+
+def test_a_session_that_its_own_process_leaves_open_misses_no_log(tmp_path):
+    with Store(tmp_path / "store.sqlite") as store:
+        store.start_session(session_info())
+    assert "was cut off" in said(tmp_path / "store.sqlite")
+    assert "log" not in said(tmp_path / "store.sqlite")
+
+
+def test_a_log_that_lies_beside_what_is_brought_in_is_seen(home, tmp_path):
+    with Store(tmp_path / "other.sqlite") as other:
+        assert not [note for note in merge(other.conn, other.path, home / "store.sqlite").notes if "log" in note]
 
 
 def test_a_copy_with_its_log_is_whole(home, tmp_path):
