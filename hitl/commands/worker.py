@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
-import socket
 import sqlite3
 
 from data.errors import HitlError
+from data.files.paths import as_typed
 from hitl.arguments import Parser
 from hitl.commands.server import access_of, add_access
-from hitl.home import add_home, home_path
+from hitl.home import add_home, home_path, in_home
 
 
 def main(argv: list[str]) -> int:
@@ -20,7 +21,9 @@ def main(argv: list[str]) -> int:
     )
     add_home(parser)
     add_access(parser, "the server's address (default: this machine)")
-    parser.add_argument("--name", default=socket.gethostname(), help="what the trainer calls this worker")
+    parser.add_argument(
+        "--name", default=None, help="what the trainer calls this worker (default: as before, else this machine's name)"
+    )
     parser.add_argument("--all", action="store_true", help="also send what was recorded here before")
     parser.add_argument("--send-only", action="store_true", help="no session: send what is left, and end")
     args, rest = parser.parse_known_args(argv)
@@ -39,9 +42,26 @@ def main(argv: list[str]) -> int:
     with contextlib.suppress(HitlError, OSError, sqlite3.Error):  # else the child says what is wrong
         # What is recorded from here on is sent: the session may have driven a part of a lap before the child is ready to look.
         Outbox(home, args.name, args.all).close()
-    child = Child("forward", home.root, to, lambda text: print(text, flush=True), name=args.name, everything=args.all)
+    child = Child(
+        "forward", home.root, to, lambda text: print(text, flush=True),
+        name=args.name, everything=args.all, rest_by=_rest_by(args),
+    )  # fmt: skip
     try:
         status = 0 if args.send_only else play.main(["--home", str(home.root), *rest], trains_elsewhere=True)
     finally:
         child.close()
     return int(child.process.returncode or 0) if args.send_only else status
+
+
+def _rest_by(args: argparse.Namespace) -> str:
+    """Return the command that sends what waits here to the same server."""
+    from hitl.remote.link import Access
+
+    usual = Access()
+    given = {
+        "--server": args.server if args.server != usual.host else None, "--port": args.port if args.port != usual.port else None,
+        "--keys": args.keys,
+    }  # fmt: skip
+    words = [f"{option} {as_typed(str(value))}" for option, value in given.items() if value is not None]
+    command = " ".join(["hitl worker --send-only", *words, *(["--no-tls"] if args.no_tls else [])])
+    return in_home(f"`{command}`", args.home)

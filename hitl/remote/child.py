@@ -115,9 +115,12 @@ def main() -> None:
 
     def work(endpoint: Any) -> None:
         if forwards:
-            from hitl.remote.forward import forward
+            from hitl.remote.forward import REST_BY, forward
 
-            arrived = forward(endpoint, home, setup["name"], ended.is_set, say, to=to, everything=setup["everything"])
+            arrived = forward(
+                endpoint, home, setup["name"], ended.is_set, say, to=to, everything=setup["everything"],
+                rest_by=setup.get("rest_by", REST_BY),
+            )  # fmt: skip
             status.append(0 if arrived else UNSENT)
         else:
             from hitl.remote.receive import receive

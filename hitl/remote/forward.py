@@ -28,6 +28,8 @@ POLL_S = 0.02
 GREETING_S = 1.0  # between two greetings of a silent trainer; five times that of one that answers
 ASK_S = 3.0  # between two tries to get weights
 
+REST_BY = "`hitl worker --send-only`"
+
 
 class TrainerMessages:
     """Receives the trainer's messages, through our own server or tmrl's.
@@ -54,12 +56,12 @@ class TrainerMessages:
 
 
 def forward(
-    endpoint: Any, home: Home, name: str, stopping: Callable[[], bool], say: Callable[[str], None], *, to: Access,
-    everything: bool,
+    endpoint: Any, home: Home, name: str | None, stopping: Callable[[], bool], say: Callable[[str], None], *, to: Access,
+    everything: bool, rest_by: str = REST_BY,
 ) -> bool:
     """Send until told to stop, and then until everything has arrived or the trainer no longer answers.
 
-    Returns whether everything has arrived.
+    ``name``: see `Outbox`; ``rest_by``: the command that sends what waits. Returns whether everything has arrived.
     """
     outbox, inbound = Outbox(home, name, everything), TrainerMessages(endpoint)
     reach = Reach(endpoint, to, "trainer", "The trainer answers; recordings are sent to it.", time.monotonic())
@@ -78,18 +80,18 @@ def forward(
                 wanted = str(message["weights"] or "")
                 if wanted and wanted not in refused and now - asked > ASK_S and is_missing(home, wanted):
                     asked = now
-                    endpoint.produce({"kind": "want", "worker": outbox.worker, "name": name}, "trainers")
+                    endpoint.produce({"kind": "want", "worker": outbox.worker, "name": outbox.name}, "trainers")
             elif message.get("kind") == "weights" and not take_weights(home, message, say):
                 refused.add(str(message["name"]))
         alive = heard > 0 and now - heard < SILENCE_S
         if greet or now - greeted > (5 * GREETING_S if alive else GREETING_S):
             greeted = now
             if connection(endpoint) is not None:  # else it would only be kept for later
-                endpoint.produce(WorkerGreeting(outbox.worker, name), "trainers")
+                endpoint.produce(WorkerGreeting(outbox.worker, outbox.name), "trainers")
         if alive != connected:
             connected, moved = alive, now
         if told := reach.news(alive, now):
-            say(told if alive else f"{told} {_waits(outbox)}")
+            say(told if alive else f"{told} {_waits(outbox, stopping())}")
         if stopping() and until is None:
             until = now + 15.0
         if alive:
@@ -105,19 +107,24 @@ def forward(
             break
         time.sleep(POLL_S)
     unsent = outbox.unsent()
-    whole = alive and not outbox.waiting and not unsent
-    rest = " at the trainer" if whole else "; the rest will be sent by the next `hitl worker`"
+    whole = not unsent and outbox.is_empty()
     if unsent:
-        rest = f"; {number_of(unsent, 'step waits', 'steps wait')} here: `hitl worker --send-only` sends the rest"
+        rest = f"; {number_of(unsent, 'step waits', 'steps wait')} here: {rest_by} sends the rest"
+    elif not whole:
+        rest = f"; reviews or ends of drives wait here: {rest_by} sends them"
+    else:
+        rest = " at the trainer" if alive else "; nothing waits here to be sent"
     say(f"{number_of(outbox.steps, 'step has', 'steps have')} arrived{rest}.")
     outbox.close()
     return whole
 
 
-def _waits(outbox: Outbox) -> str:
-    """Return what becomes of the recordings while nobody answers."""
+def _waits(outbox: Outbox, over: bool) -> str:
+    """Return what becomes of the recordings while nobody answers. ``over``: nothing more is driven."""
     if unsent := outbox.unsent():
         return f"{number_of(unsent, 'step waits', 'steps wait')} here, and will be sent as soon as it answers."
+    if over and outbox.is_empty():
+        return "Nothing waits here to be sent."
     return "What is driven is kept here, and will be sent as soon as it answers."
 
 

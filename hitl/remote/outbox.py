@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
+import socket
 import sqlite3
 import time
 import uuid as uuids
@@ -67,13 +68,17 @@ class _News(NamedTuple):
 class Outbox:
     """Reads the store and makes messages. ``everything``: also what was recorded before the first call for this home.
 
+    ``name``: what the trainer calls this worker; None: as before in this home, else as this machine.
+
     Verdicts (with priority, trim, tags and note) are sent whenever they are given or taken back, also long after the drive.
     """
 
-    def __init__(self, home: Home, name: str, everything: bool = False) -> None:
-        self._path, self._file, self.name = home.store_path, home.root / "worker.json", name
+    def __init__(self, home: Home, name: str | None, everything: bool = False) -> None:
+        self._path, self._file = home.store_path, home.root / "worker.json"
         self._conn: sqlite3.Connection | None = None
         kept = self._load()
+        self._named_as = name or str(kept.get("name") or "")
+        self.name = self._named_as or socket.gethostname()
         self.worker: str = kept.get("worker") or uuids.uuid4().hex
         self.run = uuids.uuid4().hex
         self.open: list[int] = list(kept.get("open", []))  # sessions whose end has not been sent
@@ -178,6 +183,16 @@ class Outbox:
         except (StoreError, sqlite3.OperationalError):
             self.close()
             return 0
+
+    def is_empty(self) -> bool:
+        """Return whether nothing waits here, neither steps nor reviews nor ends; False where the store cannot be read now."""
+        if self._unacked or not self._path.exists():
+            return not self._unacked
+        try:
+            return self._news() is None
+        except (StoreError, sqlite3.OperationalError):
+            self.close()
+            return False
 
     @property
     def waiting(self) -> int:
@@ -327,7 +342,8 @@ class Outbox:
         return kept if isinstance(kept, dict) else {}
 
     def _save(self) -> None:
-        text = json.dumps({"worker": self.worker, "marks": asdict(self.acked), "open": self._kept_open, "first": self._first})
+        kept = {"worker": self.worker, "marks": asdict(self.acked), "open": self._kept_open, "first": self._first}
+        text = json.dumps(kept | ({"name": self._named_as} if self._named_as else {}))
         held.write_whole(self._file, text)
 
 

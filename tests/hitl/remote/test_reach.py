@@ -5,7 +5,9 @@ from types import SimpleNamespace
 
 import pytest
 
+from data.store import Store
 from hitl.cli import main
+from hitl.commands.worker import _rest_by
 from hitl.home import Home
 from hitl.remote.forward import forward
 from hitl.remote.link import Access, free_port
@@ -66,20 +68,64 @@ def test_another_reason_is_news(listening):
     assert "no trainer" in looked_at.news(False, FIRST_S + AGAIN_S)
 
 
-def test_what_waits_is_counted_and_not_called_arrived(worker, inbox, monkeypatch):
+@pytest.fixture
+def send(worker, monkeypatch):
+    """Give a function that sends to nobody what a worker has, and returns whether nothing is left and what was said."""
     monkeypatch.setattr("hitl.remote.reach.FIRST_S", 0.0)
+
+    def sending(**more):
+        said, now = [], iter(range(1000))
+        clock = SimpleNamespace(monotonic=lambda: float(next(now)), sleep=lambda s: None)
+        monkeypatch.setattr("hitl.remote.forward.time", clock)
+        to = Access(port=free_port())
+        return forward(Nobody(), worker, "one", lambda: True, said.append, to=to, everything=False, **more), said
+
+    return sending
+
+
+def test_what_waits_is_counted_and_not_called_arrived(worker, inbox, send):
     Outbox(worker, "one").close()
     record(worker)
-    said, now = [], iter(range(1000))
-    monkeypatch.setattr("hitl.remote.forward.time", SimpleNamespace(monotonic=lambda: float(next(now)), sleep=lambda s: None))
-    to = Access(port=free_port())
-    assert forward(Nobody(), worker, "one", lambda: True, said.append, to=to, everything=False) is False
-    assert f"No answer from 127.0.0.1:{to.port}" in said[0]
+    whole, said = send(rest_by="`hitl worker --send-only --port 3`")
+    assert not whole
+    assert "No answer from 127.0.0.1:" in said[0]
     assert "60 steps wait here" in said[0]
-    assert said[1] == "0 steps have arrived; 60 steps wait here: `hitl worker --send-only` sends the rest."
+    assert said[1] == "0 steps have arrived; 60 steps wait here: `hitl worker --send-only --port 3` sends the rest."
     outbox = Outbox(worker, "one")
     carry(outbox, inbox)
     assert outbox.unsent() == 0
+    with Store(worker.store_path) as store:
+        store.label([1], verdict="bad")
+    whole, said = send()
+    assert not whole
+    assert said[1] == "0 steps have arrived; reviews or ends of drives wait here: `hitl worker --send-only` sends them."
+
+
+@pytest.mark.parametrize("recorded", [False, True])
+def test_where_nothing_waits_nothing_is_said_to_wait(worker, send, recorded):
+    if recorded:
+        record(worker)  # before it was a worker's
+    whole, said = send()
+    assert whole
+    assert said[0].endswith("Nothing waits here to be sent.")
+    assert said[1] == "0 steps have arrived; nothing waits here to be sent."
+
+
+def test_the_command_that_sends_the_rest_names_what_it_needs(tmp_path):
+    args = SimpleNamespace(server="10.77.0.1", port=55555, keys=tmp_path / "my keys", no_tls=False, home=tmp_path / "w")
+    assert _rest_by(args) == (
+        f'`hitl worker --send-only --server 10.77.0.1 --keys "{tmp_path / "my keys"}" --home {tmp_path / "w"}`'
+    )
+    args = SimpleNamespace(server="127.0.0.1", port=3, keys=None, no_tls=True, home=None)
+    assert _rest_by(args) == "`hitl worker --send-only --port 3 --no-tls`"
+
+
+def test_a_workers_name_is_remembered_once_it_was_given(worker):
+    assert Outbox(worker, None).name == socket.gethostname()
+    assert Outbox(worker, "anna").name == "anna"
+    assert Outbox(worker, None).name == "anna"
+    assert Outbox(worker, "ben").name == "ben"
+    assert Outbox(worker, None).name == "ben"
 
 
 def test_hitl_alone_says_what_is_unsent(worker, inbox, capsys):
