@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import re
 import shlex
+import shutil
 import sys
 from pathlib import Path
 
@@ -24,6 +26,9 @@ _SHARES = frozenset(
     )
 )  # fmt: skip
 """File systems of another machine, as Linux calls them, and of a host that is seen from within a virtual machine."""
+FULL = "the disk is full"
+FULL_BYTES = 100_000
+"""SQLite's log and shared memory need about that much to begin with."""
 _MOUNTS = Path("/proc/self/mounts")
 _REMOTE = 4  # what GetDriveTypeW says of a mapped drive
 
@@ -63,6 +68,15 @@ def private_folder(path: Path) -> None:
 def can_write(path: Path) -> bool:
     """Tell whether this user may write a file that is there, and what lies beside it."""
     return os.access(path.parent, os.W_OK) and os.access(path, os.W_OK)
+
+
+def why_not(error: object, path: Path) -> str:
+    """Return why a store cannot be used now: as SQLite says it, or that the disk is full, which SQLite may call an I/O error."""
+    text = str(error)
+    with contextlib.suppress(OSError):
+        if "full" in text or ("I/O" in text and shutil.disk_usage(path.parent).free < FULL_BYTES):
+            return FULL
+    return text
 
 
 def sqlite_uri(path: Path, mode: str) -> str:

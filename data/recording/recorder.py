@@ -25,6 +25,7 @@ import numpy as np
 
 from data.connect import now, open_store
 from data.errors import StoreError
+from data.files.paths import why_not
 from data.numbers import MOST
 from data.recording.applier import Applier
 from data.recording.operations import (
@@ -343,8 +344,8 @@ class Recorder:
             self._problem = f"The store refused: {self._applier.refused[-1]}." if self._applier.refused else None
             return True
         except Exception as error:  # whatever it is: recording must go on while the car is driven
-            self._trouble = str(error)
-            self._problem = f"The store cannot be written now ({error}); driving goes on, what is recorded is kept aside."
+            self._trouble = why_not(error, self.path)
+            self._problem = f"The store cannot be written now ({self._trouble}); driving goes on, what is recorded is kept aside."
             if not any(word in str(error) for word in ("locked", "full")):
                 self._close_store()  # a connection that was opened on a read-only mount never gets better
             self._spill_over()

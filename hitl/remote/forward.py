@@ -66,7 +66,7 @@ def forward(
     outbox, inbound = Outbox(home, name, everything), TrainerMessages(endpoint)
     reach = Reach(endpoint, to, "trainer", "The trainer answers; recordings are sent to it.", time.monotonic())
     heard = moved = greeted = asked = 0.0
-    connected, until = False, None
+    connected, until, trouble = False, None, ""
     refused: set[str] = set()  # weights that could not be used
     while True:
         now = time.monotonic()
@@ -77,6 +77,9 @@ def forward(
                     heard = now
                 if outbox.acknowledged(int(message["acks"].get(outbox.run, 0))):
                     moved = now
+                if (told := shown(message.get("trouble") or "", 200)) != trouble:
+                    trouble = told
+                    say(_stored(outbox, trouble))
                 wanted = str(message["weights"] or "")
                 if wanted and wanted not in refused and now - asked > ASK_S and is_missing(home, wanted):
                     asked = now
@@ -117,6 +120,14 @@ def forward(
     say(f"{number_of(outbox.steps, 'step has', 'steps have')} arrived{rest}.")
     outbox.close()
     return whole
+
+
+def _stored(outbox: Outbox, trouble: str) -> str:
+    """Say that the trainer's store takes nothing now, and why, or that it takes it again."""
+    if not trouble:
+        return "The trainer stores what is sent again."
+    waiting = number_of(outbox.unsent(), "step waits", "steps wait")
+    return f"The trainer's machine cannot store what is sent ({trouble}): {waiting} here, and will be sent again."
 
 
 def _waits(outbox: Outbox, over: bool) -> str:

@@ -10,13 +10,15 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from data.connect import open_store, transaction
-from data.errors import HitlError, shown
+from data.errors import HitlError, StoreError, shown
 from data.exchange.unpickle import Holder
+from data.files.paths import FULL, why_not
 from data.numbers import counted
 from data.recording.applier import Applier
 from data.recording.operations import AddStep, BeginEpisode, EndSession, Operation
 from data.recording.session_lock import LiveLock
 from data.records import SessionInfo
+from data.store import cannot_be_opened
 from data.tables import received
 from data.tables.checkpoints import id_of, newest_name
 from data.tables.received import Received
@@ -46,8 +48,11 @@ class Inbox:
     """Writes messages into the store at ``home``. ``acks``: by run of a worker, the last message that is safely stored."""
 
     def __init__(self, home: Home) -> None:
-        self._path = home.store_path
-        self._conn = open_store(self._path)
+        self.path = home.store_path
+        try:
+            self._conn = open_store(self.path)
+        except sqlite3.OperationalError as error:
+            raise cannot_be_opened(self.path, error) from error
         self._sessions: dict[str, tuple[Applier, LiveLock]] = {}
         self.acks: dict[str, int] = {}
         self.steps = 0
@@ -55,6 +60,8 @@ class Inbox:
         """Rows that the store's own rules refused."""
         self.noted: list[str] = []
         """Sentences about messages, or steps in them, that were skipped."""
+        self.trouble = ""
+        """Why the store cannot take now what workers send."""
         self._named: dict[str, set[str]] = {}
         self.id = uuids.uuid4().hex  # told to workers, which then ask what is here
         self._has: dict[str, dict[str, Any]] = {}
@@ -130,7 +137,7 @@ class Inbox:
             applier.apply([])
             with transaction(self._conn):
                 reopen(self._conn, uuid, f"worker {message['name']} {str(message['worker'])[:8]}")
-            lock = LiveLock(self._path, uuid)  # its session lives, though in no process of this machine
+            lock = LiveLock(self.path, uuid)  # its session lives, though in no process of this machine
             lock.acquire()
             self._sessions[uuid] = (applier, lock)
         return self._sessions[uuid]
@@ -151,7 +158,8 @@ def receive(
 
     ``tmrl_weights``: tmrl's own RolloutWorkers get them as well, which must use :class:`hitl.remote.tmrl_actor.HitlActor`.
     """
-    inbox, foreign = Inbox(home), TmrlSamples(home)
+    inbox = _open_inbox(home, stopping, say)
+    foreign = TmrlSamples(home)
     told = echoed = looked = sent = 0.0
     reach = Reach(endpoint, to, "", "Connected to the server.", time.monotonic())
     connected, again = False, False
@@ -200,6 +208,7 @@ def receive(
                 told = now
                 has = {worker: inbox.has(worker) for worker in here_now}
                 state = {"kind": "state", "acks": dict(inbox.acks), "weights": newest, "trainer": inbox.id, "has": has}
+                state |= {"trouble": inbox.trouble}
                 endpoint.send_object(state, {"trainers": 1} | ({"workers": listening} if listening else {}))
             again = again or wanted
             if again and listening and newest and now - sent > WEIGHTS_S:
@@ -219,6 +228,21 @@ def receive(
         say(f"{number_of(foreign.steps, 'step')} came from tmrl's own workers.")
 
 
+def _open_inbox(home: Home, stopping: Callable[[], bool], say: Callable[[str], None]) -> Inbox:
+    """Open the store; where that cannot be now (the disk is full), say so once and wait. Raises StoreError at the end of that."""
+    said = ""
+    while True:
+        try:
+            return Inbox(home)
+        except StoreError as error:
+            if stopping() or not isinstance(error.__cause__, sqlite3.OperationalError):
+                raise
+            if str(error) != said:
+                said = str(error)
+                say(f"{said} Until then nothing comes from workers.")
+        time.sleep(STATE_S)
+
+
 def _take(inbox: Inbox, message: dict[str, Any], say: Callable[[str], None]) -> None:
     """Store a message; try again while the store is busy, and leave out what cannot be stored."""
     for _ in range(50):
@@ -226,17 +250,28 @@ def _take(inbox: Inbox, message: dict[str, Any], say: Callable[[str], None]) -> 
             inbox.take(message)
         except sqlite3.DatabaseError as error:
             if "locked" not in str(error):
-                say(f"The store cannot take what a worker sent ({error}); the worker will send it again.")
+                _cannot(inbox, why_not(error, inbox.path), say)
                 return
             continue
         except (KeyError, TypeError, ValueError) as error:
             say(f"A message was left out: {shown(error, 120) or type(error).__name__}")
             return
+        _cannot(inbox, "", say)
         while inbox.noted:
             say(inbox.noted.pop(0))
         while inbox.refused:
             say(f"A row was left out: {shown(inbox.refused.pop(), 200)}")
         return
+
+
+def _cannot(inbox: Inbox, why: str, say: Callable[[str], None]) -> None:
+    """Say why the store cannot take what workers send, "" where it can: once, as the workers try again every few seconds."""
+    if why and why != inbox.trouble:
+        do = "; free some space there" if why == FULL else ""
+        say(f"The store cannot take what workers send ({why}){do}. They keep it, and send it again.")
+    elif inbox.trouble and not why:
+        say("The store takes what workers send again.")
+    inbox.trouble = why
 
 
 def _weights(home: Home, name: str) -> bytes | None:

@@ -35,7 +35,7 @@ def test_a_session_that_ends_before_its_first_step_holds_up_no_other(worker, inb
     if not ended:
         begun.close()
         carry(outbox, inbox)
-    assert everything(inbox._path) == everything(worker.store_path)
+    assert everything(inbox.path) == everything(worker.store_path)
 
 
 def test_so_does_none_that_was_cut_off_before_its_first_step(worker, inbox):
@@ -45,7 +45,7 @@ def test_so_does_none_that_was_cut_off_before_its_first_step(worker, inbox):
         assert "cut off" in store.recover()[0]
     record(worker)
     carry(outbox, inbox)
-    assert everything(inbox._path) == everything(worker.store_path)
+    assert everything(inbox.path) == everything(worker.store_path)
 
 
 def test_events_of_what_was_never_sent_are_passed_over(worker, inbox):
@@ -58,5 +58,5 @@ def test_events_of_what_was_never_sent_are_passed_over(worker, inbox):
         store.add_event("note", "of no session")
     record(worker)
     carry(outbox, inbox)
-    assert events(inbox._path) == ["note"]
+    assert events(inbox.path) == ["note"]
     assert Outbox(worker, "one").next() is None

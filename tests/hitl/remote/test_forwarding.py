@@ -22,8 +22,8 @@ class TestForwarding:
         outbox = Outbox(worker, "one")
         record(worker)
         carry(outbox, inbox)
-        assert everything(inbox._path) == everything(worker.store_path)
-        with Store(inbox._path) as store:
+        assert everything(inbox.path) == everything(worker.store_path)
+        with Store(inbox.path) as store:
             assert store.conn.execute("SELECT source FROM sessions").fetchone()[0].startswith("worker one ")
             assert store.conn.execute("SELECT count(*) FROM steps").fetchone()[0] == 60
 
@@ -43,15 +43,15 @@ class TestForwarding:
         recorder.end_segment(token)
         assert recorder.flush()
         carry(outbox, inbox)
-        with sqlite3.connect(inbox._path) as db:
+        with sqlite3.connect(inbox.path) as db:
             assert db.execute("SELECT start, stop FROM segments").fetchall() == [(0, 5)]
             assert db.execute('SELECT "end" FROM episodes').fetchall() == [(None,)]
-        with Store(inbox._path) as store:
+        with Store(inbox.path) as store:
             store.recover()  # what a session that begins on the trainer's machine does: ours lives, elsewhere
             assert store.conn.execute("SELECT status FROM sessions").fetchone()[0] == "open"
         recorder.close()
         carry(outbox, inbox)
-        assert everything(inbox._path) == everything(worker.store_path)
+        assert everything(inbox.path) == everything(worker.store_path)
 
     def test_sent_twice_is_stored_once_in_whatever_order_it_comes(self, worker, inbox, monkeypatch):
         monkeypatch.setattr("hitl.remote.outbox.MESSAGE_BYTES", 1500)
@@ -67,7 +67,7 @@ class TestForwarding:
         assert inbox.acks[outbox.run] == 8
         outbox.acknowledged(8)
         carry(outbox, inbox)
-        assert everything(inbox._path) == everything(worker.store_path)
+        assert everything(inbox.path) == everything(worker.store_path)
 
     def test_a_trainer_that_starts_anew_gets_what_was_not_acknowledged(self, worker, inbox, tmp_path, monkeypatch):
         monkeypatch.setattr("hitl.remote.outbox.MESSAGE_BYTES", 3000)
@@ -96,7 +96,7 @@ class TestForwarding:
         again, messages = Outbox(worker, "one"), []
         carry(again, inbox, messages)
         assert again.worker == outbox.worker
-        assert everything(inbox._path) == everything(worker.store_path)
+        assert everything(inbox.path) == everything(worker.store_path)
         steps = sum(op[0] == "step" for m in messages for op in m["ops"])
         assert 0 < steps < 90
 
@@ -120,14 +120,14 @@ class TestForwarding:
         for r in recorders:
             r.close()
         carry(outbox, inbox)
-        assert everything(inbox._path) == everything(worker.store_path)
+        assert everything(inbox.path) == everything(worker.store_path)
 
     def test_two_maps_of_one_name_stay_two_and_an_older_worker_s_is_told_by_its_positions(self, worker, inbox):
         lines = {bend: Road([[k, bend * k * k] for k in range(100)], 8.0) for bend in (0.0, 0.02)}
         outbox = Outbox(worker, "one")
         with Store(worker.store_path) as store:
             names = [store.enter_track("line", road)[0] for road in lines.values()]
-        with Store(inbox._path) as store:
+        with Store(inbox.path) as store:
             store.enter_track("line", lines[0.02])
         sessions = [(names[0], lines[0.0], True), (names[1], lines[0.02], True), ("line", lines[0.0], False)]
         for name, road, known in sessions:
@@ -143,7 +143,7 @@ class TestForwarding:
                     del message["session"]["track_digest"]
                 assert inbox.take(decode(encode(message)))
                 outbox.acknowledged(inbox.acks[outbox.run])
-        with Store(inbox._path) as store:
+        with Store(inbox.path) as store:
             tracks = [t for (t,) in store.conn.execute("SELECT track FROM sessions ORDER BY id")]
             here = f"line~{lines[0.0].digest[:6]}"
             assert tracks == [here, "line", "line~unknown"]  # the other line itself is not known here, only its digest
@@ -158,7 +158,7 @@ class TestForwarding:
         message["session"]["track_digest"] = digest
         assert inbox.take(decode(encode(message)))  # acknowledged, so that it does not hold up what comes after it
         assert "invalid session: track_digest" in inbox.noted[0]
-        with sqlite3.connect(inbox._path) as db:
+        with sqlite3.connect(inbox.path) as db:
             assert db.execute("SELECT count(*) FROM sessions").fetchone() == (0,)
 
     def test_no_message_is_larger_than_a_megabyte(self, worker, inbox):
@@ -191,7 +191,7 @@ class TestForwarding:
         assert not inbox.take(again)
         outbox.acknowledged(inbox.acks[outbox.run])
         carry(outbox, inbox)
-        assert everything(inbox._path) == everything(worker.store_path)
+        assert everything(inbox.path) == everything(worker.store_path)
 
     def test_a_store_that_is_just_being_made_is_waited_for(self, worker, inbox, monkeypatch):
         outbox = Outbox(worker, "one")
@@ -199,7 +199,7 @@ class TestForwarding:
         assert outbox.next() is None
         record(worker)
         carry(outbox, inbox)
-        assert everything(inbox._path) == everything(worker.store_path)
+        assert everything(inbox.path) == everything(worker.store_path)
         outbox.close()
         worker.store_path.write_bytes(b"no database " * 1000)
         monkeypatch.setattr("hitl.remote.outbox.PATIENCE_S", -1.0)
@@ -213,5 +213,5 @@ class TestForwarding:
         carry(Outbox(worker, "one"), inbox)
         assert inbox.steps == 30
         carry(Outbox(worker, "one", everything=True), inbox)
-        assert everything(inbox._path) == everything(worker.store_path)
+        assert everything(inbox.path) == everything(worker.store_path)
         assert Outbox(worker, "one", everything=True).next() is None  # they are not sent at each start

@@ -24,7 +24,7 @@ def trainer(tmp_path):
 
 def copied(inbox, name):
     """Copy the trainer's store as it is now into another home."""
-    home = Home(inbox._path.parent.with_name(name)).create()
+    home = Home(inbox.path.parent.with_name(name)).create()
     with contextlib.closing(sqlite3.connect(home.store_path)) as copy:
         inbox._conn.backup(copy)
 
@@ -37,7 +37,7 @@ def test_a_trainer_in_a_new_home_gets_all_that_was_delivered(worker, inbox, trai
     carry(outbox, inbox)
     new = trainer("new")
     carry(outbox, new)
-    assert everything(new._path) == everything(inbox._path)
+    assert everything(new.path) == everything(inbox.path)
     assert "120 steps that were sent before are not in the trainer's store" in outbox.said.pop()
     assert Outbox(worker, "one").acked == outbox.acked
     carry(Outbox(worker, "one"), new)
@@ -61,7 +61,7 @@ def test_one_whose_store_was_put_back_from_a_copy_gets_what_came_since(worker, i
     carry(outbox, inbox)
     restored, messages = trainer("restored"), []
     carry(Outbox(worker, "one"), restored, messages)
-    assert everything(restored._path) == everything(worker.store_path)
+    assert everything(restored.path) == everything(worker.store_path)
     assert sum(op[0] == "step" for m in messages for op in m["ops"]) == 30
 
 
@@ -76,8 +76,8 @@ def test_so_it_does_where_only_a_verdict_or_the_end_is_missing(worker, inbox, tr
     carry(outbox, inbox)
     restored = trainer("restored")
     carry(outbox, restored)
-    assert everything(restored._path) == everything(worker.store_path)
-    with Store(restored._path) as store:
+    assert everything(restored.path) == everything(worker.store_path)
+    with Store(restored.path) as store:
         assert store.segments()[0].verdict == "bad"
     assert not restored.steps
 
@@ -98,10 +98,10 @@ def test_a_store_that_an_earlier_version_filled_is_asked_for_its_sessions(worker
     while (message := outbox.next()) is not None:
         inbox.take(message)
         outbox.acknowledged(inbox.acks[outbox.run])
-    there = trainer("t") if (inbox._path.parent.with_name("t")).exists() else inbox
+    there = trainer("t") if (inbox.path.parent.with_name("t")).exists() else inbox
     had, there.steps = there is inbox, 0
     carry(outbox, there)
-    assert everything(there._path) == everything(worker.store_path)
+    assert everything(there.path) == everything(worker.store_path)
     assert there.steps == (0 if had else 120)
     assert (outbox.worker in there._has) == (not had), "as soon as something comes"
 
@@ -118,7 +118,7 @@ def test_what_was_on_its_way_to_another_store_is_not_taken_for_all_before_it(wor
     restored = trainer("restored")
     assert not restored.take(late)
     carry(outbox, restored)
-    assert everything(restored._path) == everything(worker.store_path)
+    assert everything(restored.path) == everything(worker.store_path)
 
 
 def test_it_waits_until_the_trainer_has_heard_of_this_worker(worker, inbox):

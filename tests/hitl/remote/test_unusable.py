@@ -55,7 +55,7 @@ class TestWhatCannotBeLearnedFrom:
         messages[1]["ops"] = (*ops[:where], spoiled(value, "step", at, ops[where]), *ops[where + 1 :])
         said = self.received(inbox, messages)
         assert [s for s in said if f"({name} in 1)" in s and "'one'" in s]
-        with sqlite3.connect(inbox._path) as db:
+        with sqlite3.connect(inbox.path) as db:
             assert db.execute("SELECT count(*) FROM steps").fetchone() == (59,)
             ((level, text),) = db.execute("SELECT level, message FROM events WHERE kind = 'worker'").fetchall()
         assert (level, text) == ("warning", said[0])
@@ -65,7 +65,7 @@ class TestWhatCannotBeLearnedFrom:
         for message in messages:
             message["ops"] = tuple(spoiled(float("inf"), "step", at, op) for op in message["ops"])
         self.received(inbox, messages)
-        with sqlite3.connect(inbox._path) as db:
+        with sqlite3.connect(inbox.path) as db:
             name = ("progress", "x", "y", "z", "heading", "speed", "risk")[at - 7]
             assert db.execute(f"SELECT count(*), count({name}) FROM steps").fetchone() == (60, 0)
 
@@ -73,7 +73,7 @@ class TestWhatCannotBeLearnedFrom:
         for message in messages:
             message["ops"] = tuple(spoiled(float("nan"), "end", 4, op) for op in message["ops"])
         self.received(inbox, messages)
-        with sqlite3.connect(inbox._path) as db:
+        with sqlite3.connect(inbox.path) as db:
             counts = db.execute("SELECT count(*), count(last_observation), count(ended) FROM episodes").fetchone()
         assert counts == (2, 0, 2)
 
@@ -96,7 +96,7 @@ class TestWhatCannotBeLearnedFrom:
         messages[1] |= change
         said = self.received(inbox, messages)
         assert "A message was left out" in said[0]
-        with sqlite3.connect(inbox._path) as db:
+        with sqlite3.connect(inbox.path) as db:
             assert db.execute("SELECT count(*) FROM steps").fetchone() == (60 - gone,)
             assert db.execute("SELECT message FROM events WHERE kind = 'worker'").fetchall() == [(said[0],)]
 
@@ -106,7 +106,7 @@ class TestWhatCannotBeLearnedFrom:
             message["session"] |= change
         said = self.received(inbox, messages)
         assert f"invalid session: {next(iter(change))}" in said[0]
-        with sqlite3.connect(inbox._path) as db:
+        with sqlite3.connect(inbox.path) as db:
             assert db.execute("SELECT count(*) FROM sessions").fetchone() == (0,)
 
     def test_two_numbers_of_one_name_and_any_reward_settings_are_no_reason(self, worker, inbox):
@@ -120,7 +120,7 @@ class TestWhatCannotBeLearnedFrom:
         carry(outbox, inbox)
         assert outbox.said == ["1 step holds a number that cannot be learned from (a in 1). Such steps are not sent."]
         assert not inbox.noted
-        with sqlite3.connect(inbox._path) as db:
+        with sqlite3.connect(inbox.path) as db:
             assert db.execute("SELECT count(*) FROM steps").fetchone() == (1,)
 
     def test_a_worker_sends_none_of_what_an_older_version_recorded(self, worker, inbox):

@@ -32,14 +32,14 @@ class TestVerdicts:
             store.label([2], verdict="star", priority=3.0)
         again = Outbox(worker, "one")  # of a later day
         carry(again, inbox)
-        assert judged(inbox._path) == judged(worker.store_path)
-        assert judged(inbox._path)[1][:2] == ("star", 3.0)
+        assert judged(inbox.path) == judged(worker.store_path)
+        assert judged(inbox.path)[1][:2] == ("star", 3.0)
         with Store(worker.store_path) as store:
             store.undo()
             store.label([1], tags_remove=["wet"])
         carry(again, inbox)
-        assert judged(inbox._path) == judged(worker.store_path)
-        assert judged(inbox._path)[1][0] == "unreviewed"
+        assert judged(inbox.path) == judged(worker.store_path)
+        assert judged(inbox.path)[1][0] == "unreviewed"
 
     def test_each_arrives_once(self, worker, inbox, sent):
         with Store(worker.store_path) as store:
@@ -47,34 +47,34 @@ class TestVerdicts:
         message = sent.next()
         assert inbox.take(message)
         assert inbox.take(message | {"run": "another", "seq": 1, "base": 0})
-        with sqlite3.connect(inbox._path) as db:
+        with sqlite3.connect(inbox.path) as db:
             assert db.execute("SELECT count(*) FROM judgements").fetchone() == (1,)
 
     def test_the_later_one_stands(self, worker, inbox, sent):
         with Store(worker.store_path) as store:
             store.label([1, 2], verdict="bad")
-        with Store(inbox._path) as store:
+        with Store(inbox.path) as store:
             store.label([1], verdict="star")  # here, a moment later
         carry(sent, inbox)
-        assert [j[0] for j in judged(inbox._path)] == ["star", "bad"]
+        assert [j[0] for j in judged(inbox.path)] == ["star", "bad"]
         with Store(worker.store_path) as store:
             store.label([1], verdict="good")
         carry(sent, inbox)
-        assert [j[0] for j in judged(inbox._path)] == ["good", "bad"]
-        with Store(inbox._path) as store:
+        assert [j[0] for j in judged(inbox.path)] == ["good", "bad"]
+        with Store(inbox.path) as store:
             store.undo([1])  # what came can be taken back here like any other
-        assert [j[0] for j in judged(inbox._path)] == ["star", "bad"]
+        assert [j[0] for j in judged(inbox.path)] == ["star", "bad"]
 
     def test_what_was_not_set_there_stays(self, worker, inbox, sent):
-        with Store(inbox._path) as store:
+        with Store(inbox.path) as store:
             store.label([1], verdict="star", note="from here", tags_add=["mine"])
         with Store(worker.store_path) as store:
             store.label([1], tags_add=["late"], priority=2.0)
         carry(sent, inbox)
-        assert judged(inbox._path)[0][:6] == ("star", 2.0, 0, 0, ("late", "mine"), "from here")
+        assert judged(inbox.path)[0][:6] == ("star", 2.0, 0, 0, ("late", "mine"), "from here")
 
     def test_an_older_worker_tells_only_when_the_whole_review_was_last_changed(self, worker, inbox, sent):
-        with Store(inbox._path) as store:
+        with Store(inbox.path) as store:
             store.label([1], verdict="star", note="from here")
         with Store(worker.store_path) as store:
             store.label([1], verdict="bad", priority=2.0)
@@ -85,8 +85,8 @@ class TestVerdicts:
                 for op in message["ops"]
             )
             inbox.take(message | {"ops": ops, "run": late, "seq": 1, "base": 0})
-            assert judged(inbox._path)[0][0] == verdict
-        assert judged(inbox._path)[0][:6] == ("bad", 2.0, 0, 0, (), "")
+            assert judged(inbox.path)[0][0] == verdict
+        assert judged(inbox.path)[0][:6] == ("bad", 2.0, 0, 0, (), "")
         assert not inbox.refused
 
     @pytest.mark.parametrize("when", [3, {"verdict": 3}, {3: "2026"}])
@@ -96,7 +96,7 @@ class TestVerdicts:
         message = sent.next()
         ops = tuple((*op[:2], op[2] | {"set_at": when}, op[3]) if op[0] == "judge" else op for op in message["ops"])
         inbox.take(message | {"ops": ops})
-        assert judged(inbox._path)[0][0] == "unreviewed"
+        assert judged(inbox.path)[0][0] == "unreviewed"
         assert "judge" in inbox.refused[0]
 
     def test_of_what_was_never_sent_nothing_is(self, worker, inbox):
@@ -106,13 +106,13 @@ class TestVerdicts:
             store.label([1], verdict="bad")
         record(worker)
         carry(outbox, inbox)
-        with sqlite3.connect(inbox._path) as db:
+        with sqlite3.connect(inbox.path) as db:
             assert db.execute("SELECT count(*) FROM sessions").fetchone() == (1,)
         with Store(worker.store_path) as store:
             store.label([2], verdict="bad")
             store.label([4], verdict="star")
         carry(outbox, inbox)
-        assert [j[0] for j in judged(inbox._path)] == ["unreviewed", "star"]
+        assert [j[0] for j in judged(inbox.path)] == ["unreviewed", "star"]
         assert not inbox.refused
 
     @pytest.mark.parametrize(
@@ -124,5 +124,5 @@ class TestVerdicts:
         message = sent.next()
         ops = tuple((*op[:2], op[2] | wrong, op[3]) if op[0] == "judge" else op for op in message["ops"])
         inbox.take(message | {"ops": ops})
-        assert judged(inbox._path)[0][0] == "unreviewed"
+        assert judged(inbox.path)[0][0] == "unreviewed"
         assert "judge" in inbox.refused[0]
