@@ -25,7 +25,16 @@ from data.schema import SESSION_COLUMNS, STEP_COLUMNS
 from data.tables import tracks
 from data.tables.checkpoints import IMPORTED
 from data.tables.corners import bring_corners
-from data.tables.review_fields import MERGED, UndoStep, keep_times, review_state, set_when, take_in
+from data.tables.review_fields import (
+    MERGED,
+    TAKEN_BACK,
+    UndoStep,
+    keep_times,
+    review_state,
+    set_when,
+    take_in,
+    taken_back,
+)
 from data.tables.thinned import places, told_steps
 
 
@@ -306,7 +315,8 @@ def _merge_segments(into: _Into, session: int, target: int, summary: Summary) ->
             summary.segments += 1
             continue
         _merge_ending(conn, segment, found[0])
-        if when and take_in(conn, found[0], review_state(conn, segment, "src"), when, MERGED, now(), into.step):
+        state = review_state(conn, segment, "src") | {TAKEN_BACK: taken_back(conn, segment, "src")}
+        if when and take_in(conn, found[0], state, when, MERGED, now(), into.step):
             summary.reviews.append(found[0])
 
 

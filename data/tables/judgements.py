@@ -14,12 +14,14 @@ from data.fields import MOST_PRIORITY
 from data.records import VERDICTS
 from data.tables.review_fields import (
     SET_AT,
+    TAKEN_BACK,
     Undone,
     UndoStep,
     review_state,
     set_when,
     take_back,
     take_in,
+    taken_back,
     whole,
     write_review,
 )  # fmt: skip
@@ -142,7 +144,8 @@ def last_review(conn: sqlite3.Connection, session_id: int, number: int) -> tuple
         "SELECT id FROM segments WHERE session_id = ? AND number = ?", (session_id, number)
     ).fetchone()
     when = set_when(conn, segment_id)
-    return (review_state(conn, segment_id) | {SET_AT: when}, max(when.values())) if when else None
+    told = {SET_AT: when, TAKEN_BACK: taken_back(conn, segment_id)}
+    return (review_state(conn, segment_id) | told, max(when.values())) if when else None
 
 
 def accept_review(conn: sqlite3.Connection, session_id: int, number: int, state: dict[str, Any], at: str) -> bool:
@@ -180,9 +183,10 @@ def _well_formed(state: Any, start: int, stop: int | None) -> bool:
             and first + last < max(1, (start if stop is None else stop) - start)
             and all(isinstance(tag, str) for tag in tags)
             and _times_well_formed(state.get(SET_AT, {}))
+            and all(isinstance(name, str) and _times_well_formed(when) for name, when in state.get(TAKEN_BACK, {}).items())
             and all(state[name] is None or isinstance(state[name], str) for name in ("judged_by", "judged_at"))
         )
-    except (TypeError, KeyError):
+    except (TypeError, KeyError, AttributeError):
         return False
 
 

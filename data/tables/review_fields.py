@@ -17,6 +17,8 @@ MERGED = "merge"
 """Who reviews, where another store was imported."""
 SET_AT = "set_at"
 """In a state that comes from elsewhere, and in the history of one that did: when each field was set there."""
+TAKEN_BACK = "taken_back"
+"""In a state that comes from elsewhere: for each field, when what was undone there had been set, and when it was undone."""
 _ALONE = ("verdict", "priority", "note", "trim")
 _TAG = "tag:"
 _JUDGED = "judged"  # by whom and when: it follows from the others
@@ -90,14 +92,14 @@ def keep_times(conn: sqlite3.Connection, segment_id: int, when: When, at: str) -
 def set_when(conn: sqlite3.Connection, segment_id: int, schema: str = "main") -> When:
     """Return when each field of a segment's review was last set, by whomever, undoing included."""
     rows = _history(conn, segment_id, schema)
-    first = rows[0][2] if rows else review_state(conn, segment_id, schema)
-    came_whole = bool(rows) and not _differing(first, rows[0][3])  # and it says of each field when that was set
+    first = rows[0][3] if rows else review_state(conn, segment_id, schema)
+    came_whole = bool(rows) and not _differing(first, rows[0][4])  # and it says of each field when that was set
     when: When = {} if came_whole else _told(first)
 
     def was_set(name: str, *times: str | None) -> None:
         when[name] = max(when.get(name, ""), *(time or "" for time in times))
 
-    for at, by, before, after, undone in rows:
+    for _, at, by, before, after, undone in rows:
         told = {name: time for name, time in after.get(SET_AT, {}).items() if _is_field(name)}
         # Earlier versions took the whole review of another store over, as of when that was judged.
         at = after["judged_at"] or at if by == MERGED else at
@@ -114,8 +116,43 @@ def take_in(
 ) -> bool:
     """Take from another store's review each field that was set there later than here; tells whether anything changed.
 
-    A trim that leaves nothing here is left out. ``step``: what it is undone with.
+    A trim that leaves nothing here is left out. ``step``: what it is undone with. What came here earlier and has been undone
+    there since is undone here, too, so that no undoing brings it back.
     """
+    changed = _take_later(conn, segment_id, state, when, by, at, step)
+    if gone := state.get(TAKEN_BACK):
+        _forget(conn, segment_id, gone)
+    return changed
+
+
+def _forget(conn: sqlite3.Connection, segment_id: int, gone: Mapping[str, When]) -> None:
+    """Mark as undone what came here and was undone where it came from, unless that would change what is in force."""
+    rows, here = _history(conn, segment_id, "main"), _parts(review_state(conn, segment_id))
+    for k, (id_, given, by, before, after, undone) in enumerate(rows):
+        told: When = after.get(SET_AT, {})
+        names = [name for name in _differing(before, after) if name != _JUDGED]
+        times = [gone.get(name, {}).get(told.get(name, ""), "") for name in names]
+        if undone is not None or not times or not all(times):
+            continue
+        without = [*rows[:k], (id_, given, by, before, after, max(times)), *rows[k + 1 :]]
+        if all(_in_force(without, name) == here.get(name, False) for name in names):
+            conn.execute("UPDATE judgements SET undone = ? WHERE id = ?", (max(times), id_))
+            rows = without
+
+
+def taken_back(conn: sqlite3.Connection, segment_id: int, schema: str = "main") -> dict[str, When]:
+    """Return what was undone of a segment's reviews, as ``TAKEN_BACK`` tells it."""
+    found: dict[str, When] = {}
+    for _, at, _, before, after, undone in _history(conn, segment_id, schema):
+        for name in _differing(before, after):
+            if undone is not None and name != _JUDGED:
+                found.setdefault(name, {})[after.get(SET_AT, {}).get(name, at)] = undone
+    return found
+
+
+def _take_later(
+    conn: sqlite3.Connection, segment_id: int, state: State, when: When, by: str, at: str, step: UndoStep | None
+) -> bool:
     here, mine = review_state(conn, segment_id), set_when(conn, segment_id)
     ours, theirs = _parts(here), _parts(state)
     later = {name: time for name, time in when.items() if _is_field(name) and time > mine.get(name, "")}
@@ -160,14 +197,14 @@ def take_back(conn: sqlite3.Connection, reviews: Iterable[int], at: str) -> list
 
 # -- inside
 
-_Row = tuple[str, str, State, State, str | None]
+_Row = tuple[int, str, str, State, State, str | None]
 
 
 def _history(conn: sqlite3.Connection, segment_id: int, schema: str) -> list[_Row]:
-    """Return (at, by, before, after, undone) of a segment's reviews, oldest first, without malformed ones of another's store."""
+    """Return (id, at, by, before, after, undone) of a segment's reviews, oldest first, without another store's malformed ones."""
     rows: list[_Row] = []
-    reviews = "SELECT at, by, before, after, undone FROM main.judgements WHERE segment_id = ? ORDER BY id"
-    for at, by, before, after, undone in conn.execute(reviews.replace("main", schema), (segment_id,)):
+    reviews = "SELECT id, at, by, before, after, undone FROM main.judgements WHERE segment_id = ? ORDER BY id"
+    for id_, at, by, before, after, undone in conn.execute(reviews.replace("main", schema), (segment_id,)):
         try:
             old, new = json.loads(before), json.loads(after)
             _differing(old, new)
@@ -176,14 +213,14 @@ def _history(conn: sqlite3.Connection, segment_id: int, schema: str) -> list[_Ro
                 continue
         except (ValueError, KeyError, TypeError, AttributeError):
             continue
-        rows.append((at, by, old, new, undone))
+        rows.append((id_, at, by, old, new, undone))
     return rows
 
 
 def _in_force(rows: list[_Row], name: str) -> Any:
     """Return what a field is by a segment's history."""
     value, first = None, True
-    for _, _, before, after, undone in rows:
+    for _, _, _, before, after, undone in rows:
         if name in _differing(before, after):
             if first:
                 value, first = _parts(before).get(name, False), False

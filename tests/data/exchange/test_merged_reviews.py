@@ -168,3 +168,14 @@ def test_undo_says_what_it_undid(pupil, capsys, given, undone):
     assert main(["label", "--undo", *home]) == 0
     by = " by ann" if "ann" in given else ""
     assert capsys.readouterr().out == f"Undone: {undone}, given a few seconds ago{by}.\n"
+
+
+def test_what_was_taken_back_there_comes_again_by_no_undoing_here(pupil, teacher):
+    teacher.label([1], verdict="star", note="as I mean it", by="teacher")
+    pupil.label([1], verdict="bad", note="sorry")
+    take(pupil, teacher)
+    pupil.undo([1])
+    take(pupil, teacher)
+    assert said(teacher, 1)[0] == "unreviewed"
+    teacher.undo([1])
+    assert said(teacher, 1)[:3] == ("star", 1.0, "as I mean it")

@@ -1,12 +1,25 @@
 """Verdicts, tags, notes and trims follow what a worker recorded, whenever they are given."""
 
+import itertools
 import sqlite3
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from data.store import Store
 from hitl.remote.outbox import Outbox
 from tests.support.workers import carry, record
+
+
+@pytest.fixture(autouse=True)
+def moments(monkeypatch):
+    """Each review is given a millisecond after the one before, however fast this machine is."""
+    began, count = datetime.now(UTC), itertools.count()
+
+    def moment():
+        return f"{began + timedelta(milliseconds=next(count)):%Y-%m-%dT%H:%M:%S.%f}"[:-3] + "Z"
+
+    monkeypatch.setattr("data.tables.judgements.now", moment)
 
 
 def judged(path):
@@ -64,6 +77,59 @@ class TestVerdicts:
         with Store(inbox.path) as store:
             store.undo([1])  # what came can be taken back here like any other
         assert [j[0] for j in judged(inbox.path)] == ["star", "bad"]
+
+    def test_what_was_taken_back_there_does_not_come_again_here(self, worker, inbox, sent):
+        with Store(inbox.path) as store:
+            store.label([1], verdict="good", note="from here")
+        with Store(worker.store_path) as store:
+            store.label([1], verdict="bad", note="from there")
+            carry(sent, inbox)
+            assert judged(inbox.path)[0][0] == "bad"
+            store.undo()
+        carry(sent, inbox)
+        assert judged(inbox.path)[0][0] == "unreviewed"  # the undoing was set last
+        with Store(inbox.path) as store:
+            store.undo([1])
+            assert next((s.verdict, s.note) for s in store.segments()) == ("good", "from here")
+            store.undo([1])
+            assert store.segments()[0].verdict == "unreviewed"
+            assert store.undo([1]) == []
+
+    def test_nor_where_it_was_judged_here_since(self, worker, inbox, sent):
+        with Store(worker.store_path) as store:
+            store.label([1], verdict="bad")
+            carry(sent, inbox)
+            store.undo()
+        with Store(inbox.path) as store:
+            store.label([1], verdict="star")  # later than the undoing that is still to come
+        carry(sent, inbox)
+        assert judged(inbox.path)[0][0] == "star"
+        with Store(inbox.path) as store:
+            store.undo([1])
+        assert judged(inbox.path)[0][0] == "unreviewed"
+
+    def test_what_is_in_force_is_not_taken_back_where_it_was_given_again(self, worker, inbox, sent):
+        with Store(worker.store_path) as store:
+            for verdict in ("bad", "star", "bad"):
+                store.label([1], verdict=verdict)
+            carry(sent, inbox)
+            store.undo()
+            store.undo()
+        carry(sent, inbox)  # the first one holds again, of which only the last one was heard here
+        with Store(inbox.path) as store:
+            store.label([1], verdict="good")
+            store.undo()
+        assert judged(inbox.path)[0][0] == judged(worker.store_path)[0][0] == "bad"
+
+    @pytest.mark.parametrize("back", [3, {"verdict": 3}, {"verdict": {"2026": 3}}, {3: {"2026": "2026"}}])
+    def test_a_review_whose_undoings_are_malformed_is_left_out(self, worker, inbox, sent, back):
+        with Store(worker.store_path) as store:
+            store.label([1], verdict="bad")
+        message = sent.next()
+        ops = tuple((*op[:2], op[2] | {"taken_back": back}, op[3]) if op[0] == "judge" else op for op in message["ops"])
+        inbox.take(message | {"ops": ops})
+        assert judged(inbox.path)[0][0] == "unreviewed"
+        assert "judge" in inbox.refused[0]
 
     def test_what_was_not_set_there_stays(self, worker, inbox, sent):
         with Store(inbox.path) as store:
