@@ -12,6 +12,7 @@ from typing import Any
 from data.connect import open_store, transaction
 from data.errors import HitlError, StoreError, shown
 from data.exchange.unpickle import Holder
+from data.fields import is_text
 from data.files.paths import FULL, why_not
 from data.numbers import counted
 from data.recording.applier import Applier
@@ -206,7 +207,7 @@ def receive(
             listening = len(here_now)
             if here is not None and (news or now - told > STATE_S):
                 told = now
-                has = {worker: inbox.has(worker) for worker in here_now}
+                has = {worker: inbox.has(worker) for worker in here_now if is_text(worker)}
                 state = {"kind": "state", "acks": dict(inbox.acks), "weights": newest, "trainer": inbox.id, "has": has}
                 state |= {"trouble": inbox.trouble}
                 endpoint.send_object(state, {"trainers": 1} | ({"workers": listening} if listening else {}))
