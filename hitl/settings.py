@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -29,7 +29,7 @@ from data.files.validation import OneOf, SettingPlace, checked, filled
 from data.reward import RewardSettings
 from data.suggest import did_you_mean
 from hitl.arbiter import GatingSettings
-from hitl.games.registry import spelt_out
+from hitl.games.registry import has_track, spelt_out
 from hitl.home import Home, default_home
 from hitl.pads import PADS
 from hitl.pads.keyboard import KeySettings
@@ -278,6 +278,10 @@ def _merged(name: str, layers: list[tuple[SettingPlace, Any]]) -> tuple[Any, dic
         if not isinstance(layer, Mapping):
             checked(kind, layer, place)  # raises
         layer = {key: value for key, value in layer.items() if value is not None}
+        if name == "play" and "env" in layer and "track" not in layer and not has_track(str(layer["env"]), whole.track):
+            # What is typed comes before what is set: a set track of another game, and its corner, are not meant.
+            whole = replace(whole, track=PlaySettings.track, only_corner="")
+            origin = {key: where for key, where in origin.items() if key not in ("track", "only_corner")}
         if name == "train":
             layer, said = without_retired(layer, source)
             notes += said

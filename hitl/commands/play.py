@@ -359,4 +359,5 @@ def _greedy_every(settings: Settings) -> int:
 
 def _only_corner(settings: Settings, args: argparse.Namespace) -> str:
     """Return the only corner at which the wheel may be taken: as asked for, else as set for the track that is set."""
-    return args.only_corner or ("" if args.lap or args.practice or args.track else settings.play.only_corner)
+    named = args.track or (args.env or "").startswith("stk:")
+    return args.only_corner or ("" if args.lap or args.practice or named else settings.play.only_corner)

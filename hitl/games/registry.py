@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from data.errors import UsageError, shown
 from data.extras import Additions, code_of
+from hitl.road.kart_tracks import GAME, KART_TRACKS
 
 GAMES: dict[str, str] = Additions(
     "hitl.games",
@@ -71,3 +72,13 @@ def spelt_out(env: str, track: str) -> tuple[str, str]:
     if track not in ("default", named):
         raise UsageError(f"'{shown(env)}' is the track '{shown(named)}', and '{shown(track)}' another: leave one out.")
     return "supertuxkart", named
+
+
+def has_track(env: str, track: str) -> bool:
+    """Tell whether a track can be one of a game's, by their names alone."""
+    word, colon, named = env.partition(":")
+    if word == "stk" and colon and named:
+        return track in ("default", named)
+    if env == GAME:
+        return track == "default" or track in KART_TRACKS
+    return env not in DRIVES_STORED_LINES or track not in KART_TRACKS

@@ -47,16 +47,19 @@ class Changes:
         """Return the files."""
         return settings_path(self.home), pads_path(self.home), overlay_path(self.home)
 
-    def set(self, section: str, name: str, value: Any) -> None:
-        """Change one setting where it is said now; ``value`` None: back to the default, wherever it is said."""
+    def set(self, section: str, name: str, value: Any, also: Mapping[str, Any] | None = None) -> None:
+        """Change one setting where it is said now; ``value`` None: back to the default, wherever it is said.
+
+        ``also``: others of the section, of the player's own file, that change with it.
+        """
         mine, _, arranged = self.paths()
         texts: dict[Path, str] = {}
-        with_mine = name in self._mine(section)
+        with_mine = name in self.mine(section)
         if section == "overlay" and name in ARRANGED and (value is None or not with_mine):
             table = {k: v for k, v in read(arranged).items() if k != name} | ({} if value is None else {name: _plain(value)})
             texts[arranged] = dumps(table)
         if with_mine or not texts:
-            texts[mine] = with_values(mine, section, {name: value}, TABLES[section]())
+            texts[mine] = with_values(mine, section, {name: value, **(also or {})}, TABLES[section]())
         stepped = isinstance(value, int | float) and not isinstance(value, bool)
         self._write(f"{section}.{name}" if stepped else "", section, texts)
 
@@ -66,7 +69,7 @@ class Changes:
         So what the mouse did last is what the next session shows, whichever file says it.
         """
         mine, _, arranged = self.paths()
-        said = {k: table[k] for k in self._mine("overlay") if k in table}
+        said = {k: table[k] for k in self.mine("overlay") if k in table}
         texts = {arranged: dumps({**read(arranged), **{k: v for k, v in table.items() if k not in said}})}
         if said:
             texts[mine] = with_values(mine, "overlay", said)
@@ -77,7 +80,7 @@ class Changes:
         mine, pads, _ = self.paths()
         chosen = {"use": use, "name": name, **({"id": identity} if identity else {})}
         texts = {pads: dumps({**read(pads), "use": chosen})}
-        if said := {key: chosen.get(key, "") for key in self._mine("pad") if key in ("use", "name", "id")}:
+        if said := {key: chosen.get(key, "") for key in self.mine("pad") if key in ("use", "name", "id")}:
             texts[mine] = with_values(mine, "pad", said)
         self._write("", "pad", texts)
 
@@ -109,7 +112,7 @@ class Changes:
             self._done.append(_Change("restore", 0.0, {path: now.get(path) for path in changed}, changed))
         return bool(changed)
 
-    def _mine(self, section: str) -> Mapping[str, Any]:
+    def mine(self, section: str) -> Mapping[str, Any]:
         """Return what the player's own file says of a section, with its mistakes."""
         said = read(settings_path(self.home)).get(section)
         return said if isinstance(said, Mapping) else {}

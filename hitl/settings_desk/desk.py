@@ -9,8 +9,11 @@ from typing import Any
 from data.errors import HitlError
 from data.files.validation import choices, types
 from data.store import Store
+from hitl.games.registry import has_track
+from hitl.games.supertuxkart.data_folder import tracks_there
 from hitl.home import Home
 from hitl.last_driven import as_last_time
+from hitl.road.kart_tracks import GAME, KART_TRACKS
 from hitl.road.known_tracks import drivable
 from hitl.road.track import shipped_tracks
 from hitl.settings import TABLES, Settings, load
@@ -69,7 +72,8 @@ class SettingsDesk:
             set_now = self.value("pad")
             return here if set_now in here else (*here, set_now)
         if name == "play.track":
-            return tuple(dict.fromkeys((*shipped_tracks(), *self._driven(), self.value(name))))
+            own = tracks_there(self.home) if self.saved("play.env") == GAME else shipped_tracks()
+            return tuple(dict.fromkeys((*own, *self._driven(), self.value(name))))
         if name == "play.only_corner":
             scene = self.scene(self.saved("play.track"))
             return ("", *(corner.name for corner in scene.corners)) if scene is not None else ("",)
@@ -86,9 +90,7 @@ class SettingsDesk:
             if (key in shown.hidden) == (value is not False):
                 self.arrange(shown.toggled(key))
         elif section != "button":
-            if name == "play.track" and self.saved("play.only_corner"):
-                self._changes.set("play", "only_corner", None)  # another track has other corners
-            self._changes.set(section, key, value)
+            self._changes.set(section, key, value, self._with_track(value) if name == "play.track" else {})
         self._read()
 
     def arrangement(self) -> Arrangement:
@@ -198,6 +200,14 @@ class SettingsDesk:
             self._pads.open(self._in_force)
         except HitlError as error:
             self.problem = self.problem or str(error)
+
+    def _with_track(self, track: str | None) -> dict[str, Any]:
+        """Return what else changes with the track: its game, where the one in force has no such track, and the corner."""
+        also: dict[str, Any] = {"only_corner": None} if self.saved("play.only_corner") else {}  # another track has other corners
+        env = str(self._changes.mine("play").get("env", self.saved("play.env")))  # `stk:TRACK` is a track, too
+        if track is not None and not has_track(env, track):
+            also["env"] = GAME if track in KART_TRACKS else None  # None: as this home drove it last, else the embedded game
+        return also
 
     def _of(self, settings: Settings, name: str) -> Any:
         section, _, key = name.partition(".")

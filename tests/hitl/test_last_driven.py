@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from data.errors import UsageError
 from data.recording.recorder import Recorder
 from data.store import Store
 from hitl.cli import main
@@ -48,6 +49,36 @@ def test_one_that_is_set_or_another_track_is_driven(home: Home) -> None:
 
 def test_the_settings_open_all_the_same(home: Home) -> None:
     assert as_last_time(home, load(home, "play"), asks=False).play.env == "box2d"
+
+
+TYPED = [
+    # set in the file, typed, meant
+    ('track = "chicane"', {"env": "stk:minigolf"}, ("supertuxkart", "minigolf")),
+    ('track = "chicane"\nonly_corner = "chicane"', {"env": "supertuxkart"}, ("supertuxkart", "default")),
+    ('track = "minigolf"', {"env": "box2d"}, ("box2d", "default")),
+    ('track = "minigolf"', {"env": "trackmania"}, ("trackmania", "default")),
+    ('env = "stk:minigolf"', {"env": "stk:fortmagma"}, ("supertuxkart", "fortmagma")),
+    ('track = "minigolf"', {"env": "supertuxkart"}, ("supertuxkart", "minigolf")),
+    ('track = "line.csv"', {"env": "trackmania"}, ("trackmania", "line.csv")),
+    ('env = "supertuxkart"', {"track": "minigolf"}, ("supertuxkart", "minigolf")),
+]
+
+
+@pytest.mark.parametrize(("text", "over", "meant"), TYPED)
+def test_a_typed_game_overrules_a_set_track_of_another(
+    tmp_path: Path, text: str, over: dict[str, str], meant: tuple[str, str]
+) -> None:
+    (tmp_path / "settings.toml").write_text(f"[play]\n{text}\n")
+    home = Home(tmp_path)
+    settings = load(home, "play", over={"play": over})
+    assert (settings.play.env, settings.play.track) == meant
+    assert ("play.track" in settings.origin) == (meant[1] != "default" and not str(over.get("env")).startswith("stk:"))
+    assert (as_last_time(home, settings).play.env, settings.play.only_corner) == (meant[0], "")
+
+
+def test_two_typed_tracks_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="leave one out"):
+        load(Home(tmp_path), "play", over={"play": {"env": "stk:minigolf", "track": "chicane"}})
 
 
 def reward_file(folder: Path, points: np.ndarray) -> Path:

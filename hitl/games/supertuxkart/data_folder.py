@@ -12,6 +12,7 @@ from pathlib import Path
 
 from data.files import held
 from hitl.home import Home, default_home
+from hitl.road.kart_tracks import KART_TRACKS
 
 ENGINE = "1.5"  # the version of the game that the engine is of, and whose data it asks for
 _MARK = f"supertuxkart.{ENGINE}"  # the file by which the engine knows its data
@@ -25,6 +26,10 @@ class Found:
 
     root: Path
     where: str
+
+    def tracks(self) -> tuple[str, ...]:
+        """Return those of the tracks that hitl knows which are in it."""
+        return tuple(name for name in KART_TRACKS if (self.root / "data" / "tracks" / name).is_dir())
 
 
 def engine_version() -> str | None:
@@ -51,6 +56,12 @@ def find(home: Home) -> Found | None:
         if all((root / "data" / name).exists() for name in _NEEDED) and _mark(root):
             return Found(root, where)
     return None
+
+
+def tracks_there(home: Home) -> tuple[str, ...]:
+    """Return the tracks that can be driven with the data that are here; all that we know where there are none yet."""
+    found = find(home)
+    return KART_TRACKS if found is None else found.tracks()
 
 
 def usable(found: Found, home: Home) -> Path:

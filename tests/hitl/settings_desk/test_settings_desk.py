@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from data.errors import HitlError, InputFileError
+from data.recording.recorder import Recorder
+from hitl.games.supertuxkart.data_folder import tracks_there
 from hitl.home import Home, demos_folder
 from hitl.pads import hands
 from hitl.pads.base import PadState
@@ -19,6 +21,7 @@ from hitl.settings_desk.desk import SettingsDesk, typed
 from hitl.settings_desk.files import overlay_path, settings_path, with_values
 from hitl.settings_desk.pad_desk import AUTO, KEYBOARD, PadDesk, pad_kind
 from takeover_ui.overlay.arrangement import Arrangement
+from tests.support.recorded import drive, session_info
 
 MINE = """# how I drive
 [takeover]
@@ -152,6 +155,25 @@ def test_gauges_are_kept_where_the_mouse_keeps_them_unless_the_own_file_says_so(
     assert set(desk.arrangement().hidden) == {"risk", "laps"}
     assert '"laps"]  # too red' in (tmp_path / "settings.toml").read_text()
     assert "help" in overlay_path(Home(tmp_path)).read_text()
+
+
+def test_the_tracks_are_those_of_the_game_and_one_of_another_brings_its_game(tmp_path: Path) -> None:
+    desk = desk_of(tmp_path)
+    assert {"default", "chicane"} <= set(desk.choices("play.track"))
+    assert "minigolf" not in desk.choices("play.track")
+    with Recorder(tmp_path / "store.sqlite", session_info(env="supertuxkart", track="minigolf")) as recorder:
+        drive(recorder)
+    desk = desk_of(tmp_path)
+    assert set(tracks_there(desk.home)) <= set(desk.choices("play.track"))
+    desk = desk_of(tmp_path, '[play]\nenv = "stk:minigolf"\n')
+    desk.set("play.track", "fortmagma")
+    assert (desk.saved("play.env"), desk.saved("play.track")) == ("supertuxkart", "fortmagma")
+    desk.set("play.track", "chicane")
+    assert (desk.saved("play.env"), desk.saved("play.track")) == ("box2d", "chicane")
+    desk.set("play.track", "minigolf")
+    assert (desk.saved("play.env"), desk.saved("play.track")) == ("supertuxkart", "minigolf")
+    assert desk.undo()
+    assert (desk.saved("play.env"), desk.saved("play.track")) == ("box2d", "chicane")
 
 
 def test_another_track_forgets_the_corner_of_the_one_before(tmp_path: Path) -> None:
