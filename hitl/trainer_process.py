@@ -63,13 +63,15 @@ class TrainerProcess:
         """Return the newest heartbeat; None before the first."""
         return read_heartbeat(self._home.root)
 
-    def wait_for_heartbeat(self, tell: Callable[[str], None] = lambda _: None) -> None:
-        """Wait for its first heartbeat, as long as it lives; ``tell`` hears when that takes long.
+    def wait_for_heartbeat(
+        self, tell: Callable[[str], None] = lambda _: None, left: Callable[[], bool] = lambda: False
+    ) -> None:
+        """Wait for its first heartbeat, as long as it lives; ``tell`` hears when that takes long. ``left``: no one waits.
 
         Raises TrainingError, with the trainer's last line, when it ends first.
         """
         told = False
-        while not self._has_begun():
+        while not self._has_begun() and not left():
             if not self.alive:
                 raise TrainingError(f"The trainer ended at once: {self.last_line()}")
             if not told and time.monotonic() > self._begun + START_S:

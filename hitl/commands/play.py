@@ -16,6 +16,8 @@ from hitl.pads import PADS
 from hitl.processes import stop_on_signal
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from hitl.screens.empty_home import Choice
     from hitl.screens.recording import Recording
     from hitl.session.setup import SessionSetup
@@ -149,7 +151,7 @@ def main(argv: list[str], *, trains_elsewhere: bool = False) -> int:
 
         policy = beside_policy(settings.agent, home, seed=args.seed) if not args.checkpoint else None
         asks = play.env in SHOWN_FROM_ABOVE and not trains_elsewhere and policy is None
-        choice = _choice(args, home, play, window) if asks else "drive"
+        choice = _choice(args, home, play, window, stopping) if asks else "drive"
         if choice == "leave":
             print("Nothing was driven.")
             return 0
@@ -214,7 +216,7 @@ def main(argv: list[str], *, trains_elsewhere: bool = False) -> int:
 
             learns, ended = True, ""
             if choice == "agent":
-                start_trainer(rig.home, teller(window, True, named))
+                start_trainer(rig.home, teller(window, True, named), rig.session.stop)
             elif choice == "laps" and watch is not None:
                 learns = drive_first_laps(rig, watch, args.seed, teller(window, True, named))
                 watch.begin(rig, beats)
@@ -252,14 +254,16 @@ def _recording(home: Home, args: argparse.Namespace, play: PlaySettings) -> Reco
     return Recording(home, user_path(args.record) if args.record else None, over)
 
 
-def _choice(args: argparse.Namespace, home: Home, play: PlaySettings, window: Window | None) -> Choice:
+def _choice(
+    args: argparse.Namespace, home: Home, play: PlaySettings, window: Window | None, left: Callable[[], bool]
+) -> Choice:
     """Return what the player wants in a home in which nothing has been learned; ``drive`` where that is clear already."""
     from hitl.screens.empty_home import nothing_learned, offer
 
     said = args.lap or args.practice or args.episodes or args.checkpoint or args.pad in ("none", "scripted")
     if window is None or said or not nothing_learned(home):
         return "drive"
-    choice = offer(window, agent=(play.env, play.track) == ("box2d", "default") and not home.store_path.exists())
+    choice = offer(window, left, agent=(play.env, play.track) == ("box2d", "default") and not home.store_path.exists())
     if choice == "agent":
         from hitl.demo.shipped import open_shipped
 

@@ -34,8 +34,8 @@ def nothing_learned(home: Home) -> bool:
     return False
 
 
-def offer(window: Window, *, agent: bool) -> Choice:
-    """Ask what to do, and wait for the answer. ``agent``: the demo's agent can be taken."""
+def offer(window: Window, left: Callable[[], bool], *, agent: bool) -> Choice:
+    """Ask what to do, and wait for the answer. ``left``: they are gone; ``agent``: the demo's agent can be taken."""
     words = window.options.words
     lines = [words.say("empty_laps", n=LAPS)]
     if agent:
@@ -45,7 +45,7 @@ def offer(window: Window, *, agent: bool) -> Choice:
     keys = words["empty_keys" if agent else "empty_keys_two"]
     window.card(Card(words["empty_title"], tuple(lines), keys=keys))
     answers: dict[str, Choice] = {"1": "laps", "2": "agent", random: "drive", "escape": "leave"}
-    while not window.closed:
+    while not (window.closed or left()):
         for key in sorted(window.keys()):
             if key in answers:
                 window.card(None)
@@ -72,12 +72,12 @@ def drive_first_laps(rig: SessionSetup, watch: SessionScreen, seed: int, tell: C
             return False
     watch.message = ""
     rig.written()
-    start_trainer(rig.home, tell)
+    start_trainer(rig.home, tell, rig.session.stop)
     return True
 
 
-def start_trainer(home: Home, tell: Callable[[str, str], None]) -> None:
-    """Start a trainer that outlives the session, unless one is at work. Raises TrainingError."""
+def start_trainer(home: Home, tell: Callable[[str, str], None], left: Callable[[], bool]) -> None:
+    """Start a trainer that outlives the session, unless one is at work. Raises TrainingError. ``left``: they are gone."""
     if not control.running(home.store_path):
-        TrainerProcess(home, "--quiet", detached=True).wait_for_heartbeat()
+        TrainerProcess(home, "--quiet", detached=True).wait_for_heartbeat(left=left)
         tell("good", "The trainer is running in the background, and goes on after this session: `hitl train stop` ends it.")

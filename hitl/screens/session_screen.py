@@ -244,7 +244,7 @@ class SessionScreen:
         self._window.card(card)
         began, yes = time.monotonic(), False
         was = pad.read()
-        while time.monotonic() < began + READ_S and not self._window.closed and not yes:
+        while time.monotonic() < began + READ_S and not (self._window.closed or session.stop() or yes):
             time.sleep(0.02)
             now = pad.read()
             pressed = now.buttons - was.buttons

@@ -133,7 +133,7 @@ class Pad:
 def asking(*readings: PadState) -> tuple[DemoWindow, Window, Any]:
     shown = Window()
     screen = DemoWindow(shown, CORNER)  # type: ignore[arg-type]
-    session = SimpleNamespace(human=HumanDriver(Pad(*readings)), leaving=False)  # type: ignore[arg-type]
+    session = SimpleNamespace(human=HumanDriver(Pad(*readings)), leaving=False, stop=lambda: False)  # type: ignore[arg-type]
     screen._rig = SimpleNamespace(session=session)  # type: ignore[assignment]
     return screen, shown, session
 
@@ -169,7 +169,7 @@ def test_the_demo_speaks_the_language_of_its_window(code: str, monkeypatch: pyte
     monkeypatch.setattr(session_screen, "READ_S", 0.0)
     shown, words = Window(code), LANGUAGES[code]
     screen = DemoWindow(shown, CORNER)  # type: ignore[arg-type]
-    session = SimpleNamespace(human=HumanDriver(Pad(PadState())), leaving=False)
+    session = SimpleNamespace(human=HumanDriver(Pad(PadState())), leaving=False, stop=lambda: False)
     screen._rig = SimpleNamespace(session=session, world=SimpleNamespace(picture=None))  # type: ignore
     screen.phase("practice")
     assert screen.message == words.say("demo_practice", corner=CORNER.name)

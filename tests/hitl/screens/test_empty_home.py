@@ -50,15 +50,20 @@ class Window:
 )
 def test_the_player_chooses_with_a_key(pressed: tuple[str, ...], choice: str) -> None:
     window = Window(*pressed)
-    assert offer(window, agent=True) == choice  # type: ignore[arg-type]
+    assert offer(window, lambda: False, agent=True) == choice  # type: ignore[arg-type]
     first = window.cards[0]
     assert first is not None
     assert [line[0] for line in first.lines] == ["1", "2", "3"]
 
 
+def test_ctrl_c_leaves_the_first_screen() -> None:
+    asked = iter((False, False, True))
+    assert offer(Window(*[""] * 99), lambda: next(asked), agent=True) == "leave"  # type: ignore[arg-type]
+
+
 def test_the_demos_agent_is_not_offered_where_it_cannot_be_taken() -> None:
     window = Window("2", "3")
-    assert offer(window, agent=False) == "drive"  # type: ignore[arg-type]
+    assert offer(window, lambda: False, agent=False) == "drive"  # type: ignore[arg-type]
     assert window.cards[0] is not None
     assert [line[0] for line in window.cards[0].lines] == ["1", "2"]
 
@@ -68,7 +73,7 @@ def test_an_empty_home_is_asked_about_once(tmp_path: Path) -> None:
     assert nothing_learned(home)
 
     def choice(window: Any, *words: str) -> str:
-        return _choice(command_line().parse_args(list(words)), home, PlaySettings(), window)
+        return _choice(command_line().parse_args(list(words)), home, PlaySettings(), window, lambda: False)
 
     for words in (["--lap"], ["--pad", "none"], ["--episodes", "3"]):
         assert choice(Window("1"), *words) == "drive", "what to do is clear"
@@ -96,7 +101,7 @@ def test_laps_are_driven_until_two_are_finished_and_then_the_trainer_starts(monk
         def __init__(self, home: Any, *arguments: str, detached: bool) -> None:
             started.append((home, detached))
 
-        def wait_for_heartbeat(self) -> None:
+        def wait_for_heartbeat(self, left: Any) -> None:
             pass
 
     monkeypatch.setattr(empty_home, "TrainerProcess", Trainer)
