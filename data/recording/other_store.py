@@ -13,7 +13,7 @@ from data.errors import StoreError, shown
 from data.files.paths import STORE_NAME, refuse_share
 from data.recording.log_beside import advice, without_log
 from data.recording.session_lock import is_alive
-from data.recording.spill_file import find_spills, session_prefix
+from data.recording.spill_file import find_spills, session_prefix, spills_of
 from data.schema import MIGRATIONS
 from data.tables.checks import faults
 from data.words import number_of
@@ -47,7 +47,10 @@ def readable(source: Path, notes: list[str]) -> Iterator[Path]:
 
 def _waiting(source: Path) -> list[str]:
     """Say that operations wait beside a store which it could not take at the time, and what brings them in."""
-    waiting = find_spills(source)
+    if not find_spills(source):
+        return []
+    with contextlib.closing(connect(source, read_only=True)) as conn:
+        waiting, _ = spills_of(conn, source)
     if not waiting:
         return []
     files = number_of(len(waiting), "spill file waits", "spill files wait")

@@ -42,7 +42,7 @@ from data.recording.operations import (
 )  # fmt: skip
 from data.recording.recovery import BLOCK, recover
 from data.recording.session_lock import LiveLock
-from data.recording.spill_file import SpillFile, read_spill
+from data.recording.spill_file import SpillFile, first_session, read_spill
 from data.records import DRIVING_FAULTS, RecorderStatus, SessionInfo, StepRow
 from data.tables.review_fields import SET_AT
 
@@ -339,6 +339,7 @@ class Recorder:
                 if fresh:  # a copy of the file without its log then knows at least that a session was at work
                     self._applier.conn.execute("PRAGMA wal_checkpoint(PASSIVE)")
             self.session_id = self._applier.session_id
+            self._spill.first = self._spill.first or self.uuid
             self._committed_steps += sum(isinstance(op, AddStep) for op in self._waiting)
             self._waiting = []
             self._problem = f"The store refused: {self._applier.refused[-1]}." if self._applier.refused else None
@@ -364,6 +365,8 @@ class Recorder:
             conn.close()
             raise
         self._applier = Applier(conn, self.uuid, self.info, self.started)
+        row = conn.execute("SELECT uuid FROM sessions ORDER BY id LIMIT 1").fetchone()
+        self._spill.first = row[0] if row else None
 
     def _close_store(self) -> None:
         if self._applier is not None:
@@ -374,6 +377,8 @@ class Recorder:
         if not self._waiting or self._refusal is not None:
             return
         try:
+            if self._spill.first is None and not self._spill.written:
+                self._spill.first = first_session(self.path)
             self._spill.write(self._waiting)
         except (OSError, TypeError, ValueError) as error:
             self._problem = (

@@ -9,12 +9,13 @@ from itertools import islice
 from pathlib import Path
 
 from data.connect import now, transaction
+from data.errors import shown
 from data.files import held
 from data.recording.applier import REFUSED, Applier, close_interrupted
 from data.recording.log_beside import advice, without_log
 from data.recording.operations import Operation
 from data.recording.session_lock import forget, is_alive, try_lock
-from data.recording.spill_file import SET_ASIDE, find_spills, read_operations, read_spill, session_prefix
+from data.recording.spill_file import SET_ASIDE, read_operations, read_spill, session_prefix, spills_of
 from data.records import SessionInfo
 from data.words import number_of
 
@@ -28,8 +29,12 @@ def recover(conn: sqlite3.Connection, path: Path, *, set_aside: bool = False) ->
     ``set_aside``: try the spill files, too, that an earlier start could not read.
     """
     no_log = without_log(conn, path)  # first: what is read back below may open sessions that were closed long ago
-    spills = [*find_spills(path), *(find_spills(path, SET_ASIDE) if set_aside else ())]
+    spills, others = spills_of(conn, path)
+    if set_aside:
+        spills += spills_of(conn, path, SET_ASIDE)[0]
     said = [text for spill in spills if (text := _read_back(conn, path, spill))]
+    if set_aside:
+        said += [_of_another(spill) for spill in others]
     for session_id, uuid in conn.execute("SELECT id, uuid FROM sessions WHERE status = 'open'").fetchall():
         if is_alive(path, uuid):
             continue
@@ -47,6 +52,13 @@ def recover(conn: sqlite3.Connection, path: Path, *, set_aside: bool = False) ->
         )
         forget(path, uuid)
     return said
+
+
+def _of_another(spill: Path) -> str:
+    return (
+        f"{spill.name} in the temporary folder {shown(spill.parent.name)} is of another store, which was here before: it is left "
+        "there. To read it into this one all the same, move it beside the store and type `hitl store recover` again."
+    )
 
 
 def _read_back(conn: sqlite3.Connection, path: Path, spill: Path) -> str | None:

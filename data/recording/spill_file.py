@@ -2,7 +2,7 @@
 
 One JSON line an operation. A torn last line (the process was killed, or this disk is full as well) is simply left out.
 The file lies beside the store when that folder can be written, else in the user's temporary folder, under a name made
-from a hash of the store's path.
+from a hash of the store's path. There it outlives a store that is deleted, so its first line names a session of that store.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import getpass
 import hashlib
 import json
 import os
+import sqlite3
 import stat
 import tempfile
 from collections.abc import Generator, Sequence
@@ -21,7 +22,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from data.files import held
-from data.files.paths import FILE_SUFFIXES, private_folder
+from data.files.paths import FILE_SUFFIXES, private_folder, sqlite_uri
 from data.recording.operations import Operation, Unknown, as_row, from_row
 from data.recording.session_lock import try_lock
 from data.records import SessionInfo
@@ -62,6 +63,8 @@ class SpillFile:
 
     def __init__(self, store: Path, uuid: str, info: SessionInfo, started: str) -> None:
         self.store, self.uuid = store, uuid
+        self.first: str | None = None
+        """The uuid of the store's first session: a start tells this store from a later one at its place by it. None: unknown."""
         self._header = {"uuid": uuid, "started": started, "info": dataclasses.asdict(info)}
         self._files: list[IO[bytes]] = []  # all stay open, for their locks
         self.paths: list[Path] = []
@@ -92,7 +95,8 @@ class SpillFile:
             self._files.append(file)
             self.paths.append(path)
             # By its size: the lock may have moved the file's position (on Windows it does).
-            header = b"" if os.fstat(file.fileno()).st_size else json.dumps(self._header).encode() + b"\n"
+            known = self._header if self.first is None else {**self._header, "first": self.first}
+            header = b"" if os.fstat(file.fileno()).st_size else json.dumps(known).encode() + b"\n"
             if self._append(header + data):
                 return
             self._files.pop().close()
@@ -182,6 +186,50 @@ def find_spills(store: Path, kind: str = SPILLED) -> list[Path]:
     if all(other == here for end in FILE_SUFFIXES for other in here.parent.glob(f"*{end}")):
         found += [path for path in sorted(here.parent.glob(f"{_STEM}*-*{kind}")) if path not in found]
     return found
+
+
+def spills_of(conn: sqlite3.Connection, store: Path, kind: str = SPILLED) -> tuple[list[Path], list[Path]]:
+    """Return the spill files of this open store, and those of another one that was at its place before."""
+    found = find_spills(store, kind)
+    others = [path for path in found if _of_another(conn, path, store)]
+    return [path for path in found if path not in others], others
+
+
+def _of_another(conn: sqlite3.Connection, spill: Path, store: Path) -> bool:
+    """Tell whether a spill file is of a store that is not there any more; where nothing tells, it is this one's.
+
+    A store without any session has had none. What lies beside the store is its own: it would have gone with the other one.
+    """
+    if spill.parent == store.resolve().parent:
+        return False
+    try:
+        header = read_spill(spill)[0]
+        known = header["first"], header["uuid"]
+        return conn.execute("SELECT 1 FROM sessions WHERE uuid IN (?, ?)", known).fetchone() is None
+    except (OSError, ValueError, LookupError, TypeError, sqlite3.Error):  # of an earlier version, or of a store never written
+        return False
+
+
+_PEEKED: list[sqlite3.Connection] = []
+
+
+def first_session(path: Path) -> str | None:
+    """Return the uuid of the first session of a store that cannot be opened now, as on a full disk; None where it is unknown.
+
+    The connection stays open: to close one that took no lock drops those of this process's other connections (POSIX).
+    """
+    if not path.is_file():
+        return None
+    try:
+        conn = sqlite3.connect(sqlite_uri(path, "mode=ro&immutable=1"), uri=True, check_same_thread=False)
+        if os.name == "posix":
+            _PEEKED.append(conn)
+        row = conn.execute("SELECT uuid FROM sessions ORDER BY id LIMIT 1").fetchone()
+        if os.name != "posix":
+            conn.close()
+    except sqlite3.Error:
+        return None
+    return row and str(row[0])
 
 
 def session_prefix(path: Path) -> str:

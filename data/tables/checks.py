@@ -10,7 +10,7 @@ from data.errors import shown
 from data.reading.unusable import unusable_sentences
 from data.recording.log_beside import advice, without_log
 from data.recording.session_lock import is_alive
-from data.recording.spill_file import find_spills
+from data.recording.spill_file import spills_of
 from data.records import VERDICTS
 from data.words import number_of
 
@@ -70,7 +70,7 @@ def findings(conn: sqlite3.Connection, path: Path) -> list[str]:
         said.append(f"Session {', '.join(map(str, dead))} was cut off; the next start closes it as interrupted.")
     if alone := without_log(conn, path):
         said.append(f"Session {', '.join(map(str, alone))} was cut off and the store opened alone; {advice(path)}")
-    waiting = find_spills(path)
+    waiting, _ = spills_of(conn, path)
     if waiting:
         said.append(f"{number_of(len(waiting), 'spill file waits', 'spill files wait')} to be read back; the next start does it.")
     return said

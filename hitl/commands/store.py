@@ -39,7 +39,7 @@ def _info(store: Store, args: argparse.Namespace) -> int:
     import json
 
     from data.recording.log_beside import advice, without_log
-    from data.recording.spill_file import SET_ASIDE, find_spills
+    from data.recording.spill_file import SET_ASIDE, spills_of
 
     found = store.info()
     if args.json:
@@ -72,7 +72,7 @@ def _info(store: Store, args: argparse.Namespace) -> int:
     rows.append(("agents", f"{number_of(found.checkpoints, 'checkpoint')}"))
     if without_log(store.conn, store.path):
         rows.append(("note", in_home(f"the last session was cut off, and {advice(store.path)}", args.home)))
-    if aside := find_spills(store.path, SET_ASIDE):
+    if aside := spills_of(store.conn, store.path, SET_ASIDE)[0]:
         files = number_of(len(aside), "spill file")
         rows.append(("note", in_home(f"{files} could not be read back: `hitl store recover` tries it again", args.home)))
     print_facts(rows)

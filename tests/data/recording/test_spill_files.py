@@ -67,6 +67,59 @@ def left_over(path, **info):
     return spill_file.find_spills(path)[0]
 
 
+BOTH = spill_file.spill_folders
+
+
+def deleted(path):
+    for file in path.parent.glob(f"{path.name}*"):
+        file.unlink()
+
+
+@pytest.mark.parametrize("opened", [True, False])
+def test_drives_of_a_deleted_store_stay_out_of_a_new_one_at_its_place(path, elsewhere, monkeypatch, opened):
+    with Recorder(path, session_info()) as recorder:
+        drive(recorder, 5)
+    monkeypatch.setattr(spill_file, "spill_folders", lambda store: BOTH(store)[1:])  # as where the store's disk is full
+    with monkeypatch.context() as trouble:
+        if not opened:
+            trouble.setattr("data.recording.recorder.open_store", lambda *_, **__: 1 / 0)
+        with Recorder(path, session_info(), **QUICK) as recorder:
+            other = write_lock(path)
+            drive(recorder, 30)
+        other.close()
+    (left,) = spill_file.find_spills(path)
+    old = path.read_bytes()
+    deleted(path)
+    with Recorder(path, session_info()) as recorder:
+        drive(recorder, 5)
+    assert recorder.recovered == []
+    with Store(path) as store:
+        assert store.count_steps() == 5
+        assert store.check() == []
+        (said,) = store.recover(set_aside=True)
+        assert f"{left.name} in the temporary folder" in said
+        assert store.count_steps() == 5
+    deleted(path)
+    path.write_bytes(old)  # the store that it is of comes back
+    with Store(path) as store:
+        store.recover()
+        assert store.count_steps() == 35
+    assert not left.exists()
+
+
+def test_what_was_driven_before_there_was_a_store_goes_into_it(path, elsewhere, monkeypatch):
+    monkeypatch.setattr(spill_file, "spill_folders", lambda store: BOTH(store)[1:])
+    with monkeypatch.context() as full:
+        full.setattr("data.recording.recorder.open_store", lambda *_, **__: 1 / 0)
+        with Recorder(path, session_info(), **QUICK) as recorder:
+            drive(recorder, 30)
+    assert not path.exists()
+    with Recorder(path, session_info()) as recorder:
+        drive(recorder, 5)
+    with Store(path) as store:
+        assert store.count_steps() == 35
+
+
 BAD_LINES = [
     b'["step",0,3]', b'["stop",0]', b'["outcome",0,"cleared",1]', b'["stop",0,9,"cleared","no"]', b'["judge",0,{},"today"]',
     b'["newer",1]', b'["episode"]', b"[]", b"[[]]", b"{}", b"5", b'"step"', b"\x00\xff", b'["step",{"b":"="}]',
