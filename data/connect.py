@@ -11,12 +11,13 @@ from pathlib import Path
 
 from data.errors import NoStoreError, StoreError, shown
 from data.files import held
-from data.files.paths import can_write, refuse_share, sqlite_uri
+from data.files.paths import can_write, disk_is_full, refuse_share, sqlite_uri
 from data.reading.schema_check import check_schema, new_schema
 from data.recording.log_beside import keeps_log, log_size, note_log, without_log
 from data.schema import APPLICATION_ID, MIGRATIONS, Migration, database
 
 BUSY_TIMEOUT_S = 5.0
+FULL = "the disk is full"
 LOG_PATIENCE_S = 0.5
 """How long a store that came without a log waits to be given one, while another program reads it."""
 
@@ -42,6 +43,13 @@ class _Connection(sqlite3.Connection):
                 note_log(self, self.store, self.alone)
             self.store = None
         super().close()
+
+
+def reason(path: Path, error: Exception) -> str:
+    """Return why a store cannot be used now. SQLite calls a disk without room for its log or shared memory an I/O error."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    unclear = code in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN)
+    return FULL if code == sqlite3.SQLITE_FULL or (unclear and disk_is_full(path.parent)) else str(error)
 
 
 def _open(path: Path, timeout_s: float, mode: str, *others: str) -> _Connection:

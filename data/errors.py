@@ -41,6 +41,10 @@ class NoStoreError(StoreError):
     """There is no store yet, or only the empty file that one begins as."""
 
 
+class DiskFullError(StoreError):
+    """The store cannot be opened or written because its disk is full."""
+
+
 class CheckpointError(HitlError):
     """A checkpoint cannot be used: altered, half-written, or made for other observations."""
 

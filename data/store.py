@@ -8,9 +8,8 @@ import sqlite3
 from pathlib import Path
 from typing import Any, Self, cast
 
-from data.connect import BUSY_TIMEOUT_S, open_store
-from data.errors import NoStoreError, StoreError, shown
-from data.files.paths import FULL, why_not
+from data.connect import BUSY_TIMEOUT_S, FULL, open_store, reason
+from data.errors import DiskFullError, NoStoreError, StoreError, shown
 from data.reading.drives import DriveTables
 from data.schema import database
 from data.tables.checkpoints import Checkpoints
@@ -52,7 +51,7 @@ class Store(Sessions, DriveTables, SegmentTables, Judgements, Corners, Tracks, C
         try:
             self.conn = open_store(self.path, create=create, read_only=read_only, busy_timeout_s=busy_timeout_s)
         except sqlite3.OperationalError as error:
-            raise cannot_be_opened(self.path, error) from error
+            raise now_unusable(self.path, error, "opened") from error
         self.db = database(self.conn)
         self._live = {}
         self._read_only = read_only
@@ -99,19 +98,19 @@ class Store(Sessions, DriveTables, SegmentTables, Judgements, Corners, Tracks, C
                 "changed."
             )
         if isinstance(error, sqlite3.OperationalError):
-            what = why_not(error, self.path)
-            do = "free some space there." if what == FULL else "check the disk, and that no other program holds it."
-            return StoreError(f"The store {name} cannot be used now ({what}): {do}")
+            return now_unusable(self.path, error, "used now")
         if type(error) is sqlite3.DatabaseError:
             return StoreError(f"The store {name} is damaged ({error}): run `hitl store check`.")
         return None
 
 
-def cannot_be_opened(path: Path, error: sqlite3.OperationalError) -> StoreError:
-    """Return what SQLite said at the opening of a store as a sentence, with what to do."""
-    what = why_not(error, path)
-    do = "check that the folder is there and writable, and that no other program holds it."
-    return StoreError(f"The store {path.name} cannot be opened ({what}): {'free some space there.' if what == FULL else do}")
+def now_unusable(path: Path, error: Exception, what: str) -> StoreError:
+    """Return what is said of a store that cannot be opened, or used, at this moment."""
+    why = reason(path, error)
+    if why == FULL:
+        return DiskFullError(f"The store {path.name} cannot be {what}: {why}. Make room on it, then try again.")
+    look = "check that the folder is there and writable" if what == "opened" else "check the disk"
+    return StoreError(f"The store {path.name} cannot be {what} ({why}): {look}, and that no other program holds it.")
 
 
 def _reopened(kind: type[Store], path: str, read_only: bool) -> Store:

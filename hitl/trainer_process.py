@@ -10,9 +10,10 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
-from data.errors import StoreError, TrainingError
+from data.errors import StoreError, TrainingError, shown
+from data.files.paths import disk_is_full
 from data.store import Store
 from data.words import number_of
 from hitl.home import Home
@@ -43,7 +44,7 @@ class TrainerProcess:
         self._log = home.root / "trainer.log"
         self._begun, self._token = time.monotonic(), secrets.token_hex(8)
         follows = not detached and sys.platform.startswith("linux")
-        with self._log.open("ab") as log:
+        with self._opened() as log:
             self._from = log.seek(0, os.SEEK_END)
             self._process = subprocess.Popen(
                 command("hitl", "train", *arguments, "--home", str(home.root)),
@@ -53,6 +54,16 @@ class TrainerProcess:
                 env=environment(PYTHONUNBUFFERED="1", **{TOKEN: self._token}, **({FOLLOWS: "1"} if follows else {})),
                 **(apart() if detached or follows else {}),
             )
+
+    def _opened(self) -> BinaryIO:
+        try:
+            return self._log.open("ab")
+        except OSError as error:
+            home = shown(self._home.root.name)
+            raise TrainingError(
+                f"The trainer cannot be started: {self._log.name} cannot be written in the home folder '{home}' "
+                f"({shown(error.strerror or error)}). Make it writable, or choose another with --home DIR."
+            ) from error
 
     @property
     def alive(self) -> bool:
@@ -90,7 +101,7 @@ class TrainerProcess:
             lines = self._log.read_bytes()[self._from :].decode("utf-8", "replace").strip().splitlines()
             if lines:
                 return lines[-1].removeprefix("hitl: ")
-        return "it said nothing."
+        return "the disk is full. Make room on it, then try again." if disk_is_full(self._home.root) else "it said nothing."
 
     def stop(self) -> None:
         """Ask it to write its last checkpoint and end; kill it when it has not ended after ``STOP_S``."""

@@ -17,6 +17,8 @@ STORE_NAME = "store.sqlite"
 """What a home calls its store."""
 FILE_SUFFIXES = (".sqlite", ".sqlite3", ".db")
 """What the name of a store's file ends with. Any other name is a home folder's, dots or not: ``lr0.001`` is no file."""
+ROOM = 128 * 1024
+"""Bytes: SQLite keeps 32 KiB of shared memory beside a store, and a log."""
 _SHARES = frozenset(
     (
         "nfs", "nfs3", "nfs4", "cifs", "smb", "smb2", "smb3", "smbfs", "9p", "afs", "ncpfs", "davfs", "ceph", "lustre",
@@ -26,9 +28,6 @@ _SHARES = frozenset(
     )
 )  # fmt: skip
 """File systems of another machine, as Linux calls them, and of a host that is seen from within a virtual machine."""
-FULL = "the disk is full"
-FULL_BYTES = 100_000
-"""SQLite's log and shared memory need about that much to begin with."""
 _MOUNTS = Path("/proc/self/mounts")
 _REMOTE = 4  # what GetDriveTypeW says of a mapped drive
 
@@ -56,6 +55,14 @@ def as_typed(path: str | Path) -> str:
     return f'"{text}"' if re.search(r"[^\w./\\:~+-]", text) else text
 
 
+def disk_is_full(folder: Path) -> bool:
+    """Tell whether there is no room on a folder's disk for what a store needs beside it to be opened."""
+    try:
+        return shutil.disk_usage(folder).free < ROOM
+    except OSError:  # no such folder, or it cannot be asked
+        return False
+
+
 def private_folder(path: Path) -> None:
     """Make a folder, and those above it, that only its owner can open. Raises OSError.
 
@@ -68,15 +75,6 @@ def private_folder(path: Path) -> None:
 def can_write(path: Path) -> bool:
     """Tell whether this user may write a file that is there, and what lies beside it."""
     return os.access(path.parent, os.W_OK) and os.access(path, os.W_OK)
-
-
-def why_not(error: object, path: Path) -> str:
-    """Return why a store cannot be used now: as SQLite says it, or that the disk is full, which SQLite may call an I/O error."""
-    text = str(error)
-    with contextlib.suppress(OSError):
-        if "full" in text or ("I/O" in text and shutil.disk_usage(path.parent).free < FULL_BYTES):
-            return FULL
-    return text
 
 
 def sqlite_uri(path: Path, mode: str) -> str:

@@ -23,9 +23,8 @@ from typing import Any
 
 import numpy as np
 
-from data.connect import now, open_store
+from data.connect import now, open_store, reason
 from data.errors import StoreError
-from data.files.paths import why_not
 from data.numbers import MOST
 from data.recording.applier import Applier
 from data.recording.operations import (
@@ -345,7 +344,7 @@ class Recorder:
             self._problem = f"The store refused: {self._applier.refused[-1]}." if self._applier.refused else None
             return True
         except Exception as error:  # whatever it is: recording must go on while the car is driven
-            self._trouble = why_not(error, self.path)
+            self._trouble = reason(self.path, error)
             self._problem = f"The store cannot be written now ({self._trouble}); driving goes on, what is recorded is kept aside."
             if not any(word in str(error) for word in ("locked", "full")):
                 self._close_store()  # a connection that was opened on a read-only mount never gets better

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from data.errors import InputFileError, StoreError
+from data.errors import DiskFullError, InputFileError, StoreError
 from data.files.paths import as_typed
 from data.records import ROADLESS, SessionRecord
 from data.words import number_of
@@ -53,6 +53,8 @@ def look(home: Home) -> tuple[list[tuple[str, str]], str]:
 
         with Store.open_existing(home.store_path) as store:
             return _look(home, store)
+    except DiskFullError as error:
+        return [("store", str(error))], "Next: make room on the disk; `hitl doctor` says how much is free."
     except StoreError as error:
         return [("store", str(error))], "Next: `hitl store check` says what is wrong with it."
 

@@ -9,17 +9,16 @@ import uuid as uuids
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from data.connect import open_store, transaction
+from data.connect import FULL, open_store, reason, transaction
 from data.errors import HitlError, StoreError, shown
 from data.exchange.unpickle import Holder
 from data.fields import is_text
-from data.files.paths import FULL, why_not
 from data.numbers import counted
 from data.recording.applier import Applier
 from data.recording.operations import AddStep, BeginEpisode, EndSession, Operation
 from data.recording.session_lock import LiveLock
 from data.records import SessionInfo
-from data.store import cannot_be_opened
+from data.store import now_unusable
 from data.tables import received
 from data.tables.checkpoints import id_of, newest_name
 from data.tables.received import Received
@@ -53,7 +52,7 @@ class Inbox:
         try:
             self._conn = open_store(self.path)
         except sqlite3.OperationalError as error:
-            raise cannot_be_opened(self.path, error) from error
+            raise now_unusable(self.path, error, "opened") from error
         self._sessions: dict[str, tuple[Applier, LiveLock]] = {}
         self.acks: dict[str, int] = {}
         self.steps = 0
@@ -251,7 +250,7 @@ def _take(inbox: Inbox, message: dict[str, Any], say: Callable[[str], None]) -> 
             inbox.take(message)
         except sqlite3.DatabaseError as error:
             if "locked" not in str(error):
-                _cannot(inbox, why_not(error, inbox.path), say)
+                _cannot(inbox, reason(inbox.path, error), say)
                 return
             continue
         except (KeyError, TypeError, ValueError) as error:
@@ -268,7 +267,7 @@ def _take(inbox: Inbox, message: dict[str, Any], say: Callable[[str], None]) -> 
 def _cannot(inbox: Inbox, why: str, say: Callable[[str], None]) -> None:
     """Say why the store cannot take what workers send, "" where it can: once, as the workers try again every few seconds."""
     if why and why != inbox.trouble:
-        do = "; free some space there" if why == FULL else ""
+        do = "; make room on it" if why == FULL else ""
         say(f"The store cannot take what workers send ({why}){do}. They keep it, and send it again.")
     elif inbox.trouble and not why:
         say("The store takes what workers send again.")

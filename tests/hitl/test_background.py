@@ -60,6 +60,21 @@ def test_one_that_ends_at_once_has_not_begun(tmp_path: Path, monkeypatch: pytest
         trainer.wait_for_heartbeat()
 
 
+def test_one_whose_log_cannot_be_written_is_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "trainer.log").mkdir()
+    with pytest.raises(TrainingError, match=r"trainer.log cannot be written in the home folder '.*' \("):
+        TrainerProcess(Home(tmp_path), detached=True)
+
+
+def test_on_a_full_disk_that_is_why_it_says_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    trainer = start(monkeypatch, tmp_path, "0", "failed", "0")
+    trainer._process.wait()
+    monkeypatch.setattr(trainer, "_log", tmp_path / "none")
+    assert trainer.last_line() == "it said nothing."
+    monkeypatch.setattr(trainer_process, "disk_is_full", lambda folder: True)
+    assert "the disk is full" in trainer.last_line()
+
+
 @pytest.mark.realtime
 @pytest.mark.skipif(sys.platform == "win32", reason="process ids differ there anyway")
 def test_a_trainer_whose_process_id_is_another_is_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

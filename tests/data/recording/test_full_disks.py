@@ -1,11 +1,13 @@
 """A disk that is full or read-only for a while: driving goes on, nothing is lost, the player is told."""
 
+import contextlib
 import os
 import subprocess
 import sys
 
 import pytest
 
+from data.errors import DiskFullError
 from data.reading.follow import Follower
 from data.recording import spill_file
 from data.recording.recorder import Recorder
@@ -111,6 +113,28 @@ def test_a_read_only_mount(small_disk, elsewhere):
     recorder.close()
     update = Follower(path).poll()
     assert update.t.tolist() == [*range(5), *range(300)]
+
+
+def test_a_full_disk_is_named_as_such(small_disk, elsewhere):
+    path = small_disk / "store.sqlite"
+    with Recorder(path, session_info()) as recorder:
+        recorder.begin_episode()
+        record(recorder, 5)
+    with contextlib.suppress(OSError), (small_disk / "filler").open("wb", buffering=0) as filler:
+        while filler.write(b"x" * 4096):
+            pass
+    for open_it in (Store, Store.open_existing):
+        with pytest.raises(DiskFullError, match=r"store.sqlite cannot be opened: the disk is full. Make room on it"):
+            open_it(path)
+    with Recorder(path, session_info(seed=4), **QUICK) as recorder:
+        recorder.begin_episode()
+        record(recorder, 5)
+        wait_for(lambda: recorder.status.spilled)
+        assert "(the disk is full)" in recorder.status.problem
+    (small_disk / "filler").unlink()
+    with Store(path) as store:
+        store.recover()
+        assert store.count_steps() == 10
 
 
 def test_a_file_size_limit(tmp_path):
