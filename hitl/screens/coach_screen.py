@@ -136,12 +136,13 @@ def tell_ending(
     coaching = rig.session.coaching
     if coaching is None:
         return ""
-    beat = read_heartbeat(rig.home.root)
+    home = rig.home.root
     if window is not None and not window.closed and not left():
-        window.card(ending.card(coaching, looking, beat, window.options.words, elsewhere))
+        window.card(ending.card(coaching, looking, read_heartbeat(home), window.options.words, elsewhere))
         down, answered = window.keys(), False  # the key that was pressed to leave may still be down, and is no answer
         while not (answered or window.closed or left()):
             time.sleep(0.02)
             before, down = down, window.keys()
             answered = not {"return", "escape"}.isdisjoint(down - before)
-    return ending.printed(coaching, looking, beat, elsewhere)
+    # Read anew: the card may have stayed for minutes, and a heartbeat of before would be that of a trainer that is silent.
+    return ending.printed(coaching, looking, read_heartbeat(home), elsewhere)

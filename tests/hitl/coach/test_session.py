@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +26,11 @@ from hitl.session.practice import TRIES
 from hitl.session.setup import SessionSetup
 from hitl.session_options import SessionOptions
 from hitl.settings import CoachSettings, HelpSettings, load
-from takeover_ui.language import LANGUAGES
+from takeover_ui.language import ENGLISH, LANGUAGES
 from takeover_ui.view import Card, LearnedView
 from takeover_ui.window.options import WindowOptions
 from tests.support.held import Cruise
+from trainer.daemon.heartbeat import Heartbeat, write_heartbeat
 
 LOUD = CoachSettings(sound=False)
 OPTIONS = SessionOptions(greedy_every=0, coach=LOUD, help=HelpSettings(offer="all", requests_per_minute=0.0))
@@ -256,6 +258,23 @@ def test_the_key_that_left_does_not_close_the_last_screen(tmp_path: Path) -> Non
     assert window.cards[0] is not None
     assert window.cards[0].closes
     assert "hitl train" in printed
+
+
+def test_a_trainer_that_works_on_while_the_last_screen_stays_is_at_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from hitl.coach.observer import Looking
+
+    class Screen(Shown):
+        def keys(self) -> frozenset[str]:
+            pressed = super().keys()
+            write_heartbeat(tmp_path, Heartbeat(state="training", at=time.time(), ticks=time.monotonic()))
+            return pressed
+
+    window = Screen()
+    window.pressed = [frozenset(), frozenset({"return"}), frozenset()]
+    with SessionSetup(Home(tmp_path), OPTIONS, say=lambda said: None) as rig:
+        write_heartbeat(tmp_path, Heartbeat(state="stopped"))
+        printed = tell_ending(rig, window, Looking(), lambda: False)  # type: ignore[arg-type]
+    assert ENGLISH["end_no_trainer"] not in printed
 
 
 def test_the_coach_is_set_in_its_section(tmp_path: Path) -> None:
