@@ -265,19 +265,20 @@ def _inside(sentence: str) -> str:
 
 
 def _supertuxkart(home: Home, env: str) -> Seen:
-    from hitl.games.supertuxkart.data_folder import engine_version, find
+    from hitl.games.supertuxkart.data_folder import engine_version, find, named_in_vain
 
     needed = BAD if env == "supertuxkart" else NOTE
     version, found = engine_version(), find(home)
     if version is None:
         return needed, "not installed", f"only for --env supertuxkart: {install('supertuxkart')}"
+    vain = f". {said}" if (said := named_in_vain()) else ""
     if found is None:
-        return needed, f"{version}, but its tracks and karts are missing", "type `hitl supertuxkart`"
+        return needed, f"{version}, but its tracks and karts are missing{vain}", "type `hitl supertuxkart`"
     if env == "supertuxkart":
         from hitl.games.supertuxkart.game import SuperTuxKartGame, kart_track
 
         SuperTuxKartGame(kart_track("default"), home.create()).close()
-    return OK, f"{version}, with the data of {found.where}{', a race can be loaded' if needed == BAD else ''}"
+    return OK, f"{version}, with the data of {found.where}{', a race can be loaded' if needed == BAD else ''}{vain}"
 
 
 def _window() -> Seen:

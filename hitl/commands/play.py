@@ -123,6 +123,10 @@ def main(argv: list[str], *, trains_elsewhere: bool = False) -> int:
     fast = args.headless and args.pad in ("scripted", "none") and not by_pad
     if play.env == "box2d":  # a mistyped track is told before there is a window
         drivable(home, play.track)
+    elif play.env == "supertuxkart":
+        from hitl.games.supertuxkart.game import drivable_here, kart_track
+
+        drivable_here(home, kart_track(play.track).name)
     inside = not args.headless and shown_by_us(play.env, settings.overlay.game_window)
     stopping = stop_on_signal()
     with contextlib.ExitStack() as stack:

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING
 from data.extras import install
 from data.files import held
 from data.files.paths import user_path
+from data.words import listed
 from hitl.arguments import Parser
 from hitl.home import Home, add_home, home_path, in_home
 
 if TYPE_CHECKING:
+    from hitl.games.supertuxkart.data_folder import Found
     from hitl.games.supertuxkart.fetch import Download
 
 
@@ -25,22 +27,35 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--yes", action="store_true", help="download them without asking")
     args = parser.parse_args(argv)
 
-    from hitl.games.supertuxkart.data_folder import engine_version, find
+    from hitl.games.supertuxkart.data_folder import engine_version, find, named_in_vain
     from hitl.games.supertuxkart.fetch import unpack
 
     home = home_path(args)
     version = engine_version()
     print(f"engine: pysupertuxkart2 {version}" if version else f"engine: not installed: {install('supertuxkart')}")
+    if said := named_in_vain():
+        print(said)
     if args.archive is not None:
         home.create()
         unpack(home, user_path(args.archive))
     elif find(home) is None and not _fetched(home.create(), yes=args.yes):
         return 1
     found = find(home)
-    print(f"data: {found.where}" if found else "data: what was unpacked cannot be used; it is of another version of the game.")
+    unusable = "what was unpacked cannot be used; it is of another version of the game."
+    print(f"data: {found.where}{_only(found)}" if found else f"data: {unusable}")
     if found and version:
         print(in_home("Type `hitl play --env supertuxkart` to drive; `hitl tracks` lists the tracks.", args.home))
     return 0 if found and version else 1
+
+
+def _only(found: Found) -> str:
+    """Return which of the game's tracks are in it, where it has not all of them."""
+    from hitl.road.kart_tracks import KART_TRACKS
+
+    there = found.tracks()
+    if len(there) == len(KART_TRACKS):
+        return ""
+    return f", which holds {f'only these tracks: {listed(there)}' if there else 'none of the tracks that hitl knows'}"
 
 
 def _fetched(home: Home, *, yes: bool) -> bool:

@@ -24,10 +24,12 @@ def main(argv: list[str]) -> int:
     args = parser.parse_args(argv)
 
     from data.store import Store
+    from hitl.games.supertuxkart.data_folder import tracks_there
     from hitl.road.kart_tracks import KART_TRACKS
     from hitl.road.track import load_track, shipped_tracks
 
-    path = home_path(args).store_path
+    home = home_path(args)
+    path = home.store_path
     rows = {name: _known(load_track(name)) for name in shipped_tracks()}
     if path.exists():
         with Store.open_existing(path) as store:
@@ -46,11 +48,13 @@ def main(argv: list[str]) -> int:
         metres = "–" if row["length_m"] is None else f"{row['length_m']:.0f}"
         corners = row["corners"] if len(row["corners"]) <= MOST_NAMES else [number_of(len(row["corners"]), "corner")]
         shown.add_row(name, metres, ", ".join(corners) or "–", f"{row['drives']:,}" if row["drives"] else "–", *times)
+    karts = tracks_there(home)
+    here = "" if karts == KART_TRACKS else " that are here"
     out = console()
     out.print(shown)
     for said in (
         "`hitl play --track NAME` drives one of these, `hitl play --track FILE` one of your own.",
-        f"`hitl play --env stk:NAME` drives one of SuperTuxKart's: {', '.join(KART_TRACKS)}.",
+        f"`hitl play --env stk:NAME` drives one of SuperTuxKart's tracks{here}: {', '.join(karts)}.",
     ):
         out.print(in_home(said, args.home), style="dim")
     return 0

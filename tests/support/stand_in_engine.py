@@ -20,6 +20,7 @@ if failing:
 Path("told.json").write_text(json.dumps({"words": sys.argv[2:], "env": dict(os.environ)}))
 print("the stand-in prints this", file=sys.stderr)
 if failing and how == "fatal":
+    print("\x1b[1;31m[fatal  ] [FileManager]: Not all assets found.\n\x1b[0m", file=sys.stderr)
     sys.exit(1)
 x = y = z = heading = speed = 0.0
 steps = 0

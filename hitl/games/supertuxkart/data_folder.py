@@ -10,11 +10,14 @@ from dataclasses import dataclass
 from importlib import metadata, util
 from pathlib import Path
 
+from data.errors import shown
 from data.files import held
+from data.words import listed
 from hitl.home import Home, default_home
 from hitl.road.kart_tracks import KART_TRACKS
 
 ENGINE = "1.5"  # the version of the game that the engine is of, and whose data it asks for
+VARIABLE = "SUPERTUXKART_DATADIR"  # the engine's own, too
 _MARK = f"supertuxkart.{ENGINE}"  # the file by which the engine knows its data
 _ALSO = ("supertuxkart.1.4",)  # earlier data that it drives as well, step for step; only the mark and a skin are missing
 _NEEDED = ("tracks", "karts", "stk_config.xml", "kart_characteristics.xml")
@@ -53,7 +56,7 @@ def fetched_folder(home: Home) -> Path:
 def find(home: Home) -> Found | None:
     """Return the data to drive with; None where there is none that the engine can use. Only looks, and writes nothing."""
     for root, where in _places(home):
-        if all((root / "data" / name).exists() for name in _NEEDED) and _mark(root):
+        if not _lacks(root):
             return Found(root, where)
     return None
 
@@ -62,6 +65,29 @@ def tracks_there(home: Home) -> tuple[str, ...]:
     """Return the tracks that can be driven with the data that are here; all that we know where there are none yet."""
     found = find(home)
     return KART_TRACKS if found is None else found.tracks()
+
+
+def named_in_vain() -> str:
+    """Return a sentence where SUPERTUXKART_DATADIR names a folder that cannot be used: what is missing there; else ""."""
+    named = os.environ.get(VARIABLE)
+    if not named:
+        return ""
+    root = Path(named).absolute()
+    said = f"{VARIABLE} names '{shown(root.name or root)}'"
+    if not root.is_dir():
+        return f"{said}, which is no folder that is there, so it is passed over."
+    if _lacks(root.parent) == [] and root.name == "data":
+        return f"{said}, the folder of the data itself: it must name the one above it, so it is passed over."
+    lacking = _lacks(root)
+    return f"{said}, which lacks {listed(lacking)}, so it is passed over." if lacking else ""
+
+
+def _lacks(root: Path) -> list[str]:
+    """Return what a folder lacks of what the engine needs: nothing where it can be used."""
+    if not (root / "data").is_dir():
+        return ["the folder data"]
+    lacking = [f"data/{name}" for name in _NEEDED if not (root / "data" / name).exists()]
+    return lacking if _mark(root) else [*lacking, f"data/{_MARK} (it is of another version)"]
 
 
 def usable(found: Found, home: Home) -> Path:
@@ -94,8 +120,8 @@ def _mark(root: Path) -> str | None:
 
 def _places(home: Home) -> Iterator[tuple[Path, str]]:
     """Yield the folders whose ``data/`` may hold the game's, and what each is."""
-    if named := os.environ.get("SUPERTUXKART_DATADIR"):
-        yield Path(named).absolute(), "the folder that SUPERTUXKART_DATADIR names"
+    if named := os.environ.get(VARIABLE):
+        yield Path(named).absolute(), f"the folder that {VARIABLE} names"
     for own in dict.fromkeys((home, Home(default_home()))):  # a demo has a home of its own, and no data in it
         yield fetched_folder(own), "hitl's own copy"
     yield _package_cache() / ENGINE, "the copy of the package pysupertuxkart2"

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import queue
+import re
 import subprocess
 import threading
 import time
@@ -13,10 +14,14 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from data.errors import shown
 from hitl.games.hang_guard import HEAR_S, HEED_S, EnvironmentLost
 from hitl.processes import apart
 
 LOG = "supertuxkart.log"  # in the home: what the engine has printed since it was last started
+_TAIL = 16_384  # bytes of it that are looked at
+_COLOURS = re.compile(r"\x1b\[[\d;]*m")
+_COMPLAINT = re.compile(r"^(?:\[(?:error|fatal)\s*\] |\w*(?:Error|Exception): )(?P<said>.+)$", re.MULTILINE)
 _NEXT = "its episode is closed, and the next one starts it anew"
 
 
@@ -29,9 +34,13 @@ class EngineProcess:
     def __init__(self, command: Sequence[str], env: Mapping[str, str], log: Path) -> None:
         """Start it. Raises EnvironmentLost where that cannot be done."""
         self.leaving: Callable[[], bool] = lambda: False
-        self._log = log.name
+        self._log, self._loaded = log, False
         try:
-            with log.open("wb") as printed:
+            printed = log.open("wb")
+        except OSError as error:
+            raise unwritable(log.parent, error) from error
+        try:
+            with printed:
                 self._process = subprocess.Popen(
                     command,
                     stdin=subprocess.PIPE,
@@ -74,6 +83,7 @@ class EngineProcess:
                 raise EnvironmentLost(f"You wanted to leave, so SuperTuxKart was not waited for any longer ({what}).")
         if line is None:
             raise self._ended()
+        self._loaded = True
         try:
             return json.loads(line)
         except ValueError as error:
@@ -106,7 +116,33 @@ class EngineProcess:
         self.close()
         status = self._process.returncode
         how = f"crashed (signal {-status})" if status < 0 else f"ended by itself (exit status {status})"
-        return EnvironmentLost(f"SuperTuxKart {how}; {_NEXT}. What it printed is in {self._log} in the home folder.")
+        where = f"What it printed is in {self._log.name} in the home folder."
+        if self._loaded:
+            return EnvironmentLost(f"SuperTuxKart {how}; {_NEXT}. {where}")
+        why = f": {said}" if (said := _complaint(self._log)) else ""
+        return EnvironmentLost(
+            f"SuperTuxKart {how} before the track was loaded{why}. Its data may be damaged or not whole: `hitl supertuxkart` "
+            f"says which are used. {where}"
+        )
+
+
+def unwritable(home: Path, error: OSError) -> EnvironmentLost:
+    """Return what is said where the engine's own files cannot be written."""
+    why = shown(error.strerror or error)
+    return EnvironmentLost(
+        f"SuperTuxKart cannot be started: its files cannot be written in the home folder '{shown(home.name)}' ({why}). Make it "
+        "writable, or choose another with --home DIR."
+    )
+
+
+def _complaint(log: Path) -> str:
+    """Return what the engine printed last of what it lacks; "" where there is no such line."""
+    try:
+        text = log.read_bytes()[-_TAIL:].decode("utf-8", "replace")
+    except OSError:
+        return ""
+    lines = [found["said"].rstrip(". ") for found in _COMPLAINT.finditer(_COLOURS.sub("", text))]
+    return shown("; ".join(dict.fromkeys(lines[-2:])), 200)
 
 
 def apart_from_the_players(folder: Path, data: Path) -> dict[str, str]:

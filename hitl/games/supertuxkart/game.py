@@ -24,8 +24,8 @@ from data.suggest import did_you_mean
 from data.words import listed
 from hitl.games.base import AT_REST, Start, VehicleState
 from hitl.games.hang_guard import EnvironmentLost
-from hitl.games.supertuxkart.data_folder import Found, engine_version, find, own_folder, usable
-from hitl.games.supertuxkart.engine_process import LOG, EngineProcess, apart_from_the_players
+from hitl.games.supertuxkart.data_folder import Found, engine_version, find, named_in_vain, own_folder, usable
+from hitl.games.supertuxkart.engine_process import LOG, EngineProcess, apart_from_the_players, unwritable
 from hitl.games.supertuxkart.mirror import LOG as PICTURE_LOG
 from hitl.games.supertuxkart.mirror import Mirror, drawing_unseen
 from hitl.home import Home
@@ -213,8 +213,11 @@ def start_engine(
     """
     data = _data(home, track) if program is None else home.root
     folder = own_folder(home)
-    private_folder(folder)
-    env = apart_from_the_players(folder, data)
+    try:
+        private_folder(folder)
+        env = apart_from_the_players(folder, data)
+    except OSError as error:
+        raise unwritable(home.root, error) from error
     if picture:
         drawing_unseen(env)
     return EngineProcess([*(program or script(ENGINE)), track, KART, *picture], env, home.root / log)
@@ -226,27 +229,35 @@ def installed(home: Home) -> Found:
         raise DeviceError(f"SuperTuxKart's engine is not installed: {install('supertuxkart')}.")
     found = find(home)
     if found is None:
-        raise DeviceError("SuperTuxKart's tracks and karts are not on this machine: `hitl supertuxkart` says how to get them.")
+        why = f"{said} " if (said := named_in_vain()) else ""
+        raise DeviceError(
+            f"SuperTuxKart's tracks and karts are not on this machine. {why}`hitl supertuxkart` says how to get them."
+        )
     return found
 
 
-def _data(home: Home, track: str) -> Path:
-    """Return the folder of the game's data for the engine.
+def drivable_here(home: Home, track: str) -> Found:
+    """Return where the game's data are, which hold that track.
 
-    Raises DeviceError when it, the track in it, or the engine's package is missing.
+    Raises DeviceError when they, the track in them, or the engine's package are missing. Writes nothing.
     """
     found = installed(home)
-    tracks = found.root / "data" / "tracks"
-    if not (tracks / track).is_dir():
-        there = [name for name in KART_TRACKS if (tracks / name).is_dir()]
+    there = found.tracks()
+    if track not in there:
         others = f"of these tracks it has {listed(there)}" if there else "it has none of the tracks that hitl knows"
         raise DeviceError(
             f"SuperTuxKart's track '{track}' is not in {found.where}: {others}. Drive another, or put the whole game there."
         )
+    return found
+
+
+def _data(home: Home, track: str) -> Path:
+    """Return the folder of the game's data for the engine. Raises as `drivable_here`."""
+    found = drivable_here(home, track)
     try:
         return usable(found, home)
     except OSError as error:
-        raise DeviceError(f"SuperTuxKart's data cannot be used: {shown(error.strerror or error)}.") from error
+        raise unwritable(home.root, error) from error
 
 
 def kart_track(name: str) -> Track:

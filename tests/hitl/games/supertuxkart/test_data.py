@@ -68,6 +68,43 @@ def test_data_of_another_version_or_incomplete_ones_are_not_taken(tmp_path, home
     assert find(home) is None
 
 
+def test_a_folder_that_is_named_in_vain_is_told_with_what_it_lacks(tmp_path, home, monkeypatch, capsys):
+    monkeypatch.setattr(data_folder, "engine_version", lambda: "1")
+    monkeypatch.setattr(fetch, "look_up", lambda: fetch.Download("", 1, ""))
+    whole = game_data(tmp_path / "whole")
+    (tmp_path / "empty").mkdir()
+    part = game_data(tmp_path / "part")
+    (part / "data" / "stk_config.xml").unlink()
+    for folder, lacks in {
+        tmp_path / "none": "names 'none', which is no folder that is there",
+        tmp_path / "empty": "names 'empty', which lacks the folder data",
+        part: "names 'part', which lacks data/stk_config.xml",
+        whole / "data": "names 'data', the folder of the data itself: it must name the one above it",
+        game_data(tmp_path / "old", "1.3"): "it is of another version",
+    }.items():
+        monkeypatch.setenv("SUPERTUXKART_DATADIR", str(folder))
+        assert cli.main(["supertuxkart", "--home", str(home.root)]) == 1
+        said = capsys.readouterr().out
+        assert lacks in said
+        assert "so it is passed over" in said
+    assert cli.main(["play", "--env", "stk:fortmagma", "--headless", "--home", str(home.root)]) == 6
+    assert "SUPERTUXKART_DATADIR names" in capsys.readouterr().err
+    monkeypatch.setenv("SUPERTUXKART_DATADIR", str(whole))
+    assert data_folder.named_in_vain() == ""
+
+
+def test_only_the_tracks_that_are_there_are_listed(tmp_path, home, monkeypatch, capsys):
+    monkeypatch.setattr(data_folder, "engine_version", lambda: "1")
+    root = game_data(tmp_path / "whole")
+    (root / "data" / "tracks" / "fortmagma").mkdir()
+    monkeypatch.setenv("SUPERTUXKART_DATADIR", str(root))
+    for words in (["tracks"], ["supertuxkart"]):
+        cli.main([*words, "--home", str(home.root)])
+        said = capsys.readouterr().out
+        assert "fortmagma" in said
+        assert "minigolf" not in said
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="links need rights there, so only data of the engine's version are taken")
 def test_the_data_of_the_version_before_are_used_by_links(tmp_path, home, monkeypatch):
     theirs = game_data(tmp_path / "debian", "1.4")

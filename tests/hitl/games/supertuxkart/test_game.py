@@ -187,10 +187,26 @@ def test_an_engine_that_fails_is_a_lost_environment_and_the_next_episode_has_ano
 
 def test_an_engine_that_does_not_load_is_said_before_anything_is_recorded(tmp_path, stand_in):
     stand_in("fatal")
-    with pytest.raises(EnvironmentLost, match=r"ended by itself \(exit status 1\).*supertuxkart.log"):
+    why = r"ended by itself \(exit status 1\) before the track was loaded: \[FileManager\]: Not all assets found\. .*kart\.log"
+    with pytest.raises(EnvironmentLost, match=why) as lost:
         SessionSetup(Home(tmp_path), SessionOptions("supertuxkart"))
-    assert (tmp_path / "supertuxkart.log").read_text() == "the stand-in prints this\n"
+    assert "next one" not in str(lost.value)
+    assert (tmp_path / "supertuxkart.log").read_text().startswith("the stand-in prints this\n")
     assert not (tmp_path / "store.sqlite").exists()
+
+
+def test_a_home_that_cannot_be_written_is_named(tmp_path, stand_in):
+    stand_in()
+    home = Home(tmp_path / "mine").create()
+    (home.root / "supertuxkart.log").mkdir()
+    with pytest.raises(EnvironmentLost, match=r"files cannot be written in the home folder 'mine' \("):
+        SessionSetup(home, SessionOptions("supertuxkart"))
+
+
+def test_a_track_is_looked_for_before_anything_is_shown(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("takeover_ui.window.window.display_available", lambda: True)
+    assert cli.main(["play", "--env", "stk:minigolff", "--home", str(tmp_path / "new")]) == 6
+    assert "Did you mean" in capsys.readouterr().err
 
 
 def test_a_session_goes_on_after_a_crash(tmp_path, stand_in):
