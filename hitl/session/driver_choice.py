@@ -146,9 +146,21 @@ class DriverChoice:
         """The car stands until the player goes on."""
         self._state = replace(self._state, phase="paused")
 
+    @property
+    def paused(self) -> bool:
+        """Whether it stands so."""
+        return self._state.phase == "paused"
+
     def asks_to_quit(self, human: HumanSide) -> bool:
-        """Tell whether a person at the pad presses quit, between two episodes."""
-        return "quit" in self.glance(human)[1]
+        """Tell whether a person at the pad presses quit, between two episodes. One who presses pause finds the next paused."""
+        pressed = self.glance(human)[1]
+        self.heed_pause(pressed)
+        return "quit" in pressed
+
+    def heed_pause(self, pressed: frozenset[str]) -> None:
+        """Pause, or go on, where nothing drives and no tick is decided."""
+        if "pause" in pressed:
+            self._state = replace(self._state, phase="agent" if self.paused else "paused")
 
     def glance(self, human: HumanSide) -> tuple[PadState, frozenset[str]]:
         """Return a person's pad while nothing drives, and the buttons that have just gone down."""

@@ -64,10 +64,15 @@ class PlayLoop:
                 self._offered, self._tries = Practice(rig, corner, args.seed), TRIES
             fast = not rig.options.real_time or self._calls is not None
             if fast and not args.lap and self._goes_on():
-                turns.wait(lambda: rig.session.stop() or rig.session.asked_to_leave(), self._caller.learns)
+                turns.wait(self._interrupted, self._caller.learns)
                 self._caller.over()
         self._note_looking()
         return self._told()
+
+    def _interrupted(self) -> bool:
+        """Tell whether the player leaves or pauses while the agent learns; a pause is shown by the next episode."""
+        session = self.rig.session
+        return session.stop() or session.asked_to_leave() or session.paused
 
     def _goes_on(self) -> bool:
         enough = self.args.episodes is not None and self._count >= self.args.episodes

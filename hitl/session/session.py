@@ -191,6 +191,11 @@ class Session:
         self.leaving = self.leaving or asked
         return asked
 
+    @property
+    def paused(self) -> bool:
+        """Whether the player has paused it, in an episode or between two."""
+        return self._choice.paused
+
     def _is_greedy(self, purpose: str) -> bool:
         """Tell whether the agent drives without noise: as evaluations are, so must some drives be that it learns from."""
         if purpose in ("drive", "practice") and self.options.greedy_every:
@@ -215,6 +220,13 @@ class Session:
             if self.leaving or self.stop():
                 return False
             now = time.monotonic()
+            self._choice.heed_pause(pressed)
+            if self._choice.paused:
+                then = now
+                paused = arbiter.Decision(AGENT, rest, 0.0, None, "", safe=True, paused=True, pressed=pressed)
+                self.watch(Tick(info, paused, rest, 0.0, self._result.purpose))
+                self.clock.hold()
+                continue
             if (does := awaits.step(pad, now - then)) != "stand":
                 return does == "drive"
             then = now

@@ -74,6 +74,36 @@ def test_the_car_stands_until_a_control_is_touched_and_nothing_is_recorded(tmp_p
     assert actions[0][0] == 1.0, "the touch itself is driven"
 
 
+def test_a_lap_that_waits_can_be_paused_and_set_up(tmp_path: Path) -> None:
+    class Pausing(Pad):
+        """Pauses, asks for the settings, presses the gas meanwhile, and goes on."""
+
+        def read(self) -> PadState:
+            state = super().read()
+            presses = {3: "pause", 5: "settings", 9: "pause"}
+            if self.looks >= WAITS:
+                return state
+            now = presses.get(self.looks)
+            return PadState(gas=float(6 <= self.looks < 8), buttons=frozenset({now} if now else ()))
+
+    result, shown, ticks = drive(tmp_path, Pausing())
+    assert [tick.decision.paused for tick in ticks[:11]] == [False] * 2 + [True] * 6 + [False] * 3
+    assert "settings" in ticks[4].decision.pressed
+    assert shown == [True, False]
+    assert len(ticks) == WAITS + result.steps
+
+
+def test_a_pause_between_two_episodes_is_that_of_the_next(tmp_path: Path) -> None:
+    pad = Pad(PadState(buttons=frozenset({"pause"})), waits=1)
+    with SessionSetup(Home(tmp_path), SessionOptions(coach=QUIET), human=lambda track: HumanDriver(pad)) as rig:  # type: ignore[arg-type]
+        assert not rig.session.asked_to_leave()
+        assert not rig.session.paused
+        assert not rig.session.asked_to_leave()
+        assert rig.session.paused
+        loop = PlayLoop(rig, Namespace(call_me=False, practice=""), None, print, None)  # type: ignore[arg-type]
+        assert loop._interrupted()
+
+
 @pytest.mark.parametrize("pad", [Pad(MISSING, waits=0), Pad(GAS, waits=0)])
 def test_who_holds_the_gas_and_who_has_no_pad_are_not_kept_waiting(pad: Pad) -> None:
     shown: list[bool] = []
