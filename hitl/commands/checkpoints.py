@@ -44,7 +44,7 @@ def main(argv: list[str]) -> int:
 
     out = console()
     if not rows:
-        out.print(NO_CHECKPOINT)
+        out.print(in_home(NO_CHECKPOINT, args.home))
         return 0
     shown = [r for r in rows if args.all or r["episodes"] or r["best"] or r["latest"]]
     places = list(next((r["passed"] for r in shown if r["episodes"]), {}))

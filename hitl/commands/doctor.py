@@ -11,7 +11,7 @@ from pathlib import Path
 from data.errors import UsageError
 from hitl.arguments import Parser
 from hitl.games.registry import single_words
-from hitl.home import add_home, home_path
+from hitl.home import add_home, home_path, in_home
 
 KIT = "hitl-field-kit.json"
 MARKS = {"ok": "[green]ok[/]", "note": "[yellow]note[/]", "bad": "[red]bad[/]"}
@@ -51,7 +51,10 @@ def main(argv: list[str]) -> int:
 
     from hitl.doctor import BAD, examine
 
-    checks = examine(home_path(args), args.env)
+    named = args.home
+    checks = [
+        dataclasses.replace(c, found=in_home(c.found, named), do=in_home(c.do, named)) for c in examine(home_path(args), args.env)
+    ]
     if args.json:
         print(json.dumps([dataclasses.asdict(c) for c in checks], indent=1))
     else:

@@ -8,6 +8,7 @@ from data.files.paths import private_folder
 from data.recording.recorder import Recorder
 from hitl.arguments import agent_words
 from hitl.cli import COMMANDS, main, parser_of
+from hitl.doctor import NOTE, Check
 from hitl.home import _WITHOUT_HOME, Begun, in_home
 from hitl.screens.telling import teller
 from hitl.screens.training.train_words import facts_of, warnings_of
@@ -99,6 +100,11 @@ def test_a_command_goes_on_in_the_home_that_it_was_given(tmp_path, monkeypatch, 
         drive(recorder)
     assert main(["store", "prune", "--older-than", "0d", "--home", "mine"]) == 0
     assert "`hitl store compact --home mine` frees the space" in capsys.readouterr().out
+    assert main(["checkpoints", "--home", "mine"]) == 0
+    assert "`hitl train --home mine`" in " ".join(capsys.readouterr().out.split())
+    monkeypatch.setattr("hitl.doctor.examine", lambda home, env: [Check("store", NOTE, "odd", "type `hitl supertuxkart`")])
+    assert main(["doctor", "--home", "mine"]) == 0
+    assert "`hitl supertuxkart --home mine`" in " ".join(capsys.readouterr().out.split())
     assert main(["tracks", "--home", "mine"]) == 0
     assert "`hitl play --track NAME --home mine` drives one" in " ".join(capsys.readouterr().out.split())
 
