@@ -111,7 +111,7 @@ class CallMe:
     def __init__(
         self, rig: SessionSetup, call: Callable[[Failure], None], show: Show, over: Callable[[], None]
     ) -> None:
-        """``show``: as for `Countdown`; ``over``: the player has no part in what follows."""
+        """``show``: as for `Countdown`; ``over``: no call is on the screen any more."""
         self.rig, self._call, self._show, self._over = rig, call, show, over
         self._rule = CallRule()
         self.looking = Looking(called=True)
@@ -140,7 +140,11 @@ class CallMe:
     def _taken_back(self, seed: int, result: EpisodeResult) -> Iterator[EpisodeResult]:
         """Drive on where the player went back to, at the clock's pace."""
         while result.reason == "rewound" and not self.rig.session.leaving:
+            self._over()
+            began = time.monotonic()
             result = self.rig.session.episode("practice", seed=seed)
+            self.looking.looked_s += time.monotonic() - began
+            self.looking.drove_s += result.human_steps / self.rig.task.settings.hz
             yield result
 
     def _by_weights(self) -> bool:

@@ -214,19 +214,25 @@ def _print(result: DemoResult, report: Report, saved: str, named: Path | None = 
     for row in rows:
         shown.add_row(*row)
     out = console()
-    out.print(f"'{result.corner.name}' on {track_words(result.track)}, {EPISODES} episodes without help")
-    out.print(shown)
-    if rows[0][2] == "–":
-        out.print(ENGLISH["outcome_left"])
+    about = f"'{result.corner.name}' on {track_words(result.track)}"
+    if not result.before.complete:
+        driven = len(result.before.results)
+        out.print(f"{about}: you left after {driven} of the {EPISODES} laps without help that come first: nothing is measured.")
     else:
-        rules = {"side_before": report.before, "side_after": report.after}
-        out.print(" ".join(ENGLISH.say(side, rule=ENGLISH[score.rule]) for side, score in rules.items() if score is not None))
+        out.print(f"{about}, {EPISODES} episodes without help")
+        out.print(shown)
+        if rows[0][2] == "–":
+            out.print(ENGLISH["outcome_left"])
+        else:
+            rules = {"side_before": report.before, "side_after": report.after}
+            told = (ENGLISH.say(side, rule=ENGLISH[score.rule]) for side, score in rules.items() if score is not None)
+            out.print(" ".join(told))
     took = f"{number_of(result.agent_steps, 'agent step')}, {result.wall_seconds:.0f} s in all."
     said = [helped(result), unfinished(report), took, saved]
     out.print(" ".join(text for text in said if text), soft_wrap=True)
     if rows[0][2] != "–" and result.after.passes < 0.9 * len(result.after.results):
         out.print(in_home(_not_learned(result), named), soft_wrap=True)
-    out.print(in_home("\n  ".join(next_steps()), named), soft_wrap=True)
+    out.print(in_home("\n  ".join(next_steps(takeovers=result.takeovers > 0)), named), soft_wrap=True)
 
 
 def _not_learned(result: DemoResult) -> str:

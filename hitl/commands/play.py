@@ -262,16 +262,21 @@ def _choice(
     args: argparse.Namespace, home: Home, play: PlaySettings, window: Window | None, left: Callable[[], bool]
 ) -> Choice:
     """Return what the player wants in a home in which nothing has been learned; ``drive`` where that is clear already."""
+    from hitl.demo.shipped import SHIPPED, open_shipped
     from hitl.screens.empty_home import nothing_learned, offer
 
     said = args.lap or args.practice or args.episodes or args.checkpoint or args.pad in ("none", "scripted")
     if window is None or said or not nothing_learned(home):
         return "drive"
-    choice = offer(window, left, agent=(play.env, play.track) == ("box2d", "default") and not home.store_path.exists())
-    if choice == "agent":
-        from hitl.demo.shipped import open_shipped
+    ships = SHIPPED.get(play.env)
+    track = play.track
+    if play.env == "supertuxkart":
+        from hitl.games.supertuxkart.game import kart_track
 
-        open_shipped(home)
+        track = kart_track(track).name  # "default" is one of them
+    choice = offer(window, left, agent=ships == track and not home.store_path.exists())
+    if choice == "agent" and ships is not None:
+        open_shipped(home, ships)
     return choice
 
 

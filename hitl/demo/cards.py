@@ -12,9 +12,10 @@ if TYPE_CHECKING:
     from hitl.demo.demo import DemoResult, Measurement
     from takeover_ui.report.contents import Report, Score
 
-def next_steps(words: Words = ENGLISH) -> tuple[str, ...]:
-    """Return three commands that go on from here, under their heading."""
-    return tuple(words[name] for name in ("next", "next_play", "next_review", "next_corners"))
+
+def next_steps(words: Words = ENGLISH, *, takeovers: bool = True) -> tuple[str, ...]:
+    """Return the commands that go on from here, under their heading. ``takeovers``: there are some to look at."""
+    return tuple(words[name] for name in ("next", "next_play", *(("next_review",) if takeovers else ()), "next_corners"))
 
 
 def intro_card(corner: str, failed: int, words: Words = ENGLISH) -> Card:
@@ -99,7 +100,7 @@ def closing_card(words: Words = ENGLISH) -> Card:
 def outcome_card(result: DemoResult, report: Report, words: Words = ENGLISH) -> Card:
     """Return the last card: before and after, who helped, and what to do next."""
     table = compared(result, report, words)
-    lines = [helped(result, words), unfinished(report, words), *next_steps(words)]
+    lines = [helped(result, words), unfinished(report, words), *next_steps(words, takeovers=result.takeovers > 0)]
     before, after = table[1][1:]
     title = words["outcome_left"]
     if after != "–":

@@ -96,8 +96,10 @@ class Caller:
         self._card(Card(title, self._lines if what == "ready" else (self._title,), keys=self._words["key_leave"]))
 
     def over(self) -> None:
-        """No one is needed any more."""
+        """No one is needed any more, or the player drives: nothing is said over the road."""
         self._card(None)
+        if self._screen is not None:
+            self._screen.fast = ""
 
     def _card(self, card: Card | None) -> None:
         if self._window is not None:

@@ -131,10 +131,16 @@ def test_who_goes_back_while_the_agent_drives_alone_drives_at_the_clocks_pace(tm
     options = SessionOptions(greedy_every=0, coach=QUICK)
     with SessionSetup(Home(tmp_path), options, human=lambda track: HumanDriver(Looks())) as rig:  # type: ignore[arg-type]
         rig.session.policy = Cruise()  # type: ignore[assignment]
-        calls = CallMe(rig, lambda failure: None, lambda what, left: None, lambda: None)
+        screen = SimpleNamespace(fast="alone, fast")
+        caller = Caller(rig, None, screen, Sounds(on=False))  # type: ignore[arg-type]
+        calls = CallMe(rig, lambda failure: None, lambda what, left: None, caller.over)
         rig.session.watch = lambda tick: seen.append(rig.session.hands_off and tick.decision.driver == HUMAN)
-        alone, taken = list(calls.drive(0))[:2]
+        driven = list(calls.drive(0))
+    alone, taken = driven[:2]
     assert (alone.reason, taken.purpose) == ("rewound", "practice")
+    assert screen.fast == "", "the player drives, and not the agent alone"
+    assert calls.looking.drove_s == sum(r.human_steps for r in driven) / 20
+    assert calls.looking.looked_s > 0
     assert taken.human_steps > 0
     assert not any(seen)
 

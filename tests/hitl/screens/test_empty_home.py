@@ -10,7 +10,7 @@ import pytest
 
 from hitl.coach.first_touch import FirstTouch
 from hitl.commands.play import _choice, command_line
-from hitl.demo.shipped import open_shipped
+from hitl.demo.shipped import open_shipped, stalled_at
 from hitl.drivers.human import scripted_human
 from hitl.home import Home
 from hitl.pads.base import PadState
@@ -81,6 +81,18 @@ def test_an_empty_home_is_asked_about_once(tmp_path: Path) -> None:
     assert choice(Window("2")) == "agent"
     assert not nothing_learned(home), "the demo's agent is here now"
     assert choice(Window("1")) == "drive"
+
+
+def test_fort_magmas_agent_is_offered_there(tmp_path: Path) -> None:
+    args, words = command_line().parse_args([]), ["1", "2", "3"]
+    for play, offered in (("fortmagma", words), ("default", words), ("minigolf", words[:2])):
+        home, window = Home(tmp_path / play), Window("2")
+        settings = PlaySettings(env="supertuxkart", track=play)
+        assert _choice(args, home, settings, window, lambda: False) == ("agent" if offered == words else "drive")  # type: ignore[arg-type]
+        card = window.cards[0]
+        assert card is not None
+        assert [line[:3] for line in card.lines] == [f"{key}: " for key in offered]
+        assert (stalled_at(home, "fortmagma") if offered == words else not home.root.exists())
 
 
 def test_laps_alone_are_something_to_learn_from(tmp_path: Path) -> None:
