@@ -90,6 +90,8 @@ class LapTimes:
 
     def _deltas(self) -> tuple[float | None, float | None]:
         """Return the seconds behind the best lap and behind the human's, at this place; the second where it is another lap."""
+        if not self._steps:  # the car stands where it was put, and the best lap needed a moment to get there
+            return None, None
         fastest, human = self._fastest(), self.best.get("human")
         others = human if human is not fastest else None
         return self._pace.delta(fastest.pace if fastest else None), self._pace.delta(others.pace if others else None)

@@ -37,6 +37,7 @@ from takeover_ui.window.window import Window
 
 FULL_LOCK = 0.4  # rad of the drawn front wheels
 SHOWN_LINES = 6  # of each driver
+MOVES = 1.0  # m/s, below which a car stands
 READ_S = 10.0  # a card with a question waits so long, and then goes on
 STILL_DRIVES_S = 1.5  # in which what a hand does still belongs to the drive before the card
 class SessionScreen:
@@ -229,8 +230,17 @@ class SessionScreen:
         if self._alone is not None:
             self._alone.end(result, own=not isinstance(self._rig.session.human, ScriptedHuman))
         if result.purpose == "lap" and result.reason in DRIVING_FAULTS:
-            self._window.toast(self.words.say(f"lap_{result.reason}", metres=result.progress), "warning")
+            self._window.toast(self.words.say(f"lap_{self._how_it_ended(result)}", metres=result.progress), "warning")
         self._end_line()
+
+    def _how_it_ended(self, result: EpisodeResult) -> str:
+        """Return the reason of a lap that was given up; one without progress may have ended standing or moving."""
+        seen = self._shown
+        if result.reason != "stalled" or seen is None or seen.speed < MOVES:
+            return result.reason
+        heading = self._rig.track.line.at(result.progress)[2]
+        along = seen.velocity[0] * math.cos(heading) + seen.velocity[1] * math.sin(heading)
+        return "backwards" if along < 0 else "no_further"
 
     def asked(self, card: Card) -> bool:
         """Show a card until the player answers; True for Enter, or the pad's button that stars or takes over.

@@ -55,6 +55,16 @@ def test_the_end_of_a_corner_is_compared_with_the_best_lap_for_a_moment() -> Non
     assert (times.view().running, times.view().delta) == (0.05, None)
 
 
+def test_a_car_that_waits_at_the_start_is_not_ahead_of_anyone() -> None:
+    times = LapTimes((), 20.0)
+    lap(times, 1.5, human=True)
+    for _ in range(3):
+        times.step(0, 1.0, "human")
+        assert times.view().to_best is None
+    times.step(1, 1.0, "human")
+    assert times.view().to_best is not None
+
+
 def test_each_moment_is_compared_with_the_best_lap_and_with_the_humans_at_that_place() -> None:
     times = LapTimes((), 20.0)
     lap(times, 1.5, human=False)  # 300 m in 10 s

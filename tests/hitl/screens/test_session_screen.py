@@ -103,6 +103,20 @@ def drive(home: Path, screen: SessionScreen, begin: Any) -> list[int]:
     return counts
 
 
+@pytest.mark.parametrize(
+    ("speed", "way", "said"), [(0.2, 1, "You stood still"), (11.0, -1, "You drove backwards"), (11.0, 1, "You got no further")]
+)
+def test_who_reverses_is_not_said_to_stand(tmp_path: Path, speed: float, way: int, said: str) -> None:
+    shown = Shown()
+    screen = SessionScreen(shown)  # type: ignore[arg-type]
+    drive(tmp_path, screen, lambda rig: screen.begin(rig, SimpleNamespace(newest=TrainerState(True))))  # type: ignore[arg-type]
+    heading = screen._rig.track.line.at(3.0)[2]
+    velocity = (way * speed * float(np.cos(heading)), way * speed * float(np.sin(heading)))
+    screen._shown = replace(shown.views[-1], speed=speed, velocity=velocity)
+    screen.episode_over(EpisodeResult("lap", "stalled", 50, progress=3.0))
+    assert shown.toasts[-1] == f"{said} at 3 m: the lap begins again."
+
+
 def test_a_session_s_views(tmp_path: Path) -> None:
     shown, trainer = Shown(), SimpleNamespace(newest=TrainerState(True))
     screen = SessionScreen(shown)  # type: ignore[arg-type]
@@ -165,6 +179,8 @@ def test_a_lap_s_views_say_nothing_of_an_agent(tmp_path: Path, scripted: bool) -
     with SessionSetup(Home(tmp_path), SessionOptions(), human=wheel, watch=screen) as rig:
         screen.begin(rig, trainer, laps=True)  # type: ignore[arg-type]
         rig.session.episode("lap", seed=0, until_m=5.0)
+        assert screen._shown is not None
+        screen._shown = replace(screen._shown, speed=0.0)
         for reason in ("off_road", "stalled", "finish", "through"):
             screen.episode_over(EpisodeResult("lap", reason, progress=87.0))
         screen.episode_over(EpisodeResult("drive", "off_road", progress=87.0))
