@@ -15,6 +15,7 @@ from hitl.home import add_home, home_path, in_home
 if TYPE_CHECKING:
     from data.store import Store
 
+WIDE = 100  # letters of a terminal in which a checkpoint's marks fit beside its name
 MOST_PLACES = 4  # that have a column each; of a longer road the one that fails most is named
 
 
@@ -51,11 +52,13 @@ def main(argv: list[str]) -> int:
     passes = places if len(places) <= MOST_PLACES else [FINISH, "passes\nleast often"]
     heads = "updates", *passes, "return"
     drawn = table("", "checkpoint", "made", *heads, right=("", *heads))
+    drawn.columns[1].no_wrap = True  # it is typed as it stands there
+    beside = " " if out.width >= WIDE else "\n"
     for row in shown:
         count, mean = row["episodes"], row["return_mean"]
         marks = ", ".join(name for name in ("best", "latest") if row[name])
         passed = [_passed(row["passed"], place, count) for place in passes]
-        name = row["name"] + (f" ({marks})" if marks else "")
+        name = row["name"] + (f"{beside}({marks})" if marks else "")
         drawn.add_row(
             str(row["number"]), name, local_time(row["made"], short=True), f"{row['updates']:,}", *passed,
             "–" if mean is None else f"{mean:.1f}",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING
@@ -47,6 +48,8 @@ def main(argv: list[str]) -> int:
 def look(home: Home) -> tuple[list[tuple[str, str]], str]:
     """Return what there is, as names and values, and a sentence with the one next command."""
     if not home.store_path.is_file():
+        if home.root.is_dir() and not os.access(home.root, os.W_OK):
+            return [("store", EMPTY)], "This home folder cannot be written: make it writable, or choose another with --home DIR."
         return [("store", EMPTY)], "Next: `hitl demo` shows how it works, in a window; `hitl play` drives at once."
     try:
         from data.store import Store

@@ -4,12 +4,14 @@ from typing import Any
 
 import pytest
 
+from data.errors import StoreError
 from data.files.paths import private_folder
 from data.recording.recorder import Recorder
 from hitl.arguments import agent_words
 from hitl.cli import COMMANDS, main, parser_of
+from hitl.demo.shipped import open_shipped
 from hitl.doctor import NOTE, Check
-from hitl.home import _WITHOUT_HOME, Begun, in_home
+from hitl.home import _WITHOUT_HOME, Begun, Home, in_home
 from hitl.screens.telling import teller
 from hitl.screens.training.train_words import facts_of, warnings_of
 from tests.support.recorded import drive, session_info
@@ -31,6 +33,29 @@ def test_a_home_that_is_no_folder_is_named_in_a_sentence(tmp_path, capsys, comma
     said = capsys.readouterr().err
     assert "'home'" in said
     assert "--home DIR" in said
+
+
+def test_a_home_that_is_there_and_cannot_be_written_is_said_to_be_that(tmp_path, monkeypatch, capsys):
+    (tmp_path / "checkpoints").write_text("")  # as if the folder could not be made
+    with pytest.raises(StoreError, match=r"cannot be written \("):
+        Home(tmp_path).create()
+    monkeypatch.setattr("os.access", lambda path, how: False)
+    assert main(["--home", str(tmp_path)]) == 0
+    said = capsys.readouterr().out
+    assert "This home folder cannot be written" in said
+    assert "at once" not in said
+
+
+def test_a_checkpoint_s_name_stands_whole_in_a_narrow_terminal(tmp_path, monkeypatch, capsys):
+    open_shipped(Home(tmp_path), "fortmagma")
+    (name,) = (path.stem for path in (tmp_path / "checkpoints").iterdir())
+    for width in (80, 120):
+        monkeypatch.setenv("COLUMNS", str(width))
+        assert main(["checkpoints", "--home", str(tmp_path)]) == 0
+        said = capsys.readouterr().out
+        assert f"{name} " in said
+        assert "314." in said
+        assert "return" in said
 
 
 def test_a_user_that_does_not_exist_has_no_folder(tmp_path, monkeypatch, capsys):
