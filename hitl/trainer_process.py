@@ -44,7 +44,7 @@ class TrainerProcess:
         self._log = home.root / "trainer.log"
         self._begun, self._token = time.monotonic(), secrets.token_hex(8)
         follows = not detached and sys.platform.startswith("linux")
-        with self._opened() as log:
+        with self._open_log() as log:
             self._from = log.seek(0, os.SEEK_END)
             self._process = subprocess.Popen(
                 command("hitl", "train", *arguments, "--home", str(home.root)),
@@ -55,7 +55,7 @@ class TrainerProcess:
                 **(apart() if detached or follows else {}),
             )
 
-    def _opened(self) -> BinaryIO:
+    def _open_log(self) -> BinaryIO:
         try:
             return self._log.open("ab")
         except OSError as error:
