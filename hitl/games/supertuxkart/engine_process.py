@@ -121,7 +121,7 @@ class EngineProcess:
             return EnvironmentLost(f"SuperTuxKart {how}; {_NEXT}. {where}")
         why = f": {said}" if (said := _complaint(self._log)) else ""
         return EnvironmentLost(
-            f"SuperTuxKart {how} before the track was loaded{why}. Its data may be damaged or not whole: `hitl supertuxkart` "
+            f"SuperTuxKart {how} before the track was loaded{why}; its data may be damaged or not whole, and `hitl supertuxkart` "
             f"says which are used. {where}"
         )
 
@@ -141,8 +141,8 @@ def _complaint(log: Path) -> str:
         text = log.read_bytes()[-_TAIL:].decode("utf-8", "replace")
     except OSError:
         return ""
-    lines = [found["said"].rstrip(". ") for found in _COMPLAINT.finditer(_COLOURS.sub("", text))]
-    return shown("; ".join(dict.fromkeys(lines[-2:])), 200)
+    lines = [found["said"].rstrip(". ").replace(";", ",") for found in _COMPLAINT.finditer(_COLOURS.sub("", text))]
+    return shown(", ".join(dict.fromkeys(lines[-2:])), 200)
 
 
 def apart_from_the_players(folder: Path, data: Path) -> dict[str, str]:

@@ -187,7 +187,7 @@ def test_an_engine_that_fails_is_a_lost_environment_and_the_next_episode_has_ano
 
 def test_an_engine_that_does_not_load_is_said_before_anything_is_recorded(tmp_path, stand_in):
     stand_in("fatal")
-    why = r"ended by itself \(exit status 1\) before the track was loaded: \[FileManager\]: Not all assets found\. .*kart\.log"
+    why = r"ended by itself \(exit status 1\) before the track was loaded: \[FileManager\]: Not all assets found; .*kart\.log"
     with pytest.raises(EnvironmentLost, match=why) as lost:
         SessionSetup(Home(tmp_path), SessionOptions("supertuxkart"))
     assert "next one" not in str(lost.value)
