@@ -306,7 +306,7 @@ def test_it_plays_without_a_watcher_from_the_command_line(tmp_path: Path, capsys
     (tmp_path / "settings.toml").write_text("[coach]\nsound = false\n")
     assert play.main(["--home", str(tmp_path), "--call-me", "--pad", "scripted", "--headless", "--episodes", "2"]) == 0
     told = capsys.readouterr().out
-    assert re.search(r"It needs you\. It stood still at \d+ m\. The car stands where it was \d s before: at \d+ m\.", told)
+    assert re.search(r"It needs you\. It got no further at \d+ m\. The car stands where it was \d s before: at \d+ m\.", told)
     (said,) = events(tmp_path, "attention")
     assert said["calls"] >= 1
     assert np.isfinite(said["looked_s"])
