@@ -44,7 +44,7 @@ class Home:
             self.checkpoints.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             why = "there is a file of that name" if isinstance(error, FileExistsError) else error.strerror or error
-            what = "written" if self.root.is_dir() else "made"
+            what = "written" if os.path.isdir(self.root) else "made"
             raise StoreError(
                 f"The home folder '{shown(self.root.name)}' cannot be {what} ({shown(why)}): choose another with --home."
             ) from error

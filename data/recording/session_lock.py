@@ -49,6 +49,8 @@ class LiveLock:
     def __init__(self, store: Path, uuid: str) -> None:
         self.path = live_path(store, uuid)
         self._fd: int | None = None
+        self.problem = ""
+        """Why the file cannot be made, where that is so."""
 
     def acquire(self) -> bool:
         """Take the lock; False when it is held by another, or the file cannot be made now."""
@@ -57,8 +59,10 @@ class LiveLock:
         for _ in range(_TRIES):
             try:
                 fd = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o644)
-            except OSError:
+            except OSError as error:
+                self.problem = error.strerror or str(error)
                 return False
+            self.problem = ""
             if not try_lock(fd):
                 os.close(fd)
                 time.sleep(_MOMENT_S)  # perhaps another process only checks whether it is free

@@ -218,7 +218,7 @@ def first_session(path: Path) -> str | None:
 
     The connection stays open: to close one that took no lock drops those of this process's other connections (POSIX).
     """
-    if not path.is_file():
+    if not os.path.isfile(path):
         return None
     try:
         conn = sqlite3.connect(sqlite_uri(path, "mode=ro&immutable=1"), uri=True, check_same_thread=False)

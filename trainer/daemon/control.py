@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from data.errors import TrainingError
+from data.errors import TrainingError, shown
 from data.files import held
 from data.recording.session_lock import LiveLock, is_alive
 
@@ -22,10 +22,16 @@ _NAME = "trainer"
 def trainer_lock(store: Path) -> Iterator[None]:
     """Hold the lock of a trainer that works on a store; the operating system lets go of it when the process dies.
 
-    Raises TrainingError when another trainer is at work there.
+    Raises TrainingError when another trainer is at work there, or nothing can be written.
     """
     lock = LiveLock(store, _NAME)
     if not lock.acquire():
+        if lock.problem:
+            home = shown(store.parent.name)
+            raise TrainingError(
+                f"The trainer cannot write into the home folder '{home}' ({lock.problem}): make it writable, or choose another "
+                "with --home DIR."
+            )
         raise TrainingError(
             "Another trainer is at work on this home folder: `hitl train status` shows it, `hitl train stop` ends it."
         )

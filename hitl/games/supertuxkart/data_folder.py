@@ -74,7 +74,7 @@ def named_in_vain() -> str:
         return ""
     root = Path(named).absolute()
     said = f"{VARIABLE} names '{shown(root.name or root)}'"
-    if not root.is_dir():
+    if not os.path.isdir(root):
         return f"{said}, which is no folder that is there, so it is passed over."
     if _lacks(root.parent) == [] and root.name == "data":
         return f"{said}, the folder of the data itself: it must name the one above it, so it is passed over."

@@ -12,6 +12,7 @@ import torch
 
 from data.errors import CheckpointError, TrainingError, UsageError
 from data.reading import step_cache
+from data.recording.session_lock import live_path
 from data.store import Store
 from tests.support.daemon_runs import ACTIONS, NAMES, SMALL, die, drive, ended, newest, state, train, wait_for
 from trainer.checkpoints.files import save
@@ -50,6 +51,13 @@ def test_interrupted_and_uninterrupted_agree_bit_for_bit(tmp_path: Path, monkeyp
         assert one.training.learner.updates == other.training.learner.updates == 2 * 60
         for name, value in state(one).items():
             assert torch.equal(value, state(other)[name]), name
+
+
+def test_a_home_that_cannot_be_written_has_no_other_trainer(tmp_path: Path) -> None:
+    drive(tmp_path / "store.sqlite", 40, 1)
+    live_path(tmp_path / "store.sqlite", "trainer").mkdir()  # in the place of the lock
+    with pytest.raises(TrainingError, match="cannot write into the home folder"):
+        train(tmp_path, 1)
 
 
 @pytest.mark.realtime
