@@ -68,7 +68,7 @@ def test_a_store_that_cannot_be_opened_as_the_disk_is_full_says_so(tmp_path, ful
 
     monkeypatch.setattr("hitl.remote.receive.open_store", fails)
     monkeypatch.setattr("data.store.open_store", fails)
-    with pytest.raises(StoreError, match="cannot be opened: the disk is full. Make room on it"):
+    with pytest.raises(StoreError, match=r"cannot be opened: the disk is full\. Make room on it"):
         opened(Home(tmp_path))
 
 
