@@ -23,6 +23,8 @@ from takeover_ui.window.options import WindowOptions
 from takeover_ui.window.picture import picture_path
 from takeover_ui.window.window import Window, display_available
 
+_OTHERWISE = "Leave `overlay` out, and let a function drive."
+
 
 @dataclass
 class Counted:
@@ -43,10 +45,11 @@ class Overlay:
 
     def __init__(self, setting: Setting, *, keys_anywhere: bool, render: Callable[[], Any] | None = None) -> None:
         if not display_available():
-            raise DeviceError("There is no display here for the overlay: leave `overlay` out, and let a function drive.")
+            raise DeviceError(f"There is no display here for the overlay. {_OTHERWISE}")
         self._setting = setting
         game_view = setting.has_line or render is not None
-        self.window = Window(WindowOptions(game_view=game_view, keys_anywhere=keys_anywhere and not game_view))
+        options = WindowOptions(game_view=game_view, keys_anywhere=keys_anywhere and not game_view)
+        self.window = Window(options, otherwise=_OTHERWISE)
         self._render, self._drawn = render, None
         if render is not None:
             self._folder = Path(tempfile.mkdtemp(prefix="hitl-picture-"))

@@ -13,7 +13,7 @@ import os
 import pickle
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -29,9 +29,12 @@ _READY_S = 20.0  # in which the window must have opened
 
 
 class Window:
-    """A window seen from the session. Every method returns at once and none raises when the window is gone."""
+    """A window seen from the session. Every method returns at once and none raises when the window is gone.
 
-    def __init__(self, options: WindowOptions | None = None) -> None:
+    ``otherwise``: what to do where no window opens, for the DeviceError that is raised then.
+    """
+
+    def __init__(self, options: WindowOptions | None = None, otherwise: str = "To go on without one, use --headless.") -> None:
         from takeover_ui.window import process
 
         self.options = options or WindowOptions()
@@ -51,9 +54,10 @@ class Window:
             name="hitl-window",
             daemon=True,
         )
-        self._process.start()
+        with _main_left_alone():
+            self._process.start()
         theirs.close()
-        self._await_ready()
+        self._await_ready(otherwise)
         self._scene: Scene | None = None
         self._scenes = 0
         self._trails_key: tuple[tuple[int, ...], ...] = ((), ())
@@ -67,7 +71,7 @@ class Window:
         self._sender.start()
         self._watcher.start()
 
-    def _await_ready(self) -> None:
+    def _await_ready(self, otherwise: str) -> None:
         message = "it did not open in time"
         try:
             if self._pipe.poll(_READY_S):
@@ -78,7 +82,7 @@ class Window:
             self._process.terminate()
             self._process.join(5)
             self._pipe.close()
-            raise DeviceError(f"The window could not be opened ({message}). To go on without one, use --headless.")
+            raise DeviceError(f"The window could not be opened ({message}). {otherwise}")
 
     def send(self, view: View) -> None:
         """Show ``view`` as soon as the window gets to it; a view that is not yet drawn when the next one comes is dropped."""
@@ -203,6 +207,21 @@ class Window:
             while (told := self._pipe.recv()) != "closed":
                 self.remember(told)
         self._over.set()
+
+
+@contextlib.contextmanager
+def _main_left_alone() -> Iterator[None]:
+    """Spawn a process that does not import the program's main module again: a script then needs no guard around its code.
+
+    The window needs nothing of that module. multiprocessing finds it by these two names, and imports none that it does not find.
+    """
+    found: dict[str, Any] = vars(sys.modules["__main__"])
+    before: dict[str, Any] = {name: found[name] for name in ("__file__", "__spec__") if name in found}
+    found.update(dict.fromkeys(before))
+    try:
+        yield
+    finally:
+        found.update(before)
 
 
 def display_available() -> bool:

@@ -105,6 +105,26 @@ def test_a_display_that_cannot_be_opened_is_one_sentence() -> None:
         Window(WindowOptions(video="no-such-driver"))
 
 
+def test_a_script_needs_no_guard_and_is_run_once(tmp_path: Path) -> None:
+    """A spawned process imports the main script again, and would open the next window there, if it were not kept from it."""
+    script = tmp_path / "script.py"
+    script.write_text(
+        "from takeover_ui.window.window import Window, WindowOptions\n"
+        "print('run', __file__ is not None, __spec__)\n"
+        "with Window(WindowOptions(video='dummy', size=(320, 200))) as w:\n"
+        "    print('closed' if w.closed else 'open', __file__ is not None)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, str(script)], capture_output=True, text=True, timeout=60, env={**os.environ, "PYTHONPATH": str(ROOT)}
+    )
+    assert done.stdout.split() == ["run", "True", "None", "open", "True"], done.stderr
+
+
+def test_a_window_that_cannot_open_says_what_a_script_can_do_instead() -> None:
+    with pytest.raises(DeviceError, match=r"at all\.$"):
+        Window(WindowOptions(video="no-such-driver"), otherwise="Do without one at all.")
+
+
 def test_the_window_ends_when_its_session_is_killed() -> None:
     script = (
         "import sys, time\n"
