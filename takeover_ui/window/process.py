@@ -123,6 +123,8 @@ class _Loop:
             name = pygame.key.name(event.key)
             number = self.numbers.get(name)
             down = event.type == pygame.KEYDOWN
+            if down and name == "escape" and self.screen.close_list():
+                return  # it means the list that is open, not the session
             if name in self.carried:
                 self.carried = self.carried if down else self.carried - {name}
                 return

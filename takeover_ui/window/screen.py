@@ -120,6 +120,11 @@ class Screen:
             return None
         return self.composer.arrangement
 
+    def close_list(self) -> bool:
+        """Close the list of gauges; False where none is open."""
+        was_open, self.arranging.list_at = self.arranging.list_at is not None, None
+        return was_open
+
     def opens_settings(self, at: tuple[int, int]) -> bool:
         """Tell whether a click there means the settings."""
         return self.options.game_view and self._settings is not None and self._settings.collidepoint(at)

@@ -169,7 +169,7 @@ class Recorded:
         self.drawn: list[View] = []
         self.told: list[str] = []
         self.cards: list[Card | None] = []
-        self.sizes = 0
+        self.sizes = self.lists = 0
         self.looks: list[WindowOptions] = []
 
     def tell(self, texts: list[str], card: Card | None = None) -> None:
@@ -188,6 +188,10 @@ class Recorded:
 
     def restyle(self, options: WindowOptions) -> None:
         self.looks.append(options)
+
+    def close_list(self) -> bool:
+        was_open, self.lists = self.lists > 0, 0
+        return was_open
 
     def mouse(self, event: pygame.event.Event) -> Arrangement | None:
         return Arrangement(scale=1.5) if event.type == pygame.MOUSEBUTTONUP else None
@@ -292,6 +296,16 @@ def test_keys_are_counted_and_let_go_when_the_window_loses_them(loop: tuple[Any,
     assert counts[KEYS.index("up")] == 2
     made._event(pygame.event.Event(pygame.KEYDOWN, key=pygame.K_TAB))
     assert made.screen.sizes == 1
+
+
+def test_escape_closes_the_list_of_gauges_before_it_means_the_session(loop: tuple[Any, Any, Any]) -> None:
+    made, _, counts = loop
+    made.view, made.screen.lists = samples.view(), 1
+    escape = KEYS.index("escape")
+    for presses in (0, 2):
+        made._event(pygame.event.Event(pygame.KEYDOWN, key=pygame.K_ESCAPE))
+        made._event(pygame.event.Event(pygame.KEYUP, key=pygame.K_ESCAPE))
+        assert (made.screen.lists, counts[escape]) == (0, presses)
 
 
 def test_what_the_mouse_made_of_the_gauges_is_sent_to_the_session(loop: tuple[Any, Any, Any]) -> None:
