@@ -16,9 +16,9 @@ import pygame
 
 from takeover_ui import theme
 from takeover_ui.overlay import live_delta, strip, texts
-from takeover_ui.overlay.sections import GAUGES
+from takeover_ui.overlay.sections import GAUGES, any_lap, says_recording
 from takeover_ui.theme import Mark, Pen
-from takeover_ui.view import View
+from takeover_ui.view import Scene, View
 
 Size = Literal["full", "compact", "bar"]
 DESIGN: Mapping[Size, tuple[int, int]] = {"full": (340, 720), "compact": (340, 374), "bar": (960, 60)}
@@ -26,6 +26,8 @@ FRAME = 7  # design pixels of the frame in the driver's colour
 COLUMN = tuple(GAUGES)[:-2]
 CARD: Mapping[str, int] = {"driver": 70, "corner": 82, "progress": 44, "delta": 30, "controls": 82, "risk": 24, "summary": 42}
 """What a card holds, and how high that is there."""
+ON_ROADS = frozenset({"corner", "track", "progress", "laps", "delta", "learned", "map"})
+"""What is only of roads, laps and corners."""
 
 _PAD = 16
 
@@ -83,16 +85,25 @@ def height_of(name: str, size: Size) -> int:
 
 
 def has(view: View, name: str) -> bool:
-    """Tell whether there is anything that a gauge could show in this kind of session."""
+    """Tell whether a gauge shows anything of this view. The places of those that do not go to the others."""
     if name in ("corner", "track", "progress"):
         return view.scene.has_road
     if name == "delta":
         return live_delta.is_known(view)
     if name == "laps":
-        return view.times is not None
+        return view.times is not None and any_lap(view.times)
     if name == "learned":
         return view.learned is not None and not view.lap
-    return not (view.lap and name in ("risk", "help"))
+    if name == "risk":
+        return view.risk is not None and not view.lap
+    if name == "recording":
+        return says_recording(view)
+    return not (view.lap and name == "help")
+
+
+def could_have(scene: Scene, name: str) -> bool:
+    """Tell whether a gauge can show anything in this game, sooner or later."""
+    return scene.has_road or name not in ON_ROADS
 
 
 def frame(surface: pygame.Surface, view: View, scale: float = 1.0) -> None:

@@ -10,7 +10,7 @@ from takeover_ui import signs, theme
 from takeover_ui.language import Words
 from takeover_ui.overlay import gauges, live_delta, texts, track_map
 from takeover_ui.theme import Pen
-from takeover_ui.view import View
+from takeover_ui.view import LapView, View
 
 _PAD = 16
 _LATE_FROM = 10  # ticks that came late in a session, from which it is said
@@ -177,6 +177,11 @@ def _laps(pen: Pen, rect: pygame.Rect, view: View, words: Words) -> None:
         pen.put(key, text, box.move(0, pen.px(18)), 26, shade)
 
 
+def any_lap(times: LapView) -> bool:
+    """Tell whether there is a lap time to show."""
+    return any(value is not None for value in (times.last, times.best_you, times.best_agent, times.delta))
+
+
 def delta_colour(delta: float) -> theme.Colour:
     """Return the colour of a difference to the best lap: its sign says the same."""
     return theme.GOOD if delta <= 0 else theme.WARNING
@@ -242,6 +247,11 @@ def _recording(pen: Pen, rect: pygame.Rect, view: View, words: Words) -> None:
     signs.lamp(pen.surface, (rect.left + pen.px(6), rect.centery), lamp, pen.px(5))
     colour = theme.MUTED if lamp == "good" else signs.LAMP_COLOUR[lamp]
     pen.put("recording", text, rect.move(pen.px(20), 0), 19, colour, "midleft", rect.w - pen.px(20))
+
+
+def says_recording(view: View) -> bool:
+    """Tell whether there is anything to say of the recording."""
+    return view.store is not None or view.late_ticks >= _LATE_FROM
 
 
 def _compact_line(pen: Pen, rect: pygame.Rect, view: View, words: Words) -> None:

@@ -43,8 +43,9 @@ class Composer:
         self._view: GameView | None = None
 
     def names(self) -> list[str]:
-        """Return the gauges of the present size that can be switched off."""
-        return [*(overlay.shown_in(self.size) if self.size is not None else ()), *(["map"] if self.size != "full" else [])]
+        """Return the gauges of the present size that can be switched off, of those that show something in this game."""
+        names = [*(overlay.shown_in(self.size) if self.size is not None else ()), *(["map"] if self.size != "full" else [])]
+        return [name for name in names if self._view is None or overlay.could_have(self._view.scene, name)]
 
     def layout(self, area: pygame.Rect) -> tuple[pygame.Rect, pygame.Rect | None]:
         """Return the game's rectangle and the overlay's (None when it is off). A floating one leaves room below it for words."""

@@ -221,6 +221,29 @@ def test_the_risk_is_drawn_as_far_as_it_goes_and_only_where_it_is_known(size: ov
     assert gauges.risk_colour(0.1) != gauges.risk_colour(0.6) != gauges.risk_colour(1.0)
 
 
+def without_a_road(view: View) -> View:
+    """As in a Gymnasium game: what stands for a road is a metre long."""
+    scene = replace(view.scene, length=1.0, corners=(), action_names=("action_0",))
+    return replace(view, scene=scene, times=None, learned=None, risk=None, next_corner="", countdown=None, speed=0.0)
+
+
+@pytest.mark.parametrize("situation", [*SITUATIONS, "no road", "first lap", "nothing recorded"])
+def test_a_gauge_that_shows_nothing_has_no_place(situation: str) -> None:
+    base = samples.view("agent", 75)
+    more = {
+        "no road": without_a_road(base),
+        "first lap": replace(base, times=LapView(3.0)),
+        "nothing recorded": replace(base, store=None, late_ticks=0),
+    }
+    view = more.get(situation) or situations()[situation]
+    for name in overlay.COLUMN:
+        drawn, card = pygame.Surface(overlay.size_of(name)), pygame.Surface(overlay.size_of(name))
+        overlay.draw_one(drawn, view, name)
+        theme.Pen(card, 1.0).box(card.get_rect(), theme.PANEL, 8)
+        empty = pygame.image.tobytes(drawn, "RGB") == pygame.image.tobytes(card, "RGB")
+        assert not (empty and overlay.has(view, name)), name
+
+
 def test_heat_lies_where_the_agent_failed() -> None:
     view = replace(samples.view("agent"), failures=(200.0,) * 9, progress=0.0)
     surface = pygame.Surface(overlay.DESIGN["compact"])

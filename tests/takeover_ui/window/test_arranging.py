@@ -20,7 +20,7 @@ from takeover_ui.window.arranging import Arranging
 from takeover_ui.window.composer import Composer
 from takeover_ui.window.options import WindowOptions
 from tests.support import sample_screens as samples
-from tests.takeover_ui.overlay.test_overlay import check
+from tests.takeover_ui.overlay.test_overlay import check, without_a_road
 
 AREA = pygame.Rect(0, 0, 1280, 720)
 
@@ -34,10 +34,11 @@ class Mouse:
         self.surface = pygame.Surface(AREA.size)
         self.at = (0, 0)
         self.changes = 0
+        self.view = samples.view("human", 150)
         self.look()
 
     def look(self) -> None:
-        self.marks = self.composer.draw(self.surface, samples.view("human", 150))
+        self.marks = self.composer.draw(self.surface, self.view)
         self.listed = self.arranging.draw(self.surface, texts.LANGUAGES["en"])
 
     def send(self, kind: int, **more: object) -> None:
@@ -110,6 +111,19 @@ def test_gauges_are_switched_off_and_on_in_a_list(mouse: Mouse) -> None:
     mouse.press(mouse.option("all as by default"))
     assert mouse.composer.arrangement == Arrangement()
     assert not mouse.listed
+
+
+def test_what_shows_nothing_in_a_game_is_neither_taken_hold_of_nor_listed(mouse: Mouse) -> None:
+    """A game without a road, and a risk that was put over the game's picture in another one."""
+    mouse.drag("risk", (300, 500))
+    mouse.view = without_a_road(mouse.view)
+    mouse.press((500, 600), button=3)
+    assert {"risk", "corner", "track", "laps", "delta", "learned"}.isdisjoint(mouse.composer.places)
+    assert not any(mark.rect.collidepoint(300, 500) for mark in mouse.marks if mark.name == "place_risk")
+    listed = [m.text for m in mouse.listed if m.name == "gauge_option"]
+    assert listed == [
+        "who drives", "pedals and steering", "risk", "points", "your help", "learning", "recording", "all as by default"
+    ]  # fmt: skip
 
 
 def test_the_column_is_scaled_by_the_wheel_over_it(mouse: Mouse) -> None:
