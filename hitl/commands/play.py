@@ -187,7 +187,7 @@ def main(argv: list[str], *, trains_elsewhere: bool = False) -> int:
                     own_window=not inside,
                 ),
                 policy=policy,
-                human=lambda track: open_wheel(args, play.env, home, track, window, stack),
+                human=lambda track: open_wheel(args, play.env, home, track, window, stack, tell),
                 watch=watch,
                 stop=lambda: stopping() or (window is not None and window.closed),
                 tell=tell,

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from data.errors import UsageError
+from data.records import ROADLESS
 from data.store import Store
 from hitl.drivers.human import HumanDriver, HumanSide, NoHuman, pad_map, scripted_human
 from hitl.drivers.scripted import HelpRule
@@ -24,11 +26,18 @@ if TYPE_CHECKING:
 
 
 def open_wheel(
-    args: argparse.Namespace, env: str, home: Home, track: Track, window: Window | None, stack: contextlib.ExitStack
+    args: argparse.Namespace,
+    env: str,
+    home: Home,
+    track: Track,
+    window: Window | None,
+    stack: contextlib.ExitStack,
+    tell: Callable[[str, str], None],
 ) -> HumanSide:
     """Return who takes over, by ``--pad`` and the options beside it; ``stack`` closes their device.
 
-    Raises UsageError for the scripted driver where there is no road, DeviceError for a pad that cannot be read.
+    Raises UsageError for the scripted driver where there is no road, and for laps that no one can drive; DeviceError for a pad
+    that cannot be read. That no one can take over is told.
     """
     if args.pad == "none":
         return NoHuman()
@@ -46,7 +55,22 @@ def open_wheel(
     else:
         pad = player_pad(args.pad, args.pad_name, home, window)
     stack.callback(pad.close)
+    if window is None:
+        _tell_of_no_one(pad, args, env, tell)
     return HumanDriver(pad)
+
+
+def _tell_of_no_one(pad: Pad, args: argparse.Namespace, env: str, tell: Callable[[str, str], None]) -> None:
+    """Say that no one can drive in a session without a window, where that is so; UsageError where it is for nothing then."""
+    if getattr(pad, "device", pad) is None:  # it is waited for, and meanwhile a lap stands still
+        tell("warning", f"No pad is plugged in. Until one is, {'the lap stands still' if args.lap else 'no one can take over'}.")
+    elif isinstance(pad, KeyboardPad) and not pad.has_window:
+        why = "--headless opens no window that hears keys" + ("" if args.pad == "keyboard" else ", and no pad is plugged in")
+        way = "Plug a pad in, or leave --headless out"
+        if args.lap:
+            drives = "" if env.startswith(ROADLESS) else "; --pad scripted drives them by itself"
+            raise UsageError(f"{why}, so no one can drive these laps. {way}{drives}.")
+        tell("warning", f"{why}, so no one can take over. {way}; --pad none says that it is meant so.")
 
 
 def player_pad(use: str, name: str, home: Home, window: Window) -> Pad:

@@ -111,6 +111,15 @@ class KeyboardPad:
         named = frozenset(filter(held, self.meanings))
         return PadState(True, self._steer, self._gas, self._brake, named & set(BUTTONS), named - set(BUTTONS))
 
+    @property
+    def has_window(self) -> bool:
+        """Whether there is a window that keys can be pressed in."""
+        if self._keys is not None:
+            return True
+        import pygame
+
+        return pygame.display.get_surface() is not None
+
     def rumble(self, strong: float, weak: float, seconds: float) -> None:
         """A keyboard has no motors."""
 
