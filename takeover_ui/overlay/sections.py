@@ -13,6 +13,7 @@ from takeover_ui.theme import Pen
 from takeover_ui.view import LapView, View
 
 _PAD = 16
+_ACTIONS = 5  # rows that can be read
 _LATE_FROM = 10  # ticks that came late in a session, from which it is said
 _WAITING_FROM = 200  # operations not yet on the disk, from which it is said
 _Section = Callable[[Pen, pygame.Rect, View, Words], None]
@@ -88,14 +89,19 @@ def _progress(pen: Pen, rect: pygame.Rect, view: View, words: Words) -> None:
 
 
 def _actions(pen: Pen, rect: pygame.Rect, view: View, words: Words) -> None:
-    """One row an action: above what is done, in the driver's colour; below what the agent would do."""
-    names = view.scene.action_names[:3]
-    height = rect.h // max(1, len(names))
-    for number, name in enumerate(names):
+    """One row an action: above what is done, in the driver's colour; below what the agent would do. How many have no room."""
+    names = view.scene.action_names
+    shown = len(names) if len(names) <= _ACTIONS else _ACTIONS - 1
+    height = rect.h // max(1, min(len(names), _ACTIONS))
+    size = min(20, 0.8 * height / pen.scale)
+    if shown < len(names):
+        last = pygame.Rect(rect.left, rect.top + shown * height, rect.w, height)
+        pen.put("more_actions", words["more_actions"].format(count=len(names) - shown), last, size, anchor="midleft")
+    for number, name in enumerate(names[:shown]):
         row = pygame.Rect(rect.left, rect.top + number * height, rect.w, height)
         label = f"action_{name}", words.get(name, name), row
         if height < pen.px(40):  # too low for a label above the bar: they share the line
-            pen.put(*label, anchor="midleft", width=round(row.w * 0.27))
+            pen.put(*label, size, anchor="midleft", width=round(row.w * 0.27))
             bar = _bar(row, height - 2 * pen.px(4), row.top + pen.px(4))
         else:
             pen.put(*label, width=row.w // 2)

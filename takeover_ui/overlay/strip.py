@@ -10,6 +10,7 @@ from takeover_ui.overlay import gauges, live_delta
 from takeover_ui.theme import Pen
 from takeover_ui.view import View
 
+_ACTIONS = 3  # that have room
 _LARGE = 38  # design pixels: the strip is drawn at least 1.2 times as large as the other sizes
 
 
@@ -21,7 +22,9 @@ def draw(pen: Pen, rect: pygame.Rect, view: View, words: Words) -> None:
     pen.text("driver", words[view.who], block.center, 44, theme.INK, width=block.w - pen.px(16), anchor="center")
     gap, middle = pen.px(12), rect.centery
     right = rect.right - gap
-    for number in reversed(range(min(3, len(view.scene.action_names)))):
+    if (more := len(view.scene.action_names) - _ACTIONS) > 0:
+        right = pen.text("more_actions", f"+{more}", (right, middle), 20, theme.MUTED, anchor="midright").left - gap
+    for number in reversed(range(min(_ACTIONS, len(view.scene.action_names)))):
         name = view.scene.action_names[number]
         right = _labelled(pen, rect, words.get(name, name), right - pen.px(88), pen.px(88)).left - gap
         gauges.action(pen, pygame.Rect(right + gap, middle - pen.px(2), pen.px(88), pen.px(20)), view, number)

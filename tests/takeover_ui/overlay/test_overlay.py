@@ -227,6 +227,22 @@ def without_a_road(view: View) -> View:
     return replace(view, scene=scene, times=None, learned=None, risk=None, next_corner="", countdown=None, speed=0.0)
 
 
+@pytest.mark.parametrize("size", ["full", "compact", "bar"])
+@pytest.mark.parametrize(("actions", "rows"), [(4, 4), (5, 5), (17, 4)])
+def test_all_actions_are_shown_or_counted(actions: int, rows: int, size: overlay.Size) -> None:
+    base = without_a_road(samples.view("human", 75))
+    scene = replace(base.scene, action_names=tuple(f"action_{k}" for k in range(actions)))
+    view = replace(base, scene=scene, executed=(0.5,) * actions, proposed=(-0.5,) * actions)
+    surface = pygame.Surface(overlay.DESIGN[size])
+    marks = overlay.draw(surface, view, size)
+    check(marks, surface.get_rect())
+    shown = len([m for m in marks if m.name.startswith("gauge_action_")])
+    assert shown == (3 if size == "bar" else rows)
+    said = [m.text for m in marks if m.name == "more_actions"]
+    left = actions - shown
+    assert said == ([] if not left else [f"+{left}"] if size == "bar" else [f"and {left} more"])
+
+
 @pytest.mark.parametrize("situation", [*SITUATIONS, "no road", "first lap", "nothing recorded"])
 def test_a_gauge_that_shows_nothing_has_no_place(situation: str) -> None:
     base = samples.view("agent", 75)
