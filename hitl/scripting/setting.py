@@ -20,7 +20,7 @@ from data.store import Store
 from data.suggest import did_you_mean
 from hitl.arbiter import GatingSettings
 from hitl.games.base import AT_REST, VehicleState
-from hitl.games.gym.controls import action_names, controls_for
+from hitl.games.gym.controls import action_names, controls_for, unmoved
 from hitl.games.gym.pace import own_pace
 from hitl.games.pictures import Sight
 from hitl.games.world import no_road
@@ -75,6 +75,8 @@ class Setting:
     """Where an environment's ``info`` holds the metres along its road; empty where it does not. A number that only goes by that
     name may be a share of the lap: takeovers would then seem to lead nowhere."""
     corners: tuple[Corner, ...] = ()
+    unmoved: str = ""
+    """A sentence for a person who drives, where nothing of the pad moves some action numbers and nobody chose that."""
 
     @classmethod
     def of(
@@ -109,13 +111,14 @@ class Setting:
         names = said if len(said) == size else action_names(name, size)
         if controls is not None and len(controls) != size:
             raise UsageError(f"{name} takes {size} action numbers: give `controls` one word for each.")
+        guessed = () if controls or (len(said) == size and has_line) else controls_for(name, scaled, {})
         seen = tuple(getattr(own, "observation_names", ()))
         task = getattr(own, "task", None)
         return cls(
             action_space,
             scaled,
             see,
-            controls or (said if len(said) == size and has_line else controls_for(name, scaled, {})),
+            controls or guessed or said,
             SessionInfo(
                 kind="play",
                 env=_env_of(own, name, has_line),
@@ -129,6 +132,7 @@ class Setting:
             road if isinstance(road, Track) and has_line else no_road(track or name.rsplit(":", 1)[-1]),
             has_line,
             progress or ("progress" if has_line else ""),
+            unmoved=unmoved(name, guessed, {}, "give `controls` one word for each."),
         )
 
     def place(self, info: dict[str, Any]) -> tuple[VehicleState, float]:

@@ -161,6 +161,8 @@ class SharedWheel:
             self._segments = Segments(self.recorder, rule, hz, self._tell, has_line=setting.has_line)
             self._choice = DriverChoice(self.gating, setting.controls, self._clock, self.recorder, self._tell)
             self._stack = stack.pop_all()
+        if person and setting.unmoved:
+            self._tell("info", setting.unmoved)
         self.is_open = self.closed = False
         self._recorded = False  # the open episode is known to the recorder, from its first step on
         self._under_way = False  # a step was chosen, and it is not known yet what came of it

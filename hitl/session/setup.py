@@ -101,6 +101,8 @@ class SessionSetup:
                 self.recorder.event("agent", f"The agent '{known.name}' ({known.kind}) drives.", data=known.as_dict())
             for sentence in said:
                 self._tell_track(sentence)
+            for sentence in world.told if persons_pad(self.human) is not None else ():
+                tell("info", sentence)
             self.session = Session(
                 world,
                 driving,

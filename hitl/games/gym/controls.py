@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from data.errors import DeviceError
@@ -16,6 +16,7 @@ CONTROLS: dict[str, tuple[str, ...]] = {
     "MountainCarContinuous-v0": ("gas_brake",),
     "LunarLanderContinuous-v3": ("gas", "steer"),  # its engine runs above 0; to the right, it leans to the right
 }
+_WRITTEN = 6  # words of an example
 NAMES: dict[str, tuple[str, ...]] = {"CarRacing-v3": ("steer", "gas", "brake")}
 
 
@@ -39,6 +40,27 @@ def controls_for(name: str, scaled: ActionRange, chosen: Mapping[str, tuple[str,
         known = CONTROLS.get(short)
         given = known if known and len(known) == size else _guess(scaled)
     return tuple(_within(Control.named(control), scaled, k) for k, control in enumerate(given))
+
+
+def unmoved(name: str, controls: Sequence[Control], chosen: Mapping[str, tuple[str, ...]], how: str) -> str:
+    """Return a sentence where nothing of the pad moves some action numbers, and nobody chose that; else "".
+
+    ``how``: how the player chooses, as the end of the sentence.
+    """
+    short = name.rsplit(":", 1)[-1]
+    still = [f"action_{k}" for k, control in enumerate(controls) if control.name == "none"]
+    if not still or name in chosen or short in chosen:
+        return ""
+    which = " and ".join(still) if len(still) < 3 else f"{len(still)} of its {len(controls)} action numbers"
+    rests = "it stays at rest. To choose what moves it" if len(still) == 1 else "they stay at rest. To choose what moves them"
+    return f"While you drive '{short}', nothing moves {which}: {rests}, {how}"
+
+
+def in_settings(name: str, controls: Sequence[Control]) -> str:
+    """Return how that is written in the settings, with what holds now as the example."""
+    words = [f'"{"-" * (control.swing < 0.0)}{control.name}"' for control in controls[:_WRITTEN]]
+    row = f'"{name.rsplit(":", 1)[-1]}" = [{", ".join(words)}{", …" if len(controls) > _WRITTEN else ""}]'
+    return f"write one word for each in settings.toml, below a line [controls]: {row}."
 
 
 def _guess(scaled: ActionRange) -> tuple[str, ...]:

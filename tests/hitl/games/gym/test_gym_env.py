@@ -286,6 +286,40 @@ def test_settings_that_mean_nothing_are_named(tmp_path):
         SessionSetup(Home(tmp_path), SessionOptions(env="gym:Pendulum-v1"))
 
 
+class Legs(gymnasium.Env):
+    """Four numbers to move, as BipedalWalker has."""
+
+    observation_space = gymnasium.spaces.Box(-1.0, 1.0, (2,), np.float32)
+    action_space = gymnasium.spaces.Box(-1.0, 1.0, (4,), np.float32)
+
+    def reset(self, *, seed=None, options=None):
+        return np.zeros(2, np.float32), {}
+
+    def step(self, action):
+        return np.zeros(2, np.float32), 0.0, False, False, {}
+
+
+def test_numbers_that_nothing_of_the_pad_moves_are_told_unless_it_was_chosen_so(tmp_path):
+    gymnasium.register("Legs-v0", Legs, max_episode_steps=20)
+    told = []
+
+    def told_by(human):
+        told.clear()
+        with SessionSetup(Home(tmp_path), SessionOptions(env="gym:Legs-v0"), human=human, tell=lambda _, text: told.append(text)):
+            return [text for text in told if "nothing moves" in text]
+
+    try:
+        assert told_by(lambda track: HumanDriver(Fixed(PadState()))) == [
+            "While you drive 'Legs-v0', nothing moves action_2 and action_3: they stay at rest. To choose what moves them, write "
+            'one word for each in settings.toml, below a line [controls]: "Legs-v0" = ["steer", "gas_brake", "none", "none"].'
+        ]
+        assert told_by(None) == []
+        (tmp_path / "settings.toml").write_text('[controls]\n"Legs-v0" = ["steer", "gas_brake", "none", "none"]\n')
+        assert told_by(lambda track: HumanDriver(Fixed(PadState()))) == []
+    finally:
+        del gymnasium.registry["Legs-v0"]
+
+
 def test_the_command_plays_and_evaluates_it(tmp_path, capsys):
     base = ["--home", str(tmp_path), "--env", "gym:Pendulum-v1"]
     assert cli.main(["play", *base, "--headless", "--pad", "none", "--episodes", "2"]) == 0
