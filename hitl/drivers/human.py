@@ -83,6 +83,13 @@ def pad_map(wheel: HumanSide | None) -> PadMap | None:
     return next((made for part in there if (made := getattr(part, "map", None)) is not None), None)
 
 
+def has_pad(wheel: HumanSide | None) -> bool:
+    """Tell whether a person has a pad beside the keyboard, and it is plugged in."""
+    pad = persons_pad(wheel)
+    parts = [part for part in getattr(pad, "parts", (pad,)) if not isinstance(part, KeyboardPad)]
+    return any(getattr(part, "device", part) is not None for part in parts)
+
+
 def device_hub(wheel: HumanSide | None) -> Any:
     """Return the devices that a person's pad is read from, None where it is not one of SDL's pads."""
     pad = persons_pad(wheel)

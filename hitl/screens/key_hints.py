@@ -14,16 +14,23 @@ LAP = "lap"
 
 
 def key_hint(
-    mode: str, words: Words = ENGLISH, meanings: Mapping[str, tuple[str, ...]] = KEYS, *, mouse: bool = True
+    mode: str,
+    words: Words = ENGLISH,
+    meanings: Mapping[str, tuple[str, ...]] = KEYS,
+    *,
+    mouse: bool = True,
+    pad: bool = True,
+    back: bool = True,
 ) -> str:
     """Return what the keys do; ``mode``: of gating, or ``LAP``, in which the wheel is the player's all the time.
 
-    ``meanings``: the keys that are set, by what they do; ``mouse``: it reaches the window, which an overlay lets through.
+    ``meanings``: the keys that are set, by what they do; ``mouse``: it reaches the window, which an overlay lets through;
+    ``pad``: one is plugged in; ``back``: this game can go back, which it never does in a lap.
     """
     takes = f" {words['or']} ".join(key_name(key, words) for key in meanings["takeover"])
-    return f"{words.say(f'hint_{mode}', takeover=takes, drive=driving_keys(meanings, words))}    {words['hint_keys']}" + (
-        f"    {words['hint_gauges']}" if mouse else ""
-    )
+    drives = words.say(f"hint_{mode}{'' if pad else '_keys'}", takeover=takes, drive=driving_keys(meanings, words))
+    rest = [*(["hint_back"] if back and mode != LAP else []), "hint_keys", *(["hint_gauges"] if mouse else [])]
+    return "    ".join([drives, *(words[name] for name in rest)])
 
 
 def key_name(key: str, words: Words = ENGLISH) -> str:
@@ -37,14 +44,14 @@ def driving_keys(meanings: Mapping[str, tuple[str, ...]], words: Words = ENGLISH
     return words["arrows"] if first == ["up", "left", "down", "right"] else " ".join(key_name(key, words) for key in first)
 
 
-def pad_hint(buttons: Mapping[str, tuple[str, ...]], mode: str, words: Words = ENGLISH) -> str:
-    """Return what the buttons of a pad do, by its mapping; ``mode`` as in :func:`key_hint`."""
+def pad_hint(buttons: Mapping[str, tuple[str, ...]], mode: str, words: Words = ENGLISH, *, back: bool = True) -> str:
+    """Return what the buttons of a pad do, by its mapping; ``mode`` and ``back`` as in :func:`key_hint`."""
     either = f" {words['or']} "
     takes = either.join(buttons.get("takeover", ())) or words["no_button"]
     rest = [
         f"{either.join(buttons[name])}: {words[f'pad_{name}']}"
         for name in ("rewind", "pause", "panic", "star", "discard", "keep", "restart", "quit")
-        if buttons.get(name)
+        if buttons.get(name) and (name != "rewind" or (back and mode != LAP))
     ]
     return "    ".join([words.say(f"pad_{mode}", button=takes), *rest])
 

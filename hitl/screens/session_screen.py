@@ -19,7 +19,7 @@ from hitl.agents.beside import BesidePolicy
 from hitl.agents.policy import ForeignPolicy
 from hitl.arbiter import Decision
 from hitl.coach.way_ahead import Ahead, way_ahead
-from hitl.drivers.human import HumanSide, ScriptedHuman, pad_map, persons_pad
+from hitl.drivers.human import HumanSide, ScriptedHuman, has_pad, pad_map, persons_pad
 from hitl.games.base import VehicleState
 from hitl.pads.keyboard import KEYS, KeyboardPad
 from hitl.pads.mapping import PadMap
@@ -61,7 +61,7 @@ class SessionScreen:
         self._takeovers = self._human_steps = self._late = 0
         self._failures: deque[float] = deque(maxlen=200)
         self._driving = AGENT
-        self._pad: PadMap | None = None  # the one that the hint names
+        self._pads: tuple[PadMap | None, bool] = None, False  # when the hint was made
         self._line: list[tuple[float, float]] = []
         self._lines: dict[int, deque[NDArray[np.float32]]] = {who: deque(maxlen=SHOWN_LINES) for who in (AGENT, HUMAN)}
 
@@ -111,11 +111,16 @@ class SessionScreen:
 
     def hint_by(self, wheel: HumanSide) -> None:
         """Name the pad's own buttons instead of keys: over another game the keyboard is that game's, unless it is heard there."""
-        made = self._pad = pad_map(wheel)
+        made = pad_map(wheel)
         if made is not None:
-            self.hint = pad_hint(made.buttons, self._mode, self.words)
+            self.hint = pad_hint(made.buttons, self._mode, self.words, back=self._goes_back)
         elif persons_pad(wheel) is not None and not self._window.hears_keys:
             self.hint = self.words["hint_unheard"]
+
+    @property
+    def _goes_back(self) -> bool:
+        """Whether this game can go back some seconds."""
+        return self._rig.session.rewind.possible
 
     def __call__(self, tick: Tick) -> None:
         """Show one tick."""
@@ -123,7 +128,8 @@ class SessionScreen:
         decision, progress, status = tick.decision, tick.info["progress"], self._rig.recorder.status
         human, lap = decision.driver == HUMAN, tick.purpose == "lap"
         wheel = self._rig.session.human
-        if not self._window.options.game_view and pad_map(wheel) is not self._pad:  # plugged in now, or gone
+        if (pads := (pad_map(wheel), has_pad(wheel))) != self._pads:  # plugged in now, or gone
+            self._pads = pads
             self._say_keys()
         self._takeovers += decision.event == "takeover"
         self._late = max(self._late, tick.late)
@@ -218,10 +224,12 @@ class SessionScreen:
         return self.words.say("paused_settings", keys=self.settings.keys(wheel))
 
     def _say_keys(self) -> None:
-        """Say what the keys and buttons do, after something was set."""
-        self.hint = key_hint(self._mode, self.words, self.meanings, mouse=self._window.options.game_view)
-        if not self._window.options.game_view:
-            self.hint_by(self._rig.session.human)
+        """Say what the keys and buttons do, after something was set, or a pad was plugged in or is gone."""
+        wheel, mouse = self._rig.session.human, self._window.options.game_view
+        pad = has_pad(wheel) or persons_pad(wheel) is None
+        self.hint = key_hint(self._mode, self.words, self.meanings, mouse=mouse, pad=pad, back=self._goes_back)
+        if not mouse:
+            self.hint_by(wheel)
 
     def episode_over(self, result: EpisodeResult) -> None:
         """Keep what the next episodes show of this one."""

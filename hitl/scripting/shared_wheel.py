@@ -27,7 +27,7 @@ from data.records import AGENT, HUMAN, StepRow
 from data.store import Store
 from data.tables.lap_times import noted
 from hitl import arbiter
-from hitl.drivers.human import NoHuman, button_names, persons_pad
+from hitl.drivers.human import NoHuman, button_names, has_pad, persons_pad
 from hitl.protocols import Clock, EpisodeResult
 from hitl.screens.key_hints import held_names, key_hint
 from hitl.scripting.answers import ours_of, reason_of
@@ -388,7 +388,7 @@ class SharedWheel:
         status = self.recorder.status
         recorded = None if status is None else RecorderState(status.queue, status.problem)
         pad, mouse = persons_pad(self.human), self._overlay.window.options.game_view
-        hint = key_hint(self.gating.mode, mouse=mouse) if pad is not None else ""
+        hint = key_hint(self.gating.mode, mouse=mouse, pad=has_pad(self.human), back=False) if pad is not None else ""
         place, held = self.setting.place(info), held_names(decision, pad)
         self._overlay.show(decision, ours, place, self.counted, recorded, hint, held)
 

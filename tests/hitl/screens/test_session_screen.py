@@ -23,7 +23,7 @@ from hitl.screens.key_hints import LAP, held_names, key_hint, pad_hint
 from hitl.screens.session_screen import SessionScreen
 from hitl.session.setup import SessionSetup
 from hitl.session_options import SessionOptions
-from takeover_ui.language import ENGLISH
+from takeover_ui.language import ENGLISH, LANGUAGES
 from takeover_ui.view import Card, TrainerState, View
 from takeover_ui.window.options import WindowOptions
 from tests.support.held import Cruise
@@ -209,7 +209,29 @@ def test_over_another_game_the_hint_names_what_is_heard_there(tmp_path: Path) ->
             rig.session.episode("practice", seed=0, until_m=3.0)
             seen.append(shown.views[-1].hint)
     with_pad = pad_hint(pad.map.buttons, "hold")
-    assert seen == [ENGLISH["hint_unheard"], with_pad, with_pad, key_hint("hold", mouse=False)]
+    assert seen == [ENGLISH["hint_unheard"], with_pad, with_pad, key_hint("hold", mouse=False, pad=False)]
+
+
+def test_the_hint_names_a_pad_only_while_there_is_one_and_no_way_back_where_there_is_none(tmp_path: Path) -> None:
+    shown, trainer = Shown(), SimpleNamespace(newest=None)
+    screen = SessionScreen(shown)  # type: ignore[arg-type]
+    pad: Any = Pad()
+    pad.device = None
+    both = EitherPad(pad, KeyboardPad(keys=frozenset))
+    with SessionSetup(Home(tmp_path), SessionOptions(), human=lambda track: HumanDriver(both), watch=screen) as rig:
+        screen.begin(rig, trainer)  # type: ignore[arg-type]
+        assert screen.hint.startswith("hold space: arrows drive    b: 3 s back    n: bad")
+        pad.device = object()
+        rig.session.episode("practice", seed=0, until_m=3.0)
+        assert screen.hint.startswith("hold space or the right shoulder button: drive    b: 3 s back")
+    options = SessionOptions(env="gym:Pendulum-v1")
+    with SessionSetup(Home(tmp_path / "other"), options, human=lambda track: HumanDriver(both), watch=screen) as rig:
+        screen.begin(rig, trainer)  # type: ignore[arg-type]
+        assert screen.hint.startswith("hold space or the right shoulder button: drive    n: bad")
+    assert "3 s back" not in pad_hint({"rewind": ("leftshoulder",)}, "hold", back=False)
+    for words in LANGUAGES.values():
+        for mode in ("hold", "toggle", "touch", LAP):
+            assert words["arrows"] in key_hint(mode, words, pad=False)
 
 
 def test_what_is_held_goes_by_the_name_on_the_device_that_it_is_held_on() -> None:
