@@ -11,7 +11,7 @@ from pathlib import Path
 from data.errors import HitlError, UsageError
 from data.reading.news import page_mark
 from data.reading.segment_review import StoreReview
-from data.records import Segment
+from data.records import ROADLESS, Segment
 from data.store import Store
 from hitl.commands.selection import local_time
 from hitl.home import Home
@@ -87,7 +87,15 @@ def head_of(store: Store, track: str | None, words: Words = ENGLISH) -> PageHead
     if track is not None and track not in tracks:
         raise UsageError("Nothing was driven on that track.")
     chosen = track if track is not None else tracks[0] if tracks else ""
-    return PageHead(chosen, tracks, page_mark(store.conn), trainer_of(store.path, words))
+    drawn = not chosen or _scene(store, chosen) is not None
+    return PageHead(chosen, tracks, page_mark(store.conn), trainer_of(store.path, words), drawn)
+
+
+def must_have_report(store: Store, track: str | None, words: Words = ENGLISH) -> None:
+    """Raise UsageError where a track, or the one driven last, is of a game that has no road."""
+    sessions = store.driven_sessions(track) if track is not None else store.driven_sessions()
+    if sessions and sessions[0].env.startswith(ROADLESS) and _scene(store, sessions[0].track) is None:
+        raise UsageError(words.say("no_report", track=sessions[0].track))
 
 
 def home_page(store: Store, track: str | None = None, words: Words = ENGLISH) -> HomePage:
@@ -138,15 +146,16 @@ def takeover_page(store: Store, segment_id: int, words: Words = ENGLISH) -> Take
         raise UsageError("There is no takeover of that number.")
     ids = [s.id for s in _takeovers(store, segment.track)]
     at = ids.index(segment.id)
-    rule = store.rule()
+    rule, head = store.rule(), head_of(store, segment.track, words)
+    moves = head.has_road or bool(segment.to_m)  # some games tell metres and no places
     return TakeoverPage(
-        head_of(store, segment.track, words),
+        head,
         _cards(store, segment.track, [segment], words)[0],
         facts=[
             (words["fact_began"], local_time(segment.started)),
             (words["fact_length"], words.written(f"{segment.seconds:.2f} s")),
-            *([(words["fact_from"], f"{segment.from_m:.0f} m")] if segment.from_m is not None else ()),
-            *([(words["fact_to"], f"{segment.to_m:.0f} m")] if segment.to_m is not None else ()),
+            *([(words["fact_from"], f"{segment.from_m:.0f} m")] if moves and segment.from_m is not None else ()),
+            *([(words["fact_to"], f"{segment.to_m:.0f} m")] if moves and segment.to_m is not None else ()),
             (words["fact_by"], segment.trigger or "–"),
             (words["fact_outcome"], words.get(f"outcome_{segment.outcome}", segment.outcome)),
             (words["fact_verdict"], words.get(f"verdict_{segment.verdict}", segment.verdict)),
@@ -257,11 +266,14 @@ def _tiles(
 def _sessions(store: Store) -> tuple[list[SessionRow], int]:
     """Return the newest sessions, newest first, and how many there are beside them."""
     sessions = store.sessions()
-    rows = []
+    rows, drawn = [], dict[str, bool]()
     for s in sessions[: -SESSIONS - 1 : -1]:
         episodes = store.episodes(session=s.id, closed=False)
         takeovers = _takeovers(store, s.track, session=s.id)
         seconds = sum(t.seconds for t in takeovers)
         when = local_time(s.started, short=True)
-        rows.append(SessionRow(s.id, when, s.kind, s.track, s.driver, s.status, len(episodes), len(takeovers), seconds))
+        if s.track not in drawn:
+            drawn[s.track] = _scene(store, s.track) is not None
+        counts = len(episodes), len(takeovers), seconds
+        rows.append(SessionRow(s.id, when, s.kind, s.track, s.driver, s.status, *counts, drawn[s.track]))
     return rows, len(sessions) - len(rows)

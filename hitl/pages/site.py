@@ -44,6 +44,7 @@ def _routes(path: Path) -> list[Route]:
 
         session = reading.number(asked["session"]) if "session" in asked else None
         track, corner = asked.get("track"), asked.get("corner")
+        reading.must_have_report(store, track, words)
         found = reading.stored_report(store, track=track, corner=corner, session=session, words=words)
         return render_report(found, home="/")
 

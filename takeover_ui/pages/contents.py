@@ -33,6 +33,8 @@ class PageHead:
     mark: str = ""
     """Changes when anything changes that a page shows (``data.reading.news.page_mark``)."""
     trainer: Trainer | None = None
+    has_road: bool = True
+    """Whether the track can be drawn: else there are no clips, no corners and no report."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,8 @@ class SessionRow:
     episodes: int
     takeovers: int
     human_seconds: float
+    has_road: bool = True
+    """Whether its track can be drawn, so that it has a report."""
 
 
 @dataclass(frozen=True, slots=True)

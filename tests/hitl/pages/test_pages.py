@@ -13,6 +13,7 @@ from data.records import AGENT, HUMAN
 from data.store import Store
 from hitl.cli import main
 from hitl.pages import reading, site
+from takeover_ui.pages.texts import LANGUAGES
 from tests.support.recorded import session_info, step_row
 
 pytest.importorskip("datasette")
@@ -116,6 +117,30 @@ def test_without_positions_there_is_no_clip_but_a_page(tmp_path):
     assert (home.status_code, one.status_code) == (200, 200)
     assert report.status_code == 503
     assert "holds no positions" in report.text
+
+
+@pytest.mark.parametrize("language", ["en", "de", "pl"])
+def test_a_game_without_a_road_has_pages_that_say_nothing_of_one(tmp_path, language):
+    path = tmp_path / "store.sqlite"
+    (tmp_path / "settings.toml").write_text(f'[overlay]\nlanguage = "{language}"\n')
+    with Recorder(path, session_info(env="gym:Pendulum-v1", track="Pendulum-v1")) as recorder:
+        recorder.begin_episode("drive")
+        token = recorder.begin_segment("takeover", "stick")
+        for i in range(30):
+            recorder.step(step_row(i, HUMAN, x=np.nan, y=np.nan, progress=0.0))
+        recorder.end_segment(token, "cleared")
+        recorder.end_episode("terminated", "over", np.zeros(4))
+    home, one, report = get(path, "/", "/takeovers/1", "/report")
+    words = LANGUAGES[language]
+    for page in (home, one):
+        assert page.status_code == 200
+        assert 'href="/report' not in page.text
+        assert words["no_corner"] not in page.text
+        assert "0 m<" not in page.text
+    assert report.status_code == 404
+    assert words["no_page"] in report.text
+    assert words.say("no_report", track="Pendulum-v1").split()[-1] in report.text
+    assert "`hitl browse`" not in report.text
 
 
 @pytest.mark.parametrize("command", ["report", "review"])
