@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -52,6 +53,17 @@ def told(named: Settings, meant: Settings) -> str:
     where = f"{now.track} in {now.env}" if other_track and not chosen_env else now.track if other_track else now.env
     free = [option for option, is_chosen in (("`--env`", chosen_env), ("`--track`", chosen_track)) if not is_chosen]
     return f"As last time here: {where}. {' and '.join(free)} {'choose' if len(free) > 1 else 'chooses'} another."
+
+
+def games_with(home: Home, observation_names: Sequence[str], action_names: Sequence[str]) -> list[str]:
+    """Return the games, as ``--env`` names them, that were driven here with these observations and actions, newest first."""
+    wanted = tuple(observation_names), tuple(action_names)
+    try:
+        with Store(home.store_path, read_only=True) as store:
+            driven = store.driven_sessions()
+    except StoreError:  # no store, or in use
+        return []
+    return list(dict.fromkeys(s.env for s in driven if (tuple(s.observation_names), tuple(s.action_names)) == wanted))
 
 
 def last_track(home: Home, env: str) -> str:

@@ -227,7 +227,7 @@ def _print(
         out.print(f"Pairs are agent / {_NAMES[human]}, medians.{_others(stats, human)}", style="dim")
         _print_lost(out, times)
     else:
-        out.print(f"No corners of {track_words(track)} are known yet.")
+        out.print(f"No corners of {track_words(track)} are known.")
     if added and not places:
         out.print("Nothing to add: wherever episodes end there is a corner already.")
     for place in places:

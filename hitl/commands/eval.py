@@ -38,7 +38,7 @@ def main(argv: list[str]) -> int:
 
     from hitl.agents.beside import beside_policy
     from hitl.agents.pad import is_pad
-    from hitl.last_driven import as_last_time
+    from hitl.last_driven import as_last_time, told
     from hitl.road.gate import parse_gate
     from hitl.screens.lap_words import stored_trials
     from hitl.session.setup import SessionSetup
@@ -48,7 +48,8 @@ def main(argv: list[str]) -> int:
     gate = parse_gate(args.gate) if args.gate else []
     home = home_path(args)
     over = {"play": {"env": args.env, "track": args.track}, "agent": agent_given(args)}
-    settings = as_last_time(home, load(home, "play", "agent", over=over))
+    typed = load(home, "play", "agent", over=over)
+    settings = as_last_time(home, typed)
     if is_pad(settings.agent.use) and not args.checkpoint:
         raise UsageError(
             f"Of '{settings.agent.use}' only its pad is known, and its program drives in real time, so it cannot be evaluated: "
@@ -63,7 +64,10 @@ def main(argv: list[str]) -> int:
         if gate and not rig.world.has_line:
             raise UsageError(f"--gate is about laps, and {play.env} has no track, so no lap is ever finished there.")
         if policy is None:
-            rig.policy.hold(args.checkpoint or "latest")
+            try:
+                rig.policy.hold(args.checkpoint or "latest")
+            except CheckpointError as error:  # perhaps another game is meant
+                raise CheckpointError(" ".join(filter(None, [str(error), told(typed, settings)]))) from error
         results = rig.evaluate(args.trials, 1_000_000 + 1000 * args.seed)
         if not results:
             raise HitlError("The evaluation was stopped before its first episode ended, so there is nothing to show.")

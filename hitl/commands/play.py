@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from data.errors import DeviceError, HitlError, StoreError, UsageError
 from data.files.paths import as_typed, user_path
+from data.records import ROADLESS
 from hitl.arguments import SEED_MOST, Parser, add_agent, add_env, agent_given, agent_words, amount, whole
 from hitl.games.registry import SHOWN_FROM_ABOVE
 from hitl.home import Begun, Home, add_home, home_path, in_home
@@ -110,8 +111,6 @@ def main(argv: list[str], *, trains_elsewhere: bool = False) -> int:
     from hitl.settings import plays_elsewhere
     from takeover_ui.window.window import display_available
 
-    if not args.headless and not display_available():
-        raise DeviceError("There is no display here for the window. Use --headless, with --pad scripted if you cannot drive.")
     args.or_last_demo &= not (args.lap or args.env or args.track or plays_elsewhere())
     home = home_path(args)
     typed, settings = _settings(home, args)
@@ -119,6 +118,9 @@ def main(argv: list[str], *, trains_elsewhere: bool = False) -> int:
         print(said)
     named = _begun(args, settings.play.env)
     play, by_pad = settings.play, _by_pad(settings, args)
+    if not args.headless and not display_available():
+        alone = "none" if play.env.startswith(ROADLESS) else "scripted"  # who follows roads only
+        raise DeviceError(f"There is no display here for the window. Use --headless, with --pad {alone} if you cannot drive.")
     recording = _recording(home, args, play)
     fast = args.headless and args.pad in ("scripted", "none") and not by_pad
     if play.env == "box2d":  # a mistyped track is told before there is a window
@@ -209,6 +211,8 @@ def main(argv: list[str], *, trains_elsewhere: bool = False) -> int:
             if not inside:  # there our window lacks the keyboard, and the game may cover it
                 watch.hint_by(rig.session.human)
                 print(watch.hint, flush=True)
+        if args.track and not rig.world.has_line:
+            tell("warning", f"'{rig.track.name}' has no road, so --track is ignored.")
         if args.checkpoint:
             rig.policy.hold(args.checkpoint, rig.track.name)
         try:
@@ -364,8 +368,6 @@ def _over(args: argparse.Namespace) -> dict[str, dict[str, Any]]:
 
 def _greedy_every(settings: Settings) -> int:
     """Return which drives are without noise. Without a road none is, unless asked for: all must be found by trying."""
-    from data.records import ROADLESS
-
     asked = "play.greedy_every" in settings.origin
     return settings.play.greedy_every if asked or not settings.play.env.startswith(ROADLESS) else 0
 

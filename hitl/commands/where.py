@@ -80,7 +80,7 @@ def _look(home: Home, store: Store) -> tuple[list[tuple[str, str]], str]:
         corners = ", ".join(f"{name} ({failed} of the last {tries} tries alone)" for name, failed, tries in failing)
         rows.append(("corners that fail", corners))
     if glance.unreviewed:
-        rows.append(("to review", number_of(glance.unreviewed, "takeover")))
+        rows.append(("to review" if _has_road(session) else "to judge", number_of(glance.unreviewed, "takeover")))
     if (session is None or session.status != "open") and (unsent := _unsent(home, store)):
         rows.append(("to send", f"{number_of(unsent, 'step waits', 'steps wait')} here for the trainer's machine"))
         # Its trainer is elsewhere, and does not have them.
@@ -157,6 +157,11 @@ def _trainer(beat: Heartbeat | None, works: bool) -> str:
     return "not running" if beat is None else f"not running; {number_of(beat.updates, 'update')} done"
 
 
+def _has_road(session: SessionRecord | None) -> bool:
+    """Tell whether the newest session's game has a road, which the review draws."""
+    return session is None or not session.env.startswith(ROADLESS)
+
+
 def _next(
     store: Store,
     session: SessionRecord | None,
@@ -170,7 +175,7 @@ def _next(
     newest = store.latest_checkpoint()
     if beat is not None and beat.finding and works:
         return "`hitl diagnose` says why it does not get better."
-    road = session is None or not session.env.startswith(ROADLESS)
+    road = _has_road(session)
     if newest is None and not laps and road:
         learner = "the home's own agent" if session is not None and session.id in store.agents() else "the agent"
         return f"`hitl play --lap`: drive a few laps, and {learner} learns the way from them."
@@ -181,4 +186,6 @@ def _next(
         return f'`hitl play --practice "{failing[0][0]}"`: take over there, again and again.'
     if unreviewed and road:
         return "`hitl review` shows your takeovers; a key says whether each was good."
+    if unreviewed:
+        return "`hitl segments` lists your takeovers; `hitl label --help` says how to judge them."
     return "`hitl play`: let it drive, and take over where it needs you."

@@ -337,9 +337,13 @@ class CheckpointPolicy(NetworkPolicy):
         ):
             if expected != found:
                 numbers = number_of(len(found), f"{kind} number")
+                from hitl.last_driven import games_with
+
+                games = games_with(self._home, meta.observation_names, meta.action_names)
+                named = f" It fits what was driven here with --env {' and with --env '.join(games)}." if games else ""
                 raise CheckpointError(
                     f"The checkpoint '{path.name}' was trained for {numbers} and this session has "
-                    f"{len(expected)} (or other ones): use the environment and the settings it was trained with."
+                    f"{len(expected)} (or other ones): use the environment and the settings it was trained with.{named}"
                 )
         if not (meta.drives_alone if self.frozen is None else meta.config.get("frozen_agent")):
             raise CheckpointError(

@@ -19,8 +19,9 @@ def corner_called(name: str, corners: Iterable[Corner], track: str) -> Corner:
     """Return the corner of that name among a track's. Raises UsageError, which lists them."""
     known = {corner.name: corner for corner in corners}
     if name not in known:
-        listed = ", ".join(f"'{corner}'" for corner in known) or "none yet"
-        raise UsageError(f"Track '{track}' has no corner '{name}'; its corners are {listed}.{did_you_mean(name, known)}")
+        listed = ", ".join(f"'{corner}'" for corner in known)
+        there = f"its corners are {listed}" if known else "no corners of it are known"
+        raise UsageError(f"Track '{track}' has no corner '{name}'; {there}.{did_you_mean(name, known)}")
     return known[name]
 
 

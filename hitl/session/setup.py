@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from data.errors import CheckpointError, DeviceError, StoreError, shown
+from data.errors import CheckpointError, DeviceError, StoreError, UsageError, shown
 from data.recording.recorder import Recorder
 from data.records import Corner, SessionInfo
 from data.store import Store
@@ -152,6 +152,8 @@ class SessionSetup:
 
     def corner(self, name: str) -> Corner:
         """Return the corner of that name, the track's or the player's. Raises UsageError."""
+        if not self.corners and not self.world.has_line:
+            raise UsageError(f"'{self.track.name}' has no road, and so no corner '{name}'.")
         return corner_called(name, self.corners, self.track.name)
 
     def _coaching(self, say: Say) -> Coaching:

@@ -47,8 +47,9 @@ def _no_road(name: str, env: str) -> str:
     """Return why nothing can be drawn of a track, and what helps."""
     if env.startswith(ROADLESS):
         return (
-            f"{shown(name)} tells no positions, so there is no road to draw its drives on. `hitl segments` lists the takeovers, "
-            "`hitl label` judges them, and `hitl browse` shows all that is stored."
+            f"{shown(name)} tells no positions, so there is no road to draw its drives on: neither in a review, nor in a film or "
+            "a report. `hitl segments` lists the takeovers, `hitl label --help` says how to judge them, and `hitl browse` shows "
+            "what is stored."
         )
     return f"The store holds no positions for '{shown(name)}'. Give its file with --track."
 

@@ -1,0 +1,69 @@
+"""What the commands say in a game without a road: nothing of roads, and nothing that is then refused."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from data.recording.recorder import Recorder
+from data.records import HUMAN
+from hitl import TQC, SymmetricReplay, presets
+from hitl.cli import main
+from hitl.home import Home
+from tests.support.recorded import session_info, step_row
+
+PLAY = ["play", "--env", "gym:Pendulum-v1"]
+
+
+def recorded(home, env="gym:Pendulum-v1", **more):
+    with Recorder(home.create().store_path, replace(session_info(env=env, track=env.partition(":")[2]), **more)) as recorder:
+        recorder.begin_episode("drive")
+        token = recorder.begin_segment("takeover", "stick")
+        for i in range(30):
+            recorder.step(step_row(i, HUMAN, x=np.nan, y=np.nan, progress=0.0))
+        recorder.end_segment(token, "cleared")
+        recorder.end_episode("terminated", "over", np.zeros(4))
+
+
+@pytest.mark.parametrize(("env", "alone"), [("gym:Pendulum-v1", "none"), ("box2d", "scripted")])
+def test_without_a_display_a_driver_is_named_that_the_game_takes(tmp_path, monkeypatch, capsys, env, alone):
+    monkeypatch.setattr("takeover_ui.window.window.display_available", lambda: False)
+    assert main(["play", "--env", env, "--home", str(tmp_path)]) == 6
+    assert f"--pad {alone} if you cannot drive" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", ["--practice", "--only-corner"])
+def test_a_corner_is_asked_for(tmp_path, capsys, option):
+    assert main([*PLAY, option, "hairpin", "--headless", "--pad", "none", "--home", str(tmp_path)]) == 2
+    assert "'Pendulum-v1' has no road, and so no corner 'hairpin'." in capsys.readouterr().err
+
+
+def test_a_track_is_named(tmp_path, capsys):
+    words = ["--track", "hairpin", "--headless", "--pad", "none", "--episodes", "1", "--home", str(tmp_path)]
+    assert main([*PLAY, *words]) == 0
+    assert "'Pendulum-v1' has no road, so --track is ignored." in capsys.readouterr().out
+
+
+def test_where_one_stands_and_the_corners(tmp_path, capsys):
+    recorded(Home(tmp_path))
+    assert main(["--home", str(tmp_path)]) == 0
+    said = capsys.readouterr().out
+    assert "to judge" in said
+    assert "to review" not in said
+    assert main(["corners", "--home", str(tmp_path)]) == 0
+    assert "No corners of ‘Pendulum-v1’ are known." in capsys.readouterr().out
+    assert main(["review", "--home", str(tmp_path)]) == 4
+    assert "neither in a review, nor in a film" in capsys.readouterr().err
+
+
+def test_a_checkpoint_of_another_game_names_that_game(tmp_path, capsys):
+    alone = ["--headless", "--pad", "none", "--episodes", "1", "--home", str(tmp_path)]
+    assert main([*PLAY, *alone]) == 0
+    with SymmetricReplay(tmp_path, presets["plain"].with_values(hidden=8)) as replay:
+        replay.save(TQC(3, 1, replay.config))
+    assert main(["play", "--env", "gym:MountainCarContinuous-v0", *alone]) == 0
+    capsys.readouterr()
+    assert main(["eval", "--home", str(tmp_path), "--trials", "1"]) == 5
+    said = capsys.readouterr().err
+    assert "It fits what was driven here with --env gym:Pendulum-v1." in said
+    assert "As last time here: gym:MountainCarContinuous-v0. `--env`" in said
