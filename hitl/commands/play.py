@@ -203,6 +203,8 @@ def main(argv: list[str], *, trains_elsewhere: bool = False) -> int:
             tell("warning", sentence)
         if recording is not None:
             stack.enter_context(recording.following(rig))
+            if unfilmed := recording.unfilmed(rig):
+                tell("warning", unfilmed)
         if watch is not None:
             from hitl.screens.trainer_state import HeartbeatReader
 

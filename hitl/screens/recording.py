@@ -120,6 +120,13 @@ class Recording:
             if self._pictures is not None:
                 self._pictures.close()
 
+    @staticmethod
+    def unfilmed(rig: SessionSetup) -> str:
+        """Return a sentence where nothing of a session can be filmed; else ""."""
+        from hitl.screens.stored.session_files import NO_FILMS
+
+        return "" if rig.world.has_line or rig.world.picture is not None else f"{NO_FILMS} --record keeps session.json alone."
+
     def left(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
         """Leave a session; one that ends with an error is kept before that is told."""
         if isinstance(error, HitlError) and self._session is not None:

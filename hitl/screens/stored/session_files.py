@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 FORMAT, VERSION = "hitl-session", 1
 JSON_NAME, PAGE_NAME = "session.json", "session.html"
 NOTHING = "Nothing was driven in this session, so nothing of it is recorded."
+NO_FILMS = "There is no road to film here, and no picture of the game in hitl's window, so there are neither films nor a page."
 FOLDER = "recorded"  # in the home, where no other is named
 SETTINGS = ("play", "takeover", "help", "coach", "agent", "observation", "trackmania", "supertuxkart")
 PATHS = ("use", "actions", "normalize", "track", "folder", "data")  # of these settings, the last part of a path is told
@@ -119,17 +120,20 @@ class SessionFiles:
 
     def _films(self, store: Store, takeovers: list[_Takeover], scene: Scene | None) -> Iterator[str]:
         """Write the films, and say so now and then."""
-        if scene is None or not takeovers or (suffix := _suffix()) is None:
+        if not takeovers or (suffix := _suffix()) is None:
             return
-        data, pictures = StoreReview(store, scene.track), self._pictures([t.segment for t in takeovers])
-        maker = ClipMaker(data, scene, self._screens)
+        pictures = self._pictures([t.segment for t in takeovers])
+        if scene is None and not pictures:
+            return
+        maker = None if scene is None else ClipMaker(StoreReview(store, scene.track), scene, self._screens)
         for number, one in enumerate(takeovers, 1):
             yield f"Film {number} of {len(takeovers)}: takeover {one.segment.id}."
             path = self.folder / f"takeover-{one.segment.id}{suffix}"
             with contextlib.suppress(UsageError):  # no positions are known there
-                for _ in write(path, maker.segment(one.segment)):
-                    pass
-                one.files.append(path.name)
+                if maker is not None:
+                    for _ in write(path, maker.segment(one.segment)):
+                        pass
+                    one.files.append(path.name)
             frames = pictures.get(one.segment.id)
             if frames is not None and (shown := GamePictures(frames)).seconds:
                 path = self.folder / f"takeover-{one.segment.id}-game{suffix}"
@@ -141,9 +145,12 @@ class SessionFiles:
     def _why_no_film(takeovers: list[_Takeover], scene: Scene | None) -> str:
         if not takeovers:
             return " No one took over, so there is nothing to film."
-        if scene is None:
-            return " There is no road here, so there are neither films nor a page."
-        return "" if _suffix() is not None else f" Films need packages that are not installed: {install('clips')}."
+        films_need = f" Films need packages that are not installed: {install('clips')}." if _suffix() is None else ""
+        if scene is not None:
+            return films_need
+        if any(t.files for t in takeovers):
+            return " There is no road here, so there is no page, and the films are the game's own pictures."
+        return f" {NO_FILMS}" if not films_need else f" There is no road here, so there is no page.{films_need}"
 
     def _write(
         self, store: Store, facts: dict[str, Any], takeovers: list[_Takeover], episodes: list[EpisodeSummary], scene: Scene | None

@@ -11,8 +11,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
+import pygame
 import pytest
 
+from data.recording.recorder import Recorder
 from data.records import AGENT, HUMAN
 from data.store import Store
 from hitl.arbiter import Decision
@@ -22,8 +24,13 @@ from hitl.home import Home
 from hitl.protocols import Tick
 from hitl.screens.recording import KeptPictures, Recording
 from hitl.screens.stored.clips import ClipMaker
+from hitl.screens.stored.session_files import NO_FILMS, SessionFiles
+from hitl.settings import load
 from takeover_ui.clips.files import can_write, write
-from takeover_ui.clips.game_pictures import GamePictures
+from takeover_ui.clips.game_pictures import GamePictures, frame_name
+from takeover_ui.report import texts as report_texts
+from takeover_ui.review import texts as review_texts
+from tests.support.recorded import session_info, step_row
 
 FILMS = any(map(can_write, (".mp4", ".gif")))
 
@@ -197,6 +204,44 @@ def test_the_games_own_pictures_around_a_takeover_become_a_film(tmp_path):
         path = tmp_path / ("film.mp4" if can_write(".mp4") else "film.gif")
         assert list(write(path, frames))[-1] == 1.0
         assert path.stat().st_size > 500
+
+
+def test_without_a_road_the_games_pictures_are_the_films(tmp_path):
+    home, frames = Home(tmp_path / "home").create(), tmp_path / "frames"
+    with Recorder(home.store_path, session_info(env="gym:Pendulum-v1", track="Pendulum-v1")) as recorder:
+        recorder.begin_episode("drive")
+        token = recorder.begin_segment("takeover", "stick")
+        for i in range(30):
+            recorder.step(step_row(i, HUMAN, x=np.nan, y=np.nan, progress=0.0))
+        recorder.end_segment(token, "cleared")
+        recorder.end_episode("terminated", "over", np.zeros(4))
+    frames.mkdir()
+    for moment in (0, 400, 800):
+        pygame.image.save(pygame.Surface((64, 48)), frames / frame_name(moment))
+
+    def written(pictures):
+        words = review_texts.LANGUAGES["en"], report_texts.LANGUAGES["en"]
+        files = SessionFiles(home, 1, tmp_path / "out", settings=load(home), words=words, pictures=pictures)
+        return files.write(), sorted(path.name for path in files.folder.iterdir())
+
+    if FILMS:
+        said, there = written(lambda segments: {segments[0].id: frames})
+        assert "1 film, session.json." in said
+        assert "no page, and the films are the game's own pictures" in said
+        assert there[0] == "session.json"
+        assert there[1].startswith("takeover-1-game.")
+        said, there = written(lambda segments: {})
+        assert NO_FILMS in said
+        assert there == ["session.json"]
+
+
+def test_where_nothing_can_be_filmed_it_is_said_before_the_drive(tmp_path, capsys):
+    line = ["play", "--headless", "--pad", "none", "--episodes", "1", "--home", str(tmp_path / "home")]
+    assert main([*line, "--env", "gym:Pendulum-v1", "--record", str(tmp_path / "out")]) == 0
+    said = capsys.readouterr().out
+    assert said.index(NO_FILMS) < said.index("1 episode")
+    assert main([*line, "--env", "box2d", "--record", str(tmp_path / "out")]) == 0
+    assert NO_FILMS not in capsys.readouterr().out
 
 
 def test_pictures_that_cannot_be_kept_cost_nothing_else(tmp_path):
