@@ -62,6 +62,11 @@ class SessionSetup:
             # First of all: a wrong track or a game that is not there must leave nothing behind.
             self.world = world = open_world(options, home)
             stack.callback(world.close)
+            if options.hurries and getattr(world.env, "save", None) is None:
+                raise UsageError(
+                    f"--call-me goes back to a moment before the agent failed, and '{shown(options.env)}' cannot go back: leave "
+                    "it out, watch, and take over where the agent needs you."
+                )
             self.home, self.options, self._tell = home.create(), options, tell
             self.env, self.track, self.task = world.env, world.track, world.task
             self.observation_names, self.action_names = world.observation_names, world.action_names

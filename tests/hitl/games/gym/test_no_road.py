@@ -44,6 +44,12 @@ def test_a_track_is_named(tmp_path, capsys):
     assert "'Pendulum-v1' has no road, so --track is ignored." in capsys.readouterr().out
 
 
+def test_no_one_is_called_where_a_game_cannot_go_back(tmp_path, capsys):
+    assert main([*PLAY, "--call-me", "--headless", "--pad", "keyboard", "--home", str(tmp_path / "home")]) == 2
+    assert "--call-me goes back to a moment before the agent failed, and 'gym:Pendulum-v1' cannot" in capsys.readouterr().err
+    assert not (tmp_path / "home" / "store.sqlite").exists()
+
+
 def test_where_one_stands_and_the_corners(tmp_path, capsys):
     recorded(Home(tmp_path))
     assert main(["--home", str(tmp_path)]) == 0
