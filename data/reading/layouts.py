@@ -7,7 +7,7 @@ together. That is said in one place, here: by the check of a store, the diagnosi
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from data.reading.drives import names_of
@@ -73,11 +73,12 @@ def has_road(conn: sqlite3.Connection) -> bool:
 
 
 @readable_rows()
-def apart(conn: sqlite3.Connection, learned: Layout | None = None) -> dict[Layout, str]:
+def apart(conn: sqlite3.Connection, learned: Layout | None = None, whose: str = "this run") -> dict[Layout, str]:
     """Return a sentence for each layout in the store that cannot be learned from together with ``learned``, with what to do.
 
     ``learned``: the layout of the run, whose checkpoint knows no other; left out: what is driven (:func:`driven_layout`). An
-    import that came in again in that layout is not missing from training, and so not told of.
+    import that came in again in that layout is not missing from training, and so not told of. ``whose``: what has that layout,
+    where that is no run yet.
     """
     all_held = held(conn)
     if not all_held:
@@ -96,8 +97,13 @@ def apart(conn: sqlite3.Connection, learned: Layout | None = None) -> dict[Layou
             how = "imported" if other.imported else "driven"
             what = f"{number_of(other.steps, f'{how} step')}{laps} of {' and '.join(other.envs)}"
             advice = _advice(other, learned, env, newest=other.layout == all_held[0].layout)
-            found[other.layout] = f"{what} {_why(other.layout, learned)}, so they are left out of training: {advice}."
+            found[other.layout] = f"{what} {_why(other.layout, learned, whose)}, so they are left out of training: {advice}."
     return found
+
+
+def games_of(conn: sqlite3.Connection, layouts: Collection[Layout]) -> list[str]:
+    """Return the games whose steps have one of these layouts."""
+    return list(dict.fromkeys(env for one in held(conn) if one.layout in layouts for env in one.envs))
 
 
 def unlike(driven: Layout, learned: Layout) -> str:
@@ -133,19 +139,19 @@ def _drive(origin: str) -> str:
     return origin.partition("#")[0]
 
 
-def _why(other: Layout, learned: Layout) -> str:
-    """Return in which way two layouts differ."""
+def _why(other: Layout, learned: Layout, whose: str = "this run") -> str:
+    """Return in which way two layouts differ; ``whose``: what has the second one."""
     for what, theirs, ours in (("observation", other[0], learned[0]), ("action", other[1], learned[1])):
         if theirs == ours:
             continue
         if len(theirs) != len(ours):
-            text = f"have {number_of(len(theirs), 'number')} in each {what} where this run has {len(ours)}"
+            text = f"have {number_of(len(theirs), 'number')} in each {what} where {whose} has {len(ours)}"
             lacking = [name for name in ours if name not in set(theirs)]
             return text + (f" (without {', '.join(lacking)})" if len(lacking) == len(ours) - len(theirs) <= 4 else "")
         if set(theirs) == set(ours):
-            return f"have the {len(ours)} numbers of each {what} in another order than this run"
-        return f"have {number_of(len(theirs), 'number')} in each {what}, as this run has, but with other meanings"
-    return "have the layout of this run"
+            return f"have the {len(ours)} numbers of each {what} in another order than {whose}"
+        return f"have {number_of(len(theirs), 'number')} in each {what}, as {whose} has, but with other meanings"
+    return f"have the layout of {whose}"
 
 
 def _advice(other: Held, learned: Layout, env: str, *, newest: bool) -> str:

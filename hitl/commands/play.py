@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from hitl.screens.recording import Recording
     from hitl.session.setup import SessionSetup
     from hitl.settings import PlaySettings, Settings
+    from takeover_ui.language import Words
     from takeover_ui.window.window import Window
 
 
@@ -154,6 +155,7 @@ def main(argv: list[str], *, trains_elsewhere: bool = False) -> int:
         from hitl.session_options import SessionOptions
         from hitl.settings_desk.pause import PauseSettings
         from hitl.trainer_process import wait_for_laps
+        from takeover_ui.language import ENGLISH
 
         policy = beside_policy(settings.agent, home, seed=args.seed) if not args.checkpoint else None
         asks = play.env in SHOWN_FROM_ABOVE and not trains_elsewhere and policy is None
@@ -199,8 +201,11 @@ def main(argv: list[str], *, trains_elsewhere: bool = False) -> int:
         if rig.options.task is not None:  # under another reward than the home's own
             name = args.tmrl_config.name
             rig.recorder.event("tmrl_config", f"It is driven under {name}.", data={"name": name})
-        for sentence in _layouts_apart(rig):
-            tell("warning", sentence)
+        left_out, short, unfit = _layouts_apart(rig, window.options.words if window is not None else ENGLISH)
+        for sentence in left_out if not inside else ():
+            teller(None, named=named)("warning", sentence)
+        if window is not None and short:
+            window.toast(short, "warning")
         if recording is not None:
             stack.enter_context(recording.following(rig))
             if unfilmed := recording.unfilmed(rig):
@@ -233,7 +238,10 @@ def main(argv: list[str], *, trains_elsewhere: bool = False) -> int:
             waits = not args.lap and not trains_elsewhere and not by_pad
             if not learns:
                 driven = "You left before the laps were finished. `hitl play` asks again."
-            elif waits and not wait_for_laps(rig, teller(window, True, named), leaves, ways_out(rig.human, window)):
+            # The window has said already that the agent does not fit.
+            elif waits and not wait_for_laps(
+                rig, teller(None if unfit else window, True, named), leaves, ways_out(rig.human, window)
+            ):
                 driven = "Nothing was driven."
             else:
                 caller = Caller(rig, window, watch, sounds)
@@ -315,21 +323,27 @@ def _others(home: Home) -> list[str]:
     ]
 
 
-def _layouts_apart(rig: SessionSetup) -> list[str]:
-    """Return a sentence about each kind of recorded steps that cannot be learned from together with this session's."""
+def _layouts_apart(rig: SessionSetup, words: Words) -> tuple[list[str], str, bool]:
+    """Return a sentence about each kind of recorded steps that cannot be learned from together with this session's.
+
+    Beside them, the same in short for a window, which covers a part of the game; and whether it says that the agent does not fit.
+    """
     from data.exchange.relayout import rebuild_said
-    from data.reading.layouts import apart, unlike
+    from data.reading.layouts import apart, games_of, unlike
     from data.store import Store
     from trainer.checkpoints.in_force import learned_layout
 
     try:
         with Store(rig.home.store_path) as store:
-            here = rig.observation_names, rig.action_names
-            learned = learned_layout(store)
-            said = rebuild_said(store) + list(apart(store.conn, learned or here).values())
-            return said + ([unlike(here, learned)] if learned not in (None, here) else [])
+            here, learned = (rig.observation_names, rig.action_names), learned_layout(store)
+            rebuilt = rebuild_said(store)
+            others = apart(store.conn, learned or here, "this run" if learned else "this session")
+            if learned not in (None, here):
+                return [*rebuilt, *others.values(), unlike(here, learned)], words["another_run"], True
+            short = [words.say("left_out", games=", ".join(games_of(store.conn, others)))] if others else []
+            return [*rebuilt, *others.values()], " ".join([*rebuilt, *short]), False
     except StoreError:  # in use at the moment, or damaged: the recorder says so
-        return []
+        return [], "", False
 
 
 def _settings(home: Home, args: argparse.Namespace) -> tuple[Settings, Settings]:

@@ -289,7 +289,10 @@ class SessionScreen:
         return LearnedView(known.corner, known.passes, known.of, known.low, known.high, known.share, known.left_s)
 
     def _trainer_state(self) -> TrainerState | None:
-        return self._trainer.newest
+        newest = self._trainer.newest
+        if newest is not None and newest.alive and not newest.finding_title and getattr(self._rig.policy, "refused", False):
+            return replace(newest, finding_title=self.words["weights_unfit"])
+        return newest
 
     def _follow_line(self, state: VehicleState, driver: int) -> None:
         jumped = bool(self._line) and math.dist(self._line[-1], (state.x, state.y)) > 10.0

@@ -299,7 +299,7 @@ class TestWhatCannotMeet:
         assert "46 numbers in each observation where this run has 81" in capsys.readouterr().out
         assert main(["play", "--env", "box2d", "--home", str(home.root), "--headless", "--pad", "none", "--episodes", "1"]) == 0
         said = " ".join(capsys.readouterr().out.split())
-        assert "imported steps (1 lap) of trackmania have 46 numbers in each observation where this run has 45" in said
+        assert "imported steps (1 lap) of trackmania have 46 numbers in each observation where this session has 45" in said
         assert "driven steps of tmrl have 81 numbers" in said
         with sqlite3.connect(home.store_path) as db:  # forget that drive in another game
             db.execute("UPDATE sessions SET kind = 'import' WHERE env = 'box2d'")

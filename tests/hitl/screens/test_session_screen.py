@@ -234,6 +234,16 @@ def test_the_hint_names_a_pad_only_while_there_is_one_and_no_way_back_where_ther
             assert words["arrows"] in key_hint(mode, words, pad=False)
 
 
+def test_the_panel_says_that_the_trainer_learns_from_another_game() -> None:
+    screen = SessionScreen(Shown())  # type: ignore[arg-type]
+    screen._trainer = SimpleNamespace(newest=TrainerState(True))  # type: ignore[assignment]
+    for refused, said in ((True, ENGLISH["weights_unfit"]), (False, "")):
+        screen._rig = SimpleNamespace(policy=SimpleNamespace(refused=refused))  # type: ignore[assignment]
+        state = screen._trainer_state()
+        assert state is not None
+        assert state.finding_title == said
+
+
 def test_what_is_held_goes_by_the_name_on_the_device_that_it_is_held_on() -> None:
     keys, pad = KeyboardPad(keys=frozenset), SimpleNamespace(map=SimpleNamespace(buttons={"takeover": ("leftshoulder",)}))
     both = EitherPad(pad, keys)  # type: ignore[arg-type]

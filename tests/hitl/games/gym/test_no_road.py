@@ -1,6 +1,7 @@
 """What the commands say in a game without a road: nothing of roads, and nothing that is then refused."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,7 +10,9 @@ from data.recording.recorder import Recorder
 from data.records import HUMAN
 from hitl import TQC, SymmetricReplay, presets
 from hitl.cli import main
+from hitl.commands.play import _layouts_apart
 from hitl.home import Home
+from takeover_ui.language import LANGUAGES
 from tests.support.recorded import session_info, step_row
 
 PLAY = ["play", "--env", "gym:Pendulum-v1"]
@@ -73,3 +76,19 @@ def test_a_checkpoint_of_another_game_names_that_game(tmp_path, capsys):
     said = capsys.readouterr().err
     assert "It fits what was driven here with --env gym:Pendulum-v1." in said
     assert "As last time here: gym:MountainCarContinuous-v0. `--env`" in said
+
+
+@pytest.mark.parametrize("language", ["en", "de", "pl"])
+def test_a_window_is_told_of_another_game_once_and_in_the_players_language(tmp_path, language):
+    words, lander = LANGUAGES[language], "gym:LunarLander-v3"
+    recorded(Home(tmp_path), lander, observation_names=tuple(f"observation_{k}" for k in range(4)))
+    rig = SimpleNamespace(home=Home(tmp_path), observation_names=("a", "b"), action_names=("c",))
+    left_out, short, unfit = _layouts_apart(rig, words)
+    assert len(left_out) == 1
+    assert "where this session has 2" in left_out[0], "there is no run yet"
+    assert (short, unfit) == (words.say("left_out", games=lander), False)
+    with SymmetricReplay(tmp_path, presets["plain"].with_values(hidden=8)) as replay:
+        replay.save(TQC(4, 2, replay.config))
+    left_out, short, unfit = _layouts_apart(rig, words)
+    assert "where this run has 4" in left_out[-1]
+    assert (short, unfit) == (words["another_run"], True)
