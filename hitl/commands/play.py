@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from data.errors import DeviceError, HitlError, StoreError, UsageError
 from data.files.paths import as_typed, user_path
 from data.records import ROADLESS
+from data.words import number_of
 from hitl.arguments import SEED_MOST, Parser, add_agent, add_env, agent_given, agent_words, amount, whole
 from hitl.games.registry import SHOWN_FROM_ABOVE
 from hitl.home import Begun, Home, add_home, home_path, in_home
@@ -255,6 +256,8 @@ def main(argv: list[str], *, trains_elsewhere: bool = False) -> int:
         for sentence in rig.recorder.recovered:
             print(in_home(sentence, named))
         problem = rig.recorder.status.problem
+        for sentence, times in rig.session.environment.losses.items() if inside else ():  # which only the window has said
+            print(sentence if times == 1 else f"{sentence} ({number_of(times, 'time')})")
     print(in_home("\n".join(text for text in (driven, ended, problem) if text), named))
     if recording is not None:
         print(recording.write())

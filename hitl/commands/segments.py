@@ -46,12 +46,18 @@ def _print_table(segments: list[Segment], rule: DemoRule, named: Path | None, nu
     # Tags need some room: in a narrow terminal the session takes that of priorities which are all 1, or of the time of day.
     narrow = numbered and not wide
     ranked = not narrow or any(segment.priority != 1.0 for segment in segments)
-    names = ["id", *(["session"] if numbered else []), "when", "kind", *(["track"] if several else []), "corner", "s"]
-    names += ["outcome", "verdict", *(["prio"] if ranked else []), *(["demo", "trigger"] if wide else []), "tags and note"]
+    # A column that would be empty leaves its room to the others, in games without corners, say.
+    placed = any(segment.corner for segment in segments)
+    noted = any(segment.tags or segment.note.strip() for segment in segments)
+    names = ["id", *(["session"] if numbered else []), "when", "kind", *(["track"] if several else [])]
+    names += [*(["corner"] if placed else []), "s", "outcome", "verdict", *(["prio"] if ranked else [])]
+    names += [*(["demo", "trigger"] if wide else []), *(["tags and note"] if noted else [])]
     shown = table(*names, right=("id", "session", "s", "prio"), padding=(0, 1, 0, 0))
     for column in shown.columns:
         column.no_wrap = column.header not in ("track", "corner", "tags and note")
-    shown.columns[names.index("corner")].min_width = name_width(s.corner or "" for s in segments)
+    for head, held in (("corner", [s.corner or "" for s in segments]), ("track", [s.track for s in segments])):
+        if head in names:
+            shown.columns[names.index(head)].min_width = max(len(head), name_width(held))
     for segment in segments:
         said = " ".join([*(f"#{tag}" for tag in segment.tags), segment.note]).strip()
         outcome = "interrupted" if segment.interrupted else segment.outcome if segment.closed else "recording"
@@ -64,10 +70,10 @@ def _print_table(segments: list[Segment], rule: DemoRule, named: Path | None, nu
         row: list[str | Text] = [
             str(segment.id), *([str(segment.session_id)] if numbered else []),
             when.partition(" ")[0] if narrow and ranked else when, segment.kind, *([segment.track] if several else []),
-            segment.corner or "", f"{segment.seconds:.1f}{trimmed}", outcome, Text(segment.verdict, style),
+            *([segment.corner or ""] if placed else []), f"{segment.seconds:.1f}{trimmed}", outcome, Text(segment.verdict, style),
             *([f"{segment.priority:g}"] if ranked else []),
         ]  # fmt: skip
-        shown.add_row(*row, *([demo, segment.trigger] if wide else []), said)
+        shown.add_row(*row, *([demo, segment.trigger] if wide else []), *([said] if noted else []))
     out.print(shown)
     seconds = sum(s.seconds for s in segments)
     given = dict.fromkeys((*_VERDICT_STYLE, *(s.verdict for s in segments)))  # another program may have written one of its own

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -34,6 +35,8 @@ class Environment:
         self._recorder, self._tell = recorder, tell
         self.door = Door(world.observation_names, world.action_names, self._note_replaced)
         self.soon = round(SOON_S * world.task.settings.hz)
+        self.losses: Counter[str] = Counter()
+        """What the player was told of how it was lost, and how often."""
         self._failures = 0  # in a row
         self._result = EpisodeResult("")
 
@@ -56,6 +59,7 @@ class Environment:
                     raise problem from error
                 if tries == 0:
                     self._recorder.event("env_lost", str(problem), level="warning")
+                    self.losses[str(problem)] += 1
                     self._tell("warning", f"{problem} The session tries again until you leave.")
                 pause = RETRY_S[min(tries, len(RETRY_S) - 1)]
                 tries, spent = tries + 1, spent + pause
@@ -100,6 +104,7 @@ class Environment:
         self.door.over()
         steps = self._result.steps
         self._recorder.event("env_lost", str(error), level="warning", data={"steps": steps})
+        self.losses[str(error)] += 1
         self._tell("warning", str(error))
         self._failures = self._failures + 1 if steps < self.soon else 1
         if self._failures >= MOST_FAILURES:

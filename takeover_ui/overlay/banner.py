@@ -94,7 +94,7 @@ def _corner(view: View, words: Words) -> tuple[str, theme.Colour]:
         return "", theme.TEXT
     if view.countdown <= 0 or not view.next_corner:
         return view.next_corner, theme.TEXT
-    text = f"{words['corner_in'].format(name=view.next_corner)} {words['seconds'].format(value=view.countdown)}"
+    text = f"{words['corner_in'].format(name=view.next_corner)} {words.say('seconds', value=view.countdown)}"
     return text, theme.WARNING if view.countdown < 2 else theme.TEXT
 
 

@@ -34,16 +34,16 @@ def draw(pen: Pen, rect: pygame.Rect, view: View, words: Words) -> None:
     column = rect.w // 2
     for number, (key, value) in enumerate(known):
         box = pygame.Rect(rect.left + number * column, rect.top, column - pen.px(6), rect.h)
-        right = one(pen, box, key, value)
+        right = one(pen, box, key, value, words)
         label = pygame.Rect(right + pen.px(6), rect.top, box.right - right - pen.px(6), rect.h)
         pen.put(f"label_{key}", words[key], label, 18, anchor="midleft")
 
 
-def one(pen: Pen, box: pygame.Rect, key: str, value: float) -> int:
+def one(pen: Pen, box: pygame.Rect, key: str, value: float, words: Words) -> int:
     """Draw one comparison at the left of ``box``; return where it ends (px)."""
     value = round(value, 2) + 0.0  # never -0.00
     slower, reach = value > 0.0, pen.px(8)
     colour = theme.WARNING if slower else theme.GOOD
     signs.triangle(pen.surface, colour, (box.left + reach, box.centery), reach, up=slower)
     text = box.move(2 * reach + pen.px(6), 0)
-    return pen.put(key, f"{value:+.2f}", text, SIZE, colour, "midleft", box.right - text.left).right
+    return pen.put(key, words.written(f"{value:+.2f}"), text, SIZE, colour, "midleft", box.right - text.left).right

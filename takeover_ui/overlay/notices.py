@@ -18,6 +18,8 @@ HEIGHT: Mapping[Size, int] = {"full": 176, "compact": 176, "bar": 100}  # design
 
 _PAD = 16
 _GAP = 6
+_LAMP = 4  # the radius of a message's sign, which stands between the frame and its text
+_INDENT = 2 * _LAMP + 6
 
 
 def draw(surface: pygame.Surface, view: View, size: Size) -> list[Mark]:
@@ -29,7 +31,7 @@ def draw(surface: pygame.Surface, view: View, size: Size) -> list[Mark]:
     if view.message:
         top = _text(pen, "message", view.message, top, bottom, 22, theme.TEXT, most)
     newest = view.toasts[-1][1] if view.toasts else ""
-    needed = _height(pen, newest, 20, 20) if newest else 0
+    needed = _height(pen, newest, 20, 20, _INDENT) if newest else 0
     if view.hint:
         hint = _height(pen, view.hint, 17, most_hint)
         if bottom - top - hint >= needed:
@@ -40,8 +42,8 @@ def draw(surface: pygame.Surface, view: View, size: Size) -> list[Mark]:
         if room < 1:
             break
         began = top
-        top = _text(pen, "toast", text, top, bottom, 20, theme.TEXT, room)
-        signs.lamp(surface, (pen.px(_PAD) // 2, began + _line(pen, 20) // 2), level, pen.px(4))
+        top = _text(pen, "toast", text, top, bottom, 20, theme.TEXT, room, _INDENT)
+        signs.lamp(surface, (pen.px(_PAD + _LAMP), began + _line(pen, 20) // 2), level, pen.px(_LAMP))
     return pen.marks
 
 
@@ -49,24 +51,28 @@ def _line(pen: Pen, size: float) -> int:
     return theme.measure("Ag", pen.px(size))[1]
 
 
-def _lines(pen: Pen, text: str, size: float, most: int) -> tuple[list[str], int]:
+def _width(pen: Pen, indent: float) -> int:
+    return pen.surface.get_width() - 2 * pen.px(_PAD) - pen.px(indent)
+
+
+def _lines(pen: Pen, text: str, size: float, most: int, indent: float) -> tuple[list[str], int]:
     """Return the lines of a text, and the pixels of its letters."""
-    return theme.paragraph(text, pen.px(size), pen.surface.get_width() - 2 * pen.px(_PAD), max(1, most))
+    return theme.paragraph(text, pen.px(size), _width(pen, indent), max(1, most))
 
 
-def _height(pen: Pen, text: str, size: float, most: int) -> int:
-    return len(_lines(pen, text, size, most)[0]) * _line(pen, size) + pen.px(_GAP)
+def _height(pen: Pen, text: str, size: float, most: int, indent: float = 0.0) -> int:
+    return len(_lines(pen, text, size, most, indent)[0]) * _line(pen, size) + pen.px(_GAP)
 
 
 def _text(
-    pen: Pen, name: str, text: str, top: int, bottom: int, size: float, colour: theme.Colour, most: int
+    pen: Pen, name: str, text: str, top: int, bottom: int, size: float, colour: theme.Colour, most: int, indent: float = 0.0
 ) -> int:
     """Write a text on up to ``most`` lines from ``top`` on; returns where the next one may begin."""
-    lines, pixels = _lines(pen, text, size, most)
-    width, height = pen.surface.get_width() - 2 * pen.px(_PAD), _line(pen, size)
+    lines, pixels = _lines(pen, text, size, most, indent)
+    left, width, height = pen.px(_PAD) + pen.px(indent), _width(pen, indent), _line(pen, size)
     by_line = Pen(pen.surface, pen.scale)  # the marks are of whole texts, not of their lines
     for number, line in enumerate(lines):
-        by_line.text(name, line, (pen.px(_PAD), top + number * height), pen.design(pixels), colour, width=width)
+        by_line.text(name, line, (left, top + number * height), pen.design(pixels), colour, width=width)
     if not by_line.marks:
         return top
     box = by_line.marks[0].rect.unionall([m.rect for m in by_line.marks])

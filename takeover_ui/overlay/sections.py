@@ -56,7 +56,7 @@ def _corner(pen: Pen, rect: pygame.Rect, view: View, words: Words) -> None:
     if view.countdown is None or not view.next_corner:
         return
     inside, width = view.countdown <= 0, rect.w - left - pen.px(18)
-    text = words["now"] if inside else words["seconds"].format(value=view.countdown)
+    text = words["now"] if inside else words.say("seconds", value=view.countdown)
     colour = theme.WARNING if view.countdown < 2.0 else theme.TEXT
     inner = rect.inflate(0, -2 * pen.px(6))
     pen.put("next_corner", view.next_corner, inner, theme.READABLE, theme.TEXT, "topright", width)
@@ -66,10 +66,10 @@ def _corner(pen: Pen, rect: pygame.Rect, view: View, words: Words) -> None:
 
 def _way(pen: Pen, rect: pygame.Rect, view: View, words: Words) -> None:
     """The running lap time, where there is one, and the metres."""
-    metres = words["of_metres"].format(at=view.progress, length=view.scene.length)
+    metres = words.say("of_metres", at=view.progress, length=view.scene.length)
     left = 0
     if view.times is not None:
-        text = words["lap"].format(value=view.times.running)
+        text = words.say("lap", value=view.times.running)
         left = pen.put("lap", text, rect, 24, theme.TEXT, width=rect.w // 2).w + pen.px(8)
     pen.put("progress", metres, rect, 20, theme.MUTED, "topright" if left else "topleft", rect.w - left)
 
@@ -157,7 +157,7 @@ def _points(pen: Pen, rect: pygame.Rect, view: View, words: Words) -> None:
             signs.tick(pen.surface, mark, "best" if key == "best" else "ceiling", mark.left, pen.px(3))
             label = pygame.Rect(box.left + sign, box.top, box.w - sign, box.h)
         pen.put(f"label_{key}", words[key], label)
-        pen.put(key, texts.short(value, 1), box.move(0, pen.px(17)), 30, colour)
+        pen.put(key, words.written(texts.short(value, 1)), box.move(0, pen.px(17)), 30, colour)
     gauges.returns(pen, pygame.Rect(rect.left, rect.bottom - pen.px(12), rect.w, pen.px(8)), view)
 
 
@@ -204,13 +204,13 @@ def _learned(pen: Pen, rect: pygame.Rect, view: View, words: Words) -> None:
     known = view.learned
     if known is None:
         return
-    said = words["learned_bar"].format(corner=known.corner, passes=known.passes, of=known.of)
+    said = words.say("learned_bar", corner=known.corner, passes=known.passes, of=known.of)
     if known.share >= 1.0:
         right, colour = words["learned_yes"], theme.GOOD
     elif known.left_s is not None:
-        right, colour = words["learned_left"].format(minutes=max(1.0, known.left_s / 60)), theme.TEXT
+        right, colour = words.say("learned_left", minutes=max(1.0, known.left_s / 60)), theme.TEXT
     else:
-        right, colour = words["learned_sure"].format(low=100 * known.low, high=100 * known.high), theme.MUTED
+        right, colour = words.say("learned_sure", low=100 * known.low, high=100 * known.high), theme.MUTED
     end = pen.put("learned_end", right, rect, 18, colour, "topright", round(rect.w * 0.42))
     pen.put("learned", said, rect, 20, theme.TEXT, width=rect.w - end.w - pen.px(8))
     bar = pygame.Rect(rect.left, rect.bottom - pen.px(12), rect.w, pen.px(10))
@@ -264,10 +264,10 @@ def _compact_line(pen: Pen, rect: pygame.Rect, view: View, words: Words) -> None
     left = round(rect.w * 0.54)
     best = "" if view.best_return is None else f" · {words['best']} {texts.short(view.best_return, 1)}"
     total = f"{words['return']} {texts.short(view.episode_return, 1)}{best}"
-    pen.put("return", total, rect, 20, theme.TEXT, width=left)
+    pen.put("return", words.written(total), rect, 20, theme.TEXT, width=left)
     if not view.lap:
-        helped = f"{words['takeovers']}: {texts.short(view.takeovers)} · {texts.duration(view.human_seconds, 0)}"
-        pen.put("help_given", helped, rect, 20, theme.HUMAN, "topright", rect.w - left - pen.px(8))
+        helped = f"{words['takeovers']}: {texts.short(view.takeovers)} · {texts.duration(view.human_seconds)}"
+        pen.put("help_given", words.written(helped), rect, 20, theme.HUMAN, "topright", rect.w - left - pen.px(8))
     if view.finding:
         at = rect.left + pen.px(6), rect.top + pen.px(29)
         signs.lamp(pen.surface, at, "warning", pen.px(5))

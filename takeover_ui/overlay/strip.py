@@ -43,7 +43,7 @@ def draw(pen: Pen, rect: pygame.Rect, view: View, words: Words) -> None:
     elif view.countdown is not None and view.next_corner:
         seconds = view.countdown
         colour = theme.WARNING if seconds < 2 else theme.TEXT
-        text = words["seconds"].format(value=seconds) if seconds > 0 else words["now"]
+        text = words.say("seconds", value=seconds) if seconds > 0 else words["now"]
         when = pen.text("countdown", text, (left + width, middle), _LARGE, colour, width=width // 2, anchor="midright")
         rest = when.left - pen.px(8) - left
         pen.text("next_corner", view.next_corner, (left, middle), _LARGE, theme.TEXT, width=rest, anchor="midleft")
@@ -53,14 +53,15 @@ def draw(pen: Pen, rect: pygame.Rect, view: View, words: Words) -> None:
         pen.text("finding_0", view.finding, beside, 20, theme.WARNING, width=rest, anchor="midleft")
     elif view.times is not None:
         compared = live_delta.shown(view.times)
-        text = words["seconds" if compared else "lap"].format(value=view.times.running)
+        text = words.say("seconds" if compared else "lap", value=view.times.running)
         most = width // 2 if compared else width
         lap = pen.text("lap", text, (left, middle), _LARGE, theme.TEXT, width=most, anchor="midleft")
         if compared:
-            live_delta.one(pen, pygame.Rect(lap.right + gap, rect.top, left + width - lap.right - gap, rect.h), *compared[0])
+            after = pygame.Rect(lap.right + gap, rect.top, left + width - lap.right - gap, rect.h)
+            live_delta.one(pen, after, *compared[0], words)
     left += width + gap
     if view.scene.has_road and right - left > pen.px(80):
-        metres = words["of_metres"].format(at=view.progress, length=view.scene.length)
+        metres = words.say("of_metres", at=view.progress, length=view.scene.length)
         band = _labelled(pen, rect, metres, left, right - left)
         gauges.progress(pen, pygame.Rect(band.left, middle, band.w, pen.px(16)), view)
 

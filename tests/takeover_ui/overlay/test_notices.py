@@ -48,6 +48,17 @@ def test_over_another_game_every_kind_of_word_is_shown_and_none_lies_over_anothe
     assert WARNING in [m.text for m in marks if m.name == "toast"]
 
 
+@pytest.mark.parametrize("size", ["full", "compact", "bar"])
+def test_the_sign_of_a_message_lies_clear_of_the_frame_and_of_its_text(size: Size) -> None:
+    marks, surface = floating(told(message="", hint="", toasts=(("warning", WARNING),)), size)
+    _, bare = floating(told(message="", hint="", toasts=()), size)
+    toast, edge = next(m.rect for m in marks if m.name == "toast"), overlay.FRAME
+    rows = range(toast.top, toast.bottom)
+    seen = [x for x in range(toast.left) if any(surface.get_at((x, y)) != bare.get_at((x, y)) for y in rows)]
+    assert seen
+    assert edge < min(seen) <= max(seen) < toast.left
+
+
 def test_a_long_warning_goes_before_the_hint_and_never_leaves_the_card() -> None:
     view = told(toasts=(("warning", WARNING * 4),))
     marks, surface = floating(view, "full")

@@ -1,5 +1,6 @@
 """The overlay's structure: everything inside, nothing over anything else, nothing cut off."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
@@ -258,6 +259,18 @@ def test_a_gauge_that_shows_nothing_has_no_place(situation: str) -> None:
         theme.Pen(card, 1.0).box(card.get_rect(), theme.PANEL, 8)
         empty = pygame.image.tobytes(drawn, "RGB") == pygame.image.tobytes(card, "RGB")
         assert not (empty and overlay.has(view, name)), name
+
+
+@pytest.mark.parametrize("language", ["de", "pl"])
+@pytest.mark.parametrize("size", ["full", "compact", "bar"])
+def test_numbers_have_the_signs_of_the_language(language: str, size: overlay.Size) -> None:
+    times = LapView(12.3, 45.6, 40.1, 39.9, to_best=-0.25, to_you=0.31)
+    base = replace(samples.view("agent", 75), episode_return=-103.4, best_return=1.5, ceiling=2.5, human_seconds=0.2, times=times)
+    for view in (base, replace(base, countdown=1.3, next_corner="hairpin"), replace(base, countdown=None, trainer=None)):
+        marks = overlay.draw(pygame.Surface(overlay.DESIGN[size]), view, size, language=language)
+        assert not [m.text for m in marks if re.search(r"\d\.\d", m.text)]
+        helped = next((m.text for m in marks if m.name == "help_given"), "0,2 s")
+        assert helped.endswith("0,2 s")
 
 
 def test_heat_lies_where_the_agent_failed() -> None:

@@ -11,7 +11,9 @@ from data.records import HUMAN
 from hitl import TQC, SymmetricReplay, presets
 from hitl.cli import main
 from hitl.commands.play import _layouts_apart
+from hitl.games.hang_guard import EnvironmentLost
 from hitl.home import Home
+from hitl.session.environment import Environment
 from takeover_ui.language import LANGUAGES
 from tests.support.recorded import session_info, step_row
 
@@ -92,3 +94,29 @@ def test_a_window_is_told_of_another_game_once_and_in_the_players_language(tmp_p
     left_out, short, unfit = _layouts_apart(rig, words)
     assert "where this run has 4" in left_out[-1]
     assert (short, unfit) == (words["another_run"], True)
+
+
+def test_the_list_of_takeovers_fits_a_narrow_terminal(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    for env in ("gym:LunarLanderContinuous-v3", "gym:Pendulum-v1"):
+        recorded(Home(tmp_path), env)
+    assert main(["segments", "--home", str(tmp_path)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    head = next(line for line in lines if "track" in line)
+    assert "outcome" in head
+    assert "verdict" in head
+    assert "corner" not in head
+    assert any("Pendulum-v1" in line for line in lines)
+    assert lines.index(next(line for line in lines if line.startswith("2 segments"))) - lines.index(head) <= 6
+
+
+def test_what_the_environment_failed_with_is_kept_for_the_terminal():
+    told = []
+    recorder = SimpleNamespace(event=lambda *what, **more: None)
+    task = SimpleNamespace(settings=SimpleNamespace(hz=20.0))
+    world = SimpleNamespace(env=None, clock=None, observation_names=("a",), action_names=("b",), task=task)
+    environment = Environment(world, recorder, lambda level, text: told.append(text))
+    for _ in range(2):
+        environment.note_lost(EnvironmentLost("The environment failed (RuntimeError: oil)."))
+    assert environment.losses == {"The environment failed (RuntimeError: oil).": 2}
+    assert len(told) == 2
