@@ -132,7 +132,7 @@ class Setting:
             road if isinstance(road, Track) and has_line else no_road(track or name.rsplit(":", 1)[-1]),
             has_line,
             progress or ("progress" if has_line else ""),
-            unmoved=unmoved(name, guessed, {}, "give `controls` one word for each."),
+            unmoved=unmoved(name, guessed, {}, "give `controls` one word for each action number."),
         )
 
     def place(self, info: dict[str, Any]) -> tuple[VehicleState, float]:

@@ -52,15 +52,14 @@ def unmoved(name: str, controls: Sequence[Control], chosen: Mapping[str, tuple[s
     if not still or name in chosen or short in chosen:
         return ""
     which = " and ".join(still) if len(still) < 3 else f"{len(still)} of its {len(controls)} action numbers"
-    rests = "it stays at rest. To choose what moves it" if len(still) == 1 else "they stay at rest. To choose what moves them"
-    return f"While you drive '{short}', nothing moves {which}: {rests}, {how}"
+    return f"While you drive, nothing moves {which}. To change that, {how}"
 
 
 def in_settings(name: str, controls: Sequence[Control]) -> str:
     """Return how that is written in the settings, with what holds now as the example."""
     words = [f'"{"-" * (control.swing < 0.0)}{control.name}"' for control in controls[:_WRITTEN]]
     row = f'"{name.rsplit(":", 1)[-1]}" = [{", ".join(words)}{", …" if len(controls) > _WRITTEN else ""}]'
-    return f"write one word for each in settings.toml, below a line [controls]: {row}."
+    return f'replace "none" in this line, below [controls] in settings.toml: {row}.'
 
 
 def _guess(scaled: ActionRange) -> tuple[str, ...]:

@@ -310,8 +310,8 @@ def test_numbers_that_nothing_of_the_pad_moves_are_told_unless_it_was_chosen_so(
 
     try:
         assert told_by(lambda track: HumanDriver(Fixed(PadState()))) == [
-            "While you drive 'Legs-v0', nothing moves action_2 and action_3: they stay at rest. To choose what moves them, write "
-            'one word for each in settings.toml, below a line [controls]: "Legs-v0" = ["steer", "gas_brake", "none", "none"].'
+            'While you drive, nothing moves action_2 and action_3. To change that, replace "none" in this line, below '
+            '[controls] in settings.toml: "Legs-v0" = ["steer", "gas_brake", "none", "none"].'
         ]
         assert told_by(None) == []
         (tmp_path / "settings.toml").write_text('[controls]\n"Legs-v0" = ["steer", "gas_brake", "none", "none"]\n')
