@@ -34,7 +34,7 @@ def command_lines():
 
 def test_keys_are_for_their_owner_alone(tmp_path):
     pytest.importorskip("cryptography")
-    from hitl.remote.link import make_keys
+    from hitl.remote.keys import make_keys
 
     before = os.umask(0)
     try:

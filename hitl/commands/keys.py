@@ -17,9 +17,10 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--out", type=Path, default=None, metavar="DIR", help="the folder (default: keys in the home)")
     args = parser.parse_args(argv)
 
-    from hitl.remote.link import make_keys
+    from hitl.remote.keys import make_keys, require_package
 
     folder = args.out or home_path(args).root / "keys"
+    require_package()
     make_keys(folder)
     print(f"In {folder}:")
     print("  key.pem          stays on the machine of `hitl server`, and is given to no one")

@@ -29,8 +29,8 @@ def access_of(args: argparse.Namespace, *, key: bool = False) -> Access:
     """Return how to reach the server that the command line names; ``key``: the private key is needed, too. Raises UsageError."""
     from hitl.remote.link import access
 
-    keys = args.keys or home_path(args).root / "keys"
-    return access(args.server, args.port, keys, no_tls=args.no_tls, key=key)
+    keys = home_path(args).root / "keys" if args.keys is None else args.keys
+    return access(args.server, args.port, keys, no_tls=args.no_tls, key=key, named=args.keys is not None)
 
 
 def main(argv: list[str]) -> int:

@@ -6,7 +6,6 @@ import contextlib
 import ipaddress
 import os
 import queue
-import secrets
 import socket
 import threading
 from collections.abc import Callable
@@ -14,10 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from data.errors import DeviceError, InputFileError, UsageError
-from data.extras import install
-from data.files.paths import private_folder
+from data.errors import DeviceError, UsageError, shown
 from data.files.text_files import read_text, without_mark
+from hitl.remote.keys import HOSTNAME, KeyFolder, require_package
 from hitl.remote.wire import pack, unpack
 
 PORT = 55555
@@ -25,7 +23,6 @@ GROUPS = {"trainers": 1, "workers": None}
 """Who may be connected, and how many: as at tmrl's own Server, which does as well in the middle."""
 LONG_ENOUGH = 12  # characters of a password
 HERE_ONLY = "on this machine only"  # the password where only this machine can connect
-HOSTNAME = "hitl"  # what the certificate is made out to, whatever the machine is called
 HEADER = 12
 
 
@@ -47,96 +44,52 @@ class Access:
 
     def check(self) -> Access:
         """Return itself. Raises UsageError where others could listen in or connect."""
+        return self.checked(None)
+
+    def checked(self, place: KeyFolder | None) -> Access:
+        """Return itself as :meth:`check`; ``place``: where its keys belong, for what is advised."""
         if self.loopback:
             return self
         if self.keys is None:
+            how = "copy certificate.pem and password.txt from the server" if place is None else place.how()
             raise UsageError(
-                f"Without TLS, connections are limited to this machine, and '{self.host}' is another one: make keys "
-                "with `hitl keys`, and copy certificate.pem and password.txt to each worker."
+                f"Without TLS, connections are limited to this machine, and '{shown(self.host)}' is another one: {how}."
             )
         if len(self.password) < LONG_ENOUGH or self.password == HERE_ONLY:
-            raise UsageError(
-                f"The password must have {LONG_ENOUGH} characters or more: anyone who knows it can send to your trainer. "
-                "`hitl keys` makes one."
-            )
+            missing = self.password == HERE_ONLY
+            what = "There is no password" if missing else f"The password is shorter than {LONG_ENOUGH} characters"
+            how = "copy password.txt from the server" if place is None else place.how_password(missing)
+            raise UsageError(f"{what}, and anyone who knows it can send to your trainer: {how}.")
         return self
 
 
-def access(host: str, port: int, keys: Path, *, no_tls: bool = False, key: bool = False) -> Access:
+def access(host: str, port: int, keys: Path, *, no_tls: bool = False, key: bool = False, named: bool = False) -> Access:
     """Return how to reach a server, from a folder of keys; with TLS if that holds a certificate, unless ``no_tls``.
 
-    ``key``: the private key is needed too (the server's side). Raises UsageError.
+    ``key``: the private key is needed too (the server's side); ``named``: the player named the folder. Raises UsageError, and
+    InputFileError for keys that cannot be used.
     """
-    tls = not no_tls and (keys / "certificate.pem").is_file()
+    place = KeyFolder(keys, server=key, named=named)
+    if named and not no_tls:
+        place.require_folder()
+    tls = not no_tls and place.certificate.is_file()
     if tls:
-        for name in ("certificate.pem", *(("key.pem",) if key else ())):
-            if not (keys / name).is_file():
-                raise UsageError(
-                    f"There is no {name} in the folder of keys: `hitl keys` makes it on the server's machine."
-                )
-            _check_pem(keys / name)
+        place.check()
     password = without_mark(os.environ.get("HITL_PASSWORD", "")).strip()
     if not password and (keys / "password.txt").is_file():
         password = read_text(keys / "password.txt", guess=False).strip()  # a wrong guess would be a wrong password
-    return Access(host, port, password or HERE_ONLY, keys if tls else None).check()
-
-
-def _check_pem(path: Path) -> None:
-    """Raise InputFileError at a certificate or key that an editor or PowerShell has saved again: OpenSSL cannot read it."""
-    if not path.read_bytes().startswith(b"-----BEGIN") and read_text(path).startswith("-----BEGIN"):
-        raise InputFileError(
-            f"{path.name} was saved again in another encoding and cannot be read as a key: copy the server's file unchanged."
-        )
-
-
-def make_keys(folder: Path) -> None:
-    """Write key.pem, certificate.pem and password.txt into a new folder. Raises UsageError when there are some already."""
-    import datetime
-
-    from cryptography import x509
-    from cryptography.hazmat.primitives import hashes, serialization
-    from cryptography.hazmat.primitives.asymmetric import ec
-    from cryptography.x509.oid import NameOID
-
-    names = ("key.pem", "certificate.pem", "password.txt")
-    if any((folder / name).exists() for name in names):
+    to = Access(host, port, password or HERE_ONLY, keys if tls else None)
+    if no_tls and not to.loopback:
         raise UsageError(
-            "There are keys in that folder already. Delete them to make new ones; each worker then needs the new ones."
+            f"Without TLS, connections are limited to this machine, and '{shown(host)}' is another one: omit --no-tls."
         )
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, HOSTNAME)])
-    now = datetime.datetime.now(datetime.UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=3650))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(HOSTNAME)]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    pem = serialization.Encoding.PEM
-    private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    private_folder(folder)
-    folder.chmod(0o700)  # also one that was there: it is for this user alone
-    for file, raw in zip(
-        names, (private, certificate.public_bytes(pem), secrets.token_urlsafe(24).encode() + b"\n"), strict=True
-    ):
-        fd = os.open(folder / file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(fd, "wb") as out:
-            out.write(raw)
+    return to.checked(place)
 
 
 def _api() -> Any:
-    try:
-        import tlspyo.api as api
-    except ImportError:
-        raise DeviceError(
-            f"Several machines need the package tlspyo, which is not installed: {install('remote')}."
-        ) from None
+    require_package()
+    import tlspyo.api as api
+
     return api
 
 

@@ -7,6 +7,7 @@ import pytest
 from data.errors import InputFileError
 from hitl.games.tmrl.importing import find_data
 from hitl.home import Home
+from hitl.remote.keys import make_keys
 from hitl.remote.link import access
 from hitl.settings import load, save_pads
 
@@ -48,7 +49,7 @@ def test_a_config_that_tmrl_itself_cannot_read_is_said_to_be_so(tmp_path, encodi
 @pytest.mark.parametrize("encoding", ENCODINGS)
 def test_a_mark_or_a_line_end_is_no_part_of_a_password(tmp_path, monkeypatch, encoding):
     monkeypatch.delenv("HITL_PASSWORD", raising=False)
-    (tmp_path / "certificate.pem").write_text("-----BEGIN CERTIFICATE-----\n")
+    make_keys(tmp_path)
     (tmp_path / "password.txt").write_bytes("a-long-enough-password\r\n".encode(encoding))
     assert access("192.168.1.5", 55555, tmp_path).password == "a-long-enough-password"
     monkeypatch.setenv("HITL_PASSWORD", b"\xef\xbb\xbfanother-long-password\r".decode("cp1250"))
