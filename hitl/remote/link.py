@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import ipaddress
+import logging
 import os
 import queue
 import socket
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +26,10 @@ GROUPS = {"trainers": 1, "workers": None}
 LONG_ENOUGH = 12  # characters of a password
 HERE_ONLY = "on this machine only"  # the password where only this machine can connect
 HEADER = 12
+FULL_S = 2.0
+"""A connection that the server took and closed before is one too many of its group."""
+DEAD_S = 30.0
+"""Without a sign from the server, after which a connection is given up and made anew: a message on a slow line takes long."""
 
 
 @dataclass(frozen=True)
@@ -119,7 +125,62 @@ def free_port() -> int:
 def connection(endpoint: Any) -> Any:
     """Return an endpoint's connection to the server: a new object after each reconnect, None while disconnected."""
     link = endpoint._client.to_server  # it lives in this process, see `_OnMainThread`
-    return link if link is not None and link.get_state() == "ALIVE" else None
+    return link if link is not None and link.get_state() == "ALIVE" and link.accepted else None
+
+
+def refused(endpoint: Any) -> str:
+    """Return why the server ended the last connection: ``full``, ``password``, ``certificate``; "" where that is not known."""
+    return str(getattr(endpoint._client, "refused", ""))
+
+
+def _watch(client: Any, reactor: Any) -> None:
+    """Have tlspyo's connections notice that nothing comes through any more, and remember why they were refused."""
+
+    class Watched(client.ClientProtocol):
+        """The server acknowledges every message as it comes: the first one only where it takes this one in."""
+
+        def connectionMade(self) -> None:  # noqa: N802
+            self.heard_at, self.hello, self.hello_at = time.monotonic(), 0, 0.0
+            self._client.pending_acks.clear()  # they are of the connection before, and nobody sends them again
+            super().connectionMade()
+            reactor.callLater(1.0, self._look)
+
+        def dataReceived(self, data: bytes) -> None:  # noqa: N802
+            self.heard_at = time.monotonic()
+            super().dataReceived(data)
+
+        def send_obj(self, cmd: str = "OBJ", dest: Any = None, obj: Any = None) -> None:
+            super().send_obj(cmd, dest, obj)
+            if cmd == "HELLO":
+                self.hello, self.hello_at = self._client.ack_stamp, time.monotonic()
+
+        def connectionLost(self, reason: Any) -> None:  # noqa: N802
+            if not self.hello:
+                self._client.refused = "certificate" if "certificate verify failed" in str(reason.value) else ""
+            elif not self.accepted:
+                self._client.refused = "password"
+            else:  # closed at once, though it was well-behaved
+                self._client.refused = "full" if time.monotonic() - self.hello_at < FULL_S else ""
+            super().connectionLost(reason)
+
+        @property
+        def accepted(self) -> bool:
+            """Whether the server has let this one in, or is about to say that all places are taken."""
+            return bool(self.hello) and self.hello not in self._client.pending_acks
+
+        def silent_s(self) -> float:
+            """Return for how long (s) nothing has come though there is something to acknowledge; 0.0 where all is well."""
+            oldest = list(self._client.pending_acks.values())[:1]
+            return max(0.0, time.monotonic() - max(self.heard_at, oldest[0][0])) if oldest else 0.0
+
+        def _look(self) -> None:
+            if self._state == "DEAD":
+                return
+            if self.silent_s() > DEAD_S:
+                self.transport.abortConnection()  # the system itself would wait for a quarter of an hour
+            reactor.callLater(1.0, self._look)
+
+    client.ClientProtocol = Watched
 
 
 def run_endpoint(to: Access, group: str, work: Callable[[Any], None]) -> None:
@@ -129,6 +190,11 @@ def run_endpoint(to: Access, group: str, work: Callable[[Any], None]) -> None:
     """
     api = _api()
     api.Process = _OnMainThread
+    from tlspyo import client
+    from twisted.internet import reactor
+
+    _watch(client, reactor)
+    logging.getLogger("tlspyo").setLevel(logging.CRITICAL)  # what the player should know, `Reach` says in a sentence
     failed: list[BaseException] = []
 
     def run() -> None:
@@ -166,7 +232,13 @@ def run_relay(to: Access, interface: str, ready: Callable[[], None] = lambda: No
 
     reactor: Any = running
     listen = reactor.listenTCP  # which listenSSL calls, too
-    reactor.listenTCP = lambda port, factory, *rest, **more: listen(port, factory, interface=interface)
+
+    def listen_here(port: int, factory: Any, *rest: Any, **more: Any) -> Any:
+        made = listen(port, factory, interface=interface)
+        _notice_the_gone(made.socket)
+        return made
+
+    reactor.listenTCP = listen_here
     allowed = {name: {"max_count": most, "max_consumables": None} for name, most in GROUPS.items()}
     made: list[Any] = []
 
@@ -189,6 +261,18 @@ def run_relay(to: Access, interface: str, ready: Callable[[], None] = lambda: No
         raise DeviceError(
             f"The server cannot listen on port {to.port} ({problem.socketError}): is another one running? `--port` takes another."
         ) from None
+
+
+def _notice_the_gone(listening: socket.socket) -> None:
+    """Have connections end within a minute once the other side is gone: a trainer that comes back would find its place taken.
+
+    What a listening socket is set to, the connections that it makes inherit.
+    """
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in (("TCP_KEEPIDLE", 15), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 6), ("TCP_USER_TIMEOUT", 45_000)):
+        if hasattr(socket, name):
+            with contextlib.suppress(OSError):
+                listening.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
 def _stop_reactor() -> None:

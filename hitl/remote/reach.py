@@ -5,33 +5,56 @@ from __future__ import annotations
 import socket
 from typing import Any
 
-from hitl.remote.link import Access, connection
+from hitl.remote.link import Access, connection, refused
 
 FIRST_S = 5.0
 """Until it is said that nobody has answered yet; whoever answers does so within a second or two."""
 AGAIN_S = 15.0
 """Between two looks at why."""
 CONNECT_S = 1.0
+QUIET_S = 3.0
+"""For which a server that answers may leave a message unacknowledged."""
+PASSWORD = "password.txt (or HITL_PASSWORD, where that is set)"
 
 
 def why_silent(endpoint: Any, to: Access, other: str) -> str:
     """Return a sentence about why nobody answers. ``other``: who should be there beside the server, a trainer; "" for no one."""
     at = f"{to.host}:{to.port}"
-    if connection(endpoint) is not None:
+    link = connection(endpoint)
+    if link is not None and link.silent_s() < QUIET_S:
         return f"The server at {at} answers, but no {other}: is `hitl train --from-server` running?" if other else ""
     try:
         socket.create_connection((to.host, to.port), CONNECT_S).close()
     except OSError as error:
         why = error.strerror or "in time" * isinstance(error, TimeoutError) or str(error)
         return f"No answer from {at} ({why}): is `hitl server` running there, and does a firewall let it through?"
+    if link is not None:
+        return f"Nothing comes through the connection to the server at {at} any more. It is made anew within a minute."
+    return _why_refused(refused(endpoint), at, to)
+
+
+def _why_refused(why: str, at: str, to: Access) -> str:
+    """Return a sentence about somebody who answers and does not let this one in."""
+    if why == "full":
+        return (
+            f"Another trainer is connected to the server at {at}, which takes one at a time: end that one, and this one takes "
+            "its place. A connection that broke off counts for up to a minute."
+        )
+    if why == "password":
+        return f"The server at {at} refuses the password: {PASSWORD} must be the server's, unchanged."
+    if why == "certificate":
+        return (
+            f"What is at {at} shows another certificate than certificate.pem, so it is not the server that the file is from: "
+            "copy certificate.pem and password.txt from that server again."
+        )
     if to.keys is None:
         return (
             f"What is at {at} does not let this one in. It may want other keys: copy certificate.pem and password.txt from the "
             "server (`--keys DIR`); or it is no `hitl server`."
         )
     return (
-        f"What is at {at} does not let this one in: certificate.pem and password.txt must be the server's, unchanged "
-        "(`hitl keys` wrote them); or it is no `hitl server`, or runs with --no-tls."
+        f"What is at {at} does not let this one in: certificate.pem and password.txt must be the server's, unchanged; or it is "
+        "no `hitl server`, or runs with --no-tls."
     )
 
 

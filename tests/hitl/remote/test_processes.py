@@ -233,7 +233,7 @@ def test_tls_with_our_keys_and_a_wrong_password_gets_nothing(tmp_path, start):
     assert playing.wait(60) == 0
     assert steps(worker) == steps(trainer) != set()
     assert stranger.wait(60) == 6
-    assert "does not let this one in" in stranger.log.read_text()
+    assert "refuses the password" in stranger.log.read_text()
     again = f"`hitl worker --send-only --port {port} --keys {others} --home {tmp_path / 'x'}`"
     assert f"1 step waits here: {again} sends the rest" in stranger.log.read_text()
     assert ended(training, signal.SIGINT) == 0

@@ -19,9 +19,9 @@ from tests.support.workers import carry, record
 class Nobody:
     """An endpoint that is connected to nothing."""
 
-    def __init__(self, connected=False):
-        link = SimpleNamespace(get_state=lambda: "ALIVE") if connected else None
-        self._client = SimpleNamespace(to_server=link)
+    def __init__(self, connected=False, silent_s=0.0, refused=""):
+        link = SimpleNamespace(get_state=lambda: "ALIVE", accepted=True, silent_s=lambda: silent_s) if connected else None
+        self._client = SimpleNamespace(to_server=link, refused=refused)
 
     def receive_all(self):
         return []
@@ -59,6 +59,25 @@ def test_the_reason_tells_keys_from_a_trainer_and_from_no_server(listening, tmp_
     assert "--no-tls" in reach(listening, keys=tmp_path).news(False, FIRST_S)
     assert "no trainer: is `hitl train --from-server` running?" in reach(listening, connected=True).news(False, FIRST_S)
     assert reach(listening, connected=True, other="").news(False, FIRST_S) == ""
+
+
+@pytest.mark.parametrize(
+    ("refused", "said"),
+    [("full", "Another trainer is connected"), ("password", "refuses the password"), ("certificate", "another certificate")],
+)
+def test_the_reason_tells_what_the_server_did(listening, tmp_path, refused, said):
+    looked_at = reach(listening, keys=tmp_path, other="")
+    looked_at._endpoint = Nobody(refused=refused)
+    assert said in looked_at.news(False, FIRST_S)
+
+
+def test_a_connection_through_which_nothing_comes_is_no_answer(listening):
+    looked_at = reach(listening)
+    looked_at._endpoint = Nobody(connected=True, silent_s=5.0)
+    assert "Nothing comes through" in looked_at.news(False, FIRST_S)
+    looked_at = reach(free_port())
+    looked_at._endpoint = Nobody(connected=True, silent_s=5.0)
+    assert "No answer from" in looked_at.news(False, FIRST_S)
 
 
 def test_another_reason_is_news(listening):
