@@ -15,6 +15,7 @@ from data.tables.checkpoints import RUN, CheckpointRecord
 from data.words import number_of
 from trainer.checkpoints.files import load
 from trainer.checkpoints.meta import CheckpointMeta
+from trainer.checkpoints.packed import ACTORS
 from trainer.config import TrainConfig
 from trainer.daemon.run_settings import run_config
 from trainer.daemon.wish import Wish
@@ -103,15 +104,32 @@ def begin(
     elif wish.init is not None:
         text = "is not used: this home has a run of its own, which goes on. --fresh with --init begins anew from it."
         say(f"{wish.init.name} {text}")
+    copies = 0
     for record in records:
         try:
-            return _from_file(wish, folder / record.name, record.sha256, record, say, road)
+            start = _from_file(wish, folder / record.name, record.sha256, record, say, road)
+        except _DrivesOnlyError:
+            copies += 1
+            continue
         except CheckpointError as error:
             say(str(error))
+            continue
+        if copies:
+            say(f"{number_of(copies, 'newer checkpoint')} here came from a trainer on another machine, for driving only.")
+        return start
+    if copies == len(records):
+        raise CheckpointError(
+            "This home gets its weights from a trainer on another machine, which learns from what is driven here: training goes "
+            "on there. The copies here can drive, but not learn. `hitl train --fresh` begins a run of its own here, from nothing."
+        )
     raise CheckpointError(
         f"No checkpoint of this home folder can be used ({len(records)} tried), so training cannot go on where it was. "
         "Begin from another file with --init FILE, or from nothing with --fresh."
     )
+
+
+class _DrivesOnlyError(CheckpointError):
+    """A checkpoint is the copy of an actor, without what it learned with."""
 
 
 def _check_layout(path: Path, meta: CheckpointMeta | None, driven: Layout | None) -> None:
@@ -134,6 +152,11 @@ def _from_file(
     wish: Wish, path: Path, sha256: str | None, record: CheckpointRecord | None, say: Callable[[str], None], road: bool
 ) -> LearnerStart:
     tensors, meta = load(path, sha256)
+    if all(name.startswith(ACTORS) for name in tensors):
+        raise _DrivesOnlyError(
+            f"The checkpoint '{shown(path.name)}' is a copy that a trainer sent to another machine: it can drive, but not learn. "
+            "Name the file of that name in the trainer's own home."
+        )
     own = record is not None and record.of_run and KIND in (record.kind, meta.kind)
     own = own and {"online_steps", "owed_updates"} <= meta.numbers.keys()
     config, other = run_config(wish, meta.config, meta.updates, own=own, road=road)

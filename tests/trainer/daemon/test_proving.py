@@ -1,6 +1,7 @@
 """New weights drive without noise only once a trial has shown that they come as far as those that drive now."""
 
 import dataclasses
+import hashlib
 import json
 import time
 from pathlib import Path
@@ -464,3 +465,25 @@ def test_a_long_trial_shows_that_the_trainer_is_at_work_and_is_left_when_it_is_t
     assert newest(tmp_path).updates == daemon.training.learner.updates
     with Store(tmp_path / "store.sqlite") as store:
         assert "trials" not in {kind for _, _, kind, _ in store.events()}
+
+
+def test_a_workers_home_is_told_that_its_trainer_is_elsewhere(tmp_path: Path) -> None:
+    learner, _ = begun(tmp_path)
+    with Store(tmp_path / "store.sqlite") as store:
+        own = store.checkpoints()
+        data = policy_only(tmp_path / "checkpoints" / own[0].name)
+        (tmp_path / "checkpoints" / "copy.safetensors").write_bytes(data)
+        store.add_checkpoint("copy.safetensors", hashlib.sha256(data).hexdigest(), 9, 9, "train", learner.config.to_dict())
+        copy, *_ = store.checkpoints()
+    wish, said = Wish(SMALL.with_values(actor_average=0.9)), list[str]()
+    with pytest.raises(CheckpointError, match="from a trainer on another machine") as told:
+        begin(wish, [copy], tmp_path / "checkpoints", said.append)
+    assert "`hitl train --fresh`" in str(told.value)
+    assert said == []
+    found = begin(wish, [copy, *own], tmp_path / "checkpoints", said.append)
+    assert found is not None
+    assert found.path.name == own[0].name
+    assert "1 newer checkpoint here came from a trainer on another machine" in said[-1]
+    init = dataclasses.replace(wish, init=tmp_path / "checkpoints" / "copy.safetensors", fresh=True)
+    with pytest.raises(CheckpointError, match="can drive, but not learn"):
+        begin(init, [], tmp_path / "checkpoints", said.append)
