@@ -50,6 +50,8 @@ class TrainerState:
     alive: bool = False
     finding_title: str = ""
     """A few words while the trainer finds why it cannot learn well."""
+    far: bool = False
+    """It is on another machine."""
 
 
 @dataclass(slots=True)

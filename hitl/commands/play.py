@@ -214,7 +214,7 @@ def main(argv: list[str], *, trains_elsewhere: bool = False) -> int:
         if watch is not None:
             from hitl.screens.trainer_state import HeartbeatReader
 
-            beats = stack.enter_context(HeartbeatReader(rig.home.root))
+            beats = stack.enter_context(HeartbeatReader(rig.home.root, far=trains_elsewhere))
             watch.begin(rig, beats, laps=args.lap or choice == "laps")
             if not inside:  # there our window lacks the keyboard, and the game may cover it
                 watch.hint_by(rig.session.human)

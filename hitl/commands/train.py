@@ -19,6 +19,7 @@ from data.words import about, number_of
 from hitl.arguments import SEED_MOST, Parser, add_agent, agent_given, whole
 from hitl.commands.server import access_of, add_access
 from hitl.home import Home, add_home, home_path, in_home
+from hitl.remote.elsewhere import far_said, far_trainer, forget_link, is_at_work, link_of, trains_elsewhere
 from trainer.daemon import control
 from trainer.daemon.heartbeat import Heartbeat, read_heartbeat
 
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from trainer.daemon.evaluations import Watch
     from trainer.daemon.wish import Wish
 
+THERE = "The trainer of this home is on another machine: type this there."
+SERVER_S = 12.0  # a server that answers does so within a second or two, and then it is known why not
 STOP_S = 60.0  # it may be writing a checkpoint to a slow disk
 
 
@@ -240,6 +243,9 @@ def _cuda_if_there() -> str:
 
 def _status(home: Home, named: Path | None) -> int:
     beat = read_heartbeat(home.root)
+    if trains_elsewhere(home):
+        print(f"The trainer of this home is {far_said(home)}. `hitl train status` says more on that machine.")
+        return 0 if is_at_work(far_trainer(home.root)) else 1
     if not control.running(home.store_path):
         if beat is not None and beat.state == "failed":
             print(in_home(f"The trainer has stopped: {beat.problem}", named))
@@ -259,6 +265,8 @@ def _status(home: Home, named: Path | None) -> int:
     from hitl.screens.training.train_words import facts_of, warnings_of
 
     silent = [("last heard of", f"{about(beat.age_s)} ago")] if beat.age_s > 5 else []
+    if (link := link_of(home.root)) is not None:
+        silent.append(("server", "connected" if link[0] else link[1] or "not reached yet"))
     print_facts([*silent, *facts_of(beat, named), *warnings_of(beat, named), *_curve(home)])
     return 0
 
@@ -293,6 +301,8 @@ def _curve(home: Home) -> list[tuple[str, str]]:
 
 
 def _pause(home: Home, pause: bool, named: Path | None) -> int:
+    if trains_elsewhere(home):
+        raise TrainingError(THERE)
     if not control.running(home.store_path):
         raise TrainingError("No trainer is at work on this home folder: `hitl train` starts one.")
     (control.ask if pause else control.withdraw)(home.root, control.PAUSE)
@@ -303,6 +313,8 @@ def _pause(home: Home, pause: bool, named: Path | None) -> int:
 
 
 def _stop(home: Home) -> int:
+    if trains_elsewhere(home):
+        raise TrainingError(THERE)
     if not control.running(home.store_path):
         print("No trainer is at work on this home folder.")
         return 0
@@ -321,6 +333,19 @@ def _background(home: Home, args: argparse.Namespace, words: list[str]) -> int:
 
     if control.running(home.store_path):
         raise TrainingError("A trainer is already at work on this home folder: `hitl train status` shows it.")
+    forget_link(home.root)
     TrainerProcess(home, *words, detached=True).wait_for_heartbeat(print)
+    if args.from_server:
+        print(_server_said(home), flush=True)
     print(in_home("The trainer is running in the background: `hitl train status`, `pause`, `resume`, `stop`.", args.home))
     return 0
+
+
+def _server_said(home: Home) -> str:
+    """Return whether a trainer that was started just now reaches its server: that it is at work says nothing of that."""
+    until = time.monotonic() + SERVER_S
+    while time.monotonic() < until:
+        if (link := link_of(home.root)) is not None:
+            return "It is connected to the server." if link[0] else link[1]
+        time.sleep(0.1)
+    return "It has not reached the server yet."

@@ -14,6 +14,7 @@ from data.records import ROADLESS, SessionRecord
 from data.words import number_of
 from hitl.arguments import agent_words
 from hitl.home import Begun, Home, add_home, home_path, in_home
+from hitl.remote.elsewhere import far_said, trains_elsewhere
 from trainer.daemon import control
 from trainer.daemon.heartbeat import Heartbeat, read_heartbeat
 
@@ -85,6 +86,9 @@ def _look(home: Home, store: Store) -> tuple[list[tuple[str, str]], str]:
         rows.append(("to send", f"{number_of(unsent, 'step waits', 'steps wait')} here for the trainer's machine"))
         # Its trainer is elsewhere, and does not have them.
         return rows, "Next: `hitl worker --send-only` sends what was driven, with the --server, --port and --keys of before."
+    if trains_elsewhere(home):
+        rows.append(("trainer", far_said(home)))
+        return rows, f"Next: {_next_of_worker(store, session, failing, glance.laps, glance.unreviewed)}"
     rows.append(("trainer", _trainer(beat, works)))
     following = _next(store, session, beat, works, failing, glance.laps, glance.unreviewed)
     return rows, f"Next: {following if session is None else _as_begun(home, store, session, following)}"
@@ -160,6 +164,21 @@ def _trainer(beat: Heartbeat | None, works: bool) -> str:
 def _has_road(session: SessionRecord | None) -> bool:
     """Tell whether the newest session's game has a road, which the review draws."""
     return session is None or not session.env.startswith(ROADLESS)
+
+
+def _next_of_worker(
+    store: Store, session: SessionRecord | None, failing: list[tuple[str, int, int]], laps: int, unreviewed: int
+) -> str:
+    """Return the one next command in the home of a worker, whose trainer is on another machine."""
+    again = "with the --server, --port and --keys of before"
+    road = _has_road(session)
+    if store.latest_checkpoint() is None and not laps and road:
+        return f"`hitl worker --lap` {again}: drive a few laps, and the agent learns the way from them."
+    if failing:
+        return f'`hitl worker --practice "{failing[0][0]}"` {again}: take over there, again and again.'
+    if unreviewed and road:
+        return "`hitl review` shows your takeovers; a key says whether each was good."
+    return f"`hitl worker` {again}: let it drive, and take over where it needs you."
 
 
 def _next(

@@ -15,6 +15,7 @@ from data.records import ROADLESS, Segment
 from data.store import Store
 from hitl.commands.selection import local_time
 from hitl.home import Home
+from hitl.remote.elsewhere import far_trainer, is_at_work, trains_elsewhere
 from hitl.screens.stored.report import stored_report
 from hitl.screens.stored.scene import stored_scene
 from hitl.screens.trainer_state import SILENT_S
@@ -55,6 +56,9 @@ def words_of(store_path: Path) -> Words:
 def trainer_of(store_path: Path, words: Words = ENGLISH) -> Trainer:
     """Return how the trainer of a home is doing."""
     beat = read_heartbeat(store_path.parent)
+    if trains_elsewhere(Home(store_path.parent)):
+        far = is_at_work(far_trainer(store_path.parent))
+        return Trainer("working" if far else "far", words["trainer_far_said"])
     if not control.running(store_path):
         if beat is not None and beat.state == "failed":
             return Trainer("failed", words["trainer_goes_on"], warnings=(beat.problem,))

@@ -17,6 +17,7 @@ from data.files import held
 from data.store import Store
 from data.words import number_of
 from hitl.home import Home
+from hitl.remote.elsewhere import FarTrainer
 from hitl.remote.link import Access, connection
 from hitl.remote.outbox import Outbox
 from hitl.remote.reach import Reach
@@ -64,7 +65,8 @@ def forward(
     ``name``: see `Outbox`; ``rest_by``: the command that sends what waits. Returns whether everything has arrived.
     """
     outbox, inbound = Outbox(home, name, everything), TrainerMessages(endpoint)
-    reach = Reach(endpoint, to, "trainer", "The trainer answers; recordings are sent to it.", time.monotonic())
+    reach = Reach(endpoint, to, "trainer", "The trainer answers; recordings are sent to it.", time.monotonic(), home.root)
+    far = FarTrainer(home.root)
     heard = moved = greeted = asked = 0.0
     connected, until, trouble = False, None, ""
     refused: set[str] = set()  # weights that could not be used
@@ -73,6 +75,7 @@ def forward(
         messages, greet = inbound.listen()
         for message in messages:
             if message.get("kind") == "state":
+                far.heard(message, now)
                 if outbox.may_send(message):
                     heard = now
                 if outbox.acknowledged(int(message["acks"].get(outbox.run, 0))):

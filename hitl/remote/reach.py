@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import socket
+from pathlib import Path
 from typing import Any
 
+from hitl.remote.elsewhere import EVERY_S, keep_link
 from hitl.remote.link import Access, connection, refused
 
 FIRST_S = 5.0
@@ -61,22 +64,33 @@ def _why_refused(why: str, at: str, to: Access) -> str:
 class Reach:
     """Turns whether the other side answers into sentences, each when it is news."""
 
-    def __init__(self, endpoint: Any, to: Access, other: str, found: str, began: float) -> None:
-        """``other``: see `why_silent`; ``found``: the sentence for when it answers; ``began``: now, by a steady clock (s)."""
+    def __init__(self, endpoint: Any, to: Access, other: str, found: str, began: float, root: Path | None = None) -> None:
+        """``other``: see `why_silent`; ``found``: the sentence for when it answers; ``began``: now, by a steady clock (s).
+
+        ``root``: the home in which it is kept for other programs; None: it is not.
+        """
+        self._root, self._kept_at = root, -math.inf
         self._endpoint, self._to, self._other, self._found = endpoint, to, other, found
         self._looks_at = began + FIRST_S
         self._alive = False
-        self._said = ""
+        self._said, self._looked = "", False
 
     def news(self, alive: bool, now: float) -> str:
         """Return what is to be said now, "" for nothing."""
+        new = self._news(alive, now)
+        if self._root is not None and (alive or self._looked) and (new or now - self._kept_at > EVERY_S):
+            self._kept_at = now
+            keep_link(self._root, alive, self._said)
+        return new
+
+    def _news(self, alive: bool, now: float) -> str:
         if alive:
             new, self._alive, self._said, self._looks_at = not self._alive, True, "", now
             return self._found if new else ""
         self._alive = False
         if now < self._looks_at:
             return ""
-        self._looks_at = now + AGAIN_S
+        self._looks_at, self._looked = now + AGAIN_S, True
         why = why_silent(self._endpoint, self._to, self._other)
         new, self._said = why != self._said, why
         return why if new else ""

@@ -27,6 +27,7 @@ from data.tables.tracks import plain, settle
 from data.words import number_of
 from hitl.home import Home
 from hitl.remote.checks import drop_unusable, read_operations, read_session
+from hitl.remote.elsewhere import told_to_workers
 from hitl.remote.link import Access, connection
 from hitl.remote.reach import Reach
 from hitl.remote.tmrl_samples import TmrlSamples
@@ -161,7 +162,7 @@ def receive(
     inbox = _open_inbox(home, stopping, say)
     foreign = TmrlSamples(home)
     told = echoed = looked = sent = 0.0
-    reach = Reach(endpoint, to, "", "Connected to the server.", time.monotonic())
+    reach = Reach(endpoint, to, "", "Connected to the server.", time.monotonic(), home.root)
     connected, again = False, False
     link: Any = None
     newest = broadcast = ""
@@ -208,7 +209,7 @@ def receive(
                 told = now
                 has = {worker: inbox.has(worker) for worker in here_now if is_text(worker)}
                 state = {"kind": "state", "acks": dict(inbox.acks), "weights": newest, "trainer": inbox.id, "has": has}
-                state |= {"trouble": inbox.trouble}
+                state |= {"trouble": inbox.trouble, "beat": told_to_workers(home.root)}
                 endpoint.send_object(state, {"trainers": 1} | ({"workers": listening} if listening else {}))
             again = again or wanted
             if again and listening and newest and now - sent > WEIGHTS_S:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
+from hitl.remote.elsewhere import far_trainer, is_at_work
 from takeover_ui.view import TrainerState
 from trainer.daemon.heartbeat import Heartbeat, read_heartbeat
 
@@ -19,18 +20,27 @@ def trainer_state(beat: Heartbeat | None) -> TrainerState:
     return TrainerState(alive=True, finding_title=beat.finding_title)
 
 
-class HeartbeatReader:
-    """Keeps ``newest`` up to date inside its ``with`` block. Reading ``newest`` never waits."""
+def far_state(beat: Heartbeat | None) -> TrainerState:
+    """Return the same of a trainer on another machine, by what was heard of it last."""
+    return TrainerState(alive=is_at_work(beat), far=True)
 
-    def __init__(self, root: Path, every_s: float = EVERY_S) -> None:
+
+class HeartbeatReader:
+    """Keeps ``newest`` up to date inside its ``with`` block. Reading ``newest`` never waits.
+
+    ``far``: another machine trains.
+    """
+
+    def __init__(self, root: Path, every_s: float = EVERY_S, *, far: bool = False) -> None:
         self.newest: TrainerState | None = None
+        self._far = far
         self._root, self._every_s = root, every_s
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="heartbeat", daemon=True)
 
     def _follow(self) -> None:
         while True:
-            self.newest = trainer_state(read_heartbeat(self._root))
+            self.newest = far_state(far_trainer(self._root)) if self._far else trainer_state(read_heartbeat(self._root))
             if self._over.wait(self._every_s):
                 return
 

@@ -224,7 +224,8 @@ def _trainer(pen: Pen, rect: pygame.Rect, view: View, words: Words) -> None:
     pen.box(rect, theme.CARD, 8)
     inner = rect.inflate(-2 * pen.px(12), -2 * pen.px(8))
     lamp = gauges.health(view)
-    key, line = "not_learning" if lamp == "off" else "learning", pen.px(20)
+    off = "not_reached" if view.trainer is not None and view.trainer.far else "not_learning"
+    key, line = off if lamp == "off" else "learning", pen.px(20)
     title = pygame.Rect(inner.left + pen.px(20), inner.top, inner.w - pen.px(20), inner.h)
     said = pen.put("trainer", words[key], title, 22, theme.TEXT)
     signs.lamp(pen.surface, (inner.left + pen.px(6), said.centery), lamp, pen.px(5))

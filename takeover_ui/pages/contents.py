@@ -14,7 +14,7 @@ from takeover_ui.report.contents import CornerRow
 
 @dataclass(frozen=True, slots=True)
 class Trainer:
-    """How the trainer is doing: ``state`` is ``working``, ``quiet`` (not at work) or ``failed``."""
+    """How the trainer is doing: ``state`` is ``working``, ``quiet`` (not at work), ``far`` (elsewhere) or ``failed``."""
 
     state: str
     said: str

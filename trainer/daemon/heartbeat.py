@@ -89,16 +89,16 @@ def _age(ticks: float, at: float) -> float:
     return age if ticks and age >= 0.0 else max(0.0, time.time() - at)
 
 
-def write_heartbeat(root: Path, beat: Heartbeat) -> None:
+def write_heartbeat(root: Path, beat: Heartbeat, name: str = NAME) -> None:
     """Write the beat so that a reader sees the old one or the new one, never half of one."""
     with contextlib.suppress(OSError):  # a full disk, or a reader on Windows that stays: the next beat will do
-        held.write_whole(root / NAME, json.dumps(asdict(beat)))
+        held.write_whole(root / name, json.dumps(asdict(beat)))
 
 
-def read_heartbeat(root: Path) -> Heartbeat | None:
+def read_heartbeat(root: Path, name: str = NAME) -> Heartbeat | None:
     """Return the newest beat; None when there is none or it cannot be read."""
     try:
-        values = json.loads((root / NAME).read_text(encoding="utf-8"))
+        values = json.loads((root / name).read_text(encoding="utf-8"))
         known = {f.name for f in fields(Heartbeat)}
         return Heartbeat(**{k: v for k, v in values.items() if k in known})
     except (OSError, ValueError, TypeError, AttributeError):

@@ -126,6 +126,20 @@ def test_the_trainers_lamp_warns_by_its_shape(monkeypatch: pytest.MonkeyPatch) -
     assert drawn == ["good", "warning", "off", "off"]
 
 
+def test_a_trainer_on_another_machine_is_not_said_to_be_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    text = theme.Pen.text
+
+    def noted(self: theme.Pen, name: str, words: str, *rest: Any, **more: Any) -> pygame.Rect:
+        said.extend([words] if name == "trainer" else [])
+        return text(self, name, words, *rest, **more)
+
+    monkeypatch.setattr(theme.Pen, "text", noted)
+    for state in (TrainerState(True, far=True), TrainerState(far=True), TrainerState()):
+        overlay.draw(pygame.Surface(overlay.DESIGN["full"]), View(scene=samples.scene(), trainer=state))
+    assert said == ["The agent learns", "The trainer does not answer", "The agent is not learning"]
+
+
 def test_best_and_ceiling_are_ticks_of_different_shapes() -> None:
     def mask(kind: str) -> set[tuple[int, int]]:
         surface = pygame.Surface((60, 40))
