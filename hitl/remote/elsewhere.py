@@ -86,7 +86,8 @@ def far_said(home: Home) -> str:
     beat = far_trainer(home.root)
     if beat is None:
         return "on another machine; nothing has been heard of it yet"
-    doing = f": {beat.doing}" if beat.state else ""
+    # What it waits for is told with commands for that machine.
+    doing = f": {beat.doing.partition(':')[0]}" if beat.state else ""
     updates = f"; {number_of(beat.updates, 'update')}" if beat.updates else ""
     if beat.age_s < FRESH_S:
         return f"on another machine{doing}{updates}"
