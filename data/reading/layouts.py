@@ -106,8 +106,16 @@ def games_of(conn: sqlite3.Connection, layouts: Collection[Layout]) -> list[str]
     return list(dict.fromkeys(env for one in held(conn) if one.layout in layouts for env in one.envs))
 
 
-def unlike(driven: Layout, learned: Layout) -> str:
-    """Return a sentence about a session whose steps cannot be learned from by the run of this home."""
+def unlike(driven: Layout, learned: Layout, *, elsewhere: bool = False) -> str:
+    """Return a sentence about a session whose steps cannot be learned from by the run of this home.
+
+    ``elsewhere``: that run is on another machine.
+    """
+    if elsewhere:
+        return (
+            f"What is driven now will {_why(driven, learned)}, so the trainer on the other machine cannot learn from it: go back "
+            "to the settings that its run is driven with, or send it to a trainer and a server of its own, from another home folder."
+        )
     return (
         f"What is driven now will {_why(driven, learned)}, so it cannot be learned from by that run: go back to the settings "
         "that it was driven with, drive in a home folder of its own (`hitl play --home DIR`), or begin a new run here afterwards "

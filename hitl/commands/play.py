@@ -202,7 +202,9 @@ def main(argv: list[str], *, trains_elsewhere: bool = False) -> int:
         if rig.options.task is not None:  # under another reward than the home's own
             name = args.tmrl_config.name
             rig.recorder.event("tmrl_config", f"It is driven under {name}.", data={"name": name})
-        left_out, short, unfit = _layouts_apart(rig, window.options.words if window is not None else ENGLISH)
+        left_out, short, unfit = _layouts_apart(
+            rig, window.options.words if window is not None else ENGLISH, trains_elsewhere
+        )
         for sentence in left_out if not inside else ():
             teller(None, named=named)("warning", sentence)
         if window is not None and short:
@@ -326,10 +328,11 @@ def _others(home: Home) -> list[str]:
     ]
 
 
-def _layouts_apart(rig: SessionSetup, words: Words) -> tuple[list[str], str, bool]:
+def _layouts_apart(rig: SessionSetup, words: Words, elsewhere: bool) -> tuple[list[str], str, bool]:
     """Return a sentence about each kind of recorded steps that cannot be learned from together with this session's.
 
     Beside them, the same in short for a window, which covers a part of the game; and whether it says that the agent does not fit.
+    ``elsewhere``: another machine trains. What to do about what its run does not learn from, it says itself.
     """
     from data.exchange.relayout import rebuild_said
     from data.reading.layouts import apart, games_of, unlike
@@ -339,6 +342,9 @@ def _layouts_apart(rig: SessionSetup, words: Words) -> tuple[list[str], str, boo
     try:
         with Store(rig.home.store_path) as store:
             here, learned = (rig.observation_names, rig.action_names), learned_layout(store)
+            if elsewhere:
+                fits = learned in (None, here)
+                return ([], "", False) if fits else ([unlike(here, learned, elsewhere=True)], words["another_run"], True)
             rebuilt = rebuild_said(store)
             others = apart(store.conn, learned or here, "this run" if learned else "this session")
             if learned not in (None, here):

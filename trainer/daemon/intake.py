@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,6 +46,7 @@ class Intake:
         self.watch = Watch()
         self.terminated = 0
         """Episodes taken in that were terminated."""
+        self._untold: set[Layout] = set()  # of these nothing has been said yet
         self.made_for_another = False
         """Whether the learner, which has not driven yet, was made for another layout than is driven here."""
 
@@ -81,9 +82,11 @@ class Intake:
         self.replay.add(update)
         self.terminated += int(update.terminated.sum())
         self.watch.follow(update)
-        if new := update.left_out.keys() - self.watch.left_out:
-            self.watch.left_out |= new
-            self._tell_left_out(new)
+        new = update.left_out.keys() - self.watch.left_out
+        self.watch.left_out |= new
+        self._untold |= new
+        if new or (self._untold and update.episodes):  # how many steps there are is told when an episode of them has ended
+            self._tell_left_out()
 
     def _count_skipped(self) -> None:
         """Count the steps of the store that were not read, or are pruned by now: the ratio is to all that was driven."""
@@ -99,17 +102,17 @@ class Intake:
             new = sum(steps for purpose, steps in since.items() if self.replay.counts(purpose))
             self.replay.online_steps = int(meta.numbers["online_steps"]) + new
 
-    def _tell_left_out(self, layouts: Collection[Layout]) -> None:
+    def _tell_left_out(self) -> None:
         """Say what cannot be learned from, or find that it is this learner that does not fit."""
         texts: dict[Layout, str] = {}
         with contextlib.suppress(StoreError), Store(self._store_path, read_only=True) as store:
             texts, driven = apart(store.conn, self.names), driven_layout(store.conn, live=True)
             own = self._start.own or self._start.meta is None
             empty = not self._start.learner.env_steps and not self.replay.online_steps  # it knows laps at most
-            self.made_for_another = own and empty and driven in layouts
-        for layout in () if self.made_for_another else layouts:
-            if layout in texts:
-                self._report.event("layout", texts[layout], "warning")
+            self.made_for_another = own and empty and driven in self._untold
+        for layout in () if self.made_for_another else self._untold & texts.keys():
+            self._untold.discard(layout)
+            self._report.event("layout", texts[layout], "warning")
 
     def _tell_unusable(self) -> None:
         if (text := self.watch.left_out_numbers()) is not None:
