@@ -52,6 +52,11 @@ class Sessions:
         rows = self.conn.execute("SELECT id, uuid FROM sessions WHERE status = 'open' AND kind IN ('play', 'demo') ORDER BY id")
         return [int(session) for session, uuid in rows.fetchall() if is_alive(self.path, uuid)]
 
+    def is_of_worker(self, session: int) -> bool:
+        """Tell whether a session is driven on another machine, and came from there."""
+        (source,) = self.conn.execute("SELECT coalesce(source, '') FROM sessions WHERE id = ?", (session,)).fetchone()
+        return str(source).startswith("worker ")
+
     def start_session(self, info: SessionInfo, source: str | None = None) -> int:
         """Write a session's row for a writer that needs no recorder (importers), and return its id."""
         uuid = uuid4().hex

@@ -318,10 +318,13 @@ def _others(home: Home) -> list[str]:
     try:
         with Store(home.store_path) as store:
             driving = store.driving_now()
+            far = bool(driving) and store.is_of_worker(driving[-1])
     except StoreError:  # in use at the moment, or damaged: the recorder says so
         return []
     if not driving:
         return []
+    if far:
+        return [f"Session {driving[-1]} is driven on another machine now: both are recorded here, for one trainer."]
     return [
         f"Session {driving[-1]} drives in this home now, in another window or program: both are recorded here, for one trainer. "
         "For an agent of its own, choose another folder: `hitl play --home DIR`."

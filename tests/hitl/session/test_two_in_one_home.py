@@ -9,6 +9,7 @@ import pytest
 from data.recording.recorder import Recorder
 from data.store import Store
 from hitl.cli import main
+from hitl.commands.play import _others
 from hitl.home import Home
 from tests.support.recorded import drive, session_info
 
@@ -28,6 +29,17 @@ def test_a_second_session_says_that_another_one_drives_here(tmp_path: Path, caps
         assert sum(e.length > 0 for e in store.episodes()) == 2  # both are there
     assert main(line) == 0
     assert "drives in this home" not in capsys.readouterr().out
+
+
+def test_a_session_on_another_machine_is_not_said_to_be_here(tmp_path: Path) -> None:
+    home = Home(tmp_path).create()
+    with Store(home.store_path) as store:
+        number = store.start_session(session_info(), "worker anna 0123abcd")
+        assert _others(home) == [f"Session {number} is driven on another machine now: both are recorded here, for one trainer."]
+        store.end_session(number)
+        number = store.start_session(session_info())
+        assert f"Session {number} drives in this home now" in _others(home)[0]
+        store.end_session(number)
 
 
 def test_one_that_was_killed_does_not_drive(tmp_path: Path) -> None:
