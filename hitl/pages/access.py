@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import hmac
 import ipaddress
 import secrets
 import socket
+import sys
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from http.cookies import CookieError, SimpleCookie
 from typing import Any
@@ -18,6 +20,7 @@ ENTER = "/enter/"
 """What the address begins with that holds the token."""
 _LETTERS = "23456789abcdefghjkmnpqrstuvwxyz"  # none that is taken for another one when it is typed by hand
 _ELSEWHERE = ("192.0.2.1", 9)  # an address that is no one's (RFC 5737): it is only asked which way leads there
+_SIOCGIFADDR = 0x8915  # Linux: the address of a network interface
 _HEADERS = {
     "content-security-policy": "default-src 'self' 'unsafe-inline'; img-src 'self' data:; base-uri 'none'; form-action 'self'; "
     "frame-ancestors 'none'",
@@ -48,11 +51,13 @@ def network_address(named: str = "") -> str:
             with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as way:
                 way.connect(_ELSEWHERE)  # sends nothing
                 address = str(way.getsockname()[0])
-        except OSError as error:
-            raise DeviceError(
-                "This PC is in no network, so no phone can reach it: join the one that the phone is in, or give this PC's "
-                "address there (`hitl browse --phone 192.168.1.20`)."
-            ) from error
+        except OSError as error:  # no way leads out of its networks, if it is in any
+            address = next(iter(_own_addresses()), "")
+            if not address:
+                raise DeviceError(
+                    "This PC is in no network, so no phone can reach it: join the one that the phone is in, or give this PC's "
+                    "address there (`hitl browse --phone 192.168.1.20`)."
+                ) from error
     try:
         known = ipaddress.IPv4Address(address)
     except ValueError:
@@ -65,6 +70,23 @@ def network_address(named: str = "") -> str:
             "served there. Give --phone this PC's address in your network."
         )
     return address
+
+
+def _own_addresses() -> list[str]:
+    """Return this PC's addresses in home and office networks."""
+    found: list[str] = []
+    with contextlib.suppress(OSError):
+        found += [str(info[4][0]) for info in socket.getaddrinfo(socket.gethostname(), None, socket.AF_INET)]
+    if sys.platform == "linux":  # where the name often stands for this machine alone
+        import fcntl
+
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
+            for _, name in socket.if_nameindex():
+                with contextlib.suppress(OSError):  # one without an address
+                    answer = fcntl.ioctl(asking, _SIOCGIFADDR, name.encode()[:15].ljust(40, b"\0"))
+                    found.append(socket.inet_ntoa(answer[20:24]))
+    known = [ipaddress.IPv4Address(text) for text in dict.fromkeys(found)]
+    return [str(ip) for ip in known if ip.is_private and not (ip.is_loopback or ip.is_link_local)]
 
 
 def listen(address: str, port: int) -> socket.socket:

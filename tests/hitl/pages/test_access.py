@@ -102,8 +102,17 @@ def test_without_a_network_a_sentence_says_what_to_do(monkeypatch):
             raise OSError("Network is unreachable")
 
     monkeypatch.setattr(access.socket, "socket", Unreachable)
+    monkeypatch.setattr(access, "_own_addresses", lambda: ["10.77.0.1"])
+    assert access.network_address() == "10.77.0.1", "a network without a way out is one that a phone may be in"
+    monkeypatch.setattr(access, "_own_addresses", list)
     with pytest.raises(DeviceError, match="is in no network"):
         access.network_address()
+
+
+def test_this_machines_own_addresses_are_found():
+    for found in access._own_addresses():
+        assert access.network_address(found) == found
+        assert not found.startswith("127.")
 
 
 def test_a_port_in_use_is_said():
