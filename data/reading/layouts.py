@@ -114,7 +114,7 @@ def unlike(driven: Layout, learned: Layout, *, elsewhere: bool = False) -> str:
     if elsewhere:
         return (
             f"What is driven now will {_why(driven, learned)}, so the trainer on the other machine cannot learn from it: go back "
-            "to the settings that its run is driven with, or send it to a trainer and a server of its own, from another home folder."
+            "to the settings that its run is driven with, or send it from another home folder to a trainer of its own."
         )
     return (
         f"What is driven now will {_why(driven, learned)}, so it cannot be learned from by that run: go back to the settings "

@@ -50,8 +50,8 @@ def main(argv: list[str]) -> int:
     how = "encrypted" if to.keys else "on this machine only, not encrypted"
     run_relay(
         to,
-        "127.0.0.1" if to.loopback else args.server,
-        lambda: print(f"The server listens on {args.server}, port {args.port}, {how}. Ctrl+C ends it.", flush=True),
+        "127.0.0.1" if to.host == "localhost" else to.host,
+        lambda: print(f"The server listens on {to.host}, port {args.port}, {how}. Ctrl+C ends it.", flush=True),
     )
     sys.stdout.flush()
     os._exit(0)  # tlspyo's objects wait for each other when they are taken down

@@ -84,6 +84,8 @@ def main(argv: list[str]) -> int:
     if args.what == "stop":
         return _stop(home)
     _check_named(home, args)
+    if not args.from_server:
+        _refuse_unused(args)
     wish = _wish(home, args)  # a wrong setting is reported at once, not when the first steps come, and makes no folder
     home.create()
     if args.background:
@@ -172,9 +174,27 @@ def _lines(named: Path | None, every_s: float = 60.0) -> Callable[[Heartbeat, Wa
         if now != said and (over or now not in known or time.monotonic() - at >= every_s):
             said, at = now, time.monotonic()
             known.add(said)
-            print(in_home(f"{beat.doing}; {number_of(beat.updates, 'update')} done", named), flush=True)
+            # What a run has done before is not known yet while it starts.
+            done = "" if beat.state == "starting" and not beat.updates else f"; {number_of(beat.updates, 'update')} done"
+            print(in_home(f"{beat.doing}{done}", named), flush=True)
 
     return show
+
+
+def _refuse_unused(args: argparse.Namespace) -> None:
+    """Raise UsageError for what only a trainer of workers uses: without them, nobody would ever be connected to."""
+    from hitl.remote.link import Access
+
+    usual = Access()
+    given = {
+        "--server": args.server != usual.host, "--port": args.port != usual.port, "--keys": args.keys is not None,
+        "--no-tls": args.no_tls, "--tmrl-weights": args.tmrl_weights,
+    }  # fmt: skip
+    if named := [option for option, used in given.items() if used]:
+        raise UsageError(
+            f"{' and '.join(named)} say how to reach workers on other machines, and without --from-server none are learned from: "
+            "add --from-server, or omit what it is for."
+        )
 
 
 def _check_named(home: Home, args: argparse.Namespace) -> None:

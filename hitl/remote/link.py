@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import ipaddress
 import logging
 import os
 import queue
+import re
 import socket
 import threading
 import time
@@ -42,6 +44,11 @@ class Access:
     keys: Path | None = None
 
     @property
+    def at(self) -> str:
+        """Host and port, as they are shown."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    @property
     def loopback(self) -> bool:
         """Return whether the server is on this machine."""
         with contextlib.suppress(ValueError):
@@ -69,12 +76,23 @@ class Access:
         return self
 
 
+def address(typed: str) -> str:
+    """Return the address of a server without the brackets around an IPv6 one. Raises UsageError where a port is behind it."""
+    if found := re.fullmatch(r"\[(.*)\](?::(\d+))?|([^:]*):(\d+)", typed):
+        host, port = found[1] or found[3] or "", found[2] or found[4]
+        if port:
+            raise UsageError(f"The port is an option of its own: --server {shown(host)} --port {port}.")
+        return host
+    return typed
+
+
 def access(host: str, port: int, keys: Path, *, no_tls: bool = False, key: bool = False, named: bool = False) -> Access:
     """Return how to reach a server, from a folder of keys; with TLS if that holds a certificate, unless ``no_tls``.
 
     ``key``: the private key is needed too (the server's side); ``named``: the player named the folder. Raises UsageError, and
     InputFileError for keys that cannot be used.
     """
+    host = address(host)
     place = KeyFolder(keys, server=key, named=named)
     if named and not no_tls:
         place.require_folder()
@@ -258,9 +276,18 @@ def run_relay(to: Access, interface: str, ready: Callable[[], None] = lambda: No
     try:
         target()
     except error.CannotListenError as problem:
-        raise DeviceError(
-            f"The server cannot listen on port {to.port} ({problem.socketError}): is another one running? `--port` takes another."
-        ) from None
+        raise DeviceError(_why_deaf(to, problem.socketError)) from None
+
+
+def _why_deaf(to: Access, problem: OSError) -> str:
+    """Return a sentence about a server that cannot listen: its address is wrong, or its port."""
+    if isinstance(problem, socket.gaierror) or problem.errno == errno.EADDRNOTAVAIL:
+        return (
+            f"The server cannot listen at '{shown(to.host)}', which is no address of this machine ({problem}): give one that is "
+            "with --server; 0.0.0.0 is all of them."
+        )
+    taken = "is another one running? " if problem.errno == errno.EADDRINUSE else ""
+    return f"The server cannot listen on port {to.port} ({problem}): {taken}--port takes another."
 
 
 def _notice_the_gone(listening: socket.socket) -> None:

@@ -22,7 +22,7 @@ PASSWORD = "password.txt (or HITL_PASSWORD, where that is set)"
 
 def why_silent(endpoint: Any, to: Access, other: str) -> str:
     """Return a sentence about why nobody answers. ``other``: who should be there beside the server, a trainer; "" for no one."""
-    at = f"{to.host}:{to.port}"
+    at = to.at
     link = connection(endpoint)
     if link is not None and link.silent_s() < QUIET_S:
         return f"The server at {at} answers, but no {other}: is `hitl train --from-server` running?" if other else ""

@@ -107,7 +107,7 @@ def test_a_checkout_called_hitl_is_started_from_the_folder_above(tmp_path, monke
         ["--home", "background", "--background", "--preset", "rlpd", "--set", "a=--background", "--seed", "0"],
         ["run", "--home", "run", "--init", "best", "--fresh", "--device=cuda", "--set", "a=1", "--set", "b=2"],
         ["--home", "a", "--from-server", "--tmrl-weights", "--port", "7", "--no-tls"],
-        ["--home", "a b", "--server", "-strange", "--keys", "run", "--tmrl-config", "run/config.json"],
+        ["--home", "a b", "--from-server", "--server", "-strange", "--keys", "run", "--tmrl-config", "run/config.json"],
     ],
 )
 def test_a_trainer_behind_is_started_from_what_was_understood(words, tmp_path, monkeypatch):
