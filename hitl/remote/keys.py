@@ -60,6 +60,8 @@ class KeyFolder:
 
     def how_password(self, missing: bool) -> str:
         """Return what to do for a password to be there that can be used."""
+        if os.environ.get("HITL_PASSWORD", "").strip():  # it goes before the file
+            return "set HITL_PASSWORD to the same one of 12 characters or more on each machine, or to nothing"
         if not self.server:
             return self._copy("password.txt")
         write = "write one of 12 characters or more into" if missing else "write a longer one into"

@@ -93,6 +93,9 @@ def test_a_password_that_is_missing_or_short(keys, monkeypatch):
     (keys / "password.txt").write_text("short")
     with pytest.raises(UsageError, match="write a longer one into"):
         of_the_server(keys)
+    monkeypatch.setenv("HITL_PASSWORD", "short too")
+    with pytest.raises(UsageError, match="set HITL_PASSWORD to"):
+        of_a_worker(keys)
 
 
 def test_a_folder_that_is_not_there(tmp_path, capsys):
