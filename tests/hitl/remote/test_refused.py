@@ -13,9 +13,11 @@ import pytest
 
 from hitl.home import Home
 from hitl.remote.child import Child
+from hitl.remote.elsewhere import FAR
 from hitl.remote.keys import make_keys
 from hitl.remote.link import Access, access, free_port
 from tests.hitl.remote.test_processes import starting, until
+from tests.support.workers import record
 
 pytestmark = [pytest.mark.realtime, pytest.mark.skipif(sys.platform == "win32", reason="processes are ended by signals here")]
 IMPATIENT = "import hitl.remote.link as link; link.DEAD_S = 9.0; from hitl.remote.child import main; main()"
@@ -139,9 +141,9 @@ def test_nothing_of_what_tlspyo_logs_is_shown_when_the_server_dies(tmp_path):
             )  # fmt: skip
         worker.stdin.write(json.dumps(setup) + "\n")
         worker.stdin.flush()
-        assert until(lambda: (tmp_path / "w" / "worker.json").exists())
-        time.sleep(2.0)
+        assert until(lambda: (tmp_path / "w" / FAR).exists()), "the trainer answers"
         running.kill()
+        record(Home(tmp_path / "w"), episodes=4)  # what is driven until it is known that nobody answers
         time.sleep(3.0)
         worker.communicate(timeout=40)
         trainer.close()
