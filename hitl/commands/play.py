@@ -346,8 +346,9 @@ def _layouts_apart(rig: SessionSetup, words: Words, elsewhere: bool) -> tuple[li
         with Store(rig.home.store_path) as store:
             here, learned = (rig.observation_names, rig.action_names), learned_layout(store)
             if elsewhere:
-                fits = learned in (None, here)
-                return ([], "", False) if fits else ([unlike(here, learned, elsewhere=True)], words["another_run"], True)
+                if learned is None or learned == here:
+                    return [], "", False
+                return [said := unlike(here, learned, elsewhere=True)], said, True
             rebuilt = rebuild_said(store)
             others = apart(store.conn, learned or here, "this run" if learned else "this session")
             if learned not in (None, here):
