@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from data.store import Store
 
 WIDE = 100  # letters of a terminal in which a checkpoint's marks fit beside its name
+SHORT = 12  # letters of a name beside which they fit anywhere
 MOST_PLACES = 4  # that have a column each; of a longer road the one that fails most is named
 
 
@@ -53,7 +54,7 @@ def main(argv: list[str]) -> int:
     heads = "updates", *passes, "return"
     drawn = table("", "checkpoint", "made", *heads, right=("", *heads))
     drawn.columns[1].no_wrap = True  # it is typed as it stands there
-    beside = " " if out.width >= WIDE else "\n"
+    beside = " " if out.width >= WIDE or all(len(row["name"]) < SHORT for row in shown) else "\n"
     for row in shown:
         count, mean = row["episodes"], row["return_mean"]
         marks = ", ".join(name for name in ("best", "latest") if row[name])

@@ -331,7 +331,7 @@ def _others(home: Home) -> list[str]:
     ]
 
 
-def _layouts_apart(rig: SessionSetup, words: Words, elsewhere: bool) -> tuple[list[str], str, bool]:
+def _layouts_apart(rig: SessionSetup, words: Words, elsewhere: bool = False) -> tuple[list[str], str, bool]:
     """Return a sentence about each kind of recorded steps that cannot be learned from together with this session's.
 
     Beside them, the same in short for a window, which covers a part of the game; and whether it says that the agent does not fit.
