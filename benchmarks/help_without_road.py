@@ -1,12 +1,15 @@
-"""Takeovers where there is no road: LunarLander, with Gymnasium's own controller in the human's place, from Python.
+"""Takeovers where there is no road: two of Gymnasium's games, with known controllers in the human's place, from Python.
 
-    python benchmarks/helped_landing.py [--arms none,expert,slow] [--seeds 5] [--steps 5000] [--json FILE]
+    python benchmarks/help_without_road.py [--game lander] [--arms none,expert,slow] [--seeds 5] [--steps 5000] [--json FILE]
 
 The loop is that of `docs/python.md`: ``Takeover`` around the environment, batches of ``SymmetricReplay``, our learner, with the
-settings that a game without a road has by itself. The human watches each episode, takes over where the lander falls too fast
-near the ground, tilts, or hovers, and holds the wheel to the end: for ``--seconds`` in all (at 50 steps a second), and not before
-``--alone`` steps. ``expert`` is Gymnasium's heuristic. ``slow`` is the same, seeing what was a tenth of a second ago, with hands
-that move ten times a second: alone it lands one time in two. Greedy returns of 20 episodes; above 200 the lander has landed.
+settings that a game without a road has by itself. The human watches each episode, takes over where it goes wrong, and holds the
+wheel to the end: for ``--seconds`` in all, and not before ``--alone`` steps. Greedy returns of 20 episodes.
+
+``lander`` is LunarLander, 50 steps a second; the human takes over where it falls too fast near the ground, tilts, or hovers.
+``expert`` is Gymnasium's own heuristic. ``slow`` is the same, seeing what was a tenth of a second ago, with hands that move ten
+times a second: alone it lands one time in two. Above 200 the lander has landed. ``hill`` is MountainCar, 30 steps a second; the
+human takes over where the car has not left the valley in 5 s, and pushes the way it rolls. At the top it has earned some 90.
 """
 
 from __future__ import annotations
@@ -16,6 +19,8 @@ import multiprocessing
 import os
 import tempfile
 from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from statistics import mean
 from typing import Any
@@ -26,8 +31,6 @@ from outside import iqm, returns
 
 from trainer.presets import PRESETS
 
-ENV = "LunarLanderContinuous-v3"
-HZ = 50
 HANDS = {"expert": (0, 1), "slow": (5, 5)}
 """Steps that the human sees late, and for which the hands stay as they are."""
 AVERAGE = {name: getattr(PRESETS["hitl"], name) for name in ("actor_average", "actor_average_growth", "actor_average_most")}
@@ -35,15 +38,46 @@ ARMS: dict[str, dict[str, Any]] = {
     "none": {}, "expert": {}, "slow": {}, "expert_uncloned": {"bc_weight": 0.0}, "expert_average": AVERAGE,
 }  # fmt: skip
 """Who helps (the word before ``_``), and what is set otherwise."""
-HOVERS = 400  # steps in the air after which no one waits any longer
+HOVERS, ROLLS = 400, 150  # steps after which no one waits any longer
+
+
+@dataclass(frozen=True)
+class Game:
+    """``drive`` (environment, observation): what the human does; ``wanted`` (observation, steps): whether it takes over."""
+
+    id: str
+    hz: int
+    drive: Callable[[Any, np.ndarray], Any]
+    wanted: Callable[[np.ndarray, int], bool]
+
+
+def land(env: Any, seen: np.ndarray) -> Any:
+    """Drive LunarLander as Gymnasium's own heuristic does."""
+    from gymnasium.envs.box2d.lunar_lander import heuristic
+
+    return heuristic(env.unwrapped, seen)
+
+
+def crashes(seen: np.ndarray, steps: int) -> bool:
+    """Tell whether a lander falls too fast near the ground, tilts, or hovers."""
+    _, height, _, falls, angle, *_ = seen.tolist()
+    return bool((height < 0.7 and falls < -0.5) or abs(angle) > 0.5 or steps > HOVERS)
+
+
+GAMES = {
+    "lander": Game("LunarLanderContinuous-v3", 50, land, crashes),
+    "hill": Game(
+        "MountainCarContinuous-v0", 30, lambda env, seen: [1.0 if seen[1] >= 0.0 else -1.0], lambda seen, steps: steps > ROLLS
+    ),
+}
 
 
 class Hands:
-    """Gymnasium's controller as a person who watches: called with each observation, it returns an action or None."""
+    """A person who watches and takes over: called with each observation, it returns an action or None."""
 
-    def __init__(self, env: Any, skill: str, seconds: float) -> None:
-        self._env, (self._late, self._holds) = env, HANDS[skill]
-        self.left, self.on = round(seconds * HZ), False
+    def __init__(self, env: Any, game: Game, skill: str, seconds: float) -> None:
+        self._env, self._game, (self._late, self._holds) = env, game, HANDS[skill]
+        self.left, self.on = round(seconds * game.hz), False
         self.begin()
 
     def begin(self) -> None:
@@ -53,23 +87,17 @@ class Hands:
 
     def __call__(self, seen: np.ndarray, info: dict[str, Any]) -> np.ndarray | None:
         """Look, and drive if it is time."""
-        from gymnasium.envs.box2d.lunar_lander import heuristic
-
         self._seen.append(np.asarray(seen))
         self._at += 1
         if not self._drives:
-            self._drives = self.on and self.left > 0 and self._wanted(self._seen[0])
+            self._drives = self.on and self.left > 0 and self._game.wanted(self._seen[0], self._at)
             self._began = self._at
         if not self._drives:
             return None
         self.left -= 1
         if (self._at - self._began) % self._holds == 0:
-            self._action = np.clip(heuristic(self._env.unwrapped, self._seen[0]), -1, 1).astype(np.float32)
+            self._action = np.clip(self._game.drive(self._env, self._seen[0]), -1, 1).astype(np.float32)
         return self._action
-
-    def _wanted(self, seen: np.ndarray) -> bool:
-        _, height, _, falls, angle, *_ = seen.tolist()
-        return bool((height < 0.7 and falls < -0.5) or abs(angle) > 0.5 or self._at > HOVERS)
 
 
 def drive(arm: str, seed: int, args: Any) -> dict[str, Any]:
@@ -78,9 +106,9 @@ def drive(arm: str, seed: int, args: Any) -> dict[str, Any]:
 
     from hitl import SymmetricReplay, Takeover
 
-    skill, curve = arm.partition("_")[0], {}
-    bare = gymnasium.make(ENV)
-    hands = Hands(bare, skill, args.seconds) if skill in HANDS else None
+    skill, curve, game = arm.partition("_")[0], {}, GAMES[args.game]
+    bare = gymnasium.make(game.id)
+    hands = Hands(bare, game, skill, args.seconds) if skill in HANDS else None
     steps = takeovers = 0
     with tempfile.TemporaryDirectory() as home:
         env = Takeover(bare, hands, store=home, real_time=False)
@@ -105,10 +133,10 @@ def drive(arm: str, seed: int, args: Any) -> dict[str, Any]:
             for batch in replay.batches(learner):
                 learner.update(batch)
             while marks and steps >= marks[0]:
-                curve[marks.pop(0)] = mean(returns(gymnasium.make(ENV), partial(learner.act, deterministic=True)))
+                curve[marks.pop(0)] = mean(returns(gymnasium.make(game.id), partial(learner.act, deterministic=True)))
         env.close()
     assert learner is not None
-    spent = 0.0 if hands is None else args.seconds - hands.left / HZ
+    spent = 0.0 if hands is None else args.seconds - hands.left / game.hz
     return {"arm": arm, "seed": seed, "curve": curve, "human_s": spent, "takeovers": takeovers, "updates": learner.updates}
 
 
@@ -125,13 +153,14 @@ def run(job: tuple[str, int, Any]) -> dict[str, Any]:
 def main() -> None:
     """Run them all and print the table."""
     made = parser(__doc__)
+    made.add_argument("--game", choices=GAMES, default="lander")
     made.add_argument("--arms", default="none,expert,slow")
     made.add_argument("--seeds", type=int, default=5)
     made.add_argument("--first", type=int, default=0, help="the first seed")
     made.add_argument("--steps", type=int, default=5_000)
     made.add_argument("--every", type=int, default=1_000)
     made.add_argument("--alone", type=int, default=1_000, help="steps before the first help")
-    made.add_argument("--seconds", type=float, default=30.0, help="of help in all, at 50 steps a second")
+    made.add_argument("--seconds", type=float, default=30.0, help="of help in all")
     made.add_argument("--jobs", type=int, default=2)
     args = made.parse_args()
     os.environ["OMP_NUM_THREADS"] = "1"
@@ -150,7 +179,7 @@ def main() -> None:
             values = [r["curve"][mark] for r in found]
             agents = ", ".join(f"{value:.0f}" for value in values)
             rows.append((arm, f"{mark:,}", f"{iqm(values):.0f}", agents, f"{mean(r['human_s'] for r in found):.0f}"))
-    print_table("Greedy return on LunarLander, 20 episodes", ("who helps", "steps", "IQM", "agents", "human s"), rows)
+    print_table(f"Greedy return on {GAMES[args.game].id}, 20 episodes", ("who helps", "steps", "IQM", "agents", "human s"), rows)
 
 
 if __name__ == "__main__":
