@@ -7,7 +7,7 @@ import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from data.errors import DeviceError, HitlError, StoreError, UsageError
+from data.errors import DeviceError, HitlError, UsageError
 from data.files.paths import as_typed, user_path
 from data.records import ROADLESS
 from data.words import number_of
@@ -22,9 +22,7 @@ if TYPE_CHECKING:
 
     from hitl.screens.empty_home import Choice
     from hitl.screens.recording import Recording
-    from hitl.session.setup import SessionSetup
     from hitl.settings import PlaySettings, Settings
-    from takeover_ui.language import Words
     from takeover_ui.window.window import Window
 
 
@@ -147,6 +145,7 @@ def main(argv: list[str], *, trains_elsewhere: bool = False) -> int:
         from hitl.drivers.human import persons_pad
         from hitl.drivers.wheel import open_wheel, ways_out
         from hitl.games.tmrl.carried import task_of
+        from hitl.screens.beforehand import layouts_apart, others_driving
         from hitl.screens.coach_screen import Caller, speaker, tell_ending
         from hitl.screens.empty_home import drive_first_laps, start_trainer
         from hitl.screens.session_screen import SessionScreen
@@ -169,7 +168,7 @@ def main(argv: list[str], *, trains_elsewhere: bool = False) -> int:
             watch.settings = PauseSettings(home, window, _over(args))
             stack.callback(watch.settings.close)
         tell = teller(window, not inside, named)
-        for sentence in _others(home):  # before this one is in the store, too
+        for sentence in others_driving(home):  # before this one is in the store, too
             teller(window, True, named)("warning", sentence)
         sounds = stack.enter_context(Sounds(settings.coach.sound and settings.coach.say != "off", settings.coach.volume))
         rig = stack.enter_context(
@@ -202,7 +201,7 @@ def main(argv: list[str], *, trains_elsewhere: bool = False) -> int:
         if rig.options.task is not None:  # under another reward than the home's own
             name = args.tmrl_config.name
             rig.recorder.event("tmrl_config", f"It is driven under {name}.", data={"name": name})
-        left_out, short, unfit = _layouts_apart(
+        left_out, short, unfit = layouts_apart(
             rig, window.options.words if window is not None else ENGLISH, trains_elsewhere
         )
         for sentence in left_out if not inside else ():
@@ -307,56 +306,6 @@ def _by_pad(settings: Settings, args: argparse.Namespace) -> bool:
     if by_pad and args.pad == "inputs":
         raise UsageError("The package `inputs` cannot tell your pad from the one that the program drives by: use --pad sdl.")
     return by_pad
-
-
-def _others(home: Home) -> list[str]:
-    """Return a sentence where another session drives in the same home at this moment."""
-    from data.store import Store
-
-    if not home.store_path.exists():
-        return []
-    try:
-        with Store(home.store_path) as store:
-            driving = store.driving_now()
-            far = bool(driving) and store.is_of_worker(driving[-1])
-    except StoreError:  # in use at the moment, or damaged: the recorder says so
-        return []
-    if not driving:
-        return []
-    if far:
-        return [f"Session {driving[-1]} is driven on another machine now: both are recorded here, for one trainer."]
-    return [
-        f"Session {driving[-1]} drives in this home now, in another window or program: both are recorded here, for one trainer. "
-        "For an agent of its own, choose another folder: `hitl play --home DIR`."
-    ]
-
-
-def _layouts_apart(rig: SessionSetup, words: Words, elsewhere: bool = False) -> tuple[list[str], str, bool]:
-    """Return a sentence about each kind of recorded steps that cannot be learned from together with this session's.
-
-    Beside them, the same in short for a window, which covers a part of the game; and whether it says that the agent does not fit.
-    ``elsewhere``: another machine trains. What to do about what its run does not learn from, it says itself.
-    """
-    from data.exchange.relayout import rebuild_said
-    from data.reading.layouts import apart, games_of, unlike
-    from data.store import Store
-    from trainer.checkpoints.in_force import learned_layout
-
-    try:
-        with Store(rig.home.store_path) as store:
-            here, learned = (rig.observation_names, rig.action_names), learned_layout(store)
-            if elsewhere:
-                if learned is None or learned == here:
-                    return [], "", False
-                return [said := unlike(here, learned, elsewhere=True)], said, True
-            rebuilt = rebuild_said(store)
-            others = apart(store.conn, learned or here, "this run" if learned else "this session")
-            if learned not in (None, here):
-                return [*rebuilt, *others.values(), unlike(here, learned)], words["another_run"], True
-            short = [words.say("left_out", games=", ".join(games_of(store.conn, others)))] if others else []
-            return [*rebuilt, *others.values()], " ".join([*rebuilt, *short]), False
-    except StoreError:  # in use at the moment, or damaged: the recorder says so
-        return [], "", False
 
 
 def _settings(home: Home, args: argparse.Namespace) -> tuple[Settings, Settings]:

@@ -9,8 +9,8 @@ import pytest
 from data.recording.recorder import Recorder
 from data.store import Store
 from hitl.cli import main
-from hitl.commands.play import _others
 from hitl.home import Home
+from hitl.screens.beforehand import others_driving
 from tests.support.recorded import drive, session_info
 
 
@@ -35,10 +35,10 @@ def test_a_session_on_another_machine_is_not_said_to_be_here(tmp_path: Path) -> 
     home = Home(tmp_path).create()
     with Store(home.store_path) as store:
         number = store.start_session(session_info(), "worker anna 0123abcd")
-        assert _others(home) == [f"Session {number} is driven on another machine now: both are recorded here, for one trainer."]
+        assert others_driving(home) == [f"Session {number} is driven on another machine now: both are recorded here, for one trainer."]
         store.end_session(number)
         number = store.start_session(session_info())
-        assert f"Session {number} drives in this home now" in _others(home)[0]
+        assert f"Session {number} drives in this home now" in others_driving(home)[0]
         store.end_session(number)
 
 

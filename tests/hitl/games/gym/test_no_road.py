@@ -10,9 +10,9 @@ from data.recording.recorder import Recorder
 from data.records import HUMAN
 from hitl import TQC, SymmetricReplay, presets
 from hitl.cli import main
-from hitl.commands.play import _layouts_apart
 from hitl.games.hang_guard import EnvironmentLost
 from hitl.home import Home
+from hitl.screens.beforehand import layouts_apart
 from hitl.session.environment import Environment
 from takeover_ui.language import LANGUAGES
 from tests.support.recorded import session_info, step_row
@@ -85,13 +85,13 @@ def test_a_window_is_told_of_another_game_once_and_in_the_players_language(tmp_p
     words, lander = LANGUAGES[language], "gym:LunarLander-v3"
     recorded(Home(tmp_path), lander, observation_names=tuple(f"observation_{k}" for k in range(4)))
     rig = SimpleNamespace(home=Home(tmp_path), observation_names=("a", "b"), action_names=("c",))
-    left_out, short, unfit = _layouts_apart(rig, words)
+    left_out, short, unfit = layouts_apart(rig, words)
     assert len(left_out) == 1
     assert "where this session has 2" in left_out[0], "there is no run yet"
     assert (short, unfit) == (words.say("left_out", games=lander), False)
     with SymmetricReplay(tmp_path, presets["plain"].with_values(hidden=8)) as replay:
         replay.save(TQC(4, 2, replay.config))
-    left_out, short, unfit = _layouts_apart(rig, words)
+    left_out, short, unfit = layouts_apart(rig, words)
     assert "where this run has 4" in left_out[-1]
     assert (short, unfit) == (words["another_run"], True)
 
