@@ -35,7 +35,8 @@ def test_a_session_on_another_machine_is_not_said_to_be_here(tmp_path: Path) -> 
     home = Home(tmp_path).create()
     with Store(home.store_path) as store:
         number = store.start_session(session_info(), "worker anna 0123abcd")
-        assert others_driving(home) == [f"Session {number} is driven on another machine now: both are recorded here, for one trainer."]
+        far = f"Session {number} is driven on another machine now: both are recorded here, for one trainer."
+        assert others_driving(home) == [far]
         store.end_session(number)
         number = store.start_session(session_info())
         assert f"Session {number} drives in this home now" in others_driving(home)[0]
