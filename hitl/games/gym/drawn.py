@@ -7,8 +7,9 @@ that takes long (a 3D game without a graphics card) is not drawn at each step, f
 from __future__ import annotations
 
 import contextlib
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -72,6 +73,26 @@ class Drawn:
             self._file.close()
         with contextlib.suppress(OSError):
             unlink(self.path)  # on Windows only once the window is closed
+
+
+@contextlib.contextmanager
+def pygame_stays(*, window: bool) -> Iterator[None]:
+    """Keep pygame as it is while an environment is closed: Gymnasium's games end all of it, and pads are read with it here.
+
+    ``window``: the environment had one of its own, which has to go.
+    """
+    pygame: Any = sys.modules.get("pygame")
+    if pygame is None:
+        yield
+        return
+    kept = [(pygame, pygame.quit)] if window else [(pygame, pygame.quit), (pygame.display, pygame.display.quit)]
+    try:
+        for module, _ in kept:
+            module.quit = lambda: None
+        yield
+    finally:
+        for module, end in kept:
+            module.quit = end
 
 
 def rgb(picture: Any) -> NDArray[np.uint8]:

@@ -24,7 +24,7 @@ from data.numbers import said, which
 from data.ranges import ActionRange
 from data.words import number_of
 from hitl.games.base import AT_REST
-from hitl.games.gym.drawn import Drawn
+from hitl.games.gym.drawn import Drawn, pygame_stays
 from hitl.games.gym.ids import registered, render_modes
 from hitl.games.gym.pace import leave_time_to_us, own_pace
 from hitl.games.hang_guard import RESET_S, EnvironmentLost, Worker, brief
@@ -119,7 +119,8 @@ class GymEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
     def _drop(self) -> None:
         env, self._env = self._env, None
         if env is not None:
-            env.close()
+            with pygame_stays(window=getattr(env, "render_mode", None) == "human"):
+                env.close()
 
     def _renew(self) -> None:
         with contextlib.suppress(Exception):  # it was lost, and may fail in any way

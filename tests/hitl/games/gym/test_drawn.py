@@ -11,6 +11,7 @@ from pathlib import Path
 
 import gymnasium
 import numpy as np
+import pygame
 import pytest
 
 from hitl.games.gym.drawn import Drawn, rgb
@@ -177,6 +178,20 @@ def test_our_window_shows_what_gives_pictures():
             del gymnasium.registry[f"{name}-v0"]
 
 
+@pytest.mark.parametrize("way", ["rgb_array", None])
+def test_the_end_of_a_game_is_not_the_end_of_pygame(way, monkeypatch):
+    """Its pads are read by it; and a game that was lost is closed in mid-session."""
+    pygame.init()
+    ends = pygame.quit, pygame.display.quit
+    with contextlib.closing(open_gym("Pendulum-v1", render=way)) as env:
+        env.reset(seed=0)
+        if way:
+            assert env._worker.call(env._env.render, 20.0, "drawing").shape == (500, 500, 3)
+    assert (pygame.quit, pygame.display.quit) == ends
+    assert pygame.font.get_init()
+    assert pygame.display.get_init()
+
+
 def test_only_the_kinds_that_it_has_are_asked_of_it():
     with contextlib.closing(open_gym("Pendulum-v1", render="rgb_array")) as env:
         assert env._env.render_mode == "rgb_array"
@@ -230,7 +245,9 @@ def test_the_player_takes_over_in_the_picture_with_keys_alone(tmp_path: Path, ha
 @pytest.mark.realtime
 def test_a_script_sees_its_game_in_the_overlay(hand: Hand, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SDL_VIDEODRIVER", raising=False)
-    env = Takeover(gymnasium.make("Pendulum-v1", render_mode="rgb_array"), "keys", overlay=True)
+    bare = Paints()  # one of Gymnasium's own would end pygame for the tests after this
+    bare.render_mode = "rgb_array"
+    env = Takeover(bare, "keys", overlay=True)
     with contextlib.closing(env):
         env.reset(seed=0)
         assert env.wheel.window is not None
