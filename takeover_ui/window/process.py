@@ -60,6 +60,11 @@ def main(pipe: Connection, slot: Slot, counts: Any, told: Any, options: WindowOp
         screen.close()
 
 
+def next_frame(due: float, now: float) -> float:
+    """Return when the next frame is due, after one was drawn ``now`` (s): at ``due``, or sooner, for a new picture of a game."""
+    return max(now, min(due, now) + _FRAME_S)
+
+
 def _farther(one: str, other: str) -> bool:
     """Whether a text says the same as another with a newer percentage."""
     without = [re.sub(r"\d+ %", "%", text) for text in (one, other)]
@@ -110,7 +115,7 @@ class _Loop:
                 self._draw(now)
                 drawn = now
                 idle = self.view is None or now - self.view.at > _STALE_S
-                due = max(now, due + _FRAME_S) if not idle else now + 0.1
+                due = next_frame(due, now) if not idle else now + 0.1
         with contextlib.suppress(OSError):
             self.pipe.send("closed")
 

@@ -24,6 +24,7 @@ from takeover_ui.window import floating, process, screen
 from takeover_ui.window.key_names import KEYS
 from takeover_ui.window.newest_value import Slot
 from takeover_ui.window.options import WindowOptions
+from takeover_ui.window.process import next_frame
 from takeover_ui.window.window import Window
 from tests.support import sample_screens as samples
 from tests.support.places import ROOT
@@ -491,3 +492,16 @@ def test_the_window_has_an_icon_in_both_drivers_colours(monkeypatch: pytest.Monk
     (drawn,) = set_to
     colours = {tuple(drawn.get_at((x, y))[:3]) for x in range(drawn.get_width()) for y in range(drawn.get_height())}
     assert {theme.AGENT, theme.HUMAN} <= colours
+
+
+@pytest.mark.parametrize("pictures_a_second", [0, 20, 50, 60, 400])
+def test_however_many_pictures_a_game_draws_the_next_frame_is_due_soon(pictures_a_second: int) -> None:
+    """Else the window stands still when they stop: it went on saying who drives while the session was paused."""
+    now, due, drawn, frames = 0.0, 0.0, -1.0, 0
+    for step in range(20_000):
+        now = step / 2_000
+        fresh = bool(pictures_a_second) and step % (2_000 // pictures_a_second) == 0
+        if now >= due or (fresh and now >= drawn + 1 / 60):
+            drawn, due, frames = now, next_frame(due, now), frames + 1
+        assert due <= now + 1 / 30 + 1e-9
+    assert frames >= 295, "thirty a second at least"
