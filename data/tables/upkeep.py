@@ -12,14 +12,18 @@ from pathlib import Path
 from data.connect import connect, transaction, version_of
 from data.errors import StoreError
 from data.recording.session_lock import is_alive
+from data.records import ROADLESS
 from data.tables.checkpoints import imported
 from data.tables.checks import drop_lost, findings, open_sessions
 from data.tables.thinned import places, told_steps
 
 PRUNE_BLOCK = 20_000
 """Steps deleted in one transaction: short enough that a session recording meanwhile never waits long."""
-_LAP = "kind = 'lap' AND (outcome = 'cleared' OR outcome = 'unclear' AND \"trigger\" = 'imported')"
-"""A lap that was finished: of what was imported as one, no more is known."""
+_LAP = (
+    "kind = 'lap' AND (outcome = 'cleared' OR outcome = 'unclear' AND (\"trigger\" = 'imported' OR stop IS NOT NULL "
+    f"AND session_id IN (SELECT id FROM sessions WHERE substr(env, 1, {len(ROADLESS)}) = '{ROADLESS}')))"
+)
+"""A lap that was finished: of what was imported as one, or driven to its end where there is no road, no more is known."""
 
 
 @dataclass(frozen=True, slots=True)

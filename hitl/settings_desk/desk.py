@@ -8,6 +8,7 @@ from typing import Any
 
 from data.errors import HitlError
 from data.files.validation import choices, types
+from data.records import ROADLESS
 from data.store import Store
 from hitl.games.registry import has_track
 from hitl.games.supertuxkart.data_folder import tracks_there
@@ -71,6 +72,8 @@ class SettingsDesk:
             here = (AUTO, *self._pads.present(), KEYBOARD)
             set_now = self.value("pad")
             return here if set_now in here else (*here, set_now)
+        if name in ("play.track", "play.only_corner") and str(self.value("play.env")).startswith(ROADLESS):
+            return (self.value(name),)  # there is no road, and a track of another game would mean that game
         if name == "play.track":
             own = tracks_there(self.home) if self.saved("play.env") == GAME else shipped_tracks()
             return tuple(dict.fromkeys((*own, *self._driven(), self.value(name))))

@@ -176,6 +176,15 @@ def test_the_tracks_are_those_of_the_game_and_one_of_another_brings_its_game(tmp
     assert (desk.saved("play.env"), desk.saved("play.track")) == ("box2d", "chicane")
 
 
+def test_a_game_without_a_road_is_offered_no_track_of_another_game(tmp_path: Path) -> None:
+    with Recorder(tmp_path / "store.sqlite", session_info(env="gym:Pendulum-v1", track="Pendulum-v1")) as recorder:
+        drive(recorder)
+    desk = desk_of(tmp_path)
+    assert desk.choices("play.track") == (desk.value("play.track"),)
+    assert desk.choices("play.only_corner") == ("",)
+    assert "chicane" in desk_of(tmp_path, '[play]\nenv = "box2d"\n').choices("play.track")
+
+
 def test_another_track_forgets_the_corner_of_the_one_before(tmp_path: Path) -> None:
     desk = desk_of(tmp_path)
     assert desk.choices("play.only_corner") == ("", "hairpin")

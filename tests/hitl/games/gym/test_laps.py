@@ -45,6 +45,7 @@ def test_one_that_ends_by_itself_is_learned_from(tmp_path, env, leaves):
         rig.session.episode("lap", seed=0)
     with Store(tmp_path / "store.sqlite", read_only=True) as store:
         [lap] = store.segments()
+        assert (store.glance().laps, store.info().laps) == ((0, 0) if leaves else (1, 1))
     assert (lap.kind, lap.outcome) == ("lap", "failed" if leaves else "unclear")
     assert DemoRule().judge(lap).counts is not leaves
 
