@@ -71,6 +71,8 @@ BOTH = spill_file.spill_folders
 
 
 def deleted(path):
+    while spill_file._PEEKED:  # kept open on POSIX alone, where a file that is open can be deleted
+        spill_file._PEEKED.pop().close()
     for file in path.parent.glob(f"{path.name}*"):
         file.unlink()
 
