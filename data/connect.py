@@ -6,7 +6,7 @@ import contextlib
 import sqlite3
 import time
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from data.errors import NoStoreError, StoreError, shown
@@ -22,9 +22,15 @@ LOG_PATIENCE_S = 0.5
 """How long a store that came without a log waits to be given one, while another program reads it."""
 
 
-def now() -> str:
-    """Return the present as ISO 8601 text in UTC with milliseconds, as every date in the store."""
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+def now(after: str = "") -> str:
+    """Return the present as ISO 8601 text in UTC with milliseconds, as every date in the store.
+
+    ``after``: such a date; where the clock is not past it, a millisecond later than that.
+    """
+    moment = datetime.now(UTC)
+    if after:
+        moment = max(moment, datetime.fromisoformat(after) + timedelta(milliseconds=1))
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
 
 
 class _Connection(sqlite3.Connection):

@@ -95,6 +95,7 @@ class Recorder:
         self._starting: list[tuple[int, str, str, str | None]] = []  # segments that begin with the next step
         self._running: set[int] = set()
         self._begun: set[int] = set()  # segments of which at least one step was recorded
+        self._reviewed = ""  # when the last review was given
         self._weighted: set[int] = set()  # those whose priority was reviewed here
         self._before: tuple[int, int, str] | None = None  # the episode before the open one: number, length, reason
         self._wake = threading.Event()
@@ -225,7 +226,7 @@ class Recorder:
         """
         if token not in self._begun:
             return False
-        at = now()
+        at = self._reviewed = now(self._reviewed)  # of two within a millisecond, or around a clock set back, the later one holds
         when = {"verdict": at}
         if priority is not None or token in self._weighted:
             self._weighted.add(token)

@@ -11,7 +11,7 @@ import data.connect
 from data.reading.follow import Follower
 from data.recording.recorder import Recorder
 from data.store import Store
-from tests.support.recorded import drive, session_info
+from tests.support.recorded import drive, session_info, step_row
 
 UTC = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 JUMPS = (0.0, -3_650 * 86_400.0, 3_600.0, 40 * 86_400.0, -86_400.0)
@@ -83,3 +83,34 @@ def test_every_stored_time_is_utc_wherever_the_player_lives(path, monkeypatch):
     for where, text in found.items():
         assert UTC.fullmatch(text), where
         assert abs((datetime.datetime.fromisoformat(text) - utc).total_seconds()) < 60.0, where
+
+
+def test_what_came_after_is_later_whatever_the_clock_says() -> None:
+    """Two reviews within a millisecond: the later one holds, as the store tells by their dates."""
+    ahead = "2999-12-31T23:59:59.999Z"
+    now = data.connect.now
+    assert now(ahead) == "3000-01-01T00:00:00.000Z"
+    assert now("2000-01-01T00:00:00.000Z") > "2026"
+    times = [""]
+    for _ in range(200):
+        times.append(now(times[-1]))
+    assert times == sorted(set(times))
+
+
+def test_of_two_verdicts_within_a_millisecond_the_later_one_holds(tmp_path, monkeypatch) -> None:
+    class Still(datetime.datetime):
+        @classmethod
+        def now(cls, tz=None):
+            return cls(2026, 1, 1, tzinfo=tz)
+
+    monkeypatch.setattr(data.connect, "datetime", Still)
+    with Recorder(tmp_path / "store.sqlite", session_info()) as recorder:
+        recorder.begin_episode()
+        token = recorder.begin_segment("takeover", "button", None)
+        for t in range(5):
+            recorder.step(step_row(t))
+        for verdict in ("bad", "unreviewed", "bad", "star"):
+            assert recorder.review(token, verdict)
+        recorder.end_segment(token)
+    with Store(tmp_path / "store.sqlite") as store:
+        assert [segment.verdict for segment in store.segments()] == ["star"]
