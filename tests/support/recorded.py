@@ -50,6 +50,16 @@ def drive(recorder, steps=20, takeover=(5, 9), corner="hairpin", end="terminated
     return token
 
 
+def drive_without_road(recorder):
+    """Record an episode of thirty steps that is one takeover, in a game that tells no place."""
+    recorder.begin_episode("drive")
+    token = recorder.begin_segment("takeover", "stick")
+    for i in range(30):
+        recorder.step(step_row(i, HUMAN, x=np.nan, y=np.nan, progress=0.0))
+    recorder.end_segment(token, "cleared")
+    recorder.end_episode("terminated", "over", np.zeros(4))
+
+
 def spoil(path, t, episode=1, name="left", value=np.nan, column="observation"):
     """Write a number that is none into a stored step, as a store of an earlier version may hold it."""
     with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as db:

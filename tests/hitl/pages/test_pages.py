@@ -14,7 +14,7 @@ from data.store import Store
 from hitl.cli import main
 from hitl.pages import reading, site
 from takeover_ui.pages.texts import LANGUAGES
-from tests.support.recorded import session_info, step_row
+from tests.support.recorded import drive_without_road, session_info, step_row
 
 pytest.importorskip("datasette")
 httpx = pytest.importorskip("httpx")
@@ -124,12 +124,7 @@ def test_a_game_without_a_road_has_pages_that_say_nothing_of_one(tmp_path, langu
     path = tmp_path / "store.sqlite"
     (tmp_path / "settings.toml").write_text(f'[overlay]\nlanguage = "{language}"\n')
     with Recorder(path, session_info(env="gym:Pendulum-v1", track="Pendulum-v1")) as recorder:
-        recorder.begin_episode("drive")
-        token = recorder.begin_segment("takeover", "stick")
-        for i in range(30):
-            recorder.step(step_row(i, HUMAN, x=np.nan, y=np.nan, progress=0.0))
-        recorder.end_segment(token, "cleared")
-        recorder.end_episode("terminated", "over", np.zeros(4))
+        drive_without_road(recorder)
     home, one, report = get(path, "/", "/takeovers/1", "/report")
     words = LANGUAGES[language]
     for page in (home, one):

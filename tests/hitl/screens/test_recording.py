@@ -30,7 +30,7 @@ from takeover_ui.clips.files import can_write, write
 from takeover_ui.clips.game_pictures import GamePictures, frame_name
 from takeover_ui.report import texts as report_texts
 from takeover_ui.review import texts as review_texts
-from tests.support.recorded import session_info, step_row
+from tests.support.recorded import drive_without_road, session_info
 
 FILMS = any(map(can_write, (".mp4", ".gif")))
 
@@ -209,12 +209,7 @@ def test_the_games_own_pictures_around_a_takeover_become_a_film(tmp_path):
 def test_without_a_road_the_games_pictures_are_the_films(tmp_path):
     home, frames = Home(tmp_path / "home").create(), tmp_path / "frames"
     with Recorder(home.store_path, session_info(env="gym:Pendulum-v1", track="Pendulum-v1")) as recorder:
-        recorder.begin_episode("drive")
-        token = recorder.begin_segment("takeover", "stick")
-        for i in range(30):
-            recorder.step(step_row(i, HUMAN, x=np.nan, y=np.nan, progress=0.0))
-        recorder.end_segment(token, "cleared")
-        recorder.end_episode("terminated", "over", np.zeros(4))
+        drive_without_road(recorder)
     frames.mkdir()
     for moment in (0, 400, 800):
         pygame.image.save(pygame.Surface((64, 48)), frames / frame_name(moment))

@@ -3,11 +3,9 @@
 from dataclasses import replace
 from types import SimpleNamespace
 
-import numpy as np
 import pytest
 
 from data.recording.recorder import Recorder
-from data.records import HUMAN
 from hitl import TQC, SymmetricReplay, presets
 from hitl.cli import main
 from hitl.games.hang_guard import EnvironmentLost
@@ -15,19 +13,14 @@ from hitl.home import Home
 from hitl.screens.beforehand import layouts_apart
 from hitl.session.environment import Environment
 from takeover_ui.language import LANGUAGES
-from tests.support.recorded import session_info, step_row
+from tests.support.recorded import drive_without_road, session_info
 
 PLAY = ["play", "--env", "gym:Pendulum-v1"]
 
 
 def recorded(home, env="gym:Pendulum-v1", **more):
     with Recorder(home.create().store_path, replace(session_info(env=env, track=env.partition(":")[2]), **more)) as recorder:
-        recorder.begin_episode("drive")
-        token = recorder.begin_segment("takeover", "stick")
-        for i in range(30):
-            recorder.step(step_row(i, HUMAN, x=np.nan, y=np.nan, progress=0.0))
-        recorder.end_segment(token, "cleared")
-        recorder.end_episode("terminated", "over", np.zeros(4))
+        drive_without_road(recorder)
 
 
 @pytest.mark.parametrize(("env", "alone"), [("gym:Pendulum-v1", "none"), ("box2d", "scripted")])
