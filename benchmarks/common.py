@@ -6,12 +6,13 @@ import argparse
 import contextlib
 import importlib.metadata
 import json
+import multiprocessing
 import os
 import platform
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -106,6 +107,19 @@ def write_report(
         "wall_seconds": round(time.perf_counter() - _BEGIN if wall_seconds is None else wall_seconds, 3),
     }
     Path(path).write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+
+
+def run_jobs(
+    run: Callable[[Any], dict[str, Any]], jobs: Sequence[Any], at_once: int, path: str | Path | None, seeds: Sequence[int]
+) -> list[dict[str, Any]]:
+    """Run jobs in processes of their own; return their results. Each is printed as it comes, and all so far are in the report."""
+    results: list[dict[str, Any]] = []
+    with stopwatch() as watch, multiprocessing.get_context("spawn").Pool(at_once) as pool:
+        for result in pool.imap_unordered(run, jobs, 1):
+            results.append(result)
+            print(json.dumps(result), flush=True)
+            write_report(path, {"runs": results}, seeds, watch.seconds)
+    return results
 
 
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:

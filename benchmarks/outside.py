@@ -12,8 +12,6 @@ observations are a thousandth; what is earned is shown in the usual unit. ``CarR
 from __future__ import annotations
 
 import argparse
-import json
-import multiprocessing
 import os
 import tempfile
 from collections.abc import Callable
@@ -23,7 +21,7 @@ from typing import Any
 
 import car_numbers
 import numpy as np
-from common import print_table, stopwatch, write_report
+from common import print_table, run_jobs, stopwatch
 
 EPISODES = 20
 ENVS = {"Pendulum-v1": 5_000, "MountainCarContinuous-v0": 10_000, "LunarLanderContinuous-v3": 20_000}
@@ -65,10 +63,10 @@ def registered(name: str) -> str:
     return scaled
 
 
-def returns(env: Any, act: Callable[[np.ndarray], np.ndarray]) -> list[float]:
+def returns(env: Any, act: Callable[[np.ndarray], np.ndarray], episodes: int = EPISODES) -> list[float]:
     """Return what each of the episodes earned."""
     totals = []
-    for k in range(EPISODES):
+    for k in range(episodes):
         seen, _ = env.reset(seed=1_000_000 + k)
         total, over = 0.0, False
         while not over:
@@ -153,12 +151,7 @@ def main() -> None:
     arms = args.arms.split(",")
     seeds = list(range(args.first, args.first + args.seeds))
     jobs = [(env, arm, seed, steps) for env, steps in envs for seed in seeds for arm in arms]
-    results: list[dict[str, Any]] = []
-    with stopwatch() as watch, multiprocessing.get_context("spawn").Pool(args.jobs) as pool:
-        for result in pool.imap_unordered(run, jobs, 1):
-            results.append(result)
-            print(json.dumps(result), flush=True)
-            write_report(args.json, {"runs": results}, seeds, watch.seconds)
+    results = run_jobs(run, jobs, args.jobs, args.json, seeds)
     rows = []
     for env, steps in envs:
         for arm in arms:

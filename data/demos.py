@@ -36,6 +36,7 @@ class Why(StrEnum):
     BAD = "you judged it bad"
     WRECKED = "a wrecked start"
     FAILED = "it failed"
+    LITTLE = "it earned too little"
     PRIORITY = "its priority is 0"
     TRIMMED = "it failed, and your trim leaves nothing before that"
     SHORT = "too short"
@@ -123,6 +124,8 @@ class DemoRule:
         wanted = segment.verdict in ("good", "star")
         if not wanted and wrecked_start(segment):
             return f"{Why.WRECKED} ({_seconds(segment):.1f} s)"
+        if _earned_little(segment):
+            return str(Why.LITTLE)
         if _failed(segment) and not (self.failed_laps if segment.kind == "lap" else self.failed_takeovers):
             return str(Why.FAILED)
         return "" if wanted else self.nothing_shown(segment)
@@ -167,6 +170,11 @@ def wrecked_start(segment: Segment | SegmentRecord) -> bool:
 def _failed(segment: Segment | SegmentRecord) -> bool:
     """Whether it failed, and the player does not want it all the same."""
     return segment.outcome == "failed" and segment.verdict not in ("good", "star")
+
+
+def _earned_little(segment: Segment | SegmentRecord) -> bool:
+    """Whether it failed by what it earned, which tells nothing of where: there is no road."""
+    return segment.kind == "takeover" and segment.roadless and _failed(segment)
 
 
 def _seconds(segment: Segment | SegmentRecord) -> float:

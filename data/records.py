@@ -23,6 +23,8 @@ DRIVING_FAULTS = ("off_road", "stalled")
 """Reasons for which an episode ends that are the driving's fault."""
 CUT_OFF = ("stopped", "panic", "restart", "rewound", "killed", "env_lost")
 """Reasons from outside: such an episode says nothing of how well it was driven."""
+ITS_END = ("over", "time_limit", "finish")
+"""Why an episode without a road ends by itself."""
 
 ROADLESS = "gym:"
 """What the environment's word begins with where there is no road, so no line, no corner and no finish."""
@@ -182,6 +184,8 @@ class SegmentRecord:
     """How far a takeover led, m; None where that is not known (see ``data.demos``)."""
     trigger: str = ""
     """What began it."""
+    roadless: bool = False
+    """Whether its game has no road."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,6 +226,11 @@ class Segment:
     """Progress at its ends, metres; 0 without a road, None where not known."""
     moved: float | None = None
     """How far a takeover led before it was trimmed, m; None where that is not known (see ``data.demos``)."""
+
+    @property
+    def roadless(self) -> bool:
+        """Whether its game has no road."""
+        return self.env.startswith(ROADLESS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from data.demos import MOVED, DemoRule
 from data.reading.drives import names_of
 from data.reading.schema_check import readable_rows
 from data.reading.update import Layout
-from data.records import Segment, SegmentRecord
+from data.records import ROADLESS, Segment, SegmentRecord
 from data.tables.checkpoints import newest_settings
 
 _SELECT = f"""
@@ -31,7 +31,7 @@ FROM segments g JOIN episodes e ON e.id = g.episode_id JOIN sessions s ON s.id =
 
 _RECORD = f"""
 SELECT g.id, g.episode_id, g.kind, g.start, coalesce(g.stop, g.start), g.trim_start, g.trim_stop, g.verdict, g.priority,
-       g.outcome, g.stop IS NOT NULL, s.hz, {MOVED}, g."trigger", g.revision
+       g.outcome, g.stop IS NOT NULL, s.hz, {MOVED}, g."trigger", s.env, g.revision
 FROM segments g JOIN sessions s ON s.id = g.session_id WHERE g.revision > ? ORDER BY g.revision
 """
 
@@ -40,7 +40,7 @@ def changed(conn: sqlite3.Connection, revision: int = 0) -> list[tuple[SegmentRe
     """Return what a learner needs of the segments that are new or changed since a revision, each with its own revision."""
     found = []
     for *values, new in conn.execute(_RECORD, (revision,)):
-        values[10] = bool(values[10])
+        values[10], values[14] = bool(values[10]), str(values[14]).startswith(ROADLESS)
         found.append((SegmentRecord(*values), new))
     return found
 

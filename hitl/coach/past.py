@@ -1,12 +1,15 @@
-"""What the coach knows when a session begins: how the agent did alone at each corner, and how fast one gets through."""
+"""What a session knows when it begins: how the agent did alone at each corner, how fast one gets through, what help earned."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from data.reading.attempts import stored_attempts
-from data.records import Corner
+from data.records import ITS_END, Corner
 from data.store import Store
+from hitl.coach.earned import NEWEST, Earned
 from hitl.coach.speeds import APPROACH_M, Speeds
 
 LOOKED_AT = 80  # newest episodes, and as many without help, of which each corner's newest attempts are
@@ -30,4 +33,21 @@ def speeds(store: Store, track: str, corners: Sequence[Corner]) -> Speeds:
             drive = store.steps(episode, columns=("progress", "speed"))
             near = (drive.progress >= corner.from_m - APPROACH_M) & (drive.progress < corner.to_m)
             known.add(zip(drive.progress[near].tolist(), drive.speed[near].tolist(), strict=True))
+    return known
+
+
+def earned(store: Store, track: str) -> Earned:
+    """Return what was earned lately, with help and without, where there is no road."""
+    known = Earned()
+    for episode in store.lately(track, NEWEST, ("drive",), imported=False):
+        if episode.reason not in ITS_END:
+            continue
+        drive = store.steps(episode, columns=("t", "driver", "reward"))
+        rewards, human = drive.reward.tolist(), drive.human
+        if len(rewards) != episode.length:  # of a pruned one only a part is here
+            continue
+        if not human.any():
+            known.alone(rewards)
+        elif human[-1]:
+            known.helped(int(np.flatnonzero(~human)[-1]) + 1 if not human.all() else 0, rewards)
     return known

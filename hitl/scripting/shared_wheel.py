@@ -27,6 +27,7 @@ from data.records import AGENT, HUMAN, StepRow
 from data.store import Store
 from data.tables.lap_times import noted
 from hitl import arbiter
+from hitl.coach import past
 from hitl.drivers.human import NoHuman, button_names, has_pad, persons_pad
 from hitl.protocols import Clock, EpisodeResult
 from hitl.screens.key_hints import held_names, key_hint
@@ -135,7 +136,7 @@ class SharedWheel:
         self._said = set[str]()
         self.counted = Counted()
         with contextlib.ExitStack() as stack:
-            filed, rule, path = {}, DemoRule(), None
+            filed, rule, earned, path = {}, DemoRule(), None, None
             if store is not None:
                 path = store_file(store)
                 make_room(path)
@@ -158,7 +159,8 @@ class SharedWheel:
                 stack.callback(self.recorder.close)
                 with contextlib.suppress(StoreError), Store(path, read_only=True) as known:
                     rule = known.rule()
-            self._segments = Segments(self.recorder, rule, hz, self._tell, has_line=setting.has_line)
+                    earned = None if setting.has_line else past.earned(known, setting.info.track)
+            self._segments = Segments(self.recorder, rule, hz, self._tell, has_line=setting.has_line, earned=earned)
             self._choice = DriverChoice(self.gating, setting.controls, self._clock, self.recorder, self._tell)
             self._stack = stack.pop_all()
         if person and setting.unmoved:
@@ -276,7 +278,7 @@ class SharedWheel:
             x=state.x, y=state.y, z=state.z, heading=state.heading, speed=state.speed,
         )  # fmt: skip
         self.recorder.step(row)
-        self._segments.step({"progress": progress, "state": state})
+        self._segments.step({"progress": progress, "state": state}, row.reward)
         result.total += float(reward)
         result.steps += 1
         self._driver = decision.driver

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from data.demos import DemoRule
@@ -85,14 +86,21 @@ class OutcomeJudge:
             self._pending.remove(pending)
         return [(pending.token, "cleared") for pending in cleared]
 
-    def over(self, time: float, reason: str, progress: float = 0.0) -> list[tuple[int, str]]:
-        """The episode has ended for that reason (``finish``, ``off_road``, ``stalled``, ``through``, …), that far along (m)."""
+    def over(
+        self, time: float, reason: str, progress: float = 0.0, earned: Callable[[int], str] | None = None
+    ) -> list[tuple[int, str]]:
+        """The episode has ended for that reason (``finish``, ``off_road``, ``stalled``, ``through``, …), that far along (m).
+
+        ``earned``: where there is no road, judges a takeover that lasted to this end by what it earned.
+        """
         decided = []
         for pending in self._pending:
             # A practice try ends where the corner does: it was driven to its end, whoever drove.
             through = reason == "through" and pending.corner is not None and progress >= pending.corner.to_m
             if reason == "finish" or through:
                 outcome = "cleared"
+            elif earned is not None and time - pending.ended_at <= BLAME_S:
+                outcome = earned(pending.token)
             elif reason in (*DRIVING_FAULTS, "rewound") and time - pending.ended_at <= BLAME_S:
                 outcome = "failed"  # whoever takes the car back did not want what they drove last
             else:

@@ -7,13 +7,13 @@ from typing import Any
 
 from data.demos import DemoRule, Why
 from data.recording.recorder import Recorder
-from data.records import Corner
+from data.records import ITS_END, Corner
+from hitl.coach.earned import Earned
 from hitl.coach.rules import Ended, Said, Say, in_english
 from hitl.protocols import EpisodeResult
 from hitl.session.outcome import Course, OutcomeJudge
 
 SETTLED_S = 2.0  # s of an episode below which what the player means is the one before it
-ITS_END = ("over", "time_limit")  # reasons for which an episode without a road ends by itself
 UNUSED = "no one touched the wheel"  # why a takeover does not count
 
 
@@ -32,13 +32,15 @@ class Segments:
         say: Say | None = None,
         *,
         has_line: bool = True,
+        earned: Earned | None = None,
     ) -> None:
         """``say`` takes what comes of the player's buttons; None: ``tell`` does, in English.
 
-        ``has_line``: laps have a finish; else only the player knows whether one that has come to its end was good.
+        ``has_line``: laps have a finish; else only the player knows whether one that has come to its end was good, and takeovers
+        are judged by what they earn. ``earned``: what was earned before this session.
         """
         self._recorder, self._rule, self._hz, self._tell = recorder, rule, hz, tell
-        self._has_line = has_line
+        self._has_line, self._earned = has_line, earned or Earned()
         self._say = say or in_english(tell)
         self.ended: Callable[[Ended], None] | None = None
         self.verdicts: dict[int, str] = {}
@@ -53,6 +55,7 @@ class Segments:
         self._course = Course(0)
         self._courses: dict[int, tuple[Course, str]] = {}  # of this episode's takeovers, with their corners
         self._judge = OutcomeJudge()
+        self._rewards: list[float] = []
 
     def begin_lap(self, trigger: str) -> None:
         """The episode is a lap of the player's, from start to end."""
@@ -76,14 +79,17 @@ class Segments:
         self._judge.handed_back(time)
         self._open = None
 
-    def step(self, info: dict[str, Any]) -> None:
+    def step(self, info: dict[str, Any], reward: float) -> None:
         """A step was driven from there."""
+        self._rewards.append(reward)
         if self._open is not None:
             state = info["state"]
             self._course.step(info["progress"], state.x, state.y, state.speed)
 
     def judge(self, time: float, progress: float) -> None:
         """The car is on the road at that time (s) and progress (m): some outcomes are certain now."""
+        if not self._has_line:
+            return
         for number, outcome in self._judge.step(time, progress):
             self._decide(number, outcome)
 
@@ -92,7 +98,10 @@ class Segments:
         opened, self._open = self._open, None
         if opened is not None:
             self._dismiss_if_nothing_shown(opened, unused)
-        outcomes = self._judge.over(time, result.reason, result.progress)
+        by_itself = not (self._has_line or interrupted) and result.reason in ITS_END
+        if by_itself and result.purpose == "drive" and not self._courses:
+            self._earned.alone(self._rewards)
+        outcomes = self._judge.over(time, result.reason, result.progress, self._earns if by_itself else None)
         if opened is not None and interrupted:
             self._recorder.end_segment(opened, interrupted=True)
         elif opened is not None:
@@ -140,6 +149,9 @@ class Segments:
             return "cleared"
         return "unclear" if not self._has_line and reason in ITS_END else "failed"
 
+    def _earns(self, takeover: int) -> str:
+        return self._earned.helped(self._courses[takeover][0].start, self._rewards)
+
     def _review(self, verdict: str) -> bool:
         if self._latest is None or not self._recorder.review(self._latest, verdict):
             return False
@@ -150,10 +162,14 @@ class Segments:
         """An outcome is certain: store it, and say what the takeover was worth."""
         self._recorder.set_outcome(number, outcome)
         course, corner = self._courses.get(number, (Course(0), ""))
-        if self.ended is None or number not in self._courses or self.verdicts.get(number) == "bad":
+        if number not in self._courses or self.verdicts.get(number) == "bad":
             return
         seconds = course.steps / self._hz
         failed = outcome == "failed" and self.verdicts.get(number) != "star"
+        if self.ended is None:
+            if failed and not self._has_line:
+                self._say(Said("press_little"))
+            return
         cut_s = min(self._rule.failed_cut_s, seconds / 2) if failed else 0.0
         why = str(Why.FAILED) if failed and not self._rule.failed_takeovers else ""
         last = min(len(course.metres), course.steps - round(cut_s * self._hz)) - 1

@@ -28,6 +28,7 @@ from data.recording.recorder import Recorder
 from data.records import AGENT, CUT_OFF, HUMAN, StepRow
 from data.tables.lap_times import noted
 from hitl import arbiter
+from hitl.coach.earned import Earned
 from hitl.coach.observer import Coaching
 from hitl.coach.rewind import Moment, Rewind
 from hitl.coach.rules import Said, Say, in_english
@@ -76,6 +77,7 @@ class Session:
         human: HumanSide | None = None,
         foresight: PolicyForesight | None = None,
         rule: DemoRule | None = None,
+        earned: Earned | None = None,
         coaching: Coaching | None = None,
         watch: Callable[[Tick], None] = lambda tick: None,
         stop: Callable[[], bool] = lambda: False,
@@ -91,7 +93,9 @@ class Session:
         self.foresight, self.watch, self.stop = foresight, watch, stop
         self.environment = Environment(world, recorder, tell)
         self.policy = policy
-        self.segments = Segments(recorder, rule or DemoRule(), world.task.settings.hz, tell, say, has_line=world.has_line)
+        self.segments = Segments(
+            recorder, rule or DemoRule(), world.task.settings.hz, tell, say, has_line=world.has_line, earned=earned
+        )
         self.rewind = Rewind(world.env, world.task.settings.hz, options.coach.rewind_s)
         self.coaching, self._say = coaching, say or in_english(tell)
         if coaching is not None:
@@ -266,7 +270,7 @@ class Session:
         if self._until is not None and next_info["progress"] >= self._until and not (terminated or truncated):
             truncated, result.reason = True, "through"
         self._record(observation, proposed, decision, (reward, terminated, truncated), info, risk)
-        self.segments.step(info)
+        self.segments.step(info, reward)
         self._count(decision, reward, info["progress"], next_info["progress"])
         if not (terminated or truncated or next_info.get("off_road")):
             self.segments.judge(self.clock.now(), next_info["progress"])

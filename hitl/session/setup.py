@@ -16,6 +16,7 @@ from hitl.agents.beside import BesidePolicy
 from hitl.agents.pad import PadPolicy
 from hitl.agents.policy import ForeignPolicy
 from hitl.coach import past
+from hitl.coach.earned import Earned
 from hitl.coach.observer import Coaching
 from hitl.coach.rules import Coach, Say
 from hitl.coach.speeds import Speeds
@@ -117,6 +118,7 @@ class SessionSetup:
                 human=self.human,
                 foresight=self.foresight,
                 rule=self._rule,
+                earned=self._earned(),
                 coaching=coaching,
                 watch=watch or (lambda tick: None),
                 stop=stop,
@@ -169,6 +171,14 @@ class SessionSetup:
             speeds = past.speeds(store, self.track.name, self.corners)
         coach = Coach(self.corners, known)
         return Coaching(coach, self.corners, say, self.task.settings.hz, speeds, self._key)
+
+    def _earned(self) -> Earned | None:
+        """Return what was earned before, where there is no road to tell whether a takeover went well."""
+        if self.world.has_line:
+            return None
+        with contextlib.suppress(StoreError), Store(self.home.store_path, read_only=True) as store:
+            return past.earned(store, self.track.name)
+        return None
 
     def _key(self, meaning: str) -> str:
         return button_names(persons_pad(self.human), meaning)

@@ -43,6 +43,8 @@ REAL = SegmentRecord(1, 1, "takeover", 40, 100, 0, 0, "unreviewed", 1.0, "cleare
         *(({"start": 0, "stop": 12, "moved": 5.0, "trigger": t}, True, 2.0) for t in ("rewind", "call")),  # handed there
         ({"stop": 300, "moved": 1.9}, False, 0.0),  # it stood for thirteen seconds
         ({"moved": None}, True, 2.0),  # an environment without places
+        ({"roadless": True, "outcome": "failed"}, False, 0.0),  # nothing tells where it went wrong
+        ({"roadless": True, "outcome": "failed", "verdict": "good"}, True, 2.0),
         # The player's word stands.
         ({"stop": 44, "moved": 0.1, "verdict": "good"}, True, 2.0),
         ({"stop": 44, "moved": 0.1, "priority": 0.5}, True, 1.0),
