@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import re
 import secrets
 import shutil
 from collections.abc import Iterator
@@ -10,6 +12,7 @@ from pathlib import Path
 
 from data.errors import UsageError
 from data.files import held
+from data.files.left_behind import remove_left_behind
 
 
 @contextlib.contextmanager
@@ -17,15 +20,16 @@ def new_output(path: Path) -> Iterator[Path]:
     """Give a place at which the block makes a file or a folder; at its end that is moved to ``path``.
 
     The place has the name of ``path``, which some formats write down, in a folder of its own beside it: the move takes no time.
-    After an error or Ctrl+C nothing of it is left. Raises UsageError where something is at ``path`` already, unless it is an
-    empty folder and a folder is made; OSError.
+    After an error or Ctrl+C nothing of it is left; what a process that was killed has left is removed here. Raises UsageError
+    where something is at ``path`` already, unless it is an empty folder and a folder is made; OSError.
     """
     path = path.absolute()
     if path.exists() and not (path.is_dir() and not any(path.iterdir())):
         kind = "and not an empty folder" if path.is_dir() else "already"
         raise UsageError(f"'{path.name}' is there {kind}: name a new one.")
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f"{path.name}.part-{secrets.token_hex(4)}")
+    remove_left_behind(path.parent, rf"{re.escape(path.name)}\.part-", "-[0-9a-f]{8}")
+    beside = path.with_name(f"{path.name}.part-{os.getpid()}-{secrets.token_hex(4)}")
     beside.mkdir()
     made = beside / path.name
     try:

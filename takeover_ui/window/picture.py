@@ -13,6 +13,7 @@ import pygame
 from numpy.typing import NDArray
 
 from data.files.held import unlink
+from data.files.left_behind import remove_left_behind
 from takeover_ui import theme
 
 _HEAD = struct.Struct("<QII")
@@ -108,11 +109,12 @@ class PictureFile:
 
 
 def picture_path(folder: Path) -> Path:
-    """Return a new file for a picture, and remove those that sessions have left behind."""
-    for old in folder.glob("picture-*"):
-        with contextlib.suppress(OSError):  # another session's, on Windows
-            unlink(old)
-    return folder / f"picture-{os.getpid()}"
+    """Return a new file for a picture, and remove those that sessions which have ended left behind."""
+    remove_left_behind(folder, "picture-")
+    path = folder / f"picture-{os.getpid()}"
+    with contextlib.suppress(OSError):  # on Windows, of a session in this process whose window is still open
+        unlink(path)
+    return path
 
 
 def cover(surface: pygame.Surface, picture: pygame.Surface) -> None:

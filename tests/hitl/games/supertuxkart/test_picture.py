@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import sys
 import threading
 import time
@@ -18,6 +19,7 @@ from hitl.home import Home
 from hitl.road.track import load_track
 from takeover_ui.window.composer import Composer
 from takeover_ui.window.picture import Picture, cover, picture_path
+from tests.support.ended import ended_process
 from tests.support.places import ROOT
 from tests.support.sample_screens import view
 
@@ -205,7 +207,15 @@ def test_nothing_is_kept_for_an_engine_that_is_gone(mirror):
     assert follows._requests.empty()
 
 
-def test_what_other_sessions_have_left_behind_is_removed(tmp_path):
-    (tmp_path / "picture-1").touch()
+def test_what_sessions_that_have_ended_left_behind_is_removed(tmp_path):
+    (tmp_path / f"picture-{ended_process()}").touch()
+    (tmp_path / f"picture-{os.getpid()}").touch()  # of an earlier process of the same number
     assert not picture_path(tmp_path).exists()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_picture_of_another_session_that_is_driven_now_stays(tmp_path):
+    other = tmp_path / f"picture-{os.getppid()}"
+    other.touch()
+    assert picture_path(tmp_path) != other
+    assert other.exists()
