@@ -14,6 +14,7 @@ from typing import Any
 
 from data.errors import HitlError, shown
 from data.files import held
+from data.files.left_behind import remove_left_behind
 from data.store import Store
 from data.words import number_of
 from hitl.home import Home
@@ -97,7 +98,7 @@ def forward(
         if alive != connected:
             connected, moved = alive, now
         if told := reach.news(alive, now):
-            say(told if alive else f"{told} {_waits(outbox, stopping())}")
+            say(told if alive or stopping() else f"{told} {_waits(outbox)}")  # at the end the last line counts what waits
         if stopping() and until is None:
             until = now + 15.0
         if alive:
@@ -133,12 +134,10 @@ def _stored(outbox: Outbox, trouble: str) -> str:
     return f"The trainer's machine cannot store what is sent ({trouble}): {waiting} here, and will be sent again."
 
 
-def _waits(outbox: Outbox, over: bool) -> str:
-    """Return what becomes of the recordings while nobody answers. ``over``: nothing more is driven."""
+def _waits(outbox: Outbox) -> str:
+    """Return what becomes of the recordings while nobody answers."""
     if unsent := outbox.unsent():
         return f"{number_of(unsent, 'step waits', 'steps wait')} here, and will be sent as soon as it answers."
-    if over and outbox.is_empty():
-        return "Nothing waits here to be sent."
     return "What is driven is kept here, and will be sent as soon as it answers."
 
 
@@ -157,6 +156,7 @@ def take_weights(home: Home, message: dict[str, Any], say: Callable[[str], None]
         return False
     if not is_missing(home, name):
         return True
+    remove_left_behind(home.checkpoints, r"\..*\.", r"\.part")
     half = home.checkpoints / f".{name}.{os.getpid()}.part"
     try:
         data = message["data"]
