@@ -20,7 +20,17 @@ ENTER = "/enter/"
 """What the address begins with that holds the token."""
 _LETTERS = "23456789abcdefghjkmnpqrstuvwxyz"  # none that is taken for another one when it is typed by hand
 _ELSEWHERE = ("192.0.2.1", 9)  # an address that is no one's (RFC 5737): it is only asked which way leads there
+_ELSEWHERE_IPV6 = ("2001:db8::1", 9)  # the same (RFC 3849)
 _SIOCGIFADDR = 0x8915  # Linux: the address of a network interface
+_NOT_LIKE = "not an address like 192.168.1.20"
+_NO_NETWORK = (
+    "This PC is in no network, so no phone can reach it: join the one that the phone is in, or give this PC's address there "
+    "(`hitl browse --phone 192.168.1.20`)."
+)
+_NO_IPV4 = (
+    "This PC has IPv6 addresses only, and the pages are served at an IPv4 address, like 192.168.1.20: switch IPv4 on in this "
+    "PC's network settings, or join a network that has it, then type `hitl browse --phone` again."
+)
 _HEADERS = {
     "content-security-policy": "default-src 'self' 'unsafe-inline'; img-src 'self' data:; base-uri 'none'; form-action 'self'; "
     "frame-ancestors 'none'",
@@ -54,22 +64,33 @@ def network_address(named: str = "") -> str:
         except OSError as error:  # no way leads out of its networks, if it is in any
             address = next(iter(_own_addresses()), "")
             if not address:
-                raise DeviceError(
-                    "This PC is in no network, so no phone can reach it: join the one that the phone is in, or give this PC's "
-                    "address there (`hitl browse --phone 192.168.1.20`)."
-                ) from error
+                raise DeviceError(_NO_IPV4 if _has_ipv6() else _NO_NETWORK) from error
     try:
         known = ipaddress.IPv4Address(address)
     except ValueError:
-        raise UsageError(
-            f"'{shown(address)}' is not an address like 192.168.1.20: give --phone this PC's address in your network."
-        ) from None
+        what = "an IPv6 address, and the pages are served at one like 192.168.1.20" if _is_ipv6(address) else _NOT_LIKE
+        raise UsageError(f"'{shown(address)}' is {what}: give --phone this PC's address in your network.") from None
     if known.is_global or known.is_unspecified or known.is_multicast:
         raise UsageError(
             f"{address} is not an address of a home network: the pages would be in the Internet, unencrypted, so they are not "
             "served there. Give --phone this PC's address in your network."
         )
     return address
+
+
+def _is_ipv6(address: str) -> bool:
+    with contextlib.suppress(ValueError):
+        ipaddress.IPv6Address(address.strip("[]"))
+        return True
+    return False
+
+
+def _has_ipv6() -> bool:
+    """Whether a way leads out of this PC by IPv6."""
+    with contextlib.suppress(OSError), socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as way:
+        way.connect(_ELSEWHERE_IPV6)  # sends nothing
+        return True
+    return False
 
 
 def _own_addresses() -> list[str]:

@@ -109,6 +109,21 @@ def test_without_a_network_a_sentence_says_what_to_do(monkeypatch):
         access.network_address()
 
 
+def test_where_there_is_ipv6_only_a_sentence_says_so(monkeypatch):
+    class OnlyIPv6(socket.socket):
+        def connect(self, address):
+            if self.family != socket.AF_INET6:
+                raise OSError("Network is unreachable")
+
+    monkeypatch.setattr(access.socket, "socket", OnlyIPv6)
+    monkeypatch.setattr(access, "_own_addresses", list)
+    with pytest.raises(DeviceError, match="has IPv6 addresses only, and the pages are served at an IPv4 address"):
+        access.network_address()
+    for named in ("fd00::5", "[2001:db8::5]"):
+        with pytest.raises(UsageError, match="is an IPv6 address, and the pages are served at one like 192"):
+            access.network_address(named)
+
+
 def test_this_machines_own_addresses_are_found():
     for found in access._own_addresses():
         assert access.network_address(found) == found
