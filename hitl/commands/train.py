@@ -86,6 +86,11 @@ def main(argv: list[str]) -> int:
     _check_named(home, args)
     if not args.from_server:
         _refuse_unused(args)
+    else:  # said here, and not only in the log of one in the background
+        from hitl.remote.child import refuse_both
+
+        access_of(args)
+        refuse_both("receive", home.store_path)
     wish = _wish(home, args)  # a wrong setting is reported at once, not when the first steps come, and makes no folder
     home.create()
     if args.background:
@@ -356,7 +361,7 @@ def _background(home: Home, args: argparse.Namespace, words: list[str]) -> int:
     forget_link(home.root)
     TrainerProcess(home, *words, detached=True).wait_for_heartbeat(print)
     if args.from_server:
-        print(_server_said(home), flush=True)
+        print(in_home(_server_said(home), args.home), flush=True)
     print(in_home("The trainer is running in the background: `hitl train status`, `pause`, `resume`, `stop`.", args.home))
     return 0
 

@@ -20,6 +20,7 @@ from data.errors import DeviceError, HitlError, UsageError
 from data.recording.session_lock import LiveLock, is_alive
 from hitl.home import Home
 from hitl.processes import apart, command, environment
+from hitl.remote.elsewhere import keep_link
 from hitl.remote.link import Access
 
 UNSENT = DeviceError.exit_code
@@ -133,6 +134,7 @@ def main() -> None:
         run_endpoint(to, "workers" if forwards else "trainers", work)
     except HitlError as error:
         say(f"hitl: {error}")
+        keep_link(home.root, False, str(error))  # for who looks at a trainer in the background
         status.append(error.exit_code)
     at_work.release()
     sys.stdout.flush()

@@ -122,10 +122,10 @@ def test_a_trainer_behind_is_started_from_what_was_understood(words, tmp_path, m
     monkeypatch.setattr(argparse.ArgumentParser, "parse_args", lambda self, argv=None: seen.append(real(self, argv)) or seen[-1])
     if "--background" not in words:
         words = ["--background", *words]
+    monkeypatch.setattr("hitl.remote.link.access", lambda *args, **more: None)
     train.main(words)
     monkeypatch.setattr(train, "_run", lambda home, args, wish: 0)
     monkeypatch.setattr("hitl.remote.child.Child", lambda *args, **more: argparse.Namespace(close=lambda: None))
-    monkeypatch.setattr("hitl.remote.link.access", lambda *args, **more: None)
     train.main(started[0])
     asked, done = (vars(each) for each in seen)
     assert done.pop("home") == tmp_path / asked.pop("home")
@@ -137,12 +137,13 @@ def test_a_trainer_behind_that_fails_says_its_own_last_words(tmp_path):
     home = tmp_path / "home"
     home.mkdir()
     (home / "trainer.log").write_text("hitl: words of another time\n")
+    (tmp_path / "Łódź.safetensors").write_text("no checkpoint")
     done = subprocess.run(
-        [sys.executable, "-m", "hitl", "train", "--background", "--home", "home", "--from-server", "--server", "Łódź"],
+        [sys.executable, "-m", "hitl", "train", "--background", "--home", "home", "--init", "Łódź.safetensors"],
         capture_output=True, encoding="cp1252", timeout=120, cwd=tmp_path, env=environment(PYTHONIOENCODING="cp1252"),
     )  # fmt: skip
     assert done.returncode == 7
-    assert "The trainer ended at once: Without TLS" in done.stderr
+    assert "The trainer ended at once: The checkpoint" in done.stderr
     assert "Łódź" in (home / "trainer.log").read_text(encoding="utf-8")  # whatever the code page: the log is UTF-8
 
 

@@ -1,13 +1,19 @@
 """A trainer on another machine is no missing trainer: in the window, the commands and the pages of a worker's home."""
 
+import io
+import json
 import os
 import time
 from types import SimpleNamespace
 
 import pytest
 
+from data.errors import DeviceError
 from hitl.cli import main
+from hitl.commands.train import _server_said
+from hitl.home import Home
 from hitl.pages.reading import trainer_of
+from hitl.remote import child
 from hitl.remote.elsewhere import FAR, FarTrainer, far_trainer, keep_link, link_of, told_to_workers, trains_elsewhere
 from hitl.remote.link import Access, free_port
 from hitl.remote.outbox import Outbox
@@ -120,3 +126,16 @@ def test_a_trainer_in_the_background_says_whether_it_reaches_its_server(tmp_path
     keep_link(tmp_path, True, "")  # of the trainer before
     assert main(["train", "--background", "--from-server", "--home", str(tmp_path)]) == 0
     assert "No answer from 10.77.0.9:55555." in capsys.readouterr().out
+
+
+def test_what_the_servers_side_failed_with_is_told_by_a_trainer_in_the_background(tmp_path, monkeypatch, capsys):
+    def refused(*_):
+        raise DeviceError("Several machines need the package tlspyo: `hitl train --from-server` waits for it.")
+
+    setup = {"role": "receive", "home": str(tmp_path), "access": {"host": "127.0.0.1", "port": 9, "password": "x", "keys": None}}
+    monkeypatch.setattr("hitl.remote.link.run_endpoint", refused)
+    monkeypatch.setattr(child.sys, "stdin", io.StringIO(json.dumps(setup) + "\n"))
+    monkeypatch.setattr(child.os, "_exit", lambda status: None)
+    child.main()
+    capsys.readouterr()
+    assert _server_said(Home(tmp_path)) == "Several machines need the package tlspyo: `hitl train --from-server` waits for it."

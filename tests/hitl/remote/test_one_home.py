@@ -13,6 +13,7 @@ from hitl.remote.link import free_port
         ("receives", ("worker", "--headless", "--pad", "none", "--episodes", "1"), "with `hitl worker --home DIR`"),
         ("receives", ("worker", "--send-only"), "with `hitl worker --home DIR`"),
         ("sends", ("train", "--from-server"), "with `hitl train --from-server --home DIR`"),
+        ("sends", ("train", "--from-server", "--background"), "From this home a worker sends"),
     ],
 )
 def test_the_second_is_refused_at_its_start(worker, capsys, lock, args, said):
@@ -24,6 +25,8 @@ def test_the_second_is_refused_at_its_start(worker, capsys, lock, args, said):
         other.release()
     err = capsys.readouterr().err
     assert said in err
+    assert err.startswith(("hitl: In this home", "hitl: From this home")), "in the command's own words"
+    assert not (worker.root / "trainer.log").exists()
     assert f"`hitl train --home {worker.root}` do the same in one home." in err
     assert not (worker.root / "worker.json").exists()
     assert not list(worker.root.glob("store.sqlite.live-*"))
