@@ -70,7 +70,7 @@ def main(argv: list[str]) -> int:
     from hitl.commands.report import save
     from hitl.demo.cards import intro_card, outcome_card
     from hitl.demo.shipped import SHIPPED
-    from hitl.games.supertuxkart.game import installed, kart_track
+    from hitl.games.supertuxkart.game import drivable_here, kart_track
     from hitl.road.kart_tracks import GAME
     from hitl.road.known_tracks import file_under
     from hitl.road.track import load_track
@@ -81,7 +81,7 @@ def main(argv: list[str]) -> int:
         raise UsageError(f"The demo drives {' or '.join(SHOWN_FROM_ABOVE)}; in '{shown(args.env)}' begin with `hitl play`.")
     if args.env == GAME:
         args.track = kart_track(args.track).name
-        installed(home_path(args))  # before a home is made
+        drivable_here(home_path(args), args.track)  # before a home is made, and before an agent is trained
     track = load_track(args.track)
     ships = SHIPPED[args.env] == args.track
     for path in (args.json, args.report):

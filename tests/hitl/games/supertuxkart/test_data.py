@@ -12,7 +12,7 @@ import pytest
 
 from data.errors import DeviceError, InputFileError
 from hitl import cli
-from hitl.games.supertuxkart import data_folder, fetch
+from hitl.games.supertuxkart import data_folder, fetch, game
 from hitl.games.supertuxkart.data_folder import Found, find, usable
 from hitl.home import Home
 
@@ -263,3 +263,15 @@ def test_without_room_nothing_is_begun(home, makers, monkeypatch, capsys):
     monkeypatch.setattr(fetch, "UNPACKED", 1e15)
     with pytest.raises(DeviceError, match="no room"):
         fetch.download(home, fetch.look_up(), lambda there: None)
+
+
+def test_a_demo_on_a_track_that_the_data_lack_ends_before_an_agent_is_trained(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(game, "engine_version", lambda: "0.7.4")
+    data = game_data(tmp_path / "mine")
+    (data / "data" / "tracks" / "fortmagma").mkdir()
+    monkeypatch.setenv("SUPERTUXKART_DATADIR", str(data))
+    assert cli.main(["demo", "--env", "stk:hacienda", "--headless", "--home", str(tmp_path / "demo")]) == 6
+    said = capsys.readouterr()
+    assert "'hacienda' is not in the folder that SUPERTUXKART_DATADIR names: of these tracks it has fortmagma" in said.err
+    assert said.out == ""
+    assert not (tmp_path / "demo").exists()

@@ -308,7 +308,7 @@ def test_stall_and_demo_train_their_agent_in_the_game(tmp_path, monkeypatch, cap
         raise StopError("enough")
 
     monkeypatch.setattr("hitl.demo.stall.Lockstep", lockstep)
-    monkeypatch.setattr(kart, "installed", lambda home: None)
+    monkeypatch.setattr(kart, "drivable_here", lambda home, track: None)
     for words in (["stall"], ["demo", "--headless"]):
         cli.main([*words, "--env", "stk:lighthouse", "--home", str(tmp_path / words[0])])
         cli.main([*words, "--env", "supertuxkart", "--track", "xr591", "--home", str(tmp_path / words[0])])
