@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from data.errors import StoreError, TrainingError, shown
 from data.files.paths import disk_is_full
 from data.store import Store
-from data.words import number_of
+from hitl.coach.rules import Said, Say
 from hitl.home import Home
 from hitl.processes import apart, command, environment
 from trainer.daemon import control
@@ -185,7 +185,7 @@ class TakingTurns:
 
 
 def wait_for_laps(
-    rig: SessionSetup, tell: Callable[[str, str], None], stop: Callable[[], bool], leave_by: str = "Escape or Ctrl+C"
+    rig: SessionSetup, say: Say, stop: Callable[[], bool], leave_by: str = "Escape or Ctrl+C"
 ) -> bool:
     """Let a trainer first learn what the laps of a home show: an agent without a checkpoint drives at random.
 
@@ -200,11 +200,11 @@ def wait_for_laps(
         laps, all_laps = store.count_laps((rig.observation_names, rig.action_names))
     if isinstance(rig.policy, BesidePolicy):
         if rig.policy.problem:
-            tell("warning", rig.policy.problem)
+            say(Said("problem", "warning", {"problem": rig.policy.problem}))
         return True
     if rig.policy.checkpoint_name:
         return True
-    counted, began, shown = number_of(laps, "lap"), time.monotonic(), -1
+    began, shown = time.monotonic(), -1
     while laps and _learns(rig, began):
         if stop():  # asked once for each turn: a short press of a key is seen only once
             return False
@@ -212,29 +212,23 @@ def wait_for_laps(
         done = int(10 * beat.laps_learned) if beat is not None and beat.state == "training" else 0
         if done != shown:
             shown = done
-            tell(
-                "info",
-                f"The trainer is learning from the {counted} in this home folder: {10 * done} %. The agent drives as soon as it "
-                f"is done; {leave_by} leaves.",
-            )
+            say(Said("laps_learned", values={"n": laps, "percent": 10 * done, "leave": leave_by}))
         time.sleep(0.1)
         rig.policy.begin_episode()
     if rig.policy.checkpoint_name:
         return True
     if laps and control.running(store_path):
-        advice = "The trainer waits or is paused: `hitl train status` says more."
+        why = "random_waits"
     elif laps:
-        advice = f"`hitl train` learns from the {counted} in this home folder, in a minute or a few; begin again then."
+        why = "random_laps"
     elif all_laps:
-        which = f"None of the {all_laps} laps here is" if all_laps != 1 else "The lap here is not"
-        advice = f"{which} learned from (`hitl segments` says why): a lap counts when it is finished."
+        why = "random_useless"
     elif rig.policy.refused:
-        advice = "`--home` chooses another home folder."
-    elif not rig.world.has_line:
-        advice = "`hitl train` beside learns from what it drives, and from your takeovers."
+        why = "random_refused"
     else:
-        advice = "Show it the way: `hitl play --lap` for a few laps, then `hitl train`. Or take over, with `hitl train` beside."
-    tell("warning", f"{rig.policy.problem} The agent has learned nothing yet and drives at random. {advice}".strip())
+        why = "random_show" if rig.world.has_line else "random_roadless"
+    problem = f"{rig.policy.problem} " if rig.policy.problem else ""
+    say(Said("random", "warning", {"problem": problem, "n": laps or all_laps}, why=why))
     return True
 
 

@@ -35,13 +35,15 @@ class Said:
     values: Mapping[str, Any] = field(default_factory=dict)
     sound: str = ""
     why: str = ""
-    """The name of a text, or a text, that is filled in as ``why``."""
+    """The name of a text, with the same values, or a text, that is filled in as ``why``."""
 
 
     def text(self, words: Words) -> str:
         """Return the sentence in a language."""
-        why = {"why": words.get(self.why, self.why)} if self.why else {}
-        return words.say(self.name, **self.values, **why)
+        if not self.why:
+            return words.say(self.name, **self.values)
+        why = words.say(self.why, **self.values) if self.why in words else self.why
+        return words.say(self.name, **self.values, why=why)
 
 
 Say = Callable[[Said], None]

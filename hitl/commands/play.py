@@ -233,16 +233,16 @@ def main(argv: list[str], *, trains_elsewhere: bool = False) -> int:
 
             learns, ended = True, ""
             if choice == "agent":
-                start_trainer(rig.home, teller(window, True, named), rig.session.stop)
+                start_trainer(rig.home, speaker(window, None, True, named), rig.session.stop)
             elif choice == "laps" and watch is not None:
-                learns = drive_first_laps(rig, watch, args.seed, teller(window, True, named))
+                learns = drive_first_laps(rig, watch, args.seed, speaker(window, None, True, named))
                 watch.begin(rig, beats)
             waits = not args.lap and not trains_elsewhere and not by_pad
             if not learns:
                 driven = "You left before the laps were finished. `hitl play` asks again."
             # The window has said already that the agent does not fit.
             elif waits and not wait_for_laps(
-                rig, teller(None if unfit else window, True, named), leaves, ways_out(rig.human, window)
+                rig, speaker(None if unfit else window, None, True, named), leaves, ways_out(rig.human, window)
             ):
                 driven = "Nothing was driven."
             else:

@@ -131,7 +131,7 @@ def _clock(hz: float, real_time: bool, hurries: bool = False) -> Clock:
 
 
 def _gym(name: str, options: SessionOptions, home: Home) -> World:
-    from hitl.games.gym.controls import action_names, controls_for, in_settings, unmoved
+    from hitl.games.gym.controls import action_names, controls_for, unmoved
     from hitl.games.gym.env import ShowsItself, open_gym
     from hitl.settings import load
 
@@ -160,7 +160,7 @@ def _gym(name: str, options: SessionOptions, home: Home) -> World:
         action_names(name, size),
         controls,
         has_line=False,
-        told=tuple(filter(None, [unmoved(name, controls, player.controls, in_settings(name, controls))])),
+        told=unmoved(name, controls, player.controls),
         frame_shape=env.image[1:],
         picture=drawn.path if drawn is not None else None,
         heed=env.heed,

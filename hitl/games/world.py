@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from hitl.coach.rules import Said
 from hitl.pads.base import Control
 from hitl.protocols import Clock
 from hitl.road.line import ReferenceLine
@@ -36,7 +37,7 @@ class World:
     controls: tuple[Control, ...] = ()  # of the pad, for each action; empty: the actions' names say it
     reward: Mapping[str, float] = field(default_factory=dict)
     has_line: bool = True  # False: there is no progress, no corner, and nothing for the scripted driver to follow
-    told: tuple[str, ...] = ()  # what a person who drives must be told of it
+    told: tuple[Said, ...] = ()  # what a person who drives must be told of it
     map_uid: str = ""  # the game's own name for the map that is loaded; "" where it does not tell
     frame_shape: tuple[int, ...] = ()  # rows and columns of the picture in each observation; empty: there is none
     picture: Path | None = None  # the file that the game's own picture is drawn into (`takeover_ui.window.picture`)

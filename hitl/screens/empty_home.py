@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from data.errors import StoreError
 from data.store import Store
 from hitl.coach.first_touch import FirstTouch
+from hitl.coach.rules import Said, Say
 from hitl.home import Home
 from hitl.trainer_process import TrainerProcess
 from takeover_ui.view import Card
@@ -54,7 +55,7 @@ def offer(window: Window, left: Callable[[], bool], *, agent: bool) -> Choice:
     return "leave"
 
 
-def drive_first_laps(rig: SessionSetup, watch: SessionScreen, seed: int, tell: Callable[[str, str], None]) -> bool:
+def drive_first_laps(rig: SessionSetup, watch: SessionScreen, seed: int, say: Say) -> bool:
     """Let the player drive laps until ``LAPS`` are finished, then start the trainer; False when they leave before."""
     finished = driven = 0
     while finished < LAPS:
@@ -72,12 +73,12 @@ def drive_first_laps(rig: SessionSetup, watch: SessionScreen, seed: int, tell: C
             return False
     watch.message = ""
     rig.written()
-    start_trainer(rig.home, tell, rig.session.stop)
+    start_trainer(rig.home, say, rig.session.stop)
     return True
 
 
-def start_trainer(home: Home, tell: Callable[[str, str], None], left: Callable[[], bool]) -> None:
+def start_trainer(home: Home, say: Say, left: Callable[[], bool]) -> None:
     """Start a trainer that outlives the session, unless one is at work. Raises TrainingError. ``left``: they are gone."""
     if not control.running(home.store_path):
         TrainerProcess(home, "--quiet", detached=True).wait_for_heartbeat(left=left)
-        tell("good", "The trainer is running in the background, and goes on after this session: `hitl train stop` ends it.")
+        say(Said("trainer_started", "good"))

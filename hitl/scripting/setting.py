@@ -20,7 +20,7 @@ from data.store import Store
 from data.suggest import did_you_mean
 from hitl.arbiter import GatingSettings
 from hitl.games.base import AT_REST, VehicleState
-from hitl.games.gym.controls import action_names, controls_for, unmoved
+from hitl.games.gym.controls import action_names, controls_for, still
 from hitl.games.gym.pace import own_pace
 from hitl.games.pictures import Sight
 from hitl.games.world import no_road
@@ -132,7 +132,7 @@ class Setting:
             road if isinstance(road, Track) and has_line else no_road(track or name.rsplit(":", 1)[-1]),
             has_line,
             progress or ("progress" if has_line else ""),
-            unmoved=unmoved(name, guessed, {}, "give `controls` one word for each action number."),
+            unmoved=_unmoved(guessed),
         )
 
     def place(self, info: dict[str, Any]) -> tuple[VehicleState, float]:
@@ -156,6 +156,14 @@ class Setting:
 
 def _pictures(home: Path | None) -> PictureSettings:
     return PictureSettings() if home is None else load(Home(home), "pictures").pictures
+
+
+def _unmoved(controls: Sequence[Control]) -> str:
+    """Return a sentence where nothing of the pad moves some action numbers; else ""."""
+    if not (names := still(controls)):
+        return ""
+    which = " and ".join(names) if len(names) < 3 else f"{len(names)} of its {len(controls)} action numbers"
+    return f"While you drive, nothing moves {which}. To change that, give `controls` one word for each action number."
 
 
 def _env_of(own: Any, name: str, has_line: bool) -> str:

@@ -59,11 +59,11 @@ class CornerOffers:
         slow = self.mode == "slow" and self.lost.get(name, 0.0) >= SLOW_S
         return name if self.mode == "all" or slow or not self.sure(name) else ""
 
-    def said(self, progress: float, speed: float) -> str:
-        """Return in words what the corner ahead costs in a lap; "" where that is little or not known."""
+    def lost_at(self, progress: float, speed: float) -> tuple[str, float] | None:
+        """Return the corner ahead, and what it costs in a lap (s); None where that is little or not known."""
         name, _ = next_corner(self.corners, progress, speed)
         lost = self.lost.get(name, 0.0)
-        return f"{lost:.1f} s lost at {name}" if lost >= SLOW_S else ""
+        return (name, lost) if lost >= SLOW_S else None
 
     def allowed(self, progress: float) -> bool:
         """Tell whether the wheel may be taken at this place (m)."""

@@ -56,7 +56,8 @@ class PlayLoop:
         rig, args = self.rig, self.args
         turns = TakingTurns(rig, lambda text: print(text, flush=True))
         if self._practice is not None:
-            self._say(f"practice at {args.practice}")
+            words = self._watch.words if self._watch is not None else ENGLISH
+            self._say(words.say("practice_at", corner=args.practice))
         while self._goes_on():
             for result in self._next(1000 * args.seed + len(self.results)):
                 self._take(result)

@@ -48,6 +48,7 @@ from hitl.session_options import SessionOptions
 __all__ = ["EpisodeResult", "Session", "Tick"]
 
 OFFERS = {"zone": "The wheel is offered for a corner.", "asked-for": "The agent asks for help."}
+SLOW = {"zone": "slow_corner", "asked-for": "slow_asks"}  # the texts where it is known what the corner costs
 EVENTS = {
     "takeover": "The player takes the wheel.",
     "hand_back": "The agent drives again.",
@@ -91,7 +92,7 @@ class Session:
         self.offers = offers or CornerOffers((), "off")
         self.corners = self.offers.corners
         self.foresight, self.watch, self.stop = foresight, watch, stop
-        self.environment = Environment(world, recorder, tell)
+        self.environment = Environment(world, recorder, tell, say)
         self.policy = policy
         self.segments = Segments(
             recorder, rule or DemoRule(), world.task.settings.hz, tell, say, has_line=world.has_line, earned=earned
@@ -280,7 +281,7 @@ class Session:
         corner = next_corner(self.corners, info["progress"], info["state"].speed)[0]
         said = self.coaching is not None and self.coaching.tick(tick, corner)
         if lost and not said:
-            self._tell("info", f"{OFFERS[offer]} {lost}.")
+            self._say(Said(SLOW[offer], values={"corner": lost[0], "seconds": lost[1]}))
         self.watch(tick)
         return after, next_info, "terminated" if terminated else "truncated" if truncated else None
 
@@ -366,14 +367,15 @@ class Session:
         where = {"progress": round(info["progress"], 1), "corner": corner.name if corner else None}
         self.recorder.event(kind, text, level=level, data={"trigger": decision.trigger, **where})
 
-    def _rumble(self, decision: arbiter.Decision, offer: str, info: dict[str, Any]) -> str:
+    def _rumble(self, decision: arbiter.Decision, offer: str, info: dict[str, Any]) -> tuple[str, float] | None:
         """Rumble when the wheel changes hands or begins to be offered; note the offer, and return what is lost without it."""
         cue: str | None = decision.event if decision.event in RUMBLES else None
-        lost = ""
+        lost = None
         if offer and offer != self._offer and decision.driver == AGENT:
             cue = cue or offer
-            lost = self.offers.said(info["progress"], info["state"].speed)
-            self.recorder.event(f"offer {offer}", OFFERS[offer], data={"progress": round(info["progress"], 1), "lost": lost})
+            lost = self.offers.lost_at(info["progress"], info["state"].speed)
+            words = f"{lost[1]:.1f} s lost at {lost[0]}" if lost else ""
+            self.recorder.event(f"offer {offer}", OFFERS[offer], data={"progress": round(info["progress"], 1), "lost": words})
         self._offer = offer
         if cue is not None and self.options.help.rumble:
             self.human.rumble(*RUMBLES[cue])

@@ -18,7 +18,7 @@ from hitl.agents.policy import ForeignPolicy
 from hitl.coach import past
 from hitl.coach.earned import Earned
 from hitl.coach.observer import Coaching
-from hitl.coach.rules import Coach, Say
+from hitl.coach.rules import Coach, Said, Say, in_english
 from hitl.coach.speeds import Speeds
 from hitl.drivers.human import HumanSide, button_names, device_hub, persons_pad
 from hitl.drivers.policy import NO_CHECKPOINT, CheckpointPolicy, NetworkPolicy
@@ -34,6 +34,7 @@ from hitl.session.offers import CornerOffers
 from hitl.session.session import Session
 from hitl.session_options import SessionOptions
 from hitl.timing.clocks import Lateness, LockstepClock, punctual
+from takeover_ui.language import ENGLISH
 
 MakePolicy = Callable[[tuple[str, ...], tuple[str, ...]], NetworkPolicy | ForeignPolicy]
 
@@ -68,7 +69,7 @@ class SessionSetup:
                     f"--call-me goes back to a moment before the agent failed, and '{shown(options.env)}' cannot go back: leave "
                     "it out, watch, and take over where the agent needs you."
                 )
-            self.home, self.options, self._tell = home.create(), options, tell
+            self.home, self.options, self._tell, self._say = home.create(), options, tell, say or in_english(tell)
             self.env, self.track, self.task = world.env, world.track, world.task
             self.observation_names, self.action_names = world.observation_names, world.action_names
             if options.kind == "evaluation" and policy is None:
@@ -107,8 +108,8 @@ class SessionSetup:
                 self.recorder.event("agent", f"The agent '{known.name}' ({known.kind}) drives.", data=known.as_dict())
             for sentence in said:
                 self._tell_track(sentence)
-            for sentence in world.told if persons_pad(self.human) is not None else ():
-                tell("info", sentence)
+            for one in world.told if persons_pad(self.human) is not None else ():
+                self._say(one)
             self.session = Session(
                 world,
                 driving,
@@ -231,12 +232,11 @@ class SessionSetup:
             return
         self._told_agent = True
         name = plain(self.track.name)
-        others = ", ".join(f"'{other}'" for other in dict.fromkeys(learned_on.values()))
-        which = f"another track called '{name}'" if name in learned_on.values() else others
-        self._tell_track(
-            f"The agent has learned on {which} and not on this one yet. It drives, and learns this one beside the other; "
-            "to train an agent for this track alone, give it a home folder of its own (--home)."
-        )
+        same = name in learned_on.values()
+        others = f"'{name}'" if same else ", ".join(f"'{other}'" for other in dict.fromkeys(learned_on.values()))
+        said = Said("same_name" if same else "other_track", values={"others": others})
+        self._say(said)
+        self.recorder.event("track", said.text(ENGLISH))
 
     def _tell_track(self, sentence: str) -> None:
         self._tell("info", sentence)

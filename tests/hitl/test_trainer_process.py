@@ -10,6 +10,7 @@ import pytest
 
 from data.store import Store
 from hitl import cli, trainer_process
+from hitl.coach.rules import in_english
 from hitl.drivers.human import HumanDriver
 from hitl.drivers.wheel import ways_out
 from hitl.home import Home
@@ -62,7 +63,7 @@ def beat(home: Path, state: str, age: float = 0.0, laps: float = 0.0) -> None:
 
 def said(rig: Rig) -> tuple[bool, list[str]]:
     texts: list[str] = []
-    return wait_for_laps(rig, lambda level, text: texts.append(text), lambda: False), texts  # type: ignore[arg-type]
+    return wait_for_laps(rig, in_english(lambda level, text: texts.append(text)), lambda: False), texts  # type: ignore[arg-type]
 
 
 def test_an_agent_with_a_checkpoint_drives_and_nothing_is_said(home: Path) -> None:
@@ -97,7 +98,7 @@ def test_how_far_it_is_is_told_every_tenth(home: Path) -> None:
         beat(home, "training", laps=shares.pop(0) if shares else 1.0)
 
     rig.begin_episode = look  # type: ignore[method-assign]
-    assert wait_for_laps(rig, lambda level, text: texts.append(text), lambda: False)  # type: ignore[arg-type]
+    assert wait_for_laps(rig, in_english(lambda level, text: texts.append(text)), lambda: False)  # type: ignore[arg-type]
     assert [text.removeprefix(LEARNING)[:4] for text in texts] == ["0 %.", "10 %", "30 %"]
 
 
@@ -128,7 +129,7 @@ def test_a_trainer_that_never_speaks_is_waited_for_only_so_long(home: Path, monk
 def test_the_player_may_leave_meanwhile_by_one_short_press(home: Path) -> None:
     beat(home, "training")
     pressed, texts = iter([False, False, True]), []  # a press is seen once, and by whom asks
-    assert not wait_for_laps(Rig(home, None), lambda level, text: texts.append(text), lambda: next(pressed, False))  # type: ignore[arg-type]
+    assert not wait_for_laps(Rig(home, None), in_english(lambda level, text: texts.append(text)), lambda: next(pressed, False))  # type: ignore[arg-type]
     assert [text.startswith(LEARNING) for text in texts] == [True]
 
 
@@ -166,7 +167,7 @@ def test_the_player_is_told_which_keys_and_buttons_leave(home: Path) -> None:
     assert ways_out(None, None) == "Ctrl+C"
     beat(home, "training")
     texts: list[str] = []
-    wait_for_laps(Rig(home, 3), lambda level, text: texts.append(text), lambda: False, "guide or Ctrl+C")  # type: ignore[arg-type]
+    wait_for_laps(Rig(home, 3), in_english(lambda level, text: texts.append(text)), lambda: False, "guide or Ctrl+C")  # type: ignore[arg-type]
     assert texts[0].endswith("as soon as it is done; guide or Ctrl+C leaves.")
 
 

@@ -111,6 +111,29 @@ def test_the_demo_rule_says_nothing_but_these_reasons() -> None:
     assert [text for text in texts if text] == []
 
 
+def said_in_english(source: str) -> list[str]:
+    """Return what a module says to a player in plain English and not by a text's name; what is wrong ("warning") may be."""
+    found = []
+    for call in (node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call) and node.args):
+        how = ast.unparse(call.func).rpartition(".")[2].lstrip("_")
+        if how not in ("say", "toast") and not (how == "tell" and len(call.args) == 2):  # by one alone the terminal is told
+            continue
+        sentence = call.args[-1] if how == "tell" else call.args[0]
+        parts = [str(node.value) for node in ast.walk(sentence) if isinstance(node, ast.Constant)]
+        wrong = any(isinstance(word, ast.Constant) and word.value == "warning" for word in call.args)
+        if not wrong and isinstance(sentence, ast.Constant | ast.JoinedStr) and any(" " in part for part in parts):
+            found.append(ast.unparse(sentence))
+    return found
+
+
+def test_what_is_seen_in_a_window_while_driving_is_in_the_players_language() -> None:
+    assert len(said_in_english('tell("info", "One way."); self._say(f"at {corner}"); w.toast("Two ways", "good")')) == 3
+    assert said_in_english('tell("warning", "It is lost."); say(Said("one two")); words.say("text", n=1)') == []
+    files = [path for room in ("session", "screens", "demo", "coach", "drivers") for path in (ROOT / "hitl" / room).rglob("*.py")]
+    files += [ROOT / "hitl" / name for name in ("trainer_process.py", "commands/play.py", "commands/demo.py")]
+    assert {f"{path.name}: {text}" for path in files for text in said_in_english(path.read_text(encoding="utf-8"))} == set()
+
+
 def test_numbers_are_written_as_the_language_does_and_names_are_left_alone() -> None:
     assert LANGUAGES["de"].say("helped_you", seconds=6.54) == "du 6,5 s"
     assert LANGUAGES["pl"].say("alone_at", corner="T1.5, left", good=3, of=10) == "sam, T1.5, left: 3 z 10"

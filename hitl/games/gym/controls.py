@@ -8,6 +8,7 @@ from dataclasses import replace
 from data.errors import DeviceError
 from data.ranges import ActionRange
 from data.words import number_of
+from hitl.coach.rules import Said
 from hitl.pads.base import Control
 
 CONTROLS: dict[str, tuple[str, ...]] = {
@@ -42,24 +43,25 @@ def controls_for(name: str, scaled: ActionRange, chosen: Mapping[str, tuple[str,
     return tuple(_within(Control.named(control), scaled, k) for k, control in enumerate(given))
 
 
-def unmoved(name: str, controls: Sequence[Control], chosen: Mapping[str, tuple[str, ...]], how: str) -> str:
-    """Return a sentence where nothing of the pad moves some action numbers, and nobody chose that; else "".
-
-    ``how``: how the player chooses, as the end of the sentence.
-    """
-    short = name.rsplit(":", 1)[-1]
-    still = [f"action_{k}" for k, control in enumerate(controls) if control.name == "none"]
-    if not still or name in chosen or short in chosen:
-        return ""
-    which = " and ".join(still) if len(still) < 3 else f"{len(still)} of its {len(controls)} action numbers"
-    return f"While you drive, nothing moves {which}. To change that, {how}"
+def still(controls: Sequence[Control]) -> list[str]:
+    """Return the names of the action numbers that nothing of the pad moves."""
+    return [f"action_{k}" for k, control in enumerate(controls) if control.name == "none"]
 
 
-def in_settings(name: str, controls: Sequence[Control]) -> str:
-    """Return how that is written in the settings, with what holds now as the example."""
+def unmoved(name: str, controls: Sequence[Control], chosen: Mapping[str, tuple[str, ...]]) -> tuple[Said, ...]:
+    """Return a sentence where nothing of the pad moves some action numbers, and nobody chose that in the settings; else none."""
+    short, which = name.rsplit(":", 1)[-1], still(controls)
+    if not which or name in chosen or short in chosen:
+        return ()
+    text = ("unmoved", "unmoved_two", "unmoved_many")[min(len(which), 3) - 1]
+    values = {"which": which[0], "other": which[-1], "count": len(which), "of": len(controls)}
+    return (Said(text, values={**values, "row": _in_settings(short, controls)}),)
+
+
+def _in_settings(short: str, controls: Sequence[Control]) -> str:
+    """Return how controls are chosen in the settings, with what holds now as the example."""
     words = [f'"{"-" * (control.swing < 0.0)}{control.name}"' for control in controls[:_WRITTEN]]
-    row = f'"{name.rsplit(":", 1)[-1]}" = [{", ".join(words)}{", …" if len(controls) > _WRITTEN else ""}]'
-    return f'replace "none" in this line, below [controls] in settings.toml: {row}.'
+    return f'"{short}" = [{", ".join(words)}{", …" if len(controls) > _WRITTEN else ""}]'
 
 
 def _guess(scaled: ActionRange) -> tuple[str, ...]:

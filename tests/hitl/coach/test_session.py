@@ -140,8 +140,7 @@ def test_practice_says_nothing_of_a_corner_behind_which_it_began(tmp_path: Path)
 
 @pytest.mark.parametrize("passed", [False, True])
 def test_an_offer_is_told_once_by_the_coach_or_where_it_is_silent_by_what_is_lost(tmp_path: Path, passed: bool) -> None:
-    told: list[str] = []
-    said: list[str] = []
+    said: list[Said] = []
     seen: dict[str, Any] = {}
 
     class Able(Cruise):
@@ -152,16 +151,16 @@ def test_an_offer_is_told_once_by_the_coach_or_where_it_is_silent_by_what_is_los
         def act(self, observation: Any, deterministic: bool) -> Any:
             return driver.act(seen["state"], seen["place"]) if seen else np.array([0.3, 0.0], np.float32)
 
-    tell, say = (lambda level, text: told.append(text)), (lambda one: said.append(one.name))
-    with SessionSetup(Home(tmp_path), OPTIONS, tell=tell, say=say) as rig:
+    with SessionSetup(Home(tmp_path), OPTIONS, say=said.append) as rig:
         driver = ScriptedDriver(rig.track)
         rig.session.watch = lambda tick: seen.update(tick.info)
         rig.session.policy = Able()  # type: ignore[assignment]
         rig.session.offers.lost = {"hairpin": 1.4}
         rig.session.coaching.coach.alone("hairpin", passed, 1, 0.0)  # type: ignore[union-attr]
         rig.session.episode(seed=0)
-    lost = [text for text in told if "1.4 s lost at hairpin" in text]
-    assert (said.count("coach_help"), len(lost)) == ((0, 1) if passed else (1, 0))
+    lost = [one for one in said if one.name == "slow_corner"]
+    assert (sum(one.name == "coach_help" for one in said), len(lost)) == ((0, 1) if passed else (1, 0))
+    assert [one.text(ENGLISH) for one in lost] == ["The wheel is offered: the agent loses 1.4 s at hairpin."] * passed
 
 
 @pytest.mark.parametrize("code", LANGUAGES)

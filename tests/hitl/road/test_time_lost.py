@@ -54,6 +54,6 @@ def test_an_offer_can_be_about_time():
             offers.tried(name, True)
     assert offers.at(80.0, 20.0) == ""
     assert offers.at(280.0, 20.0) == "late"
-    assert (offers.said(280.0, 20.0), offers.said(80.0, 20.0)) == ("0.8 s lost at late", "")
+    assert (offers.lost_at(280.0, 20.0), offers.lost_at(80.0, 20.0)) == (("late", pytest.approx(0.8, abs=0.05)), None)
     offers.mode = "failing"
     assert offers.at(280.0, 20.0) == ""

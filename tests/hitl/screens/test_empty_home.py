@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from hitl.coach.first_touch import FirstTouch
+from hitl.coach.rules import in_english
 from hitl.commands.play import _choice, command_line
 from hitl.demo.shipped import open_shipped, stalled_at
 from hitl.drivers.human import scripted_human
@@ -133,7 +134,7 @@ def test_laps_are_driven_until_two_are_finished_and_then_the_trainer_starts(monk
     rig: Any = SimpleNamespace(session=session, home=home, written=lambda: None)
     watch: Any = SimpleNamespace(message="", words=ENGLISH, episode_over=lambda result: seen.append(watch.message))
     told: list[str] = []
-    assert drive_first_laps(rig, watch, 0, lambda level, text: told.append(text))
+    assert drive_first_laps(rig, watch, 0, in_english(lambda level, text: told.append(text)))
     assert waiting[:2] == [
         "stand: lap 1 of 2: drive to the finish. Touch any control, and the lap begins.",
         "drive: lap 1 of 2: drive to the finish",
@@ -143,7 +144,7 @@ def test_laps_are_driven_until_two_are_finished_and_then_the_trainer_starts(monk
     assert "hitl train stop" in told[0]
     reasons[:] = ["stopped"]
     session.leaving = True
-    assert not drive_first_laps(rig, watch, 0, lambda level, text: told.append(text))
+    assert not drive_first_laps(rig, watch, 0, in_english(lambda level, text: told.append(text)))
     assert len(started) == 1
 
 
