@@ -129,6 +129,9 @@ class Awaits(Protocol):
     def step(self, pad: PadState, seconds: float) -> Literal["stand", "drive", "give up"]:
         """Say what it does, ``seconds`` after the last look at the pad; after ``give up`` nothing is driven from there."""
 
+    def pause(self) -> None:
+        """The player has paused meanwhile: what it shows makes room, and the pad is looked at anew when they go on."""
+
 
 @dataclass(slots=True)
 class EpisodeResult:

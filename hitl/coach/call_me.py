@@ -97,6 +97,11 @@ class Countdown:
             self._show("count", float(now))
         return "stand"
 
+    def pause(self) -> None:
+        """See `hitl.protocols.Awaits`."""
+        self._shown = self._rest = None
+        self._show("paused", 0.0)
+
     def _touched(self, pad: PadState) -> bool:
         """Tell whether something was pressed or moved since the call; what was held already is not an answer."""
         before, self._rest = self._rest, pad
@@ -159,7 +164,7 @@ class CallMe:
         came: list[float] = []
 
         def show(what: str, seconds: float) -> None:
-            if what != "ready" and not came:
+            if what not in ("ready", "paused") and not came:
                 came.append(time.monotonic())
             self._show(what, seconds)
 

@@ -23,3 +23,6 @@ class FirstTouch:
             self._waits = stands
             self._show(stands)
         return "stand" if stands else "drive"
+
+    def pause(self) -> None:
+        """See `hitl.protocols.Awaits`. What a pause says takes the place of its line."""

@@ -92,6 +92,9 @@ class Caller:
             return
         if what == "count":
             self._sounds.play("tick")
+        if what == "paused":  # it would cover what a pause says
+            self._card(None)
+            return
         title = self._title if what == "ready" else self._words.say("call_count", seconds=seconds)
         self._card(Card(title, self._lines if what == "ready" else (self._title,), keys=self._words["key_leave"]))
 

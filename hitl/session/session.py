@@ -218,7 +218,7 @@ class Session:
         if lap and not self.rewind.exact:
             return True  # a game that runs on by itself counts its own seconds
         stands = arbiter.Decision(HUMAN if lap else AGENT, rest, float(lap), None, "", safe=not lap, paused=not lap)
-        then = time.monotonic()
+        then, was_paused = time.monotonic(), False
         while True:
             pad, pressed = self._choice.glance(self.human)
             self.leaving = self.leaving or "quit" in pressed
@@ -228,10 +228,14 @@ class Session:
             self._choice.heed_pause(pressed)
             if self._choice.paused:
                 then = now
+                if not was_paused:
+                    awaits.pause()
+                was_paused = True
                 paused = arbiter.Decision(AGENT, rest, 0.0, None, "", safe=True, paused=True, pressed=pressed)
                 self.watch(Tick(info, paused, rest, 0.0, self._result.purpose))
                 self.clock.hold()
                 continue
+            was_paused = False
             if (does := awaits.step(pad, now - then)) != "stand":
                 return does == "drive"
             then = now

@@ -109,6 +109,19 @@ def test_it_calls_before_its_failure_and_the_player_drives_from_there(tmp_path: 
         assert db.execute("SELECT count(*) FROM episodes").fetchone() == (3,)
 
 
+def test_a_pause_while_it_calls_is_in_sight_and_no_answer_to_the_call(tmp_path: Path) -> None:
+    pause = PadState(buttons=frozenset({"pause"}))
+    calls, (_, _, helped, _), shown = called(tmp_path, REST, pause, REST, HOLD, REST, pause, REST, REST, HOLD)
+    assert [what for what, _ in shown] == ["ready", "paused", "ready", "count", "go"]
+    assert (calls.missed, helped.human_steps > 0) == (0, True)
+    cards: list[Card | None] = []
+    window = SimpleNamespace(options=WindowOptions(), card=cards.append)
+    caller = Caller(SimpleNamespace(), window, None, Sounds(on=False))  # type: ignore[arg-type]
+    for what in ("ready", "paused", "ready"):
+        caller.show(what, 1.0)
+    assert [card is not None for card in cards] == [True, False, True], "it covers what a pause says"
+
+
 def test_where_no_one_comes_nothing_is_driven_from_there(tmp_path: Path) -> None:
     calls, (_, _, missed, _), shown = called(tmp_path, REST, settings=CoachSettings(say="off", sound=False, wait_s=0.05))
     assert (missed.steps, missed.reason, calls.missed) == (0, "stopped", 1)
