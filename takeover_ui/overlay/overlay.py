@@ -1,8 +1,8 @@
 """The overlay: who drives, what comes next, where the trouble is, and how the learning goes.
 
 Three sizes, each drawn over the whole of the surface that it is given: ``full`` is a column of gauges (340 x 720 in the design,
-it grows with the surface), ``compact`` a card (340 x 374), ``bar`` a strip (960 x 60). All of it is a function of the view. What
-is not known is not drawn: no dash, no empty frame stands for it.
+it grows with the surface), ``compact`` a card (340 x 374 at most), ``bar`` a strip (960 x 60). All of it is a function of the
+view. What is not known is not drawn: no dash, no empty frame stands for it.
 
 What matters while driving can be read from two metres: its capitals are 10 arc minutes high or more (`theme.READABLE`).
 """

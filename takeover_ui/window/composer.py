@@ -41,13 +41,14 @@ class Composer:
         self.picture: Picture | None = None
         """The game's own; None, or one that has nothing to show: the road from above."""
         self._view: GameView | None = None
+        self._had: set[str] = set()  # gauges that have shown something: a card that shrank again would jump while one drives
 
     def names(self) -> list[str]:
         """Return the gauges of the present size that can be switched off, of those that show something in this game."""
         names = [*(overlay.shown_in(self.size) if self.size is not None else ()), *(["map"] if self.size != "full" else [])]
         return [name for name in names if self._view is None or overlay.could_have(self._view.scene, name)]
 
-    def layout(self, area: pygame.Rect) -> tuple[pygame.Rect, pygame.Rect | None]:
+    def layout(self, area: pygame.Rect, view: View) -> tuple[pygame.Rect, pygame.Rect | None]:
         """Return the game's rectangle and the overlay's (None when it is off). A floating one leaves room below it for words."""
         if not self.game_view:
             drawn, told = overlay.DESIGN[self.size or "full"][1], notices.HEIGHT[self.size or "full"]
@@ -71,9 +72,13 @@ class Composer:
             strip = min(round(height * area.w / width * scale), round(area.h * 0.15))
             return pygame.Rect(0, strip, area.w, area.h - strip), pygame.Rect(0, 0, area.w, strip)
         if self.size == "compact":
-            height = sum(overlay.height_of(name, "compact") for name in overlay.shown_in("compact", self.arrangement.hidden))
-            if not height:
+            names = overlay.shown_in("compact", self.arrangement.hidden)
+            self._had = {name for name in overlay.CARD if name in self._had or overlay.has(view, name)}
+            self._had = {name for name in self._had if overlay.could_have(view.scene, name)}
+            drawn = sum(overlay.height_of(name, "compact") for name in names if name in self._had)
+            if not drawn:
                 return area, None
+            height = min(height, drawn + overlay.FRAME)
         unit = min(area.h / 720, area.w / 900)
         rect = self._sized((width, height), min(scale * unit, area.w / width, area.h / height))
         if place is None:
@@ -85,7 +90,7 @@ class Composer:
     def draw(self, surface: pygame.Surface, view: View, now: float | None = None) -> list[Mark]:
         """Draw a frame for ``now`` (``time.perf_counter``; None: the view's time); return what was drawn where, in pixels."""
         area = surface.get_rect()
-        game, panel = self.layout(area)
+        game, panel = self.layout(area, view)
         self.game = game
         marks: list[Mark] = []
 

@@ -192,6 +192,21 @@ def test_the_window_shows_game_and_overlay_without_collisions(
     assert {"map", "headline", "message", "toast", "hint"} <= {m.name for m in marks}
 
 
+def test_the_card_is_as_high_as_what_it_shows_and_does_not_jump() -> None:
+    def height(view: View) -> int:
+        composer.draw(surface, view)
+        return composer.places["card"].h
+
+    composer, surface = Composer(size="compact"), pygame.Surface((1280, 720))
+    whole, all_but_delta = samples.view("agent"), sum(overlay.CARD.values()) - overlay.CARD["delta"] + overlay.FRAME
+    few = replace(without_a_road(whole), times=None)
+    shown = sum(overlay.CARD[name] for name in ("driver", "controls", "summary"))
+    assert height(few) == pytest.approx(shown + overlay.FRAME, abs=2)
+    assert height(replace(whole, risk=None, times=None)) == pytest.approx(all_but_delta - overlay.CARD["risk"], abs=2)
+    assert height(replace(whole, times=None)) == pytest.approx(all_but_delta, abs=2)
+    assert height(replace(whole, risk=None, times=None)) == pytest.approx(all_but_delta, abs=2)
+
+
 def test_actions_show_what_is_done_and_what_the_agent_would_do() -> None:
     """Executed hard left in the human's colour, proposed hard right in the agent's."""
     view = replace(samples.view("human"), executed=(0.0, -1.0), proposed=(0.0, 1.0))
