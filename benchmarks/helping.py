@@ -123,7 +123,8 @@ class OnRequest:
         from hitl.session.help_requests import PolicyForesight
 
         self._rig, self._hz, self._decides_in = rig, rig.task.settings.hz, decides_in
-        rig.session.foresight = PolicyForesight(rig.home, lockstep.policy, rig.track.name, PER_MINUTE, self._hz)
+        layout = rig.observation_names, rig.action_names
+        rig.session.foresight = PolicyForesight(rig.home, lockstep.policy, rig.track.name, layout, PER_MINUTE, self._hz)
         rig.session.watch = self._watch
         self.begin()
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from data.errors import UsageError, shown
 from data.numbers import FARTHEST, MOST, RETURN
 from data.reading.schema_check import readable_rows
+from data.reading.update import Layout
 from data.records import AGENT, CUT_OFF, DRIVING_FAULTS, HUMAN, Segment
 from data.schema import STEP_MEASURES
 from data.suggest import did_you_mean
@@ -191,6 +192,12 @@ def names_of(text: str) -> tuple[str, ...]:
     return tuple(json.loads(text))
 
 
+def sessions_of(conn: sqlite3.Connection, layout: Layout) -> set[int]:
+    """Return the sessions that see and do what ``layout`` names."""
+    rows = conn.execute("SELECT id, observation_names, action_names FROM sessions").fetchall()
+    return {id_ for id_, seen, done in rows if (names_of(seen), names_of(done)) == layout}
+
+
 @readable_rows()
 def read_columns(
     conn: sqlite3.Connection, where: str, values: Sequence[Any], names: Sequence[str] = COLUMNS
@@ -239,12 +246,13 @@ class DriveTables:
         newest: int | None = None,
         imported: bool = True,
         helped: bool = True,
+        layout: Layout | None = None,
     ) -> list[EpisodeSummary]:
         """Return the episodes that meet every condition given, oldest first.
 
         ``since`` and ``until``: ISO dates (UTC); ``closed`` False: those still open, too; ``newest``: how many at most;
         ``imported`` False: without those of another agent, which came with an import (``data.tables.checkpoints.strangers``);
-        ``helped`` False: without those in which a human drove.
+        ``helped`` False: without those in which a human drove; ``layout``: of sessions that see and do what it names.
         """
         purposes = [purpose] if isinstance(purpose, str) else purpose
         conditions: dict[str, Any] = {
@@ -252,6 +260,8 @@ class DriveTables:
             "e.id IN (SELECT value FROM json_each(?))": None if ids is None else json.dumps(list(ids)),
             "e.purpose IN (SELECT value FROM json_each(?))": None if purposes is None else json.dumps(list(purposes)),
             '(e."end" IS NOT NULL OR NOT ?)': closed,
+            "e.session_id IN (SELECT value FROM json_each(?))":
+                None if layout is None else json.dumps(sorted(sessions_of(self.conn, layout))),
             "coalesce(e.checkpoint_id, 0) NOT IN (SELECT value FROM json_each(?))":
                 None if imported else json.dumps(sorted(strangers(self.conn))),
             "(? OR NOT EXISTS (SELECT 1 FROM segments h WHERE h.episode_id = e.id AND h.kind <> 'kept' AND "

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from data.demos import MOVED, DemoRule
-from data.reading.drives import names_of
+from data.reading.drives import sessions_of
 from data.reading.schema_check import readable_rows
 from data.reading.update import Layout
 from data.records import ROADLESS, Segment, SegmentRecord
@@ -105,9 +105,7 @@ class SegmentTables:
 
     def count_laps(self, layout: Layout) -> tuple[int, int]:
         """Return how many laps count as demos, and how many there are, of those who see and do what ``layout`` names."""
-        sessions = self.conn.execute("SELECT id, observation_names, action_names FROM sessions").fetchall()
-        here = {id_ for id_, seen, done in sessions if (names_of(seen), names_of(done)) == layout}
-        rule = self.rule()
+        here, rule = sessions_of(self.conn, layout), self.rule()
         laps = [s for s in self.segments(kind="lap") if s.session_id in here]
         return sum(rule.judge(s).counts for s in laps), len(laps)
 

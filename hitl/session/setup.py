@@ -89,7 +89,8 @@ class SessionSetup:
                 driving.fit(world.controls, world.bends)
             self.foresight: PolicyForesight | None = None
             if (per_minute := options.help.requests_per_minute) > 0:
-                self.foresight = PolicyForesight(home, driving, self.track.name, per_minute, self.task.settings.hz)
+                layout = self.observation_names, self.action_names
+                self.foresight = PolicyForesight(home, driving, self.track.name, layout, per_minute, self.task.settings.hz)
             self.human = human(self.track) if human else None
             if self.human is not None:
                 self.human.keep_time(self.task.settings.hz)

@@ -1,8 +1,12 @@
+import shutil
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from data.recording.recorder import Recorder
+from data.records import AGENT, StepRow
 from data.store import Store
 from hitl.demo.shipped import open_shipped
 from hitl.home import Home
@@ -145,6 +149,28 @@ def test_judging_a_step_takes_about_a_millisecond(stalled):
             rig.foresight.step(o, a, True)
             taken.append(time.thread_time() - began)
     assert np.median(taken) < 0.003  # of the processor; measured: 0.2 ms
+
+
+def test_attempts_of_another_layout_take_no_place_among_the_newest(stalled, monkeypatch, tmp_path):
+    """As after some drives with one setting of the observation changed: they cannot be judged by this agent's critics."""
+    from hitl.session import help_requests
+
+    home = Home(tmp_path / "home")
+    shutil.copytree(stalled.root, home.root)
+    with SessionSetup(home, SessionOptions(help=HelpSettings("off"))) as rig:
+        rig.policy.begin_episode()
+        assert rig.policy.can_judge()
+        layout = rig.observation_names, rig.action_names
+        before = len(help_requests.stored_attempts(home, rig.policy, rig.track.name, layout, HZ))
+        assert before > 0
+        other = replace(rig.recorder.info, observation_names=("one", "two"))
+        monkeypatch.setattr(help_requests, "NEWEST", before)
+        with Recorder(home.store_path, other) as recorder:
+            for _ in range(before):
+                recorder.begin_episode("drive")
+                recorder.step(StepRow(*[np.zeros(2, np.float32)] * 3, AGENT, 0.0))
+                recorder.end_episode("terminated", "off_road", np.zeros(2, np.float32))
+        assert len(help_requests.stored_attempts(home, rig.policy, rig.track.name, layout, HZ)) == before
 
 
 def test_it_is_fitted_anew_only_when_there_is_something_new_to_fit_it_to(stalled, monkeypatch):
