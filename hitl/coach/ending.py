@@ -52,14 +52,15 @@ def lines(coaching: Coaching, looking: Looking, beat: Heartbeat | None, words: W
         said.append(words["end_no_trainer"])
     elif beat.owed_updates > 0 and beat.updates_per_second > 0:
         said.append(words.say("end_trained", n=max(1, round(beat.owed_updates / beat.updates_per_second / 60))))
-    said.append(following(coaching, words, called=looking.called))
+    practised = looking.practised[0] if looking.practised is not None else ""
+    said.append(following(coaching, words, called=looking.called, practised=practised))
     return [line for line in said if line]
 
 
-def following(coaching: Coaching, words: Words, *, called: bool = False) -> str:
+def following(coaching: Coaching, words: Words, *, called: bool = False, practised: str = "") -> str:
     """Return what to do next time; "" before the agent has tried anything alone, or where it is what was just done.
 
-    ``called``: the agent called in this session.
+    ``called``: the agent called in this session; ``practised``: the corner that was practised in it.
     """
     hardest = coaching.coach.hardest
     if hardest is None:
@@ -69,14 +70,17 @@ def following(coaching: Coaching, words: Words, *, called: bool = False) -> str:
     if coaching.coach.fruitless(hardest.corner) >= UNCHANGED:
         return words.say("end_next_enough", corner=hardest.corner)
     if hardest.passes * 2 < min(hardest.of, NEWEST):
-        return words.say("end_next_practice", corner=hardest.corner)
+        return words.say("end_next_practice", corner=hardest.corner) if hardest.corner != practised else ""
     return "" if called else words["end_next_call"]
 
 
 def card(coaching: Coaching, looking: Looking, beat: Heartbeat | None, words: Words, elsewhere: bool = False) -> Card:
     """Return the last card of a session."""
-    said = tuple(lines(coaching, looking, beat, words, elsewhere))
-    return Card(words["end_title"], said, table(coaching, words), words["end_keys"], closes=True)
+    said = lines(coaching, looking, beat, words, elsewhere)
+    if looking.practised is not None:  # the terminal counts the tries anyway
+        corner, passed, of = looking.practised
+        said.insert(0, words.say("practice_so_far", corner=corner, passed=passed, of=of))
+    return Card(words["end_title"], tuple(said), table(coaching, words), words["end_keys"], closes=True)
 
 
 def printed(coaching: Coaching, looking: Looking, beat: Heartbeat | None, elsewhere: bool = False) -> str:

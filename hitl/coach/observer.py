@@ -24,6 +24,8 @@ class Looking:
     drove_s: float = 0.0
     called: bool = False
     """Whether they only had to look when the agent called."""
+    practised: tuple[str, int, int] | None = None
+    """The corner that was practised, tries that came through, and all; None where none was."""
 
 
 @dataclass

@@ -139,6 +139,8 @@ class PlayLoop:
         elif rig.options.real_time and self.args.pad not in ("none", "scripted"):
             driven, drove = sum(r.steps for r in self.results), sum(r.human_steps for r in self.results)
             self.looking = Looking(driven / hz, drove / hz)
+        if self._practice is not None:
+            self.looking.practised = self.args.practice, self._passed, self._count
         data |= {"looked_s": round(self.looking.looked_s, 1), "takeover_s": round(self.looking.drove_s, 1)}
         rig.recorder.event("attention", "How long a person had to look, and how much of it they drove.", data=data)
 

@@ -23,6 +23,7 @@ from hitl.coach.rewind import Moment
 from hitl.coach.rules import Coach, Ended
 from hitl.coach.sounds import Sounds
 from hitl.commands import play
+from hitl.demo.shipped import open_shipped
 from hitl.drivers.human import HumanDriver
 from hitl.home import Home
 from hitl.pads.base import PadState
@@ -305,6 +306,13 @@ class TestTheEnd:
             coaching.coach.alone("hairpin", False, k, 9.0 * k)
         assert "hitl diagnose" in ending.following(coaching, ENGLISH)
 
+    def test_after_practice_it_says_how_many_tries_came_through_and_does_not_send_there_again(self) -> None:
+        coaching = self.coaching([False] * 3)
+        card = ending.card(coaching, Looking(practised=("hairpin", 3, 5)), None, ENGLISH)
+        assert card.lines[0] == "practice at hairpin: 3 of 5 through"
+        assert not any("--practice" in line for line in card.lines), "that was just done"
+        assert "--practice" in ending.following(coaching, ENGLISH, practised="another corner")
+
     def test_it_says_how_long_the_trainer_still_needs(self) -> None:
         import time
 
@@ -313,6 +321,16 @@ class TestTheEnd:
         beat = Heartbeat(ticks=time.monotonic(), state="training", owed_updates=2400, updates_per_second=10.0)
         for words in LANGUAGES.values():
             assert words.say("end_trained", n=4) in ending.lines(self.coaching([]), Looking(), beat, words)
+
+
+def test_practice_ends_with_what_came_of_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    open_shipped(Home(tmp_path))
+    (tmp_path / "settings.toml").write_text("[coach]\nsound = false\n")
+    words = ["--practice", "hairpin", "--pad", "scripted", "--headless", "--episodes", "2"]
+    assert play.main(["--home", str(tmp_path), *words]) == 0
+    told = capsys.readouterr().out
+    assert "2 tries at 'hairpin'" in told
+    assert re.search(r"^corner +you helped +cleared +alone before +alone now\nhairpin ", told, re.MULTILINE)
 
 
 def test_it_plays_without_a_watcher_from_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
