@@ -15,9 +15,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from data.errors import UsageError, shown
-from data.extras import install_cuda
+from data.errors import shown
 from trainer.config import TrainConfig
+from trainer.device_check import CPU, CUDA, check_device
 from trainer.learner.learner import Learner
 from trainer.learner.make import make_learner
 from trainer.replay.from_arrays import finished_episode
@@ -30,7 +30,6 @@ ENOUGH = 2.0  # times the updates that are owed: then the processor is fast enou
 MANY = 50.0  # updates a second from which a recipe is worth a measurement and a sentence
 FASTER = 1.25  # times the processor's updates, from which CUDA is worth its memory
 MEASURE_S, MOST = 0.4, 200
-CPU, CUDA = "cpu", "cuda"
 _EPISODE, _EPISODES = 250, 4
 _RANDOM_STATES = {5056, 16}  # bytes of a generator's state: the CPU's and CUDA's
 
@@ -41,27 +40,6 @@ class ComputeDevice:
 
     name: str
     why: str
-
-
-def check_device(asked: str, instead: str = "omit --device cuda", name: str = "--device ") -> None:
-    """Raise UsageError for a device that this machine's torch cannot use.
-
-    ``instead``: what to do without it. ``name``: what the word was given behind.
-    """
-    asks = name.startswith("--")  # a script says itself where it learns
-    if asked == "auto" and asks:
-        return
-    try:
-        kind = torch.device(asked).type
-    except RuntimeError:
-        raise UsageError(f"{name}{shown(asked)} is unknown: give {'auto, ' if asks else ''}cpu or cuda.") from None
-    if kind != CUDA or torch.cuda.is_available():
-        return
-    if torch.version.cuda is None:
-        raise UsageError(f"This torch is made for the CPU alone: {install_cuda()} installs one for CUDA, or {instead}.")
-    raise UsageError(
-        f"torch finds no graphics card that it can use with CUDA: install Nvidia's newest driver, or {instead}."
-    )
 
 
 def updates_needed(config: TrainConfig) -> float:

@@ -240,7 +240,7 @@ def _wish(home: Home, args: argparse.Namespace) -> Wish:
         if device == "auto" and (device := device_of(config)) == "cuda":
             device = _cuda_if_there()
     if device not in ("auto", "cpu"):
-        from trainer.device import check_device
+        from trainer.device_check import check_device
 
         check_device(device)
     for note in settings.notes:
@@ -256,7 +256,7 @@ def _wish(home: Home, args: argparse.Namespace) -> Wish:
 
 def _cuda_if_there() -> str:
     """Return ``cuda`` where this machine has it; otherwise say that a configuration asks for it in vain, and return ``cpu``."""
-    from trainer.device import check_device
+    from trainer.device_check import check_device
 
     try:
         check_device("cuda", instead="set CUDA_TRAINING to false")

@@ -22,7 +22,7 @@ from hitl.scripting.store import store_file
 from trainer.config import TrainConfig
 from trainer.daemon.resume import KIND, LearnerStart, begin, new_generator
 from trainer.daemon.wish import Wish
-from trainer.device import check_device
+from trainer.device_check import check_device
 from trainer.learner.learner import Learner
 from trainer.learner.make import make_learner
 from trainer.replay.batch import Batch

@@ -13,6 +13,7 @@ from torch import Tensor
 from data.errors import UsageError, shown
 from data.numbers import whole
 from trainer.config import TrainConfig
+from trainer.device_check import check_device
 from trainer.learner.flat import FlatOptimiser, FlatParameters
 from trainer.learner.quantile import midpoints
 from trainer.learner.reward_unit import RewardUnit
@@ -42,6 +43,7 @@ class LearnerParts:
         if not isinstance(config, TrainConfig):
             raise UsageError(f"A learner's config is settings, for example presets['plain'], not {shown(config)}.")
         observation_size, action_size = whole("observation_size", observation_size), whole("action_size", action_size)
+        check_device(str(device), "omit device='cuda'", "device=")
         self.config, self.device = config, torch.device(device)
         self.observation_size, self.action_size = observation_size, action_size
         with torch.random.fork_rng(devices=[]):

@@ -24,8 +24,8 @@ def replay(**changes: Any) -> SymmetricReplay:
     return made
 
 
-def learner(observations: int = 3, actions: int = 1) -> TQC:
-    return TQC(observations, actions, presets["plain"].with_values(hidden=8))
+def learner(observations: int = 3, actions: int = 1, **more: Any) -> TQC:
+    return TQC(observations, actions, presets["plain"].with_values(hidden=8), **more)
 
 
 @pytest.mark.parametrize(
@@ -37,6 +37,9 @@ def learner(observations: int = 3, actions: int = 1) -> TQC:
         (lambda: replay(hz=0), "hz is steps a second, above 0, not 0"),
         (lambda: replay(device="cudda"), "device=cudda is unknown: give cpu or cuda"),
         (lambda: replay(device="auto"), "device=auto is unknown: give cpu or cuda"),
+        (lambda: replay(device="vulkan"), "device=vulkan cannot be used with this machine's torch: give cpu or cuda"),
+        (lambda: learner(device="vulkan"), "device=vulkan cannot be used"),
+        (lambda: learner(device="cudda"), "device=cudda is unknown: give cpu or cuda"),
         (lambda: replay().sample(-1), "batch_size is a whole number from 1 up, not -1"),
         (lambda: replay().sample(2.5), r"batch_size is a whole number from 1 up, not 2\.5"),
         (lambda: TQC(3, 1, "plain"), r"config is settings, for example presets\['plain'\], not plain"),
@@ -57,6 +60,12 @@ def test_without_a_graphics_card_cuda_is_refused(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(UsageError, match=r"or omit device='cuda'\.$"):
         replay(device="cuda")
+    with pytest.raises(UsageError, match=r"or omit device='cuda'\.$"):
+        learner(device="cuda")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    with pytest.raises(UsageError, match=r"^device=cuda:3 is not on this machine: it has only cuda:0\.$"):
+        learner(device="cuda:3")
 
 
 def test_what_is_right_in_another_type_is_taken() -> None:
