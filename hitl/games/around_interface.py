@@ -8,6 +8,13 @@ from typing import Any
 import rtgym
 
 
+def observed(interface: Any) -> tuple[Any, float, bool, dict[str, Any]]:
+    """Return what an interface observes. Where rtgym could not take that apart, it is raised here, and not on rtgym's thread."""
+    observation, reward, terminated, info = interface.get_obs_rew_terminated_info()
+    tuple(observation)
+    return observation, reward, terminated, info
+
+
 class AroundInterface(rtgym.RealTimeGymInterface):
     """Answers as ``interface`` does where nothing depends on time. Only what rtgym documents is used."""
 

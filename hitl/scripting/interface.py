@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
+import warnings
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -18,8 +19,9 @@ from numpy.typing import NDArray
 
 from data.store import Store
 from hitl.arbiter import GatingSettings
-from hitl.games.around_interface import AroundInterface
+from hitl.games.around_interface import AroundInterface, observed
 from hitl.games.gym.pace import HZ
+from hitl.games.hang_guard import brief
 from hitl.scripting.hands import Human
 from hitl.scripting.setting import Setting
 from hitl.scripting.shared_wheel import Choice, ForeignTime, SharedWheel
@@ -65,6 +67,7 @@ class TakeoverInterface(AroundInterface):
         self._sent = threading.Event()
         self._awaited = False
         self._error: Exception | None = None
+        self._last: Any = None
         self._most, self._observed = ep_max_length, 0
         self._first = True
         self._seen: tuple[Any, float, bool, dict[str, Any]] | None = None
@@ -124,8 +127,9 @@ class TakeoverInterface(AroundInterface):
     def reset(self, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
         """Begin an episode; one that was not over is cut off."""
         self._on_thread(self.wheel.cut_off)
+        self._raise()
         observation, info = self.interface.reset(seed=seed, options=options)
-        self._first, self._seen, self._observed = True, None, 0
+        self._first, self._seen, self._observed, self._last = True, None, 0, observation
         self._held = self.interface.get_default_action()
         self._buffer.extend([self._held] * (self._buffer.maxlen or 0))
         self._on_thread(lambda: self.wheel.begin(self._with_actions(observation), info, seed))
@@ -133,7 +137,14 @@ class TakeoverInterface(AroundInterface):
 
     def get_obs_rew_terminated_info(self) -> Any:
         """Observe. What ends an episode is recorded at once, because nothing is sent after it."""
-        observation, reward, terminated, info = self._seen = self.interface.get_obs_rew_terminated_info()
+        if self._error is not None and not self._awaited:
+            return self._nothing()
+        try:
+            observation, reward, terminated, info = self._seen = observed(self.interface)
+        except Exception as error:
+            self._keep(error)
+            return self._nothing()
+        self._last = observation
         self._observed += 1  # rtgym gives one observation to each step
         if (terminated or self._observed >= self._most) and self.wheel.is_open:
             held = np.array(self._held)
@@ -162,9 +173,7 @@ class TakeoverInterface(AroundInterface):
         Raises what went wrong meanwhile on rtgym's thread: an error of the human's function, for example.
         """
         sent = self._sent.wait(timeout)
-        error, self._error = self._error, None
-        if error is not None:
-            raise error
+        self._raise()
         return sent
 
     def flush(self) -> bool:
@@ -179,10 +188,23 @@ class TakeoverInterface(AroundInterface):
     # -- inside
 
     def _keep(self, error: Exception) -> None:
-        """Keep an error for who waits for the send: what is raised on rtgym's thread reaches no script."""
-        if not self._awaited:
-            raise error
+        """Keep an error for who waits for the send, else for the next reset.
+
+        What is raised on rtgym's thread reaches no script, and leaves its next step waiting for ever.
+        """
         self._error = error
+        if not self._awaited:
+            said = f"The interface failed ({brief(error)}); the episode ends, and the next reset raises that."
+            warnings.warn(said, stacklevel=2)
+
+    def _raise(self) -> None:
+        error, self._error = self._error, None
+        if error is not None:
+            raise error
+
+    def _nothing(self) -> tuple[Any, float, bool, dict[str, Any]]:
+        """Return what ends an episode in which nothing can be observed any more: the last observation again."""
+        return self._last, 0.0, True, {}
 
     def _with_actions(self, observation: Any) -> tuple[Any, ...]:
         return (*observation, *self._buffer)

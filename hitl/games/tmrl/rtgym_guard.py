@@ -17,7 +17,7 @@ import numpy as np
 import rtgym
 from gymnasium.envs.registration import EnvSpec, load_env_creator
 
-from hitl.games.around_interface import AroundInterface
+from hitl.games.around_interface import AroundInterface, observed
 from hitl.games.hang_guard import RESET_S, TICKS, Worker, lost
 
 
@@ -54,7 +54,7 @@ class GuardedInterface(AroundInterface):
 
     def get_obs_rew_terminated_info(self) -> Any:
         """Observe; return the last observation if that fails."""
-        seen = self._call(self.interface.get_obs_rew_terminated_info, self._patience_s, "an observation")
+        seen = self._call(lambda: observed(self.interface), self._patience_s, "an observation")
         if self.failure is None:
             self._last = seen
         return self._last or (self._nothing(), 0.0, True, {})

@@ -11,6 +11,7 @@ import rtgym
 from hitl import arbiter
 from hitl.games.hang_guard import EnvironmentLost, Worker
 from hitl.games.tmrl.env import TmrlEnv
+from hitl.games.tmrl.rtgym_guard import GuardedInterface
 from hitl.games.world import no_road
 from hitl.home import Home
 from hitl.session.setup import SessionSetup
@@ -153,6 +154,19 @@ def test_an_rtgym_interface_that_fails_ends_its_episode_and_the_next_one_begins(
         trouble.clear()
         assert made.session.episode(seed=1).steps > 3
         assert len(set(calls)) == 1  # whatever rtgym's threads do, an interface is called on one
+
+
+@pytest.mark.parametrize("seen", [None, ([np.zeros(2)], 1.0, False), (None, 1.0, False, {})])
+def test_an_observation_that_rtgym_cannot_take_apart_is_a_failure_and_told(seen):
+    interface, worker = Interface([], []), Worker()
+    interface.get_obs_rew_terminated_info = lambda: seen
+    guard = GuardedInterface(interface, worker, 5.0)
+    observation, _, terminated, _ = guard.get_obs_rew_terminated_info()
+    assert terminated
+    assert len(observation) == 1
+    with pytest.raises(EnvironmentLost, match="The environment failed"):
+        guard.check()
+    worker.close()
 
 
 def test_an_rtgym_interface_that_hangs_ends_its_episode_and_never_the_session(rtgym_rig):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -143,6 +145,75 @@ def test_an_error_of_the_humans_function_reaches_the_loop(function: Any, error: 
         with pytest.raises(error, match=said):
             env.step(np.array([0.25], np.float32))
     env.close()
+
+
+class Fails(Sum):
+    """Its third observation of an episode fails, in the way asked for."""
+
+    def __init__(self, how: str) -> None:
+        super().__init__()
+        self.how = how
+
+    def get_obs_rew_terminated_info(self) -> Any:
+        found = super().get_obs_rew_terminated_info()
+        if self.seen < 3:
+            return found
+        if self.how == "raises":
+            raise ValueError("no frame from the game")
+        return found[:3] if self.how == "misses one" else (None, *found[1:])
+
+
+FAILURES = {"raises": (ValueError, "no frame"), "misses one": (ValueError, "unpack"), "sees nothing": (TypeError, "iterable")}
+
+
+def within(seconds: float, job: Callable[[], Any]) -> Any:
+    """Return what a call returns, on a thread that may hang."""
+    pool = ThreadPoolExecutor(1)
+    try:
+        return pool.submit(job).result(seconds)
+    finally:
+        pool.shutdown(wait=False)
+
+
+@pytest.mark.parametrize("how", FAILURES)
+def test_an_error_of_the_interfaces_observation_reaches_the_loop(how: str, tmp_path: Path) -> None:
+    env = TakeoverInterface.make(Fails(how), FAST, None, store=tmp_path)
+    error, said = FAILURES[how]
+
+    def drive() -> None:
+        env.reset()
+        for _ in range(6):
+            env.step(np.array([0.25], np.float32))
+
+    for _ in range(2):
+        with pytest.raises(error, match=said):
+            within(10.0, drive)
+    env.close()
+    with Store(tmp_path) as store:
+        assert store.count_steps() > 0
+
+
+@pytest.mark.parametrize("how", FAILURES)
+def test_in_an_environment_of_ones_own_a_failed_observation_ends_the_episode_and_the_reset_says_why(how: str) -> None:
+    around = TakeoverInterface(Fails(how), None, act_buf_len=2)
+    config = around.in_place_of_theirs({**rtgym.DEFAULT_CONFIG_DICT, **FAST})
+    env = gymnasium.make("real-time-gym-v1", config=config, disable_env_checker=True)
+    error, said = FAILURES[how]
+
+    def drive() -> int:
+        env.reset()
+        for number in range(6):
+            if env.step(np.array([0.25], np.float32))[2]:
+                return number
+        return -1
+
+    with pytest.warns(UserWarning, match="The interface failed"):
+        assert within(10.0, drive) == 2
+    with pytest.raises(error, match=said):
+        env.reset()
+    with pytest.warns(UserWarning, match="The interface failed"):
+        assert within(10.0, drive) == 2
+    around.close()
 
 
 def test_an_error_at_an_episodes_end_reaches_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
