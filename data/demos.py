@@ -69,6 +69,7 @@ class DemoRule:
     failed_laps: bool = False
     failed_cut_s: float = 1.0
     one_replay: bool = False
+    bc_weight: float = 10.0
     takeover_min_s: float = 0.3
     takeover_min_m: float = 2.0
     takeover_held_s: float = 1.0
@@ -85,6 +86,11 @@ class DemoRule:
                 good = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < math.inf
             values[known.name] = value if good else known.default
         return cls(**values)
+
+    @property
+    def ordinary(self) -> bool:
+        """Whether takeovers are learned from as any other step: they lie in the one replay, and nothing is cloned."""
+        return self.one_replay and not self.bc_weight
 
     def judge(self, segment: Segment | SegmentRecord) -> Standing:
         """Return whether a segment counts, and how much."""

@@ -87,8 +87,14 @@ class _At:
 class Coach:
     """Says when to help, what counted, and when it is enough."""
 
-    def __init__(self, corners: Iterable[Corner], known: Mapping[str, Sequence[bool]] | None = None) -> None:
-        """``known``: the agent's attempts alone before this session by corner, oldest first."""
+    def __init__(
+        self, corners: Iterable[Corner], known: Mapping[str, Sequence[bool]] | None = None, *, ordinary: bool = False
+    ) -> None:
+        """``known``: the agent's attempts alone before this session by corner, oldest first.
+
+        ``ordinary``: the run learns from takeovers as from any other steps (``data.demos``).
+        """
+        self._ordinary = ordinary
         self._at = {c.name: _At(Attempts(c.name, (known or {}).get(c.name, ()))) for c in corners}
         self._told_all = False
         self.practice = ""
@@ -145,8 +151,12 @@ class Coach:
             said.append(Said("coach_let_try", "info", {"corner": takeover.corner, "n": TAUGHT}))
         return said
 
-    @staticmethod
-    def _counted(takeover: Ended) -> list[Said]:
+    def _counted(self, takeover: Ended) -> list[Said]:
+        if self._ordinary:
+            values = {"corner": takeover.corner, "seconds": takeover.seconds}
+            if takeover.outcome == "cleared" and takeover.corner:
+                return [Said("coach_ordinary_cleared", "good", values, "counted")]
+            return [Said("coach_ordinary", values=values)]
         if takeover.why:
             why, _, more = takeover.why.partition(" (")
             said = {"more": f" ({more}" if more else ""}
@@ -159,7 +169,7 @@ class Coach:
                     "coach_failed", "warning", {"until": takeover.until_m, "seconds": takeover.counted_s}, "not_counted"
                 )
             ]
-        values: dict[str, Any] = {"corner": takeover.corner, "seconds": takeover.seconds}
+        values = {"corner": takeover.corner, "seconds": takeover.seconds}
         if takeover.outcome == "cleared" and takeover.corner:
             return [Said("coach_cleared", "good", values, "counted")]
         return [Said("coach_counted", "good", values, "counted")]

@@ -33,7 +33,7 @@ _OF_THE_DEMO = frozenset(("coach_enough", "coach_done"))
 """When it is enough, the demo's own evaluations say."""
 _OF_YOUR_DRIVING = frozenset(
     ("coach_cleared", "coach_counted", "coach_failed", "coach_failed_part", "coach_brake", "coach_steer", "coach_not_counted",
-     "coach_let_try")
+     "coach_ordinary", "coach_ordinary_cleared", "coach_let_try")
 )  # fmt: skip
 """What is said to whoever drove: the scripted driver is not told."""
 

@@ -115,7 +115,7 @@ class Segments:
             return
         if self._review("star"):
             self._recorder.event("star", "The player starred what was just driven.")
-            self._say(Said("press_star", "good"))
+            self._say(Said("press_star_ordinary" if self._rule.ordinary and not self._lap else "press_star", "good"))
         else:
             self._say(Said("press_star_none"))
 
@@ -140,7 +140,7 @@ class Segments:
             return
         self._latest, count = kept
         self._recorder.event("keep", "The player kept what was just driven.", data={"segment": kept[0], "steps": count})
-        self._say(Said("press_kept", "good", {"seconds": count / self._hz}))
+        self._say(Said("press_kept_ordinary" if self._rule.ordinary else "press_kept", "good", {"seconds": count / self._hz}))
 
     # -- inside
 

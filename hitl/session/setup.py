@@ -171,7 +171,7 @@ class SessionSetup:
         with contextlib.suppress(StoreError), Store(self.home.store_path, read_only=True) as store:  # else the recorder says so
             known = past.attempts(store, self.track.name, self.corners)
             speeds = past.speeds(store, self.track.name, self.corners)
-        coach = Coach(self.corners, known)
+        coach = Coach(self.corners, known, ordinary=self._rule.ordinary)
         return Coaching(coach, self.corners, say, self.task.settings.hz, speeds, self._key)
 
     def _earned(self) -> Earned | None:

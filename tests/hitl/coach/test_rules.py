@@ -8,12 +8,14 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from data.demos import DemoRule
 from data.records import Corner
 from data.statistics import wilson
 from hitl.coach.learned import GOAL, IN_A_ROW, NEWEST, TREND_FROM, Attempts
 from hitl.coach.rules import FAILURES, TAUGHT, Coach, Ended, Said
 from hitl.coach.speeds import Speeds
 from takeover_ui.language import LANGUAGES
+from trainer.presets import PRESETS
 
 CORNER = Corner("hairpin", 100.0, 150.0)
 passes = st.lists(st.booleans(), max_size=40)
@@ -172,6 +174,19 @@ def test_every_sentence_has_a_text_with_its_values() -> None:
     for k in range(6):
         said += coach.alone("hairpin", True, 9, 50.0 + k) + coach.drove(failed=k < 5)
     assert {"coach_has_it", "coach_done", "coach_counted", "coach_failed_part"} <= set(names(said))
+    for words in LANGUAGES.values():
+        assert all(one.text(words) for one in said)
+
+
+def test_in_a_run_with_one_replay_a_takeover_is_not_said_to_count_as_a_demo() -> None:
+    """Its weight in the demo half is 0: as `hitl segments` says."""
+    assert DemoRule.of(PRESETS["run_l"].to_dict()).ordinary
+    assert not DemoRule.of({"one_replay": True, "bc_weight": 1.0}).ordinary, "it is cloned"
+    assert not DemoRule().ordinary
+    coach, said = Coach([CORNER], ordinary=True), list[Said]()
+    for outcome, why in (("cleared", ""), ("unclear", ""), ("failed", ""), ("unclear", "too short (0.20 s)")):
+        said += coach.ended(Ended(1, "hairpin", 3.1, outcome, why, counted_s=2.1, until_m=168.0))
+    assert names(said) == ["coach_ordinary_cleared", *["coach_ordinary"] * 3]
     for words in LANGUAGES.values():
         assert all(one.text(words) for one in said)
 
