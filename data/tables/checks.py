@@ -10,7 +10,7 @@ from data.errors import shown
 from data.reading.unusable import unusable_sentences
 from data.recording.log_beside import advice, without_log
 from data.recording.session_lock import is_alive
-from data.recording.spill_file import spills_of
+from data.recording.spill_file import session_prefix, spills_of
 from data.records import VERDICTS
 from data.words import number_of
 
@@ -57,6 +57,26 @@ _JUDGED = (
     ("verdict", "that hitl does not know", "--verdict unreviewed", f"verdict NOT IN {VERDICTS}"),
 )
 """What only another program can have written into a segment: what a player gives there fixes it."""
+
+
+def not_read_back(conn: sqlite3.Connection, path: Path) -> str:
+    """Return a sentence where what was driven while the store could not be written still lies beside it; else "".
+
+    A session that is alive reads its own back.
+    """
+    waiting = [spill for spill in spills_of(conn, path)[0] if not is_alive(path, session_prefix(spill)) and _holds_any(spill)]
+    if not waiting:
+        return ""
+    files = number_of(len(waiting), "spill file waits", "spill files wait")
+    back = "it" if len(waiting) == 1 else "them"
+    return f"{files} beside the store: what was driven then is not in it yet. `hitl store recover` reads {back} back."
+
+
+def _holds_any(spill: Path) -> bool:
+    try:
+        return spill.stat().st_size > 0
+    except OSError:  # read back meanwhile
+        return False
 
 
 def findings(conn: sqlite3.Connection, path: Path) -> list[str]:

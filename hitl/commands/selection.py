@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ from data.errors import HitlError, UsageError
 from data.suggest import did_you_mean
 from hitl.arguments import amount, whole
 from hitl.dates import parse_date
-from hitl.home import home_path
+from hitl.home import home_path, in_home
 
 if TYPE_CHECKING:
     from data.records import Segment
@@ -23,11 +24,17 @@ FILTERS = (
 """What ``add_filters`` adds, as the parsed command line and ``Store.segments`` call it."""
 
 
-def open_store(args: argparse.Namespace) -> TakeoverStore:
-    """Open the store of the home folder, which must be there. Raises UsageError where it lacks the session that was given."""
+def open_store(args: argparse.Namespace, *, tells: bool = True) -> TakeoverStore:
+    """Open the store of the home folder, which must be there. Raises UsageError where it lacks the session that was given.
+
+    ``tells``: say that something of what was driven is not in it yet, where that is so.
+    """
+    from data.tables.checks import not_read_back
     from hitl.scripting.store import TakeoverStore
 
     store = TakeoverStore.open_existing(home_path(args).store_path)
+    if tells and (said := not_read_back(store.conn, store.path)):
+        print(in_home(said, args.home), file=sys.stderr)
     asked = getattr(args, "session", None)
     if asked is not None and asked not in (known := [session.id for session in store.sessions()]):
         store.close()

@@ -40,6 +40,7 @@ def _info(store: Store, args: argparse.Namespace) -> int:
 
     from data.recording.log_beside import advice, without_log
     from data.recording.spill_file import SET_ASIDE, spills_of
+    from data.tables.checks import not_read_back
 
     found = store.info()
     if args.json:
@@ -72,6 +73,8 @@ def _info(store: Store, args: argparse.Namespace) -> int:
     rows.append(("agents", f"{number_of(found.checkpoints, 'checkpoint')}"))
     if without_log(store.conn, store.path):
         rows.append(("note", in_home(f"the last session was cut off, and {advice(store.path)}", args.home)))
+    if waiting := not_read_back(store.conn, store.path):
+        rows.append(("note", in_home(waiting, args.home)))
     if aside := spills_of(store.conn, store.path, SET_ASIDE)[0]:
         files = number_of(len(aside), "spill file")
         rows.append(("note", in_home(f"{files} could not be read back: `hitl store recover` tries it again", args.home)))
@@ -216,5 +219,5 @@ def main(argv: list[str]) -> int:
             verb.add_argument("--older-than", type=parse_date, required=True, metavar="AGE", help="30d, 12w, or a date")
             verb.add_argument("--dry-run", action="store_true", help="only say what would be deleted")
     args = parser.parse_args(with_verb(argv, "info"))
-    with open_store(args) as store:
+    with open_store(args, tells=False) as store:
         return made[args.verb][0](store, args)

@@ -40,7 +40,7 @@ def main(argv: list[str]) -> int:
     rows, following = look(home)
     width = max((len(name) for name, _ in rows), default=0)
     for name, text in rows:
-        print(f"{name:<{width}}  {text}")
+        print(f"{name:<{width}}  {in_home(text, args.home)}")
     print(f"{'' if not rows else chr(10)}{in_home(following, args.home)}")
     print("`hitl --help` lists all commands.")
     return 0
@@ -64,6 +64,8 @@ def look(home: Home) -> tuple[list[tuple[str, str]], str]:
 
 
 def _look(home: Home, store: Store) -> tuple[list[tuple[str, str]], str]:
+    from data.tables.checks import not_read_back
+
     glance, session = store.glance(), next(iter(store.driven_sessions()), None)
     beat = read_heartbeat(home.root)
     works = control.running(home.store_path)
@@ -71,6 +73,8 @@ def _look(home: Home, store: Store) -> tuple[list[tuple[str, str]], str]:
     held = f"{number_of(glance.episodes, 'episode')}, {number_of(glance.steps, 'step')}"
     took = f"{number_of(glance.takeovers, 'takeover')} ({glance.takeover_seconds:.0f} s), {number_of(glance.laps, 'lap')}"
     rows = [("store", f"{held}; {took}")]
+    if waiting := not_read_back(store.conn, store.path):
+        rows.append(("to read back", waiting))
     if session is not None:
         from hitl.commands.selection import local_time
 

@@ -62,6 +62,28 @@ def spilled(home: Path) -> Path:
     return spill.paths[0]
 
 
+def test_what_waits_beside_a_store_is_told_where_its_content_is_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home = tmp_path / "a home"
+    with Recorder(Home(home).create().store_path, session_info()) as recorder:
+        drive(recorder)
+    spilled(home)
+    waits = f"1 spill file waits beside the store: what was driven then is not in it yet. `hitl store recover --home \"{home}\"`"
+    assert main(["--home", str(home)]) == 0
+    assert waits in capsys.readouterr().out
+    for command in (["segments"], ["segments", "--ids"], ["checkpoints"]):
+        assert main([*command, "--home", str(home)]) == 0
+        assert waits in capsys.readouterr().err
+    assert main(["store", "info", "--home", str(home)]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert said.count("1 spill file waits") == 1
+    assert main(["store", "recover", "--home", str(home)]) == 0
+    capsys.readouterr()
+    assert main(["segments", "--home", str(home)]) == 0
+    assert "spill file" not in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("copied", [False, True])
 def test_a_home_with_drives_that_wait_beside_its_store_says_what_to_type(
     school: Path, here: list[str], copied: bool, capsys: pytest.CaptureFixture[str]
