@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import dataclass
 from statistics import median
 
 import numpy as np
@@ -12,6 +13,20 @@ from numpy.typing import NDArray
 
 NEWEST = 20
 """So many drives of each kind are compared: the agent that is compared with is the one of today."""
+
+Ahead = NDArray[np.float64]
+"""What a drive was still to earn, by step (T,)."""
+
+
+@dataclass
+class _Help:
+    start: int
+    """Steps of its episode before it."""
+    earned: float
+    alone: tuple[Ahead, ...]
+    """The agent's drives before it."""
+    number: int | None
+    outcome: str = "unclear"
 
 
 class Earned:
@@ -23,29 +38,45 @@ class Earned:
     """
 
     def __init__(self) -> None:
-        self._ahead: deque[NDArray[np.float64]] = deque(maxlen=NEWEST)  # of drives alone: what was still to be earned, by step
-        self._helped: deque[tuple[int, float]] = deque(maxlen=NEWEST)  # where takeovers began, and what was earned from there
+        self._alone: deque[Ahead] = deque(maxlen=NEWEST)
+        self._helped: deque[_Help] = deque(maxlen=NEWEST)
 
     def alone(self, rewards: Sequence[float]) -> None:
         """The agent has driven an episode to its end alone; what it was paid for each step."""
         ahead = np.cumsum(np.asarray(rewards, np.float64)[::-1])[::-1]
         if np.isfinite(ahead).all():
-            self._ahead.append(ahead)
+            self._alone.append(ahead)
 
-    def helped(self, start: int, rewards: Sequence[float]) -> str:
+    def helped(self, start: int, rewards: Sequence[float], number: int | None = None) -> str:
         """Return the outcome of a takeover from step ``start`` to the end: ``cleared``, ``failed``, or ``unclear``.
 
         Nothing is known of it before the agent has driven alone.
         """
-        total = float(np.sum(rewards[start:]))
-        if not math.isfinite(total):
+        earned = float(np.sum(rewards[start:]))
+        if not math.isfinite(earned):
             return "unclear"
-        self._helped.append((start, total))
-        if not self._ahead:
-            return "unclear"
-        gains = [earned - self._usual(begun) for begun, earned in self._helped]
-        return "failed" if gains[-1] <= 0 or gains[-1] < max(gains) / 2 else "cleared"
+        self._helped.append(_Help(start, earned, tuple(self._alone), number))
+        self._helped[-1].outcome = outcome = self._judge(self._helped[-1])
+        return outcome
 
-    def _usual(self, start: int) -> float:
-        """Return what the agent usually earns alone from that step on; nothing where its drives are over by then."""
-        return median(float(ahead[start]) if start < len(ahead) else 0.0 for ahead in self._ahead)
+    def again(self) -> list[tuple[int, str]]:
+        """Return the numbers of earlier takeovers with another outcome, now that better help or the agent alone was seen."""
+        changed = []
+        for one in self._helped:
+            if one.number is not None and one.outcome != "failed" and (outcome := self._judge(one)) != one.outcome:
+                one.outcome = outcome
+                changed.append((one.number, outcome))
+        return changed
+
+    def _judge(self, one: _Help) -> str:
+        alone = one.alone or tuple(self._alone)
+        if not alone:
+            return "unclear"
+        gain = one.earned - _usual(alone, one.start)
+        most = max(other.earned - _usual(alone, other.start) for other in self._helped)
+        return "failed" if gain <= 0 or gain < most / 2 else "cleared"
+
+
+def _usual(alone: Sequence[Ahead], start: int) -> float:
+    """Return what the agent usually earns alone from that step on; nothing where its drives are over by then."""
+    return median(float(ahead[start]) if start < len(ahead) else 0.0 for ahead in alone)

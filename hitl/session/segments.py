@@ -108,6 +108,9 @@ class Segments:
             self._recorder.end_segment(opened, outcome=self._of_a_lap(result.reason) if self._lap else "unclear")
         for number, outcome in outcomes:
             self._decide(number, outcome)
+        if by_itself:
+            for number, outcome in self._earned.again():
+                self._recorder.set_outcome(number, outcome)
 
     def star(self) -> None:
         """Star the newest takeover or lap, also when its episode is over: a person presses when they see how it ended."""
@@ -150,7 +153,7 @@ class Segments:
         return "unclear" if not self._has_line and reason in ITS_END else "failed"
 
     def _earns(self, takeover: int) -> str:
-        return self._earned.helped(self._courses[takeover][0].start, self._rewards)
+        return self._earned.helped(self._courses[takeover][0].start, self._rewards, takeover)
 
     def _review(self, verdict: str) -> bool:
         if self._latest is None or not self._recorder.review(self._latest, verdict):

@@ -56,6 +56,30 @@ def test_an_agent_that_has_become_good_is_what_help_is_compared_with() -> None:
     assert earned.helped(0, [0.0] * 9 + [60.0]) == "failed"
 
 
+def test_better_help_shows_that_help_before_was_not_good() -> None:
+    earned = after(CRASH)
+    assert earned.helped(5, [0.0] * 9 + [-80.0], number=1) == "cleared"  # 20 more
+    assert earned.again() == []
+    assert earned.helped(5, LAND, number=2) == "cleared"  # 200 more
+    assert earned.again() == [(1, "failed")]
+    assert earned.again() == []
+
+
+def test_help_before_any_drive_alone_is_judged_by_the_first_one() -> None:
+    earned = Earned()
+    assert [earned.helped(5, rewards, number) for number, rewards in enumerate((LAND, CRASH))] == ["unclear", "unclear"]
+    earned.alone(CRASH)
+    assert earned.again() == [(0, "cleared"), (1, "failed")]
+
+
+def test_an_agent_that_becomes_good_does_not_make_earlier_help_bad() -> None:
+    earned = after(*[CRASH] * NEWEST)
+    assert earned.helped(5, [0.0] * 9 + [40.0], number=1) == "cleared"
+    for _ in range(NEWEST):
+        earned.alone(LAND)
+    assert earned.again() == []
+
+
 def test_rewards_that_are_no_numbers_say_nothing() -> None:
     earned = after([math.nan])
     assert earned.helped(0, LAND) == "unclear"

@@ -48,12 +48,12 @@ def drive(home: Path, *helped: tuple[float, int] | None) -> None:
 
 
 def test_help_is_judged_by_what_it_earned_and_what_earned_little_teaches_nothing(tmp_path: Path) -> None:
-    drive(tmp_path, (-0.5, STEPS), None, None, (1.0, STEPS), (-0.9, STEPS), (0.2, STEPS), (1.0, 20))
+    drive(tmp_path, (-0.9, STEPS), None, None, (1.0, STEPS), (-0.9, STEPS), (0.2, STEPS), (1.0, 20))
     with Store(tmp_path) as store:
         takeovers = store.segments(kind="takeover")
-        assert [t.outcome for t in takeovers] == ["unclear", "cleared", "failed", "cleared", "unclear"]
+        assert [t.outcome for t in takeovers] == ["failed", "cleared", "failed", "cleared", "unclear"]
         rule = store.rule()
-        assert [rule.judge(t).why for t in takeovers] == ["", "", Why.LITTLE, "", ""]
+        assert [rule.judge(t).why for t in takeovers] == [Why.LITTLE, "", Why.LITTLE, "", ""]
         held = sum(t.stop - t.start for t in takeovers if rule.judge(t).counts)
     with SymmetricReplay(tmp_path) as replay:
         replay.poll()
