@@ -19,20 +19,38 @@ from __future__ import annotations
 import os
 import tempfile
 from functools import partial
+from pathlib import Path
 from statistics import mean
 from typing import Any
 
 from common import parser, print_table, run_jobs, stopwatch
-from helped_games import GAMES, HANDS, Hands
+from helped_games import GAMES, HANDS, Game, Hands
 from outside import iqm, returns
 
+from data.store import Store
+from hitl.games.gym.env import open_gym
+from hitl.home import Home
+from hitl.session.trials import GymDrives, earned_between
+from trainer.daemon.proving import Proving
 from trainer.presets import PRESETS
 
 AVERAGE = {name: getattr(PRESETS["hitl"], name) for name in ("actor_average", "actor_average_growth", "actor_average_most")}
 ARMS: dict[str, dict[str, Any]] = {
     "none": {}, "expert": {}, "slow": {}, "expert_uncloned": {"bc_weight": 0.0}, "expert_average": AVERAGE,
 }  # fmt: skip
-"""Who helps (the word before ``_``), and what is set otherwise."""
+"""Who helps (the word before ``_``), and what is set otherwise. With ``_tried`` behind it, weights drive without noise once they
+have passed a trial in a copy of the game, as with `hitl train`."""
+TRIED = "_tried"
+TRIAL_EVERY = 200  # updates
+
+
+def proving_of(learner: Any, home: str, game: Game) -> Proving:
+    """Return what tries a learner's weights as `hitl train` does."""
+    proving, place = Proving(learner), Home(Path(home))
+    with Store(place.store_path, read_only=True) as store:
+        (track,) = store.tracks()
+    proving.use(GymDrives(lambda: open_gym(game.id), lambda: earned_between(place, track)).trial)
+    return proving
 
 
 def drive(arm: str, seed: int, args: Any) -> dict[str, Any]:
@@ -40,12 +58,13 @@ def drive(arm: str, seed: int, args: Any) -> dict[str, Any]:
     from hitl import SymmetricReplay, Takeover
 
     skill, curve, game = arm.partition("_")[0], {}, GAMES[args.game]
+    changes, proving, tried_at = ARMS[arm.removesuffix(TRIED)], None, 0
     bare = game.make()
     hands = Hands(bare, game, skill, args.seconds) if skill in HANDS else None
     steps = takeovers = 0
     with tempfile.TemporaryDirectory() as home:
         env = Takeover(bare, hands, store=home, real_time=False)
-        replay, learner = SymmetricReplay(home, seed=seed, **ARMS[arm]), None
+        replay, learner = SymmetricReplay(home, seed=seed, **changes), None
         env.action_space.seed(seed)
         episode, marks = 0, list(range(args.every, args.steps + 1, args.every))
         while marks:
@@ -65,6 +84,9 @@ def drive(arm: str, seed: int, args: Any) -> dict[str, Any]:
             learner = learner or replay.learner()
             for batch in replay.batches(learner):
                 learner.update(batch)
+            if arm.endswith(TRIED) and learner.updates - tried_at >= TRIAL_EVERY:
+                proving, tried_at = proving or proving_of(learner, home, game), learner.updates
+                proving.offer()
             while marks and steps >= marks[0]:
                 earned = returns(game.make(), partial(learner.act, deterministic=True), args.episodes)
                 curve[marks.pop(0)] = game.unit * mean(earned)

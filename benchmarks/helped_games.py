@@ -12,6 +12,7 @@ import numpy as np
 
 HANDS = {"expert": 0.0, "slow": 0.1}
 """Seconds that the human sees late, and for which the hands then stay as they are."""
+LANDER, HILL = "LunarLanderContinuous-v3", "MountainCarContinuous-v0"
 HOVERS, ROLLS, FUMBLES = 400, 150, 30  # steps after which no one waits any longer
 
 
@@ -20,6 +21,7 @@ class Game:
     """``drive`` (environment, observation): what the human does; ``wanted`` (observation, steps): whether it takes over."""
 
     name: str
+    id: str
     make: Callable[[], Any]
     hz: int
     drive: Callable[[Any, np.ndarray], Any]
@@ -78,9 +80,9 @@ def pick(env: Any, seen: np.ndarray) -> Any:
 
 
 GAMES = {
-    "lander": Game("LunarLander", lambda: gymnasium.make("LunarLanderContinuous-v3"), 50, land, crashes),
-    "hill": Game("MountainCar", lambda: gymnasium.make("MountainCarContinuous-v0"), 30, push, lambda seen, steps: steps > ROLLS),
-    "cube": Game("gym-hil's pick-cube", Cube, 10, pick, lambda seen, steps: steps > FUMBLES, unit=100.0),
+    "lander": Game("LunarLander", LANDER, lambda: gymnasium.make(LANDER), 50, land, crashes),
+    "hill": Game("MountainCar", HILL, lambda: gymnasium.make(HILL), 30, push, lambda seen, steps: steps > ROLLS),
+    "cube": Game("gym-hil's pick-cube", "", Cube, 10, pick, lambda seen, steps: steps > FUMBLES, unit=100.0),
 }
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,7 +21,7 @@ Ahead = NDArray[np.float64]
 class _Help:
     start: int
     """Steps of its episode before it."""
-    earned: float
+    ahead: Ahead
     alone: tuple[Ahead, ...]
     """The agent's drives before it."""
     number: int | None
@@ -33,8 +32,8 @@ class Earned:
     """Judges takeovers that lasted to the end of their episode.
 
     Such a takeover gains what it earned beyond what the agent, alone, usually earns from that moment of its drives on (their
-    median). It went well if that is at least half of the most that help gained, and more than nothing. So it does not matter how
-    much there is to be earned, nor how much the agent had earned before.
+    median). It went well if that is more than nothing, and at least half of what the best drive with help gained from the same
+    moment on. So it does not matter how much there is to be earned, nor how much the agent had earned before.
     """
 
     def __init__(self) -> None:
@@ -43,7 +42,7 @@ class Earned:
 
     def alone(self, rewards: Sequence[float]) -> None:
         """The agent has driven an episode to its end alone; what it was paid for each step."""
-        ahead = np.cumsum(np.asarray(rewards, np.float64)[::-1])[::-1]
+        ahead = _ahead(rewards)
         if np.isfinite(ahead).all():
             self._alone.append(ahead)
 
@@ -52,10 +51,10 @@ class Earned:
 
         Nothing is known of it before the agent has driven alone.
         """
-        earned = float(np.sum(rewards[start:]))
-        if not math.isfinite(earned):
+        ahead = _ahead(rewards)
+        if not np.isfinite(ahead).all():
             return "unclear"
-        self._helped.append(_Help(start, earned, tuple(self._alone), number))
+        self._helped.append(_Help(start, ahead, tuple(self._alone), number))
         self._helped[-1].outcome = outcome = self._judge(self._helped[-1])
         return outcome
 
@@ -72,11 +71,16 @@ class Earned:
         alone = one.alone or tuple(self._alone)
         if not alone:
             return "unclear"
-        gain = one.earned - _usual(alone, one.start)
-        most = max(other.earned - _usual(alone, other.start) for other in self._helped)
+        usual = median(_from(ahead, one.start) for ahead in alone)
+        gain = _from(one.ahead, one.start) - usual
+        most = max(_from(other.ahead, one.start) for other in self._helped) - usual
         return "failed" if gain <= 0 or gain < most / 2 else "cleared"
 
 
-def _usual(alone: Sequence[Ahead], start: int) -> float:
-    """Return what the agent usually earns alone from that step on; nothing where its drives are over by then."""
-    return median(float(ahead[start]) if start < len(ahead) else 0.0 for ahead in alone)
+def _ahead(rewards: Sequence[float]) -> Ahead:
+    return np.cumsum(np.asarray(rewards, np.float64)[::-1])[::-1]
+
+
+def _from(ahead: Ahead, start: int) -> float:
+    """Return what a drive earned from that step on; nothing where it was over by then."""
+    return float(ahead[start]) if start < len(ahead) else 0.0

@@ -119,7 +119,7 @@ class Lockstep:
         self.budget = UpdateBudget(c.utd, c.warmup_steps, lap_utd=c.lap_utd)
         self.proving = Proving(self.learner)
         self._solo = copies(options.env, self.rig.track, home, self.rig.task.settings) if proves else None
-        self.proving.use(self._solo.lap_share if self._solo is not None else None)
+        self.proving.use(self._solo.trial if self._solo is not None else None)
         self._generator = torch.Generator().manual_seed(config.seed)
         self._follower = Follower(home.store_path)
         self._store = Store(home.store_path)

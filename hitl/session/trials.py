@@ -7,9 +7,12 @@ session around them (clock, arbiter, recorder) is left out, and the actor answer
 from __future__ import annotations
 
 import contextlib
+import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pkgutil import resolve_name
+from statistics import median
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,9 +20,10 @@ from numpy.typing import NDArray
 
 from data.errors import DeviceError, HitlError, InputFileError
 from data.reading.update import Layout
-from data.records import SessionRecord
+from data.records import ITS_END, ROADLESS, SessionRecord
 from data.reward import RewardSettings
 from data.store import Store
+from hitl.coach.earned import NEWEST
 from hitl.drivers.held_weights import lap_share
 from hitl.games.driving_env import DrivingEnv
 from hitl.games.hang_guard import EnvironmentLost
@@ -32,11 +36,17 @@ from hitl.task.driving_task import TaskSettings
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from hitl.games.gym.env import GymEnv
+    from trainer.daemon.proving import Trial
     from trainer.networks.actor_critic import Actor
     from trainer.networks.recurrent import Memory
 
+Env = Any
+"""An environment of a session: ``progress`` and ``reason`` are in ``info``, and it raises EnvironmentLost where it goes away."""
 ATTEMPTS, LEAST = 20, 4  # drives in a trial: at most, and however long the road is
+LONGEST_S = 10.0  # s that a trial of an environment may take: fewer drives of a slow one
 LOST = "lost"  # the reason of a drive that ended because the game went away
+COMPARED = 50  # steps of a drive by which a copy of an environment is known for one
 FIRST_SEED, SEEDS_APART = 7_000_000, 100  # their starts are those of no evaluation
 
 
@@ -50,25 +60,18 @@ class Solo:
     reason: str = ""
 
 
-class SoloDrives:
-    """Cars on one track, built once and driven again for each actor."""
+class _Copies(ABC):
+    """Copies of a game, opened once and driven again for each actor."""
 
-    def __init__(
-        self,
-        track: Track,
-        episodes: int = ATTEMPTS,
-        settings: TaskSettings | None = None,
-        game: Callable[[Track], Any] | None = None,
-        most: int = ATTEMPTS,
-    ) -> None:
-        """``game``: makes a game for a track, ``most`` at once; None: the embedded one. Raises what that raises."""
-        self.track, self._episodes = track, episodes
+    def __init__(self, make: Callable[[], Env], episodes: int, most: int) -> None:
+        """``make`` opens one, ``most`` at once. Raises what that raises."""
+        self.episodes = episodes
         self.meanwhile: Callable[[], None] = lambda: None
         """Called in each step; what it raises ends the drives."""
-        self.envs: list[DrivingEnv] = []
+        self.envs: list[Env] = []
         try:
             for _ in range(min(episodes, most)):
-                self.envs.append(DrivingEnv(track, settings, game(track) if game else None))
+                self.envs.append(make())
         except HitlError:
             self.close()
             raise
@@ -79,12 +82,12 @@ class SoloDrives:
         ``actor`` answers observations (B, O) with actions (B, A) by ``act(observations, deterministic)``, both as tensors. One
         that remembers its episode is asked for each car by itself.
         """
-        results = [Solo() for _ in range(self._episodes)]
+        results = [Solo() for _ in range(self.episodes)]
         waiting = iter(enumerate(results))
-        driving: list[tuple[DrivingEnv, NDArray[np.float32], Solo]] = []
+        driving: list[tuple[Env, NDArray[np.float32], Solo]] = []
         answer = _Answers(actor)
 
-        def begin(env: DrivingEnv) -> None:
+        def begin(env: Env) -> None:
             """Begin the next episode with a car, if there is one; a game that cannot even begin is given no more of them."""
             for number, result in waiting:
                 with _unless_lost(result):
@@ -113,20 +116,87 @@ class SoloDrives:
             result.reason = LOST
         return results
 
-    def lap_share(self, actor: Actor, number: int) -> float:
-        """Return how much of the lap the actor drives on average, 0 to 1. ``number``: of the trial, which has its own starts.
+    def share(self, actor: Actor, number: int) -> float:
+        """Return how much of what can be reached the actor reaches on average. Each trial (``number``) has its own starts.
 
         Raises EnvironmentLost where the game went away in each drive, which says nothing of the actor.
         """
         found = [r for r in self(actor, FIRST_SEED + SEEDS_APART * number) if r.reason != LOST]
         if not found:
             raise EnvironmentLost("The copies of the game went away in every drive.")
-        return sum(lap_share(r.progress, self.track.line.length, r.reason == "finish") for r in found) / len(found)
+        return sum(map(self._share, found)) / len(found)
+
+    @property
+    def trial(self) -> Trial:
+        """The trial that these are."""
+        from trainer.daemon.proving import Trial
+
+        return Trial(self.share)
+
+    @abstractmethod
+    def _share(self, drive: Solo) -> float:
+        """Return how much of what can be reached one drive reached."""
 
     def close(self) -> None:
         """Let go of the games."""
         for env in self.envs:
             env.close()
+
+
+class SoloDrives(_Copies):
+    """Cars on one track. A drive's share is that of the lap, 0 to 1."""
+
+    def __init__(
+        self,
+        track: Track,
+        episodes: int = ATTEMPTS,
+        settings: TaskSettings | None = None,
+        game: Callable[[Track], Any] | None = None,
+        most: int = ATTEMPTS,
+    ) -> None:
+        """``game``: makes a game for a track, ``most`` at once; None: the embedded one. Raises what that raises."""
+        super().__init__(lambda: DrivingEnv(track, settings, game(track) if game else None), episodes, most)
+        self.track = track
+
+    def _share(self, drive: Solo) -> float:
+        return lap_share(drive.progress, self.track.line.length, drive.reason == "finish")
+
+
+class GymDrives(_Copies):
+    """One of Gymnasium's own environments. A drive's share: how far it came from what was earned alone to the best help."""
+
+    def __init__(self, make: Callable[[], Env], known: Callable[[], tuple[float, float] | None]) -> None:
+        """``known``: what the agent earned alone at first, and the most that help earned; None while either is not known."""
+        super().__init__(make, ATTEMPTS, most=1)
+        self._known = known
+        self._range: tuple[float, float] | None = None
+
+    def share(self, actor: Actor, number: int) -> float:
+        """See `_Copies`. Before anything is known, all actors reach nothing."""
+        self._range = self._known()
+        if self._range is None:
+            return 0.0
+        began = time.monotonic()
+        share = super().share(actor, number)
+        took = (time.monotonic() - began) / self.episodes
+        self.episodes = max(LEAST, min(ATTEMPTS, round(LONGEST_S / max(took, 1e-9))))
+        return share
+
+    @property
+    def trial(self) -> Trial:
+        """See `_Copies`. All that is clearly more than what was earned alone at first is worth holding."""
+        from trainer.daemon.proving import FARTHER, Trial
+
+        return Trial(self.share, FARTHER, self._told)
+
+    def _told(self, share: float) -> str:
+        low, high = self._range or (0.0, 0.0)
+        return f"earn {low + share * (high - low):.4g}"
+
+    def _share(self, drive: Solo) -> float:
+        assert self._range is not None
+        low, high = self._range
+        return (drive.total - low) / (high - low)
 
 
 class _Answers:
@@ -135,16 +205,16 @@ class _Answers:
     def __init__(self, actor: Actor) -> None:
         weights = next(iter(actor.parameters()), None)
         self._actor, self._device = actor, weights.device if weights is not None else "cpu"
-        self._memories: dict[DrivingEnv, Memory] = {}
+        self._memories: dict[Env, Memory] = {}
 
-    def begin(self, car: DrivingEnv) -> None:
+    def begin(self, car: Env) -> None:
         """An episode begins."""
         from trainer.networks.actor_critic import Actor, remember
 
         if isinstance(self._actor, Actor) and (memory := remember(self._actor)) is not None:
             self._memories[car] = memory
 
-    def __call__(self, cars: list[tuple[DrivingEnv, NDArray[np.float32]]]) -> NDArray[np.float32]:
+    def __call__(self, cars: list[tuple[Env, NDArray[np.float32]]]) -> NDArray[np.float32]:
         """Return an action (A,) for what each car sees."""
         import torch
 
@@ -186,26 +256,48 @@ class Trials:
     def __init__(self, home: Home) -> None:
         self._home = home
         self._driven: tuple[object, ...] | None = None
-        self._drives: SoloDrives | None = None
+        self._drives: SoloDrives | GymDrives | None = None
         self.meanwhile: Callable[[], None] = lambda: None
         """See ``SoloDrives``."""
 
-    def __call__(self, layout: Layout) -> Callable[[Actor, int], float] | None:
+    def __call__(self, layout: Layout) -> Trial | None:
         """Return what tries an actor with these names of observation and action; None where that cannot be done.
 
-        The same function comes back as long as the same is driven.
+        An equal one comes back as long as the same is driven.
         """
         with contextlib.suppress(HitlError), Store(self._home.store_path, read_only=True) as store:
             session = store.newest_session()
             driven = None if session is None else (session.env, session.track, session.hz, dict(session.reward), layout)
             if session is not None and driven != self._driven:
+                of = self._of_gymnasium if session.env.startswith(ROADLESS) else self._copies
                 try:
-                    drives = self._copies(store, session, layout)
+                    drives = of(store, session, layout)
                 except DeviceError:  # the game is not on this machine, or does not open: nor will it the next time
                     drives = None
                 self.close()
                 self._driven, self._drives = driven, drives
-        return self._drives.lap_share if self._drives is not None else None
+        return self._drives.trial if self._drives is not None else None
+
+    def _of_gymnasium(self, store: Store, session: SessionRecord, layout: Layout) -> GymDrives | None:
+        """Return a copy of the environment that a session drives, where that is one of Gymnasium's own and drives the same way.
+
+        A script may have put anything around it, and an environment of another package may move what there is only once.
+        """
+        from hitl.games.gym.env import open_gym
+        from hitl.games.gym.ids import is_gymnasiums_own
+        from hitl.settings import load
+
+        name = session.env.removeprefix(ROADLESS)
+        if not is_gymnasiums_own(name):
+            return None
+        pictures = load(self._home, "pictures").pictures
+        drives = GymDrives(lambda: open_gym(name, pictures=pictures), lambda: earned_between(self._home, session.track))
+        drives.meanwhile = lambda: self.meanwhile()
+        env = drives.envs[0]
+        if (env.observation_names, len(env.scaled)) == (layout[0], len(layout[1])) and _drives_the_same(env, store, session):
+            return drives
+        drives.close()
+        return None
 
     def _copies(self, store: Store, session: SessionRecord, layout: Layout) -> SoloDrives | None:
         """Return copies of what a session drives; None where it is seen in another way by now than the actor has learned.
@@ -235,3 +327,29 @@ class Trials:
         if self._drives is not None:
             self._drives.close()
         self._drives = None
+
+
+def _drives_the_same(env: GymEnv, store: Store, session: SessionRecord) -> bool:
+    """Tell whether an environment answers the newest drive of a session as that one was answered."""
+    drive = next((e for e in reversed(store.episodes(session=session.id, purpose="drive")) if e.seed is not None), None)
+    if drive is None:
+        return False
+    steps = store.steps(drive, stop=COMPARED, columns=("observation", "executed", "reward"))
+    seen = env.reset(seed=drive.seed)[0]
+    for observation, executed, reward in zip(steps.observation, steps.executed, steps.reward, strict=True):
+        if not np.allclose(seen, observation, 1e-4, 1e-4):
+            return False
+        seen, paid, terminated, truncated, _ = env.step(executed)
+        if not np.isclose(paid, reward, 1e-4, 1e-4) or terminated or truncated:
+            return bool(np.isclose(paid, reward, 1e-4, 1e-4))
+    return True
+
+
+def earned_between(home: Home, track: str) -> tuple[float, float] | None:
+    """Return what the agent earned alone at first, and the most that help earned; None while help has shown nothing better."""
+    with Store(home.store_path, read_only=True) as store:
+        drives = [e for e in store.episodes(track, purpose="drive", imported=False) if e.reason in ITS_END]
+    alone, helped = [e.total for e in drives if not e.helped][:NEWEST], [e.total for e in drives if e.helped]
+    if not alone or not helped or max(helped) <= median(alone):
+        return None
+    return median(alone), max(helped)

@@ -5,15 +5,33 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from trainer.learner.learner import Learner
 from trainer.networks.actor_critic import Actor
 
-Trial = Callable[[Actor, int], float]
-"""Has an actor drive alone in copies of the game, without noise, from the starts of the trial with this number; returns how much
-of the lap it drives on average, 0 to 1."""
 LAP = 0.9
 """Share of the lap from which on weights are worth holding. Before, nothing is there to be lost, and the newest always drive."""
+
+
+def of_the_lap(share: float) -> str:
+    """Return in words what weights do that drive this share of the lap."""
+    return f"drive {share:.0%} of the lap"
+
+
+@dataclass(frozen=True)
+class Trial:
+    """How actors are tried: alone, without noise, in copies of the game."""
+
+    share: Callable[[Actor, int], float]
+    """Drives from the starts of the trial with this number; returns how much of the lap the actor drives on average, 0 to 1.
+    Where there is no road: how far it comes from what was earned alone at first to the best help."""
+    worth: float = LAP
+    """The share from which on weights are worth holding, before help has shown what is new."""
+    told: Callable[[float], str] = of_the_lap
+    """What weights of a share do, in words."""
+
+
 FARTHER = 0.1
 """After help, weights that drive so much more of the lap than any before it are worth holding, too. On a long lap with several
 hard corners, what was won at the first one would else be lost again before the last one is passed."""
@@ -71,10 +89,9 @@ class Proving:
         """A sentence while the newest weights are held back; else empty."""
         if self.held_back is None or self.share is None:
             return ""
-        return (
-            f"The newest weights drive {self.held_back:.0%} of the lap in a trial, those before {self.share:.0%}: drives without "
-            "noise are by those before."
-        )
+        assert self.trial is not None
+        newest, before = self.trial.told(self.held_back), self.trial.told(self.share)
+        return f"The newest weights {newest} in a trial, those before {before}: drives without noise are by those before."
 
     @property
     def due(self) -> bool:
@@ -89,12 +106,12 @@ class Proving:
         self._tried_at = learner.updates
         self._count += 1
         if learner.proven is not None and self.share is None:
-            self.share = self.trial(learner.proven, self._count)
+            self.share = self.trial.share(learner.proven, self._count)
             if self.share < self._held_from - WORSE:  # they were proven on another road
                 learner.proven = self.share = None
         if learner.proven is None and self._stood is None:  # a start, perhaps on another road: what help wins is seen anew
             learner.worth_holding = None
-        newest = self.trial(learner.newest, self._count)
+        newest = self.trial.share(learner.newest, self._count)
         self._note_help(newest)
         if learner.proven is None:
             taken = is_best = newest >= self._held_from
@@ -118,7 +135,8 @@ class Proving:
 
     @property
     def _held_from(self) -> float:
-        return LAP if self._learner.worth_holding is None else self._learner.worth_holding
+        assert self.trial is not None
+        return self.trial.worth if self._learner.worth_holding is None else self._learner.worth_holding
 
     def _note_help(self, newest: float) -> None:
         """After the first help on this road, all that goes beyond where the agent stood is worth holding."""
@@ -126,15 +144,15 @@ class Proving:
         if self._stood is None or learner.helped_at == self._helped_at:
             self._helped_at, self._stood = learner.helped_at, max(newest, self._stood or 0.0)
         elif learner.worth_holding is None:
-            learner.worth_holding = min(LAP, self._stood + FARTHER)
+            learner.worth_holding = min(self._held_from, self._stood + FARTHER)
 
     def _compare(self, newest: float, proven: Actor) -> tuple[bool, bool]:
         """Return whether weights that drive ``newest`` of the lap come as far as those before, and whether they are the best."""
         assert self.trial is not None
         assert self.share is not None
         # The others drive from the same starts, which may be easier or harder than those before.
-        best = self.trial(proven if self._best is None else self._best, self._count)
-        before = best if self._best in (None, proven) else self.trial(proven, self._count)
+        best = self.trial.share(proven if self._best is None else self._best, self._count)
+        before = best if self._best in (None, proven) else self.trial.share(proven, self._count)
         taken = newest >= before and newest >= best - WORSE
         is_best = taken and newest >= best and newest >= self.share
         self.share = LUCK * self.share + (1 - LUCK) * best

@@ -44,6 +44,12 @@ def registered(name: str) -> str:
     return id_
 
 
+def is_gymnasiums_own(name: str) -> bool:
+    """Tell whether Gymnasium itself brings an environment: it is a simulation, of which there may be any number."""
+    spec = gymnasium.registry.get(name)
+    return spec is not None and isinstance(spec.entry_point, str) and spec.entry_point.startswith("gymnasium.envs.")
+
+
 def _import(package: str) -> None:
     """Import a package that registers environments. One in the current folder is found, too, but last."""
     sys.path.append("")

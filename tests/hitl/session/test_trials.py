@@ -23,7 +23,7 @@ from hitl.session.trials import Solo, SoloDrives, Trials
 from hitl.session_options import SessionOptions
 from tests.support.places import ROOT
 from trainer.checkpoints.files import load, save
-from trainer.daemon.proving import LAP
+from trainer.daemon.proving import LAP, Trial
 from trainer.learner.make import make_learner
 from trainer.presets import PRESETS
 
@@ -69,17 +69,17 @@ def test_a_trial_drives_the_track_of_the_newest_session(home):
     trials = Trials(home)
     trial = trials(layout_of(home))
     assert trials(layout_of(home)) == trial, "the copies are used again"
-    drives = trial.__self__
+    drives = trial.share.__self__
     assert drives.track.name == "default"
-    drives.envs, drives._episodes = drives.envs[:2], 2
-    assert 0.0 < trial(Coasts(), 1) < 0.4
-    assert trial(Coasts(), 1) == trial(Coasts(), 1) == trial(CoastsElsewhere(), 1)
-    assert trial(Coasts(), 2) != trial(Coasts(), 1), "each trial has its own starts"
+    drives.envs, drives.episodes = drives.envs[:2], 2
+    assert 0.0 < trial.share(Coasts(), 1) < 0.4
+    assert trial.share(Coasts(), 1) == trial.share(Coasts(), 1) == trial.share(CoastsElsewhere(), 1)
+    assert trial.share(Coasts(), 2) != trial.share(Coasts(), 1), "each trial has its own starts"
     with SessionSetup(home, SessionOptions(track="esses", real_time=False)):
         pass
     other = trials(layout_of(home))
     assert other != trial
-    assert other.__self__.track.name == "esses"
+    assert other.share.__self__.track.name == "esses"
     trials.close()
 
 
@@ -109,11 +109,11 @@ def test_it_is_driven_by_the_rules_of_the_session_whatever_is_set_now(home):
     with Store(home.store_path) as store:
         session = store.newest_session()
         stored = json.loads(store.db.execute("SELECT reward FROM sessions WHERE id = ?", (session.id,)).fetchone()[0])
-        assert trial.__self__.envs[0].task.reward.settings.max_stray == stored["max_stray"] != 1.0
+        assert trial.share.__self__.envs[0].task.reward.settings.max_stray == stored["max_stray"] != 1.0
         reward = json.dumps(stored | {"max_stray": 3.0})
         store.db.execute("UPDATE sessions SET reward = ? WHERE id = ?", (reward, session.id))
     other = trials(layout_of(home))
-    assert other.__self__.envs[0].task.reward.settings.max_stray == 3.0
+    assert other.share.__self__.envs[0].task.reward.settings.max_stray == 3.0
     settings.write_text("[observation")
     assert trials(layout_of(home)) == other, "what is known stays while a file cannot be read"
 
@@ -123,7 +123,7 @@ def test_a_long_road_is_tried_by_fewer_drives(home, tmp_path):
     line.write_text("x,y\n" + "\n".join(f"{x},{40 * np.sin(x / 80):.2f}" for x in range(0, 3000, 5)))
     with SessionSetup(home, SessionOptions(track=str(line), real_time=False)):
         pass
-    assert len(Trials(home)(layout_of(home)).__self__.envs) == 4
+    assert len(Trials(home)(layout_of(home)).share.__self__.envs) == 4
 
 
 class Straight:
@@ -164,7 +164,7 @@ def test_a_game_that_goes_away_costs_its_drive_alone(tmp_path):
         first, *others = drives(Straight(), 70)
         assert first.reason == "lost"
         assert all(result.reason == "off_road" and result.progress > 10 for result in others)
-        assert 0.0 < drives.lap_share(Straight(), 1) < 1.0
+        assert 0.0 < drives.share(Straight(), 1) < 1.0
     finally:
         drives.close()
 
@@ -187,7 +187,7 @@ def test_where_all_drives_are_lost_nothing_is_said_of_the_actor():
             return [Solo(reason="lost"), Solo(reason="lost")]
 
     with pytest.raises(EnvironmentLost):
-        Lost(load_track("esses"), 1).lap_share(Straight(), 1)
+        Lost(load_track("esses"), 1).share(Straight(), 1)
 
 
 def test_whoever_waits_for_a_trial_is_asked_in_each_step_and_can_end_it(home):
@@ -200,9 +200,9 @@ def test_whoever_waits_for_a_trial_is_asked_in_each_step_and_can_end_it(home):
 
     trials = Trials(home)
     trials.meanwhile = meanwhile
-    lap_share = trials(layout_of(home))
+    trial = trials(layout_of(home))
     with pytest.raises(InterruptedError):
-        lap_share(Straight(), 1)
+        trial.share(Straight(), 1)
     assert len(asked) == 6
     trials.close()
 
@@ -212,7 +212,7 @@ def test_a_whole_lap_is_all_of_it():
         def __call__(self, actor, first_seed):
             return [Solo(reason="finish", progress=self.track.line.length - 1.9), Solo(reason="off_road", progress=0.0)]
 
-    assert Done(load_track("esses"), 0).lap_share(None, 1) == 0.5
+    assert Done(load_track("esses"), 0).share(None, 1) == 0.5
 
 
 def test_an_agent_that_stands_at_the_last_corner_drives_no_laps():
@@ -220,7 +220,7 @@ def test_an_agent_that_stands_at_the_last_corner_drives_no_laps():
         def __call__(self, actor, first_seed):
             return [Solo(reason="off_road", progress=0.97 * self.track.line.length)] * 4
 
-    assert Stands(load_track("esses"), 0).lap_share(None, 1) == UNFINISHED < LAP
+    assert Stands(load_track("esses"), 0).share(None, 1) == UNFINISHED < LAP
 
 
 def test_drives_without_noise_are_by_the_proven_weights(home):
@@ -247,13 +247,13 @@ def test_drives_without_noise_are_by_the_proven_weights(home):
     assert np.allclose(policy.act(seen, True), learner.proven.act(at_once)[0])
 
 
-def test_in_lockstep_a_collapse_is_not_driven(home, monkeypatch):
-    monkeypatch.setattr("trainer.daemon.proving.LAP", 0.3)  # the shipped agent stalls at a corner
+def test_in_lockstep_a_collapse_is_not_driven(home):
     config = PRESETS["hitl"].with_values(utd=0.0001, lap_utd=0.0)
     init = max(home.checkpoints.glob("*.safetensors"))
     with Lockstep(home, SessionOptions(kind="demo", greedy_every=2), config, init=init, proves=True) as lockstep:
-        drives = lockstep.proving.trial.__self__
-        drives.envs, drives._episodes = drives.envs[:2], 2
+        drives = lockstep.proving.trial.share.__self__
+        drives.envs, drives.episodes = drives.envs[:2], 2
+        lockstep.proving.trial = dataclasses.replace(lockstep.proving.trial, worth=0.3)  # the shipped agent stalls at a corner
         lockstep.learn()
         before = lockstep.learner.driving
         assert before is not lockstep.learner.newest
@@ -276,7 +276,7 @@ def test_in_lockstep_weights_are_tried_within_the_updates_of_a_long_drive(home, 
     config = PRESETS["hitl"].with_values(batch_size=16, hidden=16, lap_utd=0.0, warmup_steps=0)
     with Lockstep(home, SessionOptions(kind="demo"), config, proves=True) as lockstep:
         tried_at: list[int] = []
-        lockstep.proving.use(lambda actor, number: tried_at.append(lockstep.learner.updates) or 0.0)
+        lockstep.proving.use(Trial(lambda actor, number: tried_at.append(lockstep.learner.updates) or 0.0))
         lockstep.learn()
         lockstep.budget.steps(4)
         lockstep.steps = 4

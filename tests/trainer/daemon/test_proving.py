@@ -21,7 +21,7 @@ from trainer.checkpoints.meta import CheckpointMeta
 from trainer.checkpoints.packed import policy_only
 from trainer.daemon.daemon import Daemon
 from trainer.daemon.heartbeat import read_heartbeat
-from trainer.daemon.proving import FARTHER, LAP, PATIENCE, Proving
+from trainer.daemon.proving import FARTHER, LAP, PATIENCE, Proving, Trial
 from trainer.daemon.resume import begin
 from trainer.daemon.wish import Wish
 from trainer.learner.make import make_learner
@@ -49,7 +49,7 @@ class Weights:
 
 def trial_of(luck: dict[int, float]):
     """How far weights come; each trial's starts are harder or easier."""
-    return lambda actor, number: min(1.0, max(0.0, actor + luck.get(number, 0.0)))
+    return Trial(lambda actor, number: min(1.0, max(0.0, actor + luck.get(number, 0.0))))
 
 
 @given(st.lists(st.floats(0.2, 1.0), min_size=1, max_size=30))
@@ -144,7 +144,7 @@ def test_small_steps_down_do_not_add_up() -> None:
         learner = Weights()
         learner.newest = 0.95
         proving = Proving(learner)
-        proving.use(lambda actor, number, rng=rng: float(np.clip(actor + rng.normal(0, 0.05), 0, 1)))
+        proving.use(Trial(lambda actor, number, rng=rng: float(np.clip(actor + rng.normal(0, 0.05), 0, 1))))
         for _ in range(200):
             proving.offer()
             learner.newest -= 0.004
@@ -163,7 +163,7 @@ def test_trials_take_a_tenth_of_the_time_and_a_third_after_help() -> None:
 
     proving = Proving(learner, clock=lambda: now[0])
     assert not proving.due, "there is nothing to try with"
-    proving.use(trial)
+    proving.use(Trial(trial))
     assert proving.due
     proving.offer()
     now[0] += 9 * 3.0 - 0.1
@@ -333,7 +333,7 @@ def test_a_trainer_holds_worse_weights_back_also_after_it_was_stopped(tmp_path: 
 
     def run(until: int, **more: object) -> Daemon:
         wish = Wish(SMALL.with_values(checkpoint_updates=20), **more)
-        daemon = Daemon(tmp_path, wish, trials=lambda names: trial if names == (NAMES, ACTIONS) else None)
+        daemon = Daemon(tmp_path, wish, trials=lambda names: Trial(trial) if names == (NAMES, ACTIONS) else None)
         daemon.stop = lambda: daemon.training is not None and daemon.training.learner.updates >= until
         daemon.run()
         return daemon
@@ -393,7 +393,7 @@ def test_a_trial_that_fails_costs_no_training(tmp_path: Path) -> None:
     def trial(actor, number: int) -> float:
         raise RuntimeError("the game is gone")
 
-    daemon = Daemon(tmp_path, Wish(SMALL.with_values(checkpoint_updates=20)), trials=lambda names: trial)
+    daemon = Daemon(tmp_path, Wish(SMALL.with_values(checkpoint_updates=20)), trials=lambda names: Trial(trial))
     daemon.stop = lambda: daemon.training is not None and daemon.training.learner.updates >= 60
     daemon.run()
     assert newest(tmp_path).updates >= 60
@@ -411,7 +411,7 @@ def test_who_stops_a_trainer_does_not_wait_for_a_trial(tmp_path: Path) -> None:
         assert not stopped
         return 0.5
 
-    daemon = Daemon(tmp_path, Wish(SMALL.with_values(checkpoint_updates=50)), trials=lambda names: trial)
+    daemon = Daemon(tmp_path, Wish(SMALL.with_values(checkpoint_updates=50)), trials=lambda names: Trial(trial))
 
     def stop() -> bool:
         if daemon.training is not None and daemon.training.learner.updates >= 70:
@@ -438,7 +438,7 @@ def test_a_trial_that_takes_long_is_told_once(tmp_path: Path, slow_s: float, tim
         tried.append(number)
         return 0.5
 
-    daemon = Daemon(tmp_path, Wish(SMALL), stop=lambda: bool(tried), say=said.append, trials=lambda names: trial)
+    daemon = Daemon(tmp_path, Wish(SMALL), stop=lambda: bool(tried), say=said.append, trials=lambda names: Trial(trial))
     daemon.run()
     assert tried
     assert sum(text.startswith("Trying the newest weights in a copy of the game") for text in said) == times
@@ -458,7 +458,7 @@ def test_a_long_trial_shows_that_the_trainer_is_at_work_and_is_left_when_it_is_t
         daemon.during_trial()
         pytest.fail("it goes on")
 
-    daemon._trials = lambda names: trial
+    daemon._trials = lambda names: Trial(trial)
     daemon.run()
     assert beats[1] - beats[0] >= 0.5
     assert read_heartbeat(tmp_path).state == "stopped"
