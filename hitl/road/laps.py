@@ -66,7 +66,7 @@ def corner_times(drive: Drive, spans: Iterable[Stretch]) -> dict[str, float]:
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
+class LapTry:
     """One try without help: why it ended, the time of its lap (None: not finished), how long and how far it drove, its return."""
 
     reason: str
@@ -94,7 +94,7 @@ class Figure(NamedTuple):
 class Laps:
     """What tries come to. Times in seconds, None where no lap was finished."""
 
-    trials: tuple[Trial, ...]
+    trials: tuple[LapTry, ...]
     finish: Rate
     median: Figure | None
     p95: Figure | None
@@ -137,7 +137,7 @@ class Laps:
         }
 
 
-def laps_of(trials: Iterable[Trial], corners: Iterable[Corner]) -> Laps:
+def laps_of(trials: Iterable[LapTry], corners: Iterable[Corner]) -> Laps:
     """Return what tries come to."""
     tries, known = tuple(trials), tuple(corners)
     times = [t.lap_s for t in tries if t.lap_s is not None]

@@ -9,7 +9,7 @@ from data.reading.drives import EpisodeSummary
 from data.records import Corner
 from data.statistics import wilson
 from data.store import Store
-from hitl.road.laps import Figure, Laps, Trial, corner_times, crash_place, laps_of, stretches
+from hitl.road.laps import Figure, Laps, LapTry, corner_times, crash_place, laps_of, stretches
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def recorded_laps(episodes: Iterable[EpisodeSummary], corners: Iterable[Corner]) -> Laps:
     """Return what recorded episodes come to as tries."""
-    return laps_of((Trial(e.reason, e.lap_s, e.length / e.hz, e.farthest, e.total, e.seed) for e in episodes), corners)
+    return laps_of((LapTry(e.reason, e.lap_s, e.length / e.hz, e.farthest, e.total, e.seed) for e in episodes), corners)
 
 
 def stored_trials(rig: SessionSetup, results: Sequence[EpisodeResult]) -> tuple[Laps, list[dict[str, Any]]]:
@@ -29,7 +29,7 @@ def stored_trials(rig: SessionSetup, results: Sequence[EpisodeResult]) -> tuple[
     Waits for the disk. A try that cannot be written now has no such times.
     """
     hz, first = rig.task.settings.hz, len(results)
-    trials = [Trial(r.reason, _lap(r, hz), r.steps / hz, r.progress, r.total) for r in results]
+    trials = [LapTry(r.reason, _lap(r, hz), r.steps / hz, r.progress, r.total) for r in results]
     laps, spans, stored = laps_of(trials, rig.corners), stretches(rig.corners), []
     if rig.written():
         with Store(rig.home.store_path, read_only=True) as store:

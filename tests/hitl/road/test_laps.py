@@ -10,7 +10,7 @@ from data.reading.drives import Drive
 from data.records import Corner
 from data.statistics import bootstrap
 from hitl.road.gate import parse_gate
-from hitl.road.laps import ELSEWHERE, Trial, corner_times, laps_of, stretches, time_at
+from hitl.road.laps import ELSEWHERE, LapTry, corner_times, laps_of, stretches, time_at
 from tests.support.recorded import summary
 
 CORNERS = (Corner("late", 300.0, 340.0), Corner("early", 100.0, 150.0))
@@ -42,8 +42,8 @@ def test_the_straight_behind_a_corner_is_the_corners():
 
 
 def test_what_tries_come_to():
-    finished = [Trial("finish", 36.0 + k, 36.1 + k, 400.0, 1.0) for k in range(8)]
-    crashed = [Trial("off_road", None, 12.0, 95.0, 0.2), Trial("stalled", None, 30.0, 200.0, 0.4)]
+    finished = [LapTry("finish", 36.0 + k, 36.1 + k, 400.0, 1.0) for k in range(8)]
+    crashed = [LapTry("off_road", None, 12.0, 95.0, 0.2), LapTry("stalled", None, 30.0, 200.0, 0.4)]
     laps = laps_of([*finished, *crashed], CORNERS)
     assert (laps.finish.k, laps.finish.n, laps.best, laps.worst) == (8, 10, 36.0, 43.0)
     assert laps.median.value == 39.5
@@ -64,7 +64,7 @@ def test_the_bootstrap_covers_the_mean_of_what_is_drawn():
 
 
 def test_a_gate_holds_or_says_why_not():
-    laps = laps_of([Trial("finish", 36.0, 36.1, 400.0, 1.0), Trial("off_road", None, 5.0, 120.0, 0.0)], CORNERS)
+    laps = laps_of([LapTry("finish", 36.0, 36.1, 400.0, 1.0), LapTry("off_road", None, 5.0, 120.0, 0.0)], CORNERS)
 
     def failures(text):
         return [said for condition in parse_gate(text) if (said := condition.failure(laps))]
