@@ -38,6 +38,8 @@ class ActionRange:
         """(A,) whether the range holds 0, so that our 0 is its 0."""
         self.one_way: NDArray[np.bool_] = self.around & ((self.low == 0.0) != (self.high == 0.0))
         """(A,) whether 0 is one of its ends, so that half of our numbers mean rest."""
+        self.whole = bool(np.issubdtype(space.dtype, np.integer))
+        """Whether the environment takes whole numbers alone."""
 
     def __len__(self) -> int:
         return len(self.low)
@@ -49,10 +51,11 @@ class ActionRange:
         share = (a + 1.0) / 2.0
         spread = (1.0 - share) * self.low + share * self.high  # either end to the last bit
         given = np.where(self.around, around, spread) + 0.0  # no -0
-        dtype = self._space.dtype
-        if np.issubdtype(dtype, np.integer):
-            given = np.rint(given)
-        result: NDArray[np.generic] = np.clip(given.astype(dtype), self._space.low, self._space.high)
+        return self.typed(np.rint(given) if self.whole else given)
+
+    def typed(self, given: NDArray[np.float64]) -> NDArray[np.generic]:
+        """Return an action (A,) of the environment in its own type, and within its bounds to the last bit."""
+        result: NDArray[np.generic] = np.clip(given.astype(self._space.dtype), self._space.low, self._space.high)
         return result
 
     def back(self, given: NDArray[np.generic]) -> NDArray[np.float32]:

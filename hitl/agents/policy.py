@@ -63,10 +63,10 @@ class ForeignPolicy:
         """A step was made with this action (A,), whoever drove."""
         self.agent.stepped(executed)
         self._answered = None
+        self._note_beyond()
 
     def begin_episode(self) -> None:
         """The agent forgets the last episode."""
-        self._note_beyond()
         self.agent.reset()
         self._answered = None
 

@@ -60,6 +60,7 @@ class AgentSide:
         """A step was made with this action, whoever drove."""
         if self._remembering is not None:
             self._remembering.stepped(executed)
+            self._pass_on()
 
     def asks_restart(self) -> bool:
         """Tell whether it wants to begin again."""

@@ -41,6 +41,11 @@ def open_world(options: SessionOptions, home: Home) -> World:
 
 OWN_WINDOW = 'For a window of its own, set game_window = "its_own" in [overlay] of settings.toml.'
 
+REGISTER = (
+    'in a module of yours, register an environment that wraps this one (docs/python.md, "Without bounds"), and give it as '
+    "--env gym:MODULE:ID. The wrapper:"
+)
+
 
 def gym_world(options: SessionOptions, home: Home) -> World:
     """Open any Gymnasium environment with a Box action."""
@@ -131,7 +136,7 @@ def _clock(hz: float, real_time: bool, hurries: bool = False) -> Clock:
 
 
 def _gym(name: str, options: SessionOptions, home: Home) -> World:
-    from hitl.games.gym.controls import action_names, controls_for, unmoved
+    from hitl.games.gym.controls import action_names, controls_for, stating_bounds, unbounded, unmoved
     from hitl.games.gym.env import ShowsItself, open_gym
     from hitl.settings import load
 
@@ -161,6 +166,7 @@ def _gym(name: str, options: SessionOptions, home: Home) -> World:
         controls,
         has_line=False,
         told=unmoved(name, controls, player.controls),
+        warned=tuple(filter(None, [unbounded(name, env.scaled, f"{REGISTER} {stating_bounds(env.scaled)}.")])),
         frame_shape=env.image[1:],
         picture=drawn.path if drawn is not None else None,
         heed=env.heed,

@@ -38,6 +38,7 @@ class World:
     reward: Mapping[str, float] = field(default_factory=dict)
     has_line: bool = True  # False: there is no progress, no corner, and nothing for the scripted driver to follow
     told: tuple[Said, ...] = ()  # what a person who drives must be told of it
+    warned: tuple[str, ...] = ()  # what must be known of it whoever drives
     map_uid: str = ""  # the game's own name for the map that is loaded; "" where it does not tell
     frame_shape: tuple[int, ...] = ()  # rows and columns of the picture in each observation; empty: there is none
     picture: Path | None = None  # the file that the game's own picture is drawn into (`takeover_ui.window.picture`)

@@ -6,16 +6,16 @@ import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from numpy.typing import NDArray
 
-from data.errors import UsageError, shown
+from data.errors import UsageError
 from data.suggest import did_you_mean
 from hitl.arbiter import GatingSettings
 from hitl.drivers.human import HumanDriver, HumanSide, NoHuman
 from hitl.home import Home, default_home
 from hitl.pads import PADS
 from hitl.pads.base import Pad, PadState
+from hitl.scripting.answers import action_of
 
 if TYPE_CHECKING:
     from takeover_ui.window.window import Window
@@ -41,15 +41,12 @@ class FunctionHuman(HumanSide):
         """An episode begins."""
         self._asks, self.given = False, None
 
-    def ask(self, observation: Any, info: dict[str, Any]) -> NDArray[Any] | None:
-        """Ask the function once; return the action in force, None before the first one of an episode."""
+    def ask(self, observation: Any, info: dict[str, Any], shape: tuple[int, ...]) -> NDArray[Any] | None:
+        """Ask the function once; return the action in force, None before the first one of an episode. ``shape``: the action's."""
         action = self._function(observation, info)
         self._asks = action is not None
         if action is not None:
-            given = np.array(action)
-            if given.dtype.kind not in "biuf" or not np.isfinite(given).all():
-                raise UsageError(f"The function that drives gave {shown(action)}, which is no action: return numbers, or None.")
-            self.given = given
+            self.given = action_of(action, shape, "human's action", ", or None")
         return self.given
 
     def read(self, info: dict[str, Any]) -> tuple[PadState, str]:

@@ -22,6 +22,7 @@ from hitl.arbiter import GatingSettings
 from hitl.games.around_interface import AroundInterface, observed
 from hitl.games.gym.pace import HZ
 from hitl.games.hang_guard import brief
+from hitl.scripting.answers import action_of
 from hitl.scripting.hands import Human
 from hitl.scripting.setting import Setting
 from hitl.scripting.shared_wheel import Choice, ForeignTime, SharedWheel
@@ -111,7 +112,7 @@ class TakeoverInterface(AroundInterface):
                 self._first = False
                 self.interface.send_control(control)
                 return
-            choice = self.choice = self._on_thread(lambda: self.wheel.choose(np.array(control)))
+            choice = self.choice = self._on_thread(lambda: self.wheel.choose(control))
             if isinstance(control, np.ndarray) and control.flags.writeable:
                 control[...] = choice.executed
             self.interface.send_control(choice.executed)
@@ -230,7 +231,7 @@ class SentEnv(gymnasium.Wrapper[Any, NDArray[Any], Any, NDArray[Any]]):
     def step(self, action: NDArray[Any]) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
         """Make one step; see :class:`TakeoverInterface`. Raises what went wrong as its action was sent."""
         self.interface.expect_send()
-        mine = np.array(action)  # rtgym keeps this array, and what is sent is written into it
+        mine = action_of(action, self.env.action_space.shape or ())  # rtgym keeps this array, and what is sent is written into it
         observation, reward, terminated, truncated, info = self.env.step(mine)
         if terminated or truncated:  # nothing is sent after an episode's end
             self.interface.wait_sent(0.0)  # only raises

@@ -10,7 +10,6 @@ from typing import Annotated, Any
 import numpy as np
 from gymnasium import spaces
 from msgspec import Meta
-from numpy.typing import NDArray
 
 from data.errors import UsageError
 from data.files.validation import SettingPlace, checked, filled
@@ -20,7 +19,7 @@ from data.store import Store
 from data.suggest import did_you_mean
 from hitl.arbiter import GatingSettings
 from hitl.games.base import AT_REST, VehicleState
-from hitl.games.gym.controls import action_names, controls_for, still
+from hitl.games.gym.controls import action_names, controls_for, stating_bounds, still, unbounded
 from hitl.games.gym.pace import own_pace
 from hitl.games.pictures import Sight
 from hitl.games.world import no_road
@@ -62,7 +61,6 @@ def check_gating(gating: object) -> None:
 class Setting:
     """An environment as takeovers see it."""
 
-    action_space: spaces.Box
     scaled: ActionRange
     """Between our actions and the environment's."""
     see: Sight
@@ -77,6 +75,8 @@ class Setting:
     corners: tuple[Corner, ...] = ()
     unmoved: str = ""
     """A sentence for a person who drives, where nothing of the pad moves some action numbers and nobody chose that."""
+    unbounded: str = ""
+    """A sentence where some action numbers have no bounds, and what is taken for them."""
 
     @classmethod
     def of(
@@ -115,7 +115,6 @@ class Setting:
         seen = tuple(getattr(own, "observation_names", ()))
         task = getattr(own, "task", None)
         return cls(
-            action_space,
             scaled,
             see,
             controls or guessed or said,
@@ -133,16 +132,12 @@ class Setting:
             has_line,
             progress or ("progress" if has_line else ""),
             unmoved=_unmoved(guessed),
+            unbounded=unbounded(name, scaled, _stated_how(own, scaled)),
         )
 
     def place(self, info: dict[str, Any]) -> tuple[VehicleState, float]:
         """Return the car, and its progress (m); zeros where the environment does not tell."""
         return place_of(info, self.progress) if self.progress else (AT_REST, 0.0)
-
-    def exactly(self, action: NDArray[Any]) -> NDArray[Any]:
-        """Return an action (A,) of the environment in its own type and within its bounds, to the last bit."""
-        space = self.action_space
-        return np.clip(action, space.low, space.high).astype(space.dtype)
 
     def file(self, path: Path) -> dict[str, Any]:
         """Let the store know the road, and learn from it the corners; return what of the session's description changes."""
@@ -164,6 +159,13 @@ def _unmoved(controls: Sequence[Control]) -> str:
         return ""
     which = " and ".join(names) if len(names) < 3 else f"{len(names)} of its {len(controls)} action numbers"
     return f"While you drive, nothing moves {which}. To change that, give `controls` one word for each action number."
+
+
+def _stated_how(own: Any, scaled: ActionRange) -> str:
+    """Return how the bounds of an environment's, or an rtgym interface's, actions are stated."""
+    if hasattr(own, "get_action_space"):
+        return "in the Box that its get_action_space returns."
+    return f"put {stating_bounds(scaled)} around the environment, and Takeover around that."
 
 
 def _env_of(own: Any, name: str, has_line: bool) -> str:

@@ -31,7 +31,7 @@ from hitl.coach import past
 from hitl.drivers.human import NoHuman, button_names, has_pad, persons_pad
 from hitl.protocols import Clock, EpisodeResult
 from hitl.screens.key_hints import held_names, key_hint
-from hitl.scripting.answers import ours_of, reason_of
+from hitl.scripting.answers import action_of, cut_sentence, reason_of, sent_for
 from hitl.scripting.hands import FunctionHuman, Human, gating_for, hands_of
 from hitl.scripting.overlay import Counted, Overlay
 from hitl.scripting.setting import Setting, check_gating
@@ -133,7 +133,7 @@ class SharedWheel:
         check_gating(self.gating)
         self.purpose, self._release = "drive", release
         self.leaving = False
-        self._said = set[str]()
+        self._said, self._cut_said = set[str](), set[str]()
         self.counted = Counted()
         with contextlib.ExitStack() as stack:
             filed, rule, earned, path = {}, DemoRule(), None, None
@@ -165,6 +165,8 @@ class SharedWheel:
             self._stack = stack.pop_all()
         if person and setting.unmoved:
             self._tell("info", setting.unmoved)
+        if setting.unbounded:
+            self._tell("warning", setting.unbounded)
         self.is_open = self.closed = False
         self._recorded = False  # the open episode is known to the recorder, from its first step on
         self._under_way = False  # a step was chosen, and it is not known yet what came of it
@@ -215,13 +217,8 @@ class SharedWheel:
             self._segments.begin_episode()
             self._choice.begin_episode(self.human)
             self.is_open = self._lost = True
-        try:
-            scaled, proposed = self.setting.scaled, np.array(action)
-        except (TypeError, ValueError, RuntimeError) as error:  # a tensor with a gradient, for one
-            raise UsageError(f"The action cannot be read as numbers: {error}") from None
-        if proposed.shape != (len(scaled),):
-            raise UsageError(f"The action has shape {proposed.shape}, and the environment takes ({len(scaled)},).")
-        ours = scaled.back(proposed[None])[0]
+        scaled, proposed = self.setting.scaled, action_of(action, (len(self.setting.scaled),))
+        agents, ours = self._sent_for(proposed, "agent's action")
         if not self._recorded and not self._lost:
             self._number, self._recorded = self.recorder.begin_episode(self.purpose, self._seed), True
         while True:
@@ -250,9 +247,9 @@ class SharedWheel:
         if decision.safe or 0.0 < decision.weight < 1.0:
             executed = scaled(decision.executed)
         elif decision.driver == HUMAN:
-            executed = scaled(decision.executed) if given is None else self.setting.exactly(given)
+            executed = scaled(decision.executed) if given is None else scaled.typed(given)
         else:
-            executed = proposed
+            executed = agents
         self._under_way = True
         return Choice(proposed, executed, decision, ours, ended)
 
@@ -302,7 +299,7 @@ class SharedWheel:
 
     def unsent(self, action: NDArray[Any]) -> Choice:
         """Return the choice of a step whose action is not sent any more, because the episode is over: ``action`` still holds."""
-        ours = ours_of(self.setting.scaled, action)
+        ours = self.setting.scaled.back(action[None])[0]
         return Choice(action, action, arbiter.Decision(self._driver, ours, 0.0, None, ""), ours)
 
     def cut_off(self) -> None:
@@ -334,12 +331,22 @@ class SharedWheel:
             return arbiter.Decision(AGENT, ours, 0.0, None, ""), None
         given = driven = None
         if isinstance(self.human, FunctionHuman):
-            given = self.human.ask(self._raw, self._info)
-            driven = np.zeros_like(ours) if given is None else ours_of(self.setting.scaled, given)
+            given, driven = self.human.ask(self._raw, self._info, ours.shape), np.zeros_like(ours)
+            if given is not None:
+                given, driven = self._sent_for(given, "human's action")
         decision = self._choice.decide(
             self.human, self._info, ours, offer="", allowed=True, lap=self.purpose == "lap", driven=driven
         )
         return decision, given
+
+    def _sent_for(self, given: NDArray[Any], whose: str) -> tuple[NDArray[Any], NDArray[np.float32]]:
+        """Return what the environment is sent for an action (A,) of its own, and the same as the store has it."""
+        scaled = self.setting.scaled
+        sent = sent_for(scaled, given)
+        if sent is not given and whose not in self._cut_said and (said := cut_sentence(scaled, given, sent, whose)):
+            self._cut_said.add(whose)
+            self._tell("warning", said)
+        return sent, scaled.back(sent[None])[0]
 
     def _ended(self, decision: arbiter.Decision) -> str:
         if decision.event == "panic":

@@ -111,6 +111,9 @@ class SessionSetup:
                 self._tell_track(sentence)
             for one in world.told if persons_pad(self.human) is not None else ():
                 self._say(one)
+            for sentence in world.warned:
+                self.recorder.event("notice", sentence, level="warning")
+                tell("warning", sentence)
             self.session = Session(
                 world,
                 driving,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from data.errors import DeviceError
+from data.errors import DeviceError, shown
 from data.ranges import ActionRange
 from data.words import number_of
 from hitl.coach.rules import Said
@@ -56,6 +56,30 @@ def unmoved(name: str, controls: Sequence[Control], chosen: Mapping[str, tuple[s
     text = ("unmoved", "unmoved_two", "unmoved_many")[min(len(which), 3) - 1]
     values = {"which": which[0], "other": which[-1], "count": len(which), "of": len(controls)}
     return (Said(text, values={**values, "row": _in_settings(short, controls)}),)
+
+
+def unbounded(name: str, scaled: ActionRange, how: str) -> str:
+    """Return a sentence where some action numbers have no bounds, and what is taken for them; else "".
+
+    ``how``: how bounds are stated, as the end of the sentence.
+    """
+    free = [k for k, stated in enumerate(scaled.stated) if not stated]
+    if not free:
+        return ""
+    which = " and ".join(f"action_{k}" for k in free) if len(free) < 3 else f"{len(free)} of its {len(scaled)} action numbers"
+    taken = " or ".join(dict.fromkeys(f"{scaled.low[k]:g} to {scaled.high[k]:g}" for k in free))
+    return (
+        f"'{shown(name)}' states no bounds for {which}, so {taken} is taken: what lies beyond is cut off before the environment "
+        f"gets it. If that is too little, state the bounds: {how}"
+    )
+
+
+def stating_bounds(scaled: ActionRange) -> str:
+    """Return the wrapper that states bounds, as code: ten times what is taken without it, to be changed."""
+    low, high = ([round(10.0 * float(x), 6) for x in ends] for ends in (scaled.low, scaled.high))
+    same = len(set(low)) == len(set(high)) == 1
+    box = f"{low[0]}, {high[0]}, ({len(low)},)" if same else "LOW, HIGH"
+    return f"gymnasium.wrappers.TransformAction(env, lambda action: action, gymnasium.spaces.Box({box}))"
 
 
 def _in_settings(short: str, controls: Sequence[Control]) -> str:

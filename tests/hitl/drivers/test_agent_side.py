@@ -77,6 +77,10 @@ def test_one_that_can_do_more_is_told_of_it():
     assert (said, policy.notices) == (["Read."], [])
     assert side.asks_restart()
     side.stepped(GAS)
+    policy.notices.append("Beyond.")
+    side.stepped(GAS)
+    assert said == ["Read.", "Beyond."], "what it notices in a step is said at once"
+    policy.told.pop()
     side.drive_begins(True)
     side.drive_ended(0.5)
     assert policy.told == [("at", 4.0), ("stepped", GAS.tolist()), ("begins", True), ("ended", 0.5)]

@@ -234,7 +234,7 @@ def test_what_cannot_be_taken_over_is_refused_in_a_sentence() -> None:
         "one word for each": lambda: Takeover(Track(), None, controls=("steer",)),
         "no action": lambda: drive(Takeover(Track(), lambda seen, info: np.array([np.nan, 0.0]))),
         "shape": lambda: drive(Takeover(Track(), lambda seen, info: np.zeros(3))),
-        "gave x, which is no action": lambda: drive(Takeover(Track(), lambda seen, info: "x")),
+        "x, which is no action": lambda: drive(Takeover(Track(), lambda seen, info: "x")),
         "no control 'stear'.*'steer'": lambda: Takeover(Track(), "keys", controls=("stear", "gas")),
         "no way to take the wheel": lambda: Takeover(Track(), None, gating="hold"),  # type: ignore[arg-type]
         "mode must be": lambda: Takeover(Track(), None, gating=Arbiter.GatingSettings(mode="hld")),  # type: ignore[arg-type]

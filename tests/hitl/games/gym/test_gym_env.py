@@ -320,6 +320,29 @@ def test_numbers_that_nothing_of_the_pad_moves_are_told_unless_it_was_chosen_so(
         del gymnasium.registry["Legs-v0"]
 
 
+class Free(Legs):
+    """States no bounds for two of its numbers."""
+
+    metadata = {"render_modes": []}  # noqa: RUF012
+    action_space = gymnasium.spaces.Box(np.float32([-np.inf, -1, 0]), np.float32([np.inf, 1, np.inf]), dtype=np.float32)
+
+
+def test_whoever_drives_it_is_said_what_is_taken_where_there_are_no_bounds(tmp_path):
+    gymnasium.register("Free-v0", Free, max_episode_steps=5)
+    told = []
+    try:
+        with SessionSetup(Home(tmp_path), SessionOptions(env="gym:Free-v0"), tell=lambda kind, text: told.append((kind, text))):
+            pass
+    finally:
+        del gymnasium.registry["Free-v0"]
+    ((kind, text),) = told
+    assert kind == "warning"
+    assert text.startswith("'Free-v0' states no bounds for action_0 and action_2, so -1 to 1 or 0 to 1 is taken: what lies")
+    assert text.endswith("lambda action: action, gymnasium.spaces.Box(LOW, HIGH)).")
+    with sqlite3.connect(tmp_path / "store.sqlite") as db:
+        assert db.execute("SELECT message FROM events WHERE kind = 'notice'").fetchall() == [(text,)]
+
+
 def test_the_command_plays_and_evaluates_it(tmp_path, capsys):
     base = ["--home", str(tmp_path), "--env", "gym:Pendulum-v1"]
     assert cli.main(["play", *base, "--headless", "--pad", "none", "--episodes", "2"]) == 0
