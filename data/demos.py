@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 STARTS_WITHIN_STEPS = 2
 """A takeover that begins this early in its episode was begun before it: letting go and pressing again takes longer."""
-HANDED = ("rewind", "call")
-"""Triggers of takeovers that begin with their episode, because the wheel was handed to the player there."""
+HANDED = ("rewind", "call", "function")
+"""Triggers of takeovers that begin with their episode because the wheel was handed over there, or by what holds no key."""
 LAP_FROM_S = 5.0
 """A lap that failed sooner than this is a wrecked start, and no lap."""
 

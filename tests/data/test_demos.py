@@ -40,7 +40,7 @@ REAL = SegmentRecord(1, 1, "takeover", 40, 100, 0, 0, "unreviewed", 1.0, "cleare
         # At the start line: 0.4 to 0.9 s, 0 to 2 m, "cleared".
         *(({"start": 0, "stop": n, "moved": m}, False, 0.0) for n, m in ((8, 0.0), (12, 1.3), (18, 2.0), (18, 5.0))),
         ({"start": 0, "stop": 20, "moved": 5.0}, True, 2.0),
-        *(({"start": 0, "stop": 12, "moved": 5.0, "trigger": t}, True, 2.0) for t in ("rewind", "call")),  # handed there
+        *(({"start": 0, "stop": 12, "moved": 5.0, "trigger": t}, True, 2.0) for t in ("rewind", "call", "function")),
         ({"stop": 300, "moved": 1.9}, False, 0.0),  # it stood for thirteen seconds
         ({"moved": None}, True, 2.0),  # an environment without places
         ({"roadless": True, "outcome": "failed"}, False, 0.0),  # nothing tells where it went wrong
