@@ -242,15 +242,15 @@ class DriveTables:
         purpose: str | Sequence[str] | None = None,
         since: str | None = None,
         until: str | None = None,
-        closed: bool = True,
+        closed: bool | None = True,
         newest: int | None = None,
-        imported: bool = True,
-        helped: bool = True,
+        imported: bool | None = True,
+        helped: bool | None = True,
         layout: Layout | None = None,
     ) -> list[EpisodeSummary]:
         """Return the episodes that meet every condition given, oldest first.
 
-        ``since`` and ``until``: ISO dates (UTC); ``closed`` False: those still open, too; ``newest``: how many at most;
+        ``since`` and ``until``: ISO dates (UTC); ``closed`` False or None: those still open, too; ``newest``: how many at most;
         ``imported`` False: without those of another agent, which came with an import (``data.tables.checkpoints.strangers``);
         ``helped`` False: without those in which a human drove; ``layout``: of sessions that see and do what it names.
         """
@@ -263,16 +263,17 @@ class DriveTables:
             "e.session_id IN (SELECT value FROM json_each(?))":
                 None if layout is None else json.dumps(sorted(sessions_of(self.conn, layout))),
             "coalesce(e.checkpoint_id, 0) NOT IN (SELECT value FROM json_each(?))":
-                None if imported else json.dumps(sorted(strangers(self.conn))),
+                None if imported is not False else json.dumps(sorted(strangers(self.conn))),
             "(? OR NOT EXISTS (SELECT 1 FROM segments h WHERE h.episode_id = e.id AND h.kind <> 'kept' AND "
-            "coalesce(h.stop, h.start + 1) > h.start))": None if helped else False,
+            "coalesce(h.stop, h.start + 1) > h.start))": None if helped is not False else False,
         }  # fmt: skip
         wanted = {condition: value for condition, value in conditions.items() if value is not None}
         rows = self.conn.execute(
             f"SELECT e.id, e.session_id, s.track, e.purpose, coalesce(e.reason, ''), e.length, coalesce({RETURN}, 0), "
             "coalesce((SELECT sum(g.stop - g.start) FROM segments g WHERE g.episode_id = e.id AND g.kind <> 'kept'), 0), "
             f"coalesce({FARTHEST}, 0), e.checkpoint_id, e.started, s.hz, e.number, e.seed, s.observation_names, s.action_names "
-            f"FROM episodes e JOIN sessions s ON s.id = e.session_id WHERE {' AND '.join(wanted)} ORDER BY e.id DESC LIMIT ?",
+            f"FROM episodes e JOIN sessions s ON s.id = e.session_id "
+            f"WHERE {' AND '.join(wanted) or 'TRUE'} ORDER BY e.id DESC LIMIT ?",
             (*wanted.values(), -1 if newest is None else newest),
         ).fetchall()
         found = [

@@ -25,7 +25,7 @@ ARGUMENT = SettingPlace(error=UsageError, noun="argument")
 ONE: dict[str, Any] = {
     "outcome": Annotated[str, OneOf(OUTCOMES)], "kind": Annotated[str, OneOf(SEGMENT_KINDS)], "corner": str, "track": str,
     "tag": str, "session": int, "episode": int, "first": int, "stop": int, "newest": int, "min_seconds": float,
-    "max_seconds": float, "from_m": float, "to_m": float,
+    "max_seconds": float, "from_m": float, "to_m": float, "closed": bool, "imported": bool, "helped": bool,
 }  # fmt: skip
 """What an argument is, by its name."""
 SEVERAL: dict[str, Any] = {

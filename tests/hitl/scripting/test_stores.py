@@ -147,6 +147,7 @@ def test_what_is_carried_out_comes_in_again(form: str, home: Path, tmp_path: Pat
         (lambda s: s.segments(session=7), "no session 7 in the store"),
         (lambda s: s.segments(episode=7), "no episode 7 in the store"),
         (lambda s: s.steps(7), "no episode 7 in the store"),
+        (lambda s: s.episodes(closed="no"), "closed must be"),
         (lambda s: s.steps(1, first="x"), "first must be a whole number"),
         (lambda s: s.steps(1, columns=["rewrd"]), "no column 'rewrd'; there are .* Did you mean 'reward'"),
         (lambda s: s.steps(1, columns=[]), "at least one column"),
@@ -172,6 +173,8 @@ def test_what_exists_is_found_in_any_form(home: Path) -> None:
         assert store.takeovers(ids=iter([second.id]), session=str(second.session_id), min_seconds=np.float32(0.1)) == [second]
         assert store.takeovers("esses", ids=[first.id]) == store.takeovers(ids=[]) == store.takeovers(tag="none has it") == []
         assert [e.id for e in store.episodes(purpose=("drive", "lap"), newest=1)] == [3]
+        assert [e.id for e in store.episodes(closed=None)] == [e.id for e in store.episodes(closed=False)] == [1, 2, 3]
+        assert store.episodes(closed=None, imported=None, helped=None) == store.episodes(closed=False)
         assert store.corners("hairpin") == []
         human = store.steps(np.int64(1), columns="reward", driver="human")
         assert human.reward.tolist() == store.steps(1, driver=1, columns=("reward",)).reward.tolist() != []
