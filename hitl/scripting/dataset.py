@@ -9,6 +9,7 @@ from typing import Any
 from torch import Tensor
 from torch.utils.data import IterableDataset, get_worker_info
 
+from data.numbers import whole
 from data.store import Store
 from hitl.scripting.replay import SymmetricReplay
 from hitl.scripting.store import store_file
@@ -49,7 +50,8 @@ class SymmetricDataset(IterableDataset[Row]):
         """``store``, ``config`` and ``settings``: as for :class:`hitl.SymmetricReplay`; ``batch_size`` None: as set."""
         super().__init__()
         self._file, self._config, self._settings = store_file(store), config, settings
-        self._batch_size, self._poll_every = batch_size, poll_every
+        self._batch_size = None if batch_size is None else whole("batch_size", batch_size)
+        self._poll_every = whole("poll_every", poll_every)
 
     def __iter__(self) -> Iterator[Row]:
         """Yield batches. Raises UsageError while nothing was driven."""

@@ -196,7 +196,7 @@ class SymmetricReplay:
         """Return a batch of ``batch_size`` rows (None: as set), online rows first. Raises UsageError while there are none."""
         if not self.online_rows and not self.demo_rows:
             raise UsageError(NOTHING)
-        rows = whole("batch_size", batch_size) if batch_size else self.config.batch_size
+        rows = self.config.batch_size if batch_size is None else whole("batch_size", batch_size)
         return self.replay.sample(rows, self._generator)
 
     def sample_demos(self, count: int) -> Batch:

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from data.errors import CheckpointError, UsageError
-from hitl import TQC, SymmetricReplay, Takeover, evaluate, presets
+from hitl import TQC, SymmetricDataset, SymmetricReplay, Takeover, evaluate, presets
 
 SMALL: dict[str, Any] = {"config": "plain", "hidden": 8, "batch_size": 8}
 
@@ -40,8 +40,11 @@ def learner(observations: int = 3, actions: int = 1, **more: Any) -> TQC:
         (lambda: replay(device="vulkan"), "device=vulkan cannot be used with this machine's torch: give cpu or cuda"),
         (lambda: learner(device="vulkan"), "device=vulkan cannot be used"),
         (lambda: learner(device="cudda"), "device=cudda is unknown: give cpu or cuda"),
+        (lambda: replay().sample(0), "batch_size is a whole number from 1 up, not 0"),
         (lambda: replay().sample(-1), "batch_size is a whole number from 1 up, not -1"),
         (lambda: replay().sample(2.5), r"batch_size is a whole number from 1 up, not 2\.5"),
+        (lambda: SymmetricDataset("nowhere", batch_size=0), "batch_size is a whole number from 1 up, not 0"),
+        (lambda: SymmetricDataset("nowhere", poll_every=0), "poll_every is a whole number from 1 up, not 0"),
         (lambda: TQC(3, 1, "plain"), r"config is settings, for example presets\['plain'\], not plain"),
         (lambda: learner(-1), "observation_size is a whole number from 1 up, not -1"),
         (lambda: presets["plan"], r"^There is no preset 'plan'\. Known ones: hitl, plain.* Did you mean 'plain'"),
