@@ -6,7 +6,7 @@ import contextlib
 import os
 import sqlite3
 from pathlib import Path
-from typing import Any, Self, cast
+from typing import Any, NoReturn, Self, cast
 
 from data.connect import BUSY_TIMEOUT_S, FULL, open_store, reason
 from data.errors import DiskFullError, NoStoreError, StoreError, shown
@@ -80,6 +80,18 @@ class Store(Sessions, DriveTables, SegmentTables, Judgements, Corners, Tracks, C
         self.conn.close()  # after the locks, as it notes that no log of these sessions is missing
         self.conn = self.db = cast(Any, Closed(self.path.name))
 
+    @property
+    def read_only(self) -> bool:
+        """Whether it was opened to be read alone."""
+        return self._read_only
+
+    def check_writable(self) -> None:
+        """Raise StoreError where it is closed, or was opened to be read alone."""
+        if isinstance(self.conn, Closed):
+            self.conn.refuse()
+        if self._read_only:
+            raise only_read(self.path)
+
     def __enter__(self) -> Self:
         return self
 
@@ -93,15 +105,20 @@ class Store(Sessions, DriveTables, SegmentTables, Judgements, Corners, Tracks, C
         """Return what SQLite says about a store that cannot be used now as a sentence; None for what is no fault of the store."""
         name = self.path.name
         if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_READONLY:
-            return StoreError(
-                f"The store {name} can only be read here: it was opened with read_only, or it cannot be written. Nothing was "
-                "changed."
-            )
+            return only_read(self.path)
         if isinstance(error, sqlite3.OperationalError):
             return now_unusable(self.path, error, "used now")
         if type(error) is sqlite3.DatabaseError:
             return StoreError(f"The store {name} is damaged ({error}): run `hitl store check`.")
         return None
+
+
+def only_read(path: Path) -> StoreError:
+    """Return what is said of a store that is to be changed where it can only be read."""
+    return StoreError(
+        f"The store {path.name} can only be read here: it was opened with read_only, or it cannot be written. Nothing was "
+        "changed."
+    )
 
 
 def now_unusable(path: Path, error: Exception, what: str) -> StoreError:
@@ -133,7 +150,11 @@ class Closed:
     def close(self) -> None:
         """It is closed."""
 
-    def __getattr__(self, name: str) -> Any:
+    def refuse(self) -> NoReturn:
+        """Raise StoreError."""
         raise StoreError(f"The store {self._name} is closed: open it again to read it or to write to it.")
+
+    def __getattr__(self, name: str) -> Any:
+        self.refuse()
 
     __getitem__ = __getattr__

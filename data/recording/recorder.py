@@ -9,6 +9,7 @@ which a store that another program holds is waited for.
 from __future__ import annotations
 
 import atexit
+import contextlib
 import json
 import os
 import threading
@@ -104,6 +105,7 @@ class Recorder:
         self._flush_asked = self._flush_done = 0
         self._stop = False
         self._applier: Applier | None = None
+        self._file: os.stat_result | None = None  # that is written, however it is called by now
         self.session_id: int | None = None
         """The session's row; None while the store has not been writable yet."""
         self._pid = os.getpid()
@@ -342,7 +344,8 @@ class Recorder:
             self._spill.first = self._spill.first or self.uuid
             self._committed_steps += sum(isinstance(op, AddStep) for op in self._waiting)
             self._waiting = []
-            self._problem = f"The store refused: {self._applier.refused[-1]}." if self._applier.refused else None
+            refused = self._applier.refused
+            self._problem = f"The store refused: {refused[-1]}." if refused else self._gone()
             return True
         except Exception as error:  # whatever it is: recording must go on while the car is driven
             self._trouble = reason(self.path, error)
@@ -364,9 +367,20 @@ class Recorder:
         except BaseException:
             conn.close()
             raise
+        self._file = self.path.stat()
         self._applier = Applier(conn, self.uuid, self.info, self.started)
         row = conn.execute("SELECT uuid FROM sessions ORDER BY id LIMIT 1").fetchone()
         self._spill.first = row[0] if row else None
+
+    def _gone(self) -> str | None:
+        """Return a sentence where the file that is written is not the one at its place: SQLite writes on to what was deleted."""
+        with contextlib.suppress(OSError):
+            if self._file is not None and os.path.samestat(self._file, self.path.stat()):
+                return None
+        return (
+            f"The store {self.path.name} is no longer at its place: it was deleted, moved or replaced while this was recorded "
+            "into it. If it was deleted, all of that is lost, and so is what follows: end here, and begin again."
+        )
 
     def _close_store(self) -> None:
         if self._applier is not None:

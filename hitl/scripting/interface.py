@@ -26,7 +26,7 @@ from hitl.scripting.answers import action_of
 from hitl.scripting.hands import Human
 from hitl.scripting.setting import Setting
 from hitl.scripting.shared_wheel import Choice, ForeignTime, SharedWheel
-from hitl.scripting.store import store_file
+from hitl.scripting.store import file_to_write
 
 T = TypeVar("T")
 
@@ -80,7 +80,7 @@ class TakeoverInterface(AroundInterface):
         def make() -> SharedWheel:
             setting = Setting.of(
                 type(interface).__name__, whole, actions, interface, controls=controls, hz=hz, track=track,
-                progress=progress, home=None if store is None else store_file(store).parent,
+                progress=progress, home=None if store is None else file_to_write(store).parent,
             )  # fmt: skip
             return SharedWheel(
                 setting, human=human, store=store, gating=gating, overlay=overlay, real_time=False, clock=ForeignTime(hz),

@@ -15,7 +15,7 @@ from data.numbers import is_number, whole
 from data.reading.follow import Follower
 from data.reading.layouts import has_road
 from data.reading.update import Update
-from data.store import Store
+from data.store import Store, only_read
 from data.words import number_of
 from hitl.home import Home
 from hitl.scripting.store import store_file
@@ -77,6 +77,7 @@ class SymmetricReplay:
         """
         check_device(str(device), "omit device='cuda'", "device=")
         self._file = None if store is None else store_file(store)
+        self._may_write = not (isinstance(store, Store) and store.read_only)
         self._wish, self._device = _wish(self._file, config, settings, device), device
         self._resume = resume
         self._follower: Follower | None = None
@@ -259,13 +260,16 @@ class SymmetricReplay:
         """Write a checkpoint into the store's home; return its file.
 
         `hitl play` drives with it and `hitl train` goes on from it. Raises UsageError without a store and for a learner of other
-        sizes than what is driven here, CheckpointError when it cannot be written.
+        sizes than what is driven here, StoreError where the store was given to be read alone, CheckpointError when it cannot be
+        written.
         """
         from trainer.checkpoints.files import save
         from trainer.checkpoints.meta import CheckpointMeta, zone_numbers
 
         if self._file is None or self._follower is None:
             raise UsageError("A checkpoint lies beside a store, and this replay has none.")
+        if not self._may_write:
+            raise only_read(self._file)
         self._check_fits(learner)
         numbers: dict[str, float] = {"last_step": self._follower.last_step}
         assert self._generator is not None

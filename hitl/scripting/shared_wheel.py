@@ -35,7 +35,7 @@ from hitl.scripting.answers import action_of, cut_sentence, reason_of, sent_for
 from hitl.scripting.hands import FunctionHuman, Human, gating_for, hands_of
 from hitl.scripting.overlay import Counted, Overlay
 from hitl.scripting.setting import Setting, check_gating
-from hitl.scripting.store import make_room, store_file
+from hitl.scripting.store import file_to_write, make_room
 from hitl.session.driver_choice import DriverChoice
 from hitl.session.offers import RUMBLES, CornerOffers
 from hitl.session.segments import Segments
@@ -138,7 +138,7 @@ class SharedWheel:
         with contextlib.ExitStack() as stack:
             filed, rule, earned, path = {}, DemoRule(), None, None
             if store is not None:
-                path = store_file(store)
+                path = file_to_write(store)
                 make_room(path)
                 filed = setting.file(path)
             setting.info = replace(setting.info, **filed)
@@ -309,9 +309,9 @@ class SharedWheel:
 
     def flush(self) -> bool:
         """Wait until all that was driven so far is in the store; tells whether it is. What is in the way goes to the log."""
-        well, status = bool(self.recorder.flush()), self.recorder.status
-        if not well and status is not None and status.problem:
-            logging.getLogger("hitl").warning(status.problem)
+        well = bool(self.recorder.flush())
+        if not well:
+            self._say_problem()
         return well
 
     def close(self) -> None:
@@ -323,8 +323,15 @@ class SharedWheel:
             self._cut("stopped")
         self.closed = True
         self._stack.close()
+        self._say_problem()
 
     # -- inside
+
+    def _say_problem(self) -> None:
+        """Say why not all of what was driven is in the store, where that is so."""
+        status = self.recorder.status
+        if status is not None and status.problem:
+            logging.getLogger("hitl").warning(status.problem)
 
     def _decide(self, ours: NDArray[np.float32]) -> tuple[arbiter.Decision, NDArray[Any] | None]:
         if self.purpose == "evaluation" or isinstance(self.human, NoHuman):

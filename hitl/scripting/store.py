@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from data.errors import InputFileError, UsageError
+from data.errors import InputFileError, UsageError, shown
 from data.exchange.exporters import EXPORTERS, WHOLE, Chosen
 from data.extras import imported
 from data.files.new_output import new_output
@@ -29,14 +29,26 @@ if TYPE_CHECKING:
 def store_file(path: str | Path | Store) -> Path:
     """Return the file of a store that is open, of a home folder, or the file itself, as an absolute path.
 
-    What is there already is what it is; earlier versions took any name with a dot for a file's. Raises UsageError for ``~``
-    without a known home directory.
+    What is there already is what it is; earlier versions took any name with a dot for a file's. Raises UsageError for what names
+    no folder, as an empty text, and for ``~`` without a known home directory.
     """
     if isinstance(path, Store):
         return path.path
+    if not isinstance(path, str | os.PathLike) or not os.fspath(path):
+        raise UsageError(
+            f"{shown(repr(path))} names no store: give a home folder ('.' is the one that you are in), a store's file or an open "
+            "Store."
+        )
     path = Path(os.path.abspath(user_path(path)))
     is_file = path.is_file() or (path.suffix.lower() in FILE_SUFFIXES and not path.is_dir())
     return path if is_file else path / STORE_NAME
+
+
+def file_to_write(store: str | Path | Store) -> Path:
+    """Return the file of a store that is to be written. Raises StoreError for an open one that is closed, or can only be read."""
+    if isinstance(store, Store):
+        store.check_writable()
+    return store_file(store)
 
 
 def make_room(file: Path) -> None:

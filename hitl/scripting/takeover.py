@@ -18,7 +18,7 @@ from hitl.protocols import Clock
 from hitl.scripting.hands import Human
 from hitl.scripting.setting import Setting
 from hitl.scripting.shared_wheel import SharedWheel
-from hitl.scripting.store import store_file
+from hitl.scripting.store import file_to_write
 from hitl.timing.clocks import RtgymClock
 
 
@@ -85,7 +85,7 @@ class Takeover(gymnasium.Wrapper[Any, NDArray[Any], Any, NDArray[Any]], RecordCo
         name = env.spec.id if env.spec is not None else type(inner).__name__
         setting = Setting.of(
             name, env.observation_space, env.action_space, inner, controls=controls, hz=hz, track=track, progress=progress,
-            home=None if store is None else store_file(store).parent,
+            home=None if store is None else file_to_write(store).parent,
         )  # fmt: skip
         clock: Clock | None = None
         if hasattr(inner, "time_step_duration") and hasattr(inner, "stop"):
