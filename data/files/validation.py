@@ -31,6 +31,8 @@ class SettingPlace:
     error: type[HitlError] = InputFileError
     noun: str = "setting"
     """What a value is called."""
+    in_python: bool = False
+    """Whether a script gives the values, and so ``None`` where a file says "none"."""
 
     def wrong(self, sentence: str) -> HitlError:
         """Return the error to raise."""
@@ -86,7 +88,7 @@ def one(hint: Any, name: str, value: object, place: SettingPlace, example: objec
     try:
         if not _finite(value):
             raise ValueError
-        if value == "none" and _optional(hint):
+        if value == "none" and _optional(hint) and not place.in_python:
             return None
         if isinstance(value, float) and value.is_integer() and isinstance(_bare(hint), inspect.IntType):
             value = int(value)
@@ -99,7 +101,7 @@ def one(hint: Any, name: str, value: object, place: SettingPlace, example: objec
         like = "" if example in (None, "", ()) else f", for example {name}{sign}{written(example, bare)}"
         words = choices(hint)
         meant = did_you_mean(str(value), map(str, words)) if words else ""
-        sentence = f"{place.key(name)} must be {allowed(hint)}{like}, not {shown(written(value))}.{meant}"
+        sentence = f"{place.key(name)} must be {allowed(hint, place.in_python)}{like}, not {shown(written(value))}.{meant}"
         raise place.wrong(sentence) from None
 
 
@@ -120,11 +122,12 @@ def choices(hint: Any) -> tuple[Any, ...]:
     return tuple(getattr(_bare(hint), "values", ()) if table is None else table)
 
 
-def allowed(hint: Any) -> str:
+def allowed(hint: Any, in_python: bool = False) -> str:
     """Return in words what a setting may be."""
     table = _table(hint)
     words = _words(_bare(hint)) if table is None else _listed(sorted(table))
-    return f'{words}, or "none"' if _optional(hint) else words
+    none = "None" if in_python else '"none"'
+    return f"{words}, or {none}" if _optional(hint) else words
 
 
 def written(value: object, bare: bool = False) -> str:

@@ -21,7 +21,7 @@ from hitl.scripting.store import TakeoverStore
 P = ParamSpec("P")
 R = TypeVar("R")
 
-ARGUMENT = SettingPlace(error=UsageError, noun="argument")
+ARGUMENT = SettingPlace(error=UsageError, noun="argument", in_python=True)
 ONE: dict[str, Any] = {
     "outcome": Annotated[str, OneOf(OUTCOMES)], "kind": Annotated[str, OneOf(SEGMENT_KINDS)], "corner": str, "track": str,
     "tag": str, "session": int, "episode": int, "first": int, "stop": int, "newest": int, "min_seconds": float,

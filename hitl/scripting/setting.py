@@ -30,6 +30,8 @@ from hitl.road.track import Track
 from hitl.scripting.answers import place_of
 from hitl.settings import CONTROLS, PictureSettings, load
 
+PLACE = SettingPlace(error=UsageError, noun="argument", in_python=True)
+
 
 @dataclass
 class _Given:
@@ -43,7 +45,7 @@ class _Given:
 def _check(hz: object, track: object, progress: object, controls: Sequence[str | Control]) -> None:
     """Refuse what cannot be meant, before anything is recorded by it. Raises UsageError."""
     given = {"track": track, "progress": progress, "hz": hz.item() if isinstance(hz, np.number) else hz}
-    checked(_Given, {name: value for name, value in given.items() if value is not None}, SettingPlace(error=UsageError))
+    checked(_Given, {name: value for name, value in given.items() if value is not None}, PLACE)
     for control in controls:
         word = control.removeprefix("-") if isinstance(control, str) else getattr(control, "name", control)
         if word not in CONTROLS:
@@ -54,7 +56,7 @@ def check_gating(gating: object) -> None:
     """Raise UsageError for what is no way to take the wheel."""
     if not isinstance(gating, GatingSettings):
         raise UsageError(f'{gating!r} is no way to take the wheel: give gating=Arbiter.GatingSettings(mode="hold"), for example.')
-    filled(GatingSettings(), asdict(gating), SettingPlace(error=UsageError))
+    filled(GatingSettings(), asdict(gating), PLACE)
 
 
 @dataclass

@@ -115,7 +115,7 @@ class TakeoverStore(Store):
 
         if kind is not None and kind not in KINDS:
             raise UsageError(f"There is no kind '{kind}': use one of {', '.join(KINDS)}.{did_you_mean(str(kind), KINDS)}")
-        taken = SettingPlace(error=UsageError, noun="argument")
+        taken = SettingPlace(error=UsageError, noun="argument", in_python=True)
         given = {name: value for name, value in options.items() if known(name, types(ImportOptions), taken)}
         importer = Importer(self, Home(self.path.parent), ImportOptions(**given), say=lambda text: None)
         files, total = [store_file(p) if kind == "store" else Path(p).expanduser() for p in paths], Summary()

@@ -190,7 +190,7 @@ def test_gymnasiums_checker_finds_nothing_more_than_in_the_environment_itself() 
     assert "Takeover" in str(made.spec.additional_wrappers)
 
 
-HZ_WRONG = {"nan": np.nan, "inf": np.inf, "-1.0": -1.0, "0": 0, "20": "20"}
+HZ_WRONG = {"or None, not nan": np.nan, "inf": np.inf, "-1.0": -1.0, "or None, not 0": 0, "20": "20", "none": "none"}
 
 
 class Tells(Track):
