@@ -17,6 +17,7 @@ import rtgym
 from gymnasium import spaces
 from numpy.typing import NDArray
 
+from data.errors import UsageError
 from data.store import Store
 from hitl.arbiter import GatingSettings
 from hitl.games.around_interface import AroundInterface, observed
@@ -25,7 +26,7 @@ from hitl.games.hang_guard import brief
 from hitl.scripting.answers import action_of
 from hitl.scripting.hands import Human
 from hitl.scripting.setting import Setting
-from hitl.scripting.shared_wheel import Choice, ForeignTime, SharedWheel
+from hitl.scripting.shared_wheel import CLOSED, Choice, ForeignTime, SharedWheel
 from hitl.scripting.store import file_to_write
 
 T = TypeVar("T")
@@ -66,7 +67,7 @@ class TakeoverInterface(AroundInterface):
         self._buffer: deque[NDArray[Any]] = deque(maxlen=act_buf_len)
         self._thread = ThreadPoolExecutor(1, "hitl-wheel")  # SDL's devices belong to one thread, and rtgym may have many
         self._sent = threading.Event()
-        self._awaited = False
+        self._awaited = self._closed = False
         self._error: Exception | None = None
         self._last: Any = None
         self._most, self._observed = ep_max_length, 0
@@ -183,8 +184,10 @@ class TakeoverInterface(AroundInterface):
 
     def close(self) -> None:
         """Write down what is left, and let go of pad and window."""
-        self._on_thread(self.wheel.close)
-        self._thread.shutdown()
+        if not self._closed:
+            self._on_thread(self.wheel.close)
+            self._closed = True
+            self._thread.shutdown()
 
     # -- inside
 
@@ -218,6 +221,8 @@ class TakeoverInterface(AroundInterface):
         self._on_thread(lambda: self.wheel.step(choice, after, float(reward), bool(terminated), cut, info))
 
     def _on_thread(self, job: Callable[[], T]) -> T:
+        if self._closed:
+            raise UsageError(CLOSED)
         return self._thread.submit(job).result()
 
 

@@ -48,6 +48,7 @@ from takeover_ui.window.window import Window
 
 ENDED_BY = {"panic": "panic", "restart": "restart", "quit": "stopped"}
 """What a player's button makes of an episode."""
+CLOSED = "This environment is closed: make a new one to go on."
 
 
 _OPEN: weakref.WeakSet[SharedWheel] = weakref.WeakSet()
@@ -186,8 +187,6 @@ class SharedWheel:
 
         Raises UsageError once this is closed, and where what is recorded would be lost: in a process forked from its own.
         """
-        if self.closed:
-            raise UsageError("This environment is closed: make a new one to go on.")
         if os.getpid() != self._pid and not isinstance(self.recorder, NotRecorded):
             raise UsageError(
                 "This process was forked from the one in which the environment was made, and nothing would be recorded here: "
@@ -210,10 +209,12 @@ class SharedWheel:
 
     def choose(self, action: Any) -> Choice:
         """Wait until the step is due, see whose hands are on the wheel, and return what is to be done."""
+        if self.closed:
+            raise UsageError(CLOSED)
         if not self.is_open:
             raise UsageError("The episode is over: call reset first.")
         if self._under_way:  # the environment raised an error, or was interrupted: it may have moved
-            self._cut()
+            self._cut("env_lost")
             self._segments.begin_episode()
             self._choice.begin_episode(self.human)
             self.is_open = self._lost = True
@@ -303,9 +304,14 @@ class SharedWheel:
         return Choice(action, action, arbiter.Decision(self._driver, ours, 0.0, None, ""), ours)
 
     def cut_off(self) -> None:
-        """End an episode that is open, whatever it was doing: what follows its last step has been seen."""
+        """End an episode that is open, whatever it was doing: what follows its last step has been seen.
+
+        Raises UsageError once this is closed.
+        """
+        if self.closed:
+            raise UsageError(CLOSED)
         if self.is_open:
-            self._cut("restart")
+            self._cut("env_lost" if self._under_way else "stopped")
 
     def flush(self) -> bool:
         """Wait until all that was driven so far is in the store; tells whether it is. What is in the way goes to the log."""
@@ -382,7 +388,7 @@ class SharedWheel:
         said = {"trigger": decision.trigger, "progress": round(progress, 1)}
         self.recorder.event(event, EVENTS.get(event, "The pad went away in the middle of a takeover."), data=said)
 
-    def _cut(self, reason: str = "stopped") -> None:
+    def _cut(self, reason: str) -> None:
         """End the open episode before its time; what followed its last step has been seen, or its next step was under way."""
         self._finish("truncated" if self._result.steps else "interrupted", reason)
 

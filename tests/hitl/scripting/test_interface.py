@@ -231,3 +231,20 @@ def test_an_error_at_an_episodes_end_reaches_the_loop(monkeypatch: pytest.Monkey
     with pytest.raises(RuntimeError, match="nothing can be written"):
         drive()
     env.close()
+
+
+def test_what_is_no_action_and_what_comes_after_close_is_refused_in_a_sentence(tmp_path: Path) -> None:
+    env = TakeoverInterface.make(Sum(), FAST, None, store=tmp_path)
+    env.reset()
+    for wrong in (np.full(1, np.nan), None, np.zeros(2)):
+        with pytest.raises(UsageError, match=r"^The action "):
+            env.step(wrong)
+    *_, info = env.step(np.array([7.0], np.float32))
+    assert (info["proposed"], info["executed"]) == (7.0, 1.0)
+    env.close()
+    env.close()
+    for use in (env.reset, lambda: env.step(np.zeros(1, np.float32))):
+        with pytest.raises(UsageError, match="closed: make a new one"):
+            use()
+    with Store(tmp_path) as store:
+        assert store.steps(1).executed.max() == 1.0

@@ -164,16 +164,44 @@ def test_a_program_that_ends_without_close_loses_nothing(tmp_path: Path, how: st
         assert store.conn.execute("SELECT status FROM sessions").fetchall() == [("ended",)]
 
 
+def test_why_an_episode_was_cut_is_told_from_a_players_restart(tmp_path: Path) -> None:
+    env = Takeover(Counter(fails=(6, 9)), human=None, store=tmp_path)
+    limited = gymnasium.wrappers.TimeLimit(env, 2)
+
+    def steps(count: int) -> bool:
+        return [limited.step(ACTION)[3] for _ in range(count)][-1]
+
+    env.reset()
+    env.step(ACTION)
+    env.step(ACTION)
+    limited.reset()  # 1: by the loop
+    assert steps(2)
+    limited.reset()  # 2: by a TimeLimit outside
+    with pytest.raises(KeyboardInterrupt):
+        steps(2)
+    limited.reset()  # 3: the environment had raised an error
+    steps(2)
+    with pytest.raises(KeyboardInterrupt):
+        env.step(ACTION)
+    env.step(ACTION)  # 4: and here the loop goes on all the same
+    env.step(ACTION)
+    env.close()  # 5
+    with Store(tmp_path) as store:
+        episodes = store.episodes()
+    assert [episode.reason for episode in episodes] == ["stopped", "stopped", "env_lost", "env_lost", "stopped"]
+    assert [episode.length for episode in episodes] == [2, 2, 1, 2, 1]
+    assert all(episode.cut_off for episode in episodes)
+
+
 def test_a_closed_one_is_not_driven_on(tmp_path: Path) -> None:
     env = Takeover(Counter(), human=None, store=tmp_path)
     env.reset()
     env.step(ACTION)
     env.close()
     env.close()
-    with pytest.raises(UsageError, match="make a new one"):
-        env.reset()
-    with pytest.raises(UsageError, match="reset first"):
-        env.step(ACTION)
+    for use in (env.reset, lambda: env.step(ACTION)):
+        with pytest.raises(UsageError, match=r"^This environment is closed: make a new one to go on\.$"):
+            use()
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")

@@ -169,11 +169,11 @@ def test_a_reset_in_the_middle_keeps_what_was_driven(tmp_path: Path) -> None:
         drive(env, steps)
     assert env.flush()
     with Store(tmp_path) as store:  # beside the recorder that is open
-        assert [(e.reason, e.length) for e in store.episodes(closed=False)] == [("restart", 3), ("", 0)]
+        assert [(e.reason, e.length) for e in store.episodes(closed=False)] == [("stopped", 3), ("", 0)]
         assert store.label([], verdict="good") == 0
     env.close()
     with Store(tmp_path) as store:
-        assert [(e.reason, e.length) for e in store.episodes()] == [("restart", 3), ("stopped", 5)]
+        assert [(e.reason, e.length) for e in store.episodes()] == [("stopped", 3), ("stopped", 5)]
 
 
 def test_gymnasiums_checker_finds_nothing_more_than_in_the_environment_itself() -> None:
