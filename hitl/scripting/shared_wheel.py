@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from data.demos import DemoRule
 from data.errors import StoreError, UsageError
+from data.numbers import all_numbers, is_number, said, which
 from data.recording.recorder import Recorder
 from data.records import AGENT, HUMAN, StepRow
 from data.store import Store
@@ -134,7 +135,7 @@ class SharedWheel:
         check_gating(self.gating)
         self.purpose, self._release = "drive", release
         self.leaving = False
-        self._said, self._cut_said = set[str](), set[str]()
+        self._said, self._cut_said, self._torn = set[str](), set[str](), set[str]()
         self.counted = Counted()
         with contextlib.ExitStack() as stack:
             filed, rule, earned, path = {}, DemoRule(), None, None
@@ -201,6 +202,7 @@ class SharedWheel:
         self.setting.see.begin()
         self._result, self._info, self._seed = EpisodeResult(self.purpose), info, seed
         self._raw, self._seen = observation, self.setting.see(observation)
+        self._say_torn(self._seen)
         self.counted.total, self._driver = 0.0, AGENT
         self._segments.begin_episode()
         self._choice.begin_episode(self.human)
@@ -259,6 +261,7 @@ class SharedWheel:
     ) -> None:
         """The step was made: write it down. ``observation`` and ``info`` are of after it."""
         seen, decision, result = self.setting.see(observation), choice.decision, self._result
+        self._say_torn(seen, reward)
         self._pass_on(info)
         self._draw()
         if self._lost:  # it began no one knows where
@@ -332,6 +335,20 @@ class SharedWheel:
         self._say_problem()
 
     # -- inside
+
+    def _say_torn(self, seen: NDArray[np.float32], reward: float = 0.0) -> None:
+        """Say once by name which numbers of the environment cannot be learned from. It is the loop's: nothing is replaced."""
+        found = {} if all_numbers(seen) else which(self.setting.info.observation_names, seen)
+        if not is_number(reward):
+            found["the reward"] = reward
+        if new := {name: value for name, value in found.items() if name not in self._torn}:
+            self._torn |= new.keys()
+            self._tell(
+                "warning",
+                f"The environment gives numbers that cannot be learned from: {said(new)}. Steps with such an observation are "
+                "recorded, and left out of what is learned; such a reward is recorded as 0. Clip or replace them in a wrapper "
+                "inside of the Takeover.",
+            )
 
     def _say_problem(self) -> None:
         """Say why not all of what was driven is in the store, where that is so."""

@@ -17,7 +17,7 @@ from gymnasium import spaces
 from data.errors import UsageError
 from data.recording.operations import BeginEpisode
 from data.recording.recorder import Recorder
-from hitl import Store, Takeover
+from hitl import Store, SymmetricReplay, Takeover
 from tests.support.places import ROOT
 from tests.support.recorded import drive, session_info
 
@@ -191,6 +191,38 @@ def test_why_an_episode_was_cut_is_told_from_a_players_restart(tmp_path: Path) -
     assert [episode.reason for episode in episodes] == ["stopped", "stopped", "env_lost", "env_lost", "stopped"]
     assert [episode.length for episode in episodes] == [2, 2, 1, 2, 1]
     assert all(episode.cut_off for episode in episodes)
+
+
+class Torn(Counter):
+    """Shows NaN, and is paid it, now and then."""
+
+    observation_space = spaces.Box(-np.inf, np.inf, (2,), np.float32)
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[np.ndarray, dict[str, Any]]:
+        return np.zeros(2, np.float32), {}
+
+    def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
+        _, reward, *rest = super().step(action)
+        torn = self.n in (2, 3, 5)
+        return np.array([self.n, np.nan if torn else 0.0], np.float32), np.inf if self.n == 4 else reward, *rest  # type: ignore
+
+
+def test_numbers_that_cannot_be_learned_from_are_said_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    env = Takeover(Torn(), human=None, store=tmp_path)
+    env.reset()
+    for _ in range(8):
+        env.step(ACTION)
+    env.close()
+    said = "The environment gives numbers that cannot be learned from: "
+    assert [line.partition(". ")[0] for line in capsys.readouterr().err.splitlines()] == [
+        f"{said}observation_1 (nan)", f"{said}the reward (inf)"
+    ]  # fmt: skip
+    with Store(tmp_path) as store:
+        steps = store.steps(1)
+    assert np.isnan(steps.observation[:, 1]).sum() == 3
+    assert steps.reward.tolist() == [1, 2, 3, 0, 5, 6, 7, 8]
+    with SymmetricReplay(tmp_path, "plain", hidden=8) as replay:
+        assert replay.online_rows == 3, "steps that begin with or lead to such an observation are left out"
 
 
 def test_a_closed_one_is_not_driven_on(tmp_path: Path) -> None:
