@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import gymnasium
-import numpy as np
 from numpy.typing import NDArray
 
-from data.errors import CheckpointError, HitlError, UsageError
+from data.errors import CheckpointError, HitlError, UsageError, shown
+from data.files.paths import user_path
+from data.numbers import whole
 from data.ranges import ActionRange
 from data.words import number_of
 from hitl.games.pictures import Sight
 from hitl.protocols import EpisodeResult
-from hitl.scripting.answers import place_of, reason_of
+from hitl.scripting.answers import action_of, place_of, reason_of
 from hitl.scripting.takeover import Takeover
 from hitl.settings import PictureSettings
 
@@ -31,8 +33,12 @@ def evaluate(policy: Any, env: gymnasium.Env[Any, Any], episodes: int = 20, seed
     observation to an action of the environment. Each result has ``total`` (the return), ``steps``, ``reason``, ``progress``
     (farthest metre; 0 where the environment does not tell) and, where there is a road, ``passed`` by corner. In a
     :class:`hitl.Takeover` the episodes are recorded as evaluations, and no one can take the wheel. Raises CheckpointError for a
-    file that cannot be used, UsageError for a learner of other sizes than the environment's.
+    file that cannot be used, UsageError for a learner of other sizes than the environment's, for what a policy gives that is no
+    action there, and for a vectorised environment.
     """
+    if isinstance(env, gymnasium.vector.VectorEnv) or hasattr(env, "num_envs"):
+        raise UsageError("Episodes are driven one after the other: give one single environment instead of a vectorised one.")
+    episodes, seed = whole("episodes", episodes), whole("seed", seed, 0)
     took = env.wheel if isinstance(env, Takeover) else None
     purpose = took.purpose if took is not None else ""
     track: Any = getattr(env.unwrapped, "track", None)
@@ -67,7 +73,13 @@ def _act_of(policy: Any, env: gymnasium.Env[Any, Any], seed: int) -> tuple[Calla
         from hitl.drivers.policy import ActorPolicy
         from trainer.checkpoints.files import load_policy
 
-        actor, meta = load_policy(Path(policy).expanduser())
+        file = user_path(policy)
+        if zipfile.is_zipfile(file):
+            raise CheckpointError(
+                f"'{shown(file.name)}' is no checkpoint of hitl: it is an archive, as Stable-Baselines3 and PyTorch write them. "
+                "Load it with what wrote it (as `SAC.load`), and give `evaluate` the model itself."
+            )
+        actor, meta = load_policy(file)
         if not meta.drives_alone:
             raise CheckpointError(
                 f"The checkpoint '{Path(policy).name}' has learned to take over from another agent, and cannot drive alone: "
@@ -80,8 +92,20 @@ def _act_of(policy: Any, env: gymnasium.Env[Any, Any], seed: int) -> tuple[Calla
 
         return _driving(LearnerPolicy(policy, seed), env, (policy.observation_size, policy.action_size), UsageError)
     if hasattr(policy, "predict"):
-        return lambda: None, lambda observation: np.asarray(policy.predict(observation, deterministic=True)[0])
-    return lambda: None, policy
+        return lambda: None, _acting(env, lambda observation: policy.predict(observation, deterministic=True)[0])
+    if not callable(policy):
+        raise UsageError(
+            "A policy is a learner, the file of a checkpoint, a model with `predict`, or a function from an observation to an "
+            f"action, not {shown(repr(policy))}."
+        )
+    return lambda: None, _acting(env, policy)
+
+
+def _acting(env: gymnasium.Env[Any, Any], ask: Callable[[Any], Any]) -> Act:
+    """Return somebody else's policy, whose actions are looked at where the environment takes a Box."""
+    if not isinstance(space := env.action_space, gymnasium.spaces.Box):
+        return ask
+    return lambda observation: action_of(ask(observation), space.shape, "policy's action")
 
 
 def _pictures_of(names: Sequence[str]) -> PictureSettings | None:

@@ -26,13 +26,13 @@ from hitl.games.hang_guard import brief
 from hitl.scripting.answers import action_of
 from hitl.scripting.hands import Human
 from hitl.scripting.setting import Setting
-from hitl.scripting.shared_wheel import CLOSED, Choice, ForeignTime, SharedWheel
+from hitl.scripting.shared_wheel import CLOSED, Choice, ForeignTime, SharedWheel, Uncopied
 from hitl.scripting.store import file_to_write
 
 T = TypeVar("T")
 
 
-class TakeoverInterface(AroundInterface):
+class TakeoverInterface(Uncopied, AroundInterface):
     """Let a human take over in any rtgym interface: the pad is read as the action is sent, not a time-step earlier.
 
     What is sent is also written into the array that rtgym was given, so the action buffer in its observations holds what was

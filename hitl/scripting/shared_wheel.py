@@ -15,7 +15,7 @@ import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn, SupportsIndex
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,6 +72,21 @@ class ForeignTime(LockstepClock):
     def hold(self) -> None:
         """Let a tick of real time go by."""
         time.sleep(self._dt)
+
+
+class NotCopied(UsageError, TypeError):  # noqa: N818 (it says what is not; copying and pickling raise a TypeError)
+    """What shares a wheel was to be copied or pickled."""
+
+
+class Uncopied:
+    """What shares a wheel: a pad, a window and a recorder are there once."""
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> NoReturn:
+        """Raise NotCopied."""
+        raise NotCopied(
+            "A takeover stands for the wheel of one environment in one process, so it cannot be copied or pickled: make it where "
+            "it is driven, and give other processes a function that makes it."
+        )
 
 
 class NotRecorded:
@@ -175,6 +190,12 @@ class SharedWheel:
         self._lost = False  # nor will it be: what the next step begins from has not been seen
         self._pid = os.getpid()
         _OPEN.add(self)
+
+    @property
+    def shares(self) -> bool:
+        """Whether someone may take the wheel, a window is open, or something is recorded."""
+        alone = isinstance(self.human, NoHuman) and isinstance(self.recorder, NotRecorded)
+        return not alone or self._overlay is not None
 
     @property
     def window(self) -> Window | None:

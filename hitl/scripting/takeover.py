@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 from pathlib import Path
 from typing import Any
@@ -17,12 +18,12 @@ from hitl.arbiter import GatingSettings
 from hitl.protocols import Clock
 from hitl.scripting.hands import Human
 from hitl.scripting.setting import Setting
-from hitl.scripting.shared_wheel import SharedWheel
+from hitl.scripting.shared_wheel import SharedWheel, Uncopied
 from hitl.scripting.store import file_to_write
 from hitl.timing.clocks import RtgymClock
 
 
-class Takeover(gymnasium.Wrapper[Any, NDArray[Any], Any, NDArray[Any]], RecordConstructorArgs):
+class Takeover(Uncopied, gymnasium.Wrapper[Any, NDArray[Any], Any, NDArray[Any]], RecordConstructorArgs):
     """Let a human take over in any environment with a Box action.
 
     ``step(action)`` takes the agent's action, (A,) in the environment's own range; what the environment receives is that or the
@@ -127,6 +128,20 @@ class Takeover(gymnasium.Wrapper[Any, NDArray[Any], Any, NDArray[Any]], RecordCo
         if choice.ended:
             told["reason"] = choice.ended
         return observation, reward, terminated, truncated, {**info, **told}
+
+    def __copy__(self) -> Takeover:
+        """Return another wrapper around the same."""
+        made = object.__new__(type(self))
+        made.__dict__.update(self.__dict__)
+        return made
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Takeover:
+        """Return a copy where no one can take the wheel and nothing is recorded. Raises UsageError elsewhere."""
+        if self.wheel.shares:
+            self.__reduce_ex__(4)
+        made = memo[id(self)] = object.__new__(type(self))
+        made.__dict__.update(copy.deepcopy(self.__dict__, memo))
+        return made
 
     def flush(self) -> bool:
         """Wait until all that was driven so far is in the store; tells whether it is."""

@@ -8,13 +8,15 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor
 
+from data.errors import UsageError, shown
+from data.words import number_of
 from trainer.config import TrainConfig
 from trainer.learner.metrics import UpdateMetrics
 from trainer.learner.parts import LearnerParts
 from trainer.learner.products import fast_products
 from trainer.learner.schedule import Scalars, UpdateKind, UpdateStep
 from trainer.networks.mlp import without_graph
-from trainer.replay.batch import Batch
+from trainer.replay.batch import Batch, Moments
 from trainer.replay.past_actions import with_past_of_others
 from trainer.replay.pixels import shifted
 
@@ -36,7 +38,8 @@ class Learner(LearnerParts, ABC):
         self.looked_at = UpdateMetrics()
 
     def update(self, batch: Batch) -> None:
-        """Learn from one batch."""
+        """Learn from one batch. Raises UsageError for what is none, and for one of other sizes."""
+        self._check(batch)
         with fast_products(self.device):
             self.learn(batch, self.advance())
 
@@ -47,6 +50,17 @@ class Learner(LearnerParts, ABC):
     @abstractmethod
     def target(self, batch: Batch, alpha: Tensor | float) -> Tensor:
         """Return the critics' truncated targets (B, M), sorted, with new random actions one return later."""
+
+    def _check(self, batch: object) -> None:
+        if not isinstance(batch, Batch):
+            raise UsageError(f"update takes a batch, as SymmetricReplay.sample() gives it, not {shown(batch)}.")
+        seen = batch.observation.observation if isinstance(batch.observation, Moments) else batch.observation
+        sizes = seen.shape[-1], batch.action.shape[-1]
+        if sizes != (self.observation_size, self.action_size):
+            raise UsageError(
+                f"This learner is for {number_of(self.observation_size, 'observed number')} and "
+                f"{number_of(self.action_size, 'action number')}, and this batch has {sizes[0]} and {sizes[1]}."
+            )
 
     # What the two kinds of update share
 

@@ -107,11 +107,17 @@ class LearnerParts:
         """Return the action (A,) in [-1, 1] for an observation (O,), or (B, A) for (B, O); with noise by the newest weights.
 
         Networks with a memory drive through ``hitl.session.lockstep.LearnerPolicy``, which keeps it. Raises UsageError for an
-        observation of another size.
+        observation of another size, or one that is no finite numbers.
         """
-        seen = torch.as_tensor(np.asarray(observation, np.float32), device=self.device)
+        try:
+            given = np.asarray(observation, np.float32)
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise UsageError(f"The observation cannot be read as numbers: {shown(error, 200)}") from None
+        seen = torch.as_tensor(given, device=self.device)
         if seen.shape[-1:] != (self.observation_size,):
             raise UsageError(f"The observation has shape {tuple(seen.shape)}, and the learner takes ({self.observation_size},).")
+        if not np.isfinite(given).all():
+            raise UsageError(f"The observation has numbers that are not finite: {shown(given)}.")
         actor, noise = (self.driving, None) if deterministic else (self.newest, self.exploration)
         action: NDArray[np.float32] = actor.act(seen.reshape(-1, self.observation_size), deterministic, noise).cpu().numpy()
         return action.reshape(*seen.shape[:-1], self.action_size)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -28,6 +31,21 @@ def learner(observations: int = 3, actions: int = 1, **more: Any) -> TQC:
     return TQC(observations, actions, presets["plain"].with_values(hidden=8), **more)
 
 
+def pendulum() -> gymnasium.Env[Any, Any]:
+    return gymnasium.make("Pendulum-v1")
+
+
+def policy(answer: Any) -> Callable[[Any], Any]:
+    return lambda observation: answer
+
+
+class Predicts:
+    """A model of SB3's kind."""
+
+    def predict(self, observation: Any, deterministic: bool) -> tuple[Any, None]:
+        return np.full(1, np.nan), None
+
+
 @pytest.mark.parametrize(
     ("attempt", "said"),
     [
@@ -49,6 +67,18 @@ def learner(observations: int = 3, actions: int = 1, **more: Any) -> TQC:
         (lambda: learner(-1), "observation_size is a whole number from 1 up, not -1"),
         (lambda: presets["plan"], r"^There is no preset 'plan'\. Known ones: hitl, plain.* Did you mean 'plain'"),
         (lambda: learner().act(np.zeros(4)), r"The observation has shape \(4,\), and the learner takes \(3,\)"),
+        (lambda: learner().act(np.full(3, np.nan)), r"The observation has numbers that are not finite: \[nan nan nan\]"),
+        (lambda: learner().act({"state": 1}), "The observation cannot be read as numbers: "),
+        (lambda: learner().update(None), r"update takes a batch, as SymmetricReplay\.sample\(\) gives it, not None"),
+        (lambda: learner(4).update(replay().sample(8)), "for 4 observed numbers and 1 action number, and this batch has 3 and 1"),
+        (lambda: evaluate(policy([0.1] * 3), pendulum(), 1), r"^The policy's action has shape \(3,\), and the"),
+        (lambda: evaluate(policy(np.full(1, np.nan)), pendulum(), 1), r"^The policy's action is \[nan\], which is no"),
+        (lambda: evaluate(policy(None), pendulum(), 1), "^The policy's action is None, which is no action: give finite numbers"),
+        (lambda: evaluate(Predicts(), pendulum(), 1), r"^The policy's action is \[nan\], which is no action: give"),
+        (lambda: evaluate(5, pendulum(), 1), "A policy is a learner, .* not 5"),
+        (lambda: evaluate(policy(0), gymnasium.make_vec("Pendulum-v1", 2), 1), "one single environment instead of a vectorised"),
+        (lambda: evaluate(policy(0), pendulum(), 0), "episodes is a whole number from 1 up, not 0"),
+        (lambda: evaluate(policy(0), pendulum(), 1, seed="x"), "seed is a whole number from 0 up, not x"),
         (lambda: learner().act(np.zeros((2, 6))), r"The observation has shape \(2, 6\), and"),
         (lambda: evaluate(learner(4), gymnasium.make("Pendulum-v1"), 1), "4 observed numbers .* has 3 and 1"),
         (lambda: evaluate(learner(3, 2), gymnasium.make("Pendulum-v1"), 1), "2 action numbers, and .* has 3 and 1"),
@@ -91,3 +121,40 @@ def test_a_checkpoint_is_not_evaluated_in_an_environment_of_other_sizes(tmp_path
     assert len(evaluate(file, gymnasium.make("Pendulum-v1"), 1)) == 1
     with pytest.raises(CheckpointError, match="3 observed numbers and 1 action number, and this environment has 2 and 1"):
         evaluate(file, gymnasium.make("MountainCarContinuous-v0"), 1)
+
+
+@pytest.mark.parametrize("name", ["ppo.zip", "actor.safetensors"])
+def test_a_file_of_another_library_is_not_called_damaged(tmp_path: Path, name: str) -> None:
+    with zipfile.ZipFile(tmp_path / name, "w") as archive:
+        archive.writestr("data", "{}")
+    with pytest.raises(CheckpointError, match=rf"^'{name}' is no checkpoint of hitl: .*give `evaluate` the model"):
+        evaluate(tmp_path / name, pendulum())
+    (tmp_path / "torn.safetensors").write_bytes(b"torn")
+    with pytest.raises(CheckpointError, match=r"^The checkpoint 'torn.safetensors' is damaged"):
+        evaluate(str(tmp_path / "torn.safetensors"), pendulum())
+
+
+def helps(seen: Any, info: dict[str, Any]) -> None:
+    """Leave the wheel."""
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, pickle.dumps])
+def test_a_takeover_says_that_it_cannot_be_copied(copied: Callable[[Any], Any]) -> None:
+    env = Takeover(pendulum(), helps)
+    with pytest.raises(UsageError, match=r"^A takeover stands for the wheel of one environment in one process") as refused:
+        copied(env)
+    assert isinstance(refused.value, TypeError), "which is what copying and pickling raise"
+    env.close()
+
+
+def test_one_in_which_nobody_takes_over_can_be_copied() -> None:
+    env = Takeover(pendulum(), None)
+    env.reset(seed=0)
+    other = copy.deepcopy(env)
+    for k in range(3):
+        np.testing.assert_array_equal(env.step(np.full(1, k, np.float32))[0], other.step(np.full(1, k, np.float32))[0])
+    assert copy.copy(env).wheel is env.wheel is not other.wheel
+    with pytest.raises(UsageError, match="cannot be copied or pickled"):
+        pickle.dumps(env)
+    env.close()
+    other.close()
