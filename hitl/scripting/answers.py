@@ -54,7 +54,7 @@ def cut_sentence(scaled: ActionRange, given: NDArray[Any], sent: NDArray[Any], w
         why = f"its range {'is' if scaled.stated[k] else 'is taken to be'} {scaled.low[k]:g} to {scaled.high[k]:g}"
     return (
         f"Number {k} of the {whose} was {given[k]:g}, and {why}: the environment is sent {sent[k]:g}, and that is what is stored "
-        "and what info['executed'] says. Further ones are cut in the same way, and nothing more is said of them."
+        "and what info['executed'] says. Further ones are changed in the same way, and nothing more is said of them."
     )
 
 

@@ -64,6 +64,12 @@ class SymmetricReplayBuffer(ReplayBuffer):
         buffer that is saved keeps the store's path, and opens it again when it is loaded. Raises UsageError for ``n_steps``, for
         observations that are not plain numbers, and later, when the store's, or its actions, are of another size.
         """
+        if isinstance(observation_space, spaces.Dict):
+            raise UsageError(
+                "Dictionaries cannot be drawn from a store for SB3: put gymnasium.wrappers.FlattenObservation around the "
+                "environment, and Takeover around that. A buffer of SB3's own, as HerReplayBuffer, would learn from what the "
+                'policy proposed, not from what was executed: docs/python.md, "Buffers of SB3\'s own", says what helps.'
+            )
         if not isinstance(observation_space, spaces.Box) or observation_space.dtype == np.uint8:
             raise UsageError("Only observations that are plain numbers (a Box of floats) can be drawn from a store for SB3.")
         _check_known(others)

@@ -77,6 +77,8 @@ class Takeover(Uncopied, gymnasium.Wrapper[Any, NDArray[Any], Any, NDArray[Any]]
             raise UsageError(
                 "A person can drive one car, so a vectorised environment cannot be taken over: wrap one single environment."
             )
+        if not isinstance(env, gymnasium.Env):
+            raise UsageError(f"{shown(repr(env))} is no Gymnasium environment: give one that is made, as gymnasium.make(ID).")
         gymnasium.Wrapper.__init__(self, env)
         RecordConstructorArgs.__init__(
             self, _disable_deepcopy=True, human=human, store=store, gating=gating, overlay=overlay, controls=controls, hz=hz,

@@ -150,6 +150,9 @@ def test_sb3s_buffer_refuses_what_it_has_not(home: Path, given: dict[str, Any], 
 
     with pytest.raises(UsageError, match=said):
         SymmetricReplayBuffer(10, Levers.observation_space, Levers.action_space, store=home, **given)
+    of_parts = gymnasium.spaces.Dict(seen=Levers.observation_space)
+    with pytest.raises(UsageError, match=r"FlattenObservation .* HerReplayBuffer, would learn from what the policy proposed"):
+        SymmetricReplayBuffer(10, of_parts, Levers.action_space, store=home)
 
 
 @pytest.mark.parametrize(

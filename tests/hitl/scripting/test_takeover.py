@@ -229,6 +229,7 @@ def test_a_way_that_is_never_told_is_said_once(tmp_path: Path, request: pytest.F
 def test_what_cannot_be_taken_over_is_refused_in_a_sentence() -> None:
     refused: dict[str, Any] = {
         "one car": lambda: Takeover(gymnasium.make_vec("Pendulum-v1", num_envs=2), None),  # type: ignore[arg-type]
+        "'Pendulum-v1' is no Gymnasium environment": lambda: Takeover("Pendulum-v1", None),  # type: ignore[arg-type]
         "Discrete": lambda: Takeover(gymnasium.make("CartPole-v1"), None),
         "Did you mean 'keys'": lambda: Takeover(Track(), "kyes"),
         "one word for each": lambda: Takeover(Track(), None, controls=("steer",)),
