@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
 V = TypeVar("V")
+PYTHON = "the Python that runs hitl"
+UNLESS_INSTALLED = f" If a package adds it, install that into {PYTHON}."
+"""What follows on a name that is unknown here."""
 DISTRIBUTION = "hitl-takeover"
 
 
@@ -63,7 +66,11 @@ class Additions(dict[str, V]):
 
     def __init__(self, group: str, own: dict[str, V], made: Callable[[EntryPoint], V]) -> None:
         super().__init__(own)
-        self._group, self._made, self._looked = group, made, False
+        self._group, self._made, self._own, self._looked = group, made, frozenset(own), False
+
+    def is_added(self, name: object) -> bool:
+        """Tell whether a name is there, and other people's code stands behind it."""
+        return name not in self._own and name in self
 
     def _look(self) -> None:
         """Ask the installed packages, once."""
@@ -131,6 +138,26 @@ def imported(what: str, code: str, error: type[HitlError] = UsageError) -> Any:
             f"'{shown(code.partition(':')[0])}:make'."
         )
     return found
+
+
+def made_by(
+    table: dict[str, str], what: str, name: str, *given: Any, error: type[HitlError] = UsageError
+) -> Any:
+    """Return what the function behind a table's name makes of ``given``. Raises ``error`` where other people's code fails."""
+    code = table[name]
+    make = imported(f"The {what} '{shown(name)}'", code, error)
+    try:
+        return make(*given)
+    except HitlError:
+        raise
+    except Exception as problem:
+        if not (isinstance(table, Additions) and table.is_added(name)):
+            raise
+        why = f"{type(problem).__name__}: {shown(problem, 120)}"
+        raise error(
+            f"The {what} '{shown(name)}' cannot be used: '{shown(code)}' fails ({why}). The same command with --debug shows "
+            "where."
+        ) from problem
 
 
 def imported_whole(what: str, code: str, error: type[HitlError] = UsageError) -> Any:

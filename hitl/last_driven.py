@@ -8,9 +8,10 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from data.errors import HitlError, InputFileError, StoreError, UsageError, shown
+from data.extras import PYTHON
 from data.records import ROADLESS, SessionRecord
 from data.store import Store
-from hitl.games.registry import DRIVES_STORED_LINES, OWN_ROADS, single_words
+from hitl.games.registry import OWN_ROADS, drives_stored_lines, single_words
 from hitl.home import Home
 from hitl.road.known_tracks import chosen, drivable, is_line_file
 from hitl.road.track import load_track
@@ -19,6 +20,7 @@ from hitl.settings import PlaySettings
 if TYPE_CHECKING:
     from hitl.settings import Settings
 
+ANOTHER_GAME = "Another game must be named: --env box2d is the embedded one."
 _DRIVEN = ("play", "demo", "stall")  # the kinds of sessions: an evaluation looks elsewhere only once
 
 
@@ -88,6 +90,11 @@ def _last(home: Home, env: str | None, track: str | None, corner: str, asks: boo
     if session is None:
         return {}
     if not is_opened_unasked(session.env):
+        if env is None and asks and not session.env.startswith(ROADLESS):
+            raise UsageError(
+                f"{shown(session.env)} was driven here last, and there is no game of that name now: if a package adds it, "
+                f"install that into {PYTHON}; if your own script drove it, go on with that. {ANOTHER_GAME}"
+            )
         if env is None and asks:
             raise UsageError(
                 f"{shown(session.env)} was driven here last. It runs a package's own code, so it must be named: add "
@@ -95,7 +102,7 @@ def _last(home: Home, env: str | None, track: str | None, corner: str, asks: boo
             )
         return {}
     found = {} if env is not None else {"env": session.env}
-    if track is None and not recorded_since and session.env in DRIVES_STORED_LINES and _is_there(home, session.track):
+    if track is None and not recorded_since and drives_stored_lines(session.env) and _is_there(home, session.track):
         found["track"] = session.track
     return found
 

@@ -28,7 +28,7 @@ class SessionOptions:
     hurries: bool = False  # where the environment waits for us, its clock can be told that no one looks
     may_be_detailed: bool = False  # a home in which nothing is yet gets the layout `detailed` where the game can fill it
     show: bool = False  # there is a window, and someone before it
-    own_window: bool = False  # of Gymnasium's games: each has one itself, and ours lies over it
+    own_window: bool = False  # the game is to show itself in one of its own, where it can; ours lies over it
 
     def __post_init__(self) -> None:
         env, track = spelt_out(self.env, self.track)

@@ -14,7 +14,12 @@ from data.exchange.exporters import EXPORTERS
 from data.extras import Additions
 from hitl import Store, SymmetricReplay, Takeover, evaluate, open_env
 from hitl.cli import main
+from hitl.games.open_game import open_world, shown_by_us
 from hitl.games.registry import GAMES
+from hitl.home import Home
+from hitl.road.track import load_track
+from hitl.session_options import SessionOptions
+from takeover_ui.window.window import Window
 from tests.test_extending import BLOCKS
 from trainer.networks.registry import NETWORKS
 
@@ -25,6 +30,10 @@ POINTS = """
 [hitl.games]
 sledge = sled_kit.sled:open_sled
 broken = sled_kit.nowhere:open
+floating = sled_kit.more:in_its_window
+painted = sled_kit.more:painted
+clock = sled_kit.more:by_itself
+slip = sled_kit.more:slip
 
 [hitl.networks]
 one-layer = sled_kit.linear:build
@@ -32,6 +41,32 @@ one-layer = sled_kit.linear:build
 [hitl.exporters]
 rewards-csv = sled_kit.rewards:write
 """
+MORE = """
+from pathlib import Path
+
+from hitl.games.open_game import driven
+from hitl.road.known_tracks import drivable
+from sled_kit.sled import Sled
+
+def in_its_window(options, home):
+    track = drivable(home, options.track)
+    return driven(Sled(track), track, options, home, own_window=True)
+
+def painted(options, home):
+    track = drivable(home, options.track)
+    return driven(Sled(track), track, options, home, own_window=True, picture=Path("picture"))
+
+class Clock(Sled):
+    advance = property()
+
+def by_itself(options, home):
+    track = drivable(home, options.track)
+    return driven(Clock(track), track, options, home)
+
+def slip(*given):
+    return no_such_name
+"""
+"""Games that are seen elsewhere, and code with a mistake."""
 
 
 @pytest.fixture(autouse=True)
@@ -45,6 +80,7 @@ def _installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None
     (package / "__init__.py").write_text("")
     for name, code in CODE.items():
         (package / name).write_text(code, encoding="utf-8")
+    (package / "more.py").write_text(MORE)
     (said / "METADATA").write_text(METADATA)
     (said / "entry_points.txt").write_text(POINTS)
     monkeypatch.syspath_prepend(str(tmp_path / "site"))
@@ -92,5 +128,59 @@ def test_one_that_cannot_be_imported_is_a_sentence_and_nothing_of_ours_is_replac
         SymmetricReplay(tmp_path, network="one-layr")
     ours = Additions("hitl.games", {"sledge": "ours:function"}, lambda point: point.value)
     assert ours["sledge"] == "ours:function"
-    assert len(ours) == 2
-    assert list(ours) == ["sledge", "broken"]
+    assert set(ours) == {"sledge", "broken", "floating", "painted", "clock", "slip"}
+    assert not ours.is_added("sledge")
+    assert ours.is_added("broken")
+
+
+def test_a_mistake_in_its_code_is_a_sentence() -> None:
+    why = r"fails \(NameError: name 'no_such_name' is not defined\). The same command with --debug shows where"
+    with pytest.raises(DeviceError, match=f"The game 'slip' cannot be used: 'sled_kit.more:slip' {why}"):
+        open_env("slip")
+
+
+@pytest.mark.parametrize(("env", "ours"), [("sledge", True), ("floating", False), ("painted", True), ("clock", False)])
+def test_our_window_shows_a_game_that_has_none(env: str, ours: bool, tmp_path: Path) -> None:
+    assert shown_by_us(env, "ours") is None
+    world = open_world(SessionOptions(env, real_time=True, show=True), Home(tmp_path))
+    assert world.shown_by_us is ours
+
+
+class Hands:
+    """The keys of a player who first looks, then drives, and leaves."""
+
+    def __init__(self) -> None:
+        self.windows: list[Window] = []
+        self.looks = 0
+
+    def keys(self, window: Window) -> frozenset[str]:
+        self.windows.append(window)
+        self.looks += 1
+        return frozenset(() if self.looks < 40 else ("up",) if self.looks < 80 else ("escape",))
+
+
+@pytest.mark.realtime
+def test_its_lap_is_driven_by_keys_in_our_window_and_waits_for_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    hands = Hands()
+    monkeypatch.setattr(Window, "keys", lambda window: hands.keys(window))
+    monkeypatch.setattr("takeover_ui.window.window.display_available", lambda: True)
+    assert main(["play", "--home", str(tmp_path), "--env", "sledge", "--lap", "--pad", "keyboard"]) == 0
+    assert {window.options.game_view for window in hands.windows} == {True}
+    with Store(tmp_path) as store:
+        (session,) = store.sessions()
+        assert (session.env, session.driver) == ("sledge", "keyboard")
+        first = store.conn.execute("SELECT executed FROM steps ORDER BY t LIMIT 1").fetchone()[0]
+        (steps,) = store.conn.execute("SELECT count(*) FROM steps").fetchone()
+    assert np.frombuffer(first, np.float32)[0] > 0.0, "the touch itself is driven"
+    assert 20 <= steps <= 60
+
+
+def test_it_goes_on_where_it_was_driven_last(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    home, line = tmp_path / "home", tmp_path / "hill.csv"
+    np.savetxt(line, load_track("esses").line.points, delimiter=",")
+    words = ["--home", str(home), "--headless", "--pad", "none", "--episodes", "1"]
+    assert main(["play", *words, "--env", "sledge", "--track", str(line)]) == 0
+    assert main(["play", *words]) == 0
+    assert "As last time here: hill in sledge." in capsys.readouterr().out
+    with Store(home) as store:
+        assert [(s.env, s.track) for s in store.sessions()] == [("sledge", "hill")] * 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -105,9 +106,10 @@ def main(argv: list[str], *, trains_elsewhere: bool = False) -> int:
         print(listed(plugged_in()))
         return 0
 
-    from hitl.games.open_game import shown_by_us
+    from hitl.games.open_game import open_world, shown_by_us
     from hitl.last_driven import told
     from hitl.road.known_tracks import drivable
+    from hitl.session_options import SessionOptions
     from hitl.settings import plays_elsewhere
     from takeover_ui.window.window import display_available
 
@@ -129,12 +131,31 @@ def main(argv: list[str], *, trains_elsewhere: bool = False) -> int:
         from hitl.games.supertuxkart.game import drivable_here, kart_track
 
         drivable_here(home, kart_track(play.track).name)
-    inside = not args.headless and shown_by_us(play.env, settings.overlay.game_window)
+    inside = False if args.headless else shown_by_us(play.env, settings.overlay.game_window)
+    options = SessionOptions(
+        env=play.env,
+        track=play.track,
+        real_time=not fast,
+        seed=args.seed,
+        gating=settings.takeover,
+        help=settings.help,
+        coach=settings.coach,
+        hurries=args.call_me,
+        only_corner=_only_corner(settings, args),
+        greedy_every=_greedy_every(settings),
+        show=not args.headless,
+        own_window=inside is False,
+    )
     stopping = stop_on_signal()
     with contextlib.ExitStack() as stack:
         if recording is not None:
             stack.push(recording.left)  # last of all, when the session is closed
-        window = watch = None
+        window = watch = world = None
+        unused = stack.enter_context(contextlib.ExitStack())
+        if inside is None:  # what a package's game is seen in, it says itself
+            world = open_world(options, home)
+            unused.callback(world.close)
+            inside = world.shown_by_us
         if not args.headless:
             from hitl.screens.session_window import open_window
 
@@ -152,13 +173,13 @@ def main(argv: list[str], *, trains_elsewhere: bool = False) -> int:
         from hitl.screens.telling import sayer, teller
         from hitl.session.play_loop import PlayLoop
         from hitl.session.setup import SessionSetup
-        from hitl.session_options import SessionOptions
         from hitl.settings_desk.pause import PauseSettings
         from hitl.trainer_process import wait_for_laps
         from takeover_ui.language import ENGLISH
 
         policy = beside_policy(settings.agent, home, seed=args.seed) if not args.checkpoint else None
-        asks = play.env in SHOWN_FROM_ABOVE and not trains_elsewhere and policy is None
+        has_road = play.env in SHOWN_FROM_ABOVE if world is None else inside and world.has_line
+        asks = has_road and not trains_elsewhere and policy is None
         choice = _choice(args, home, play, window, stopping) if asks else "drive"
         if choice == "leave":
             print("Nothing was driven.")
@@ -170,25 +191,15 @@ def main(argv: list[str], *, trains_elsewhere: bool = False) -> int:
         tell = teller(window, not inside, named)
         for sentence in others_driving(home):  # before this one is in the store, too
             teller(window, True, named)("warning", sentence)
+        unused.pop_all()  # the session closes it
         sounds = stack.enter_context(Sounds(settings.coach.sound and settings.coach.say != "off", settings.coach.volume))
         rig = stack.enter_context(
             SessionSetup(
                 home,
-                SessionOptions(
+                replace(
+                    options,
                     task=task_of(args.tmrl_config, home, play.env) if args.tmrl_config is not None else None,
-                    env=play.env,
-                    track=play.track,
-                    real_time=not fast,
-                    seed=args.seed,
-                    gating=settings.takeover,
-                    help=settings.help,
-                    coach=settings.coach,
-                    hurries=args.call_me,
-                    only_corner=_only_corner(settings, args),
-                    greedy_every=_greedy_every(settings),
                     may_be_detailed=(policy is None or by_pad) and not trains_elsewhere,  # another agent or home sees as before
-                    show=not args.headless,
-                    own_window=not inside,
                 ),
                 policy=policy,
                 human=lambda track: open_wheel(args, play.env, home, track, window, stack, tell),
@@ -196,6 +207,7 @@ def main(argv: list[str], *, trains_elsewhere: bool = False) -> int:
                 stop=lambda: stopping() or (window is not None and window.closed),
                 tell=tell,
                 say=speaker(window, sounds, not inside, named),
+                world=world,
             )
         )
         if rig.options.task is not None:  # under another reward than the home's own

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from data.errors import DeviceError, HitlError, UsageError, shown
-from data.extras import imported
+from data.extras import UNLESS_INSTALLED, made_by
 from data.suggest import did_you_mean
 from hitl.games.base import Game
-from hitl.games.registry import GAMES, SHOWN_FROM_ABOVE, env_words, single_words
+from hitl.games.registry import GAMES, OWN_WINDOW, SHOWN_FROM_ABOVE, env_words, single_words
 from hitl.games.world import NoTask, World, no_road
 from hitl.home import Home
 from hitl.protocols import Clock
@@ -33,13 +33,13 @@ def open_world(options: SessionOptions, home: Home) -> World:
     """
     word, colon, _ = options.env.partition(":")
     if word not in GAMES or bool(colon) != (word == "gym"):
-        meant = did_you_mean(options.env, single_words())
+        meant = did_you_mean(options.env, single_words()) or ("" if colon else UNLESS_INSTALLED)
         raise DeviceError(f"There is no environment '{shown(options.env)}': --env is {env_words()}.{meant}")
-    world: World = imported(f"The game '{word}'", GAMES[word], DeviceError)(options, home)
+    world: World = made_by(GAMES, "game", word, options, home, error=DeviceError)
     return world
 
 
-OWN_WINDOW = 'For a window of its own, set game_window = "its_own" in [overlay] of settings.toml.'
+ANOTHER_WINDOW = 'For a window of its own, set game_window = "its_own" in [overlay] of settings.toml.'
 
 REGISTER = (
     'in a module of yours, register an environment that wraps this one (docs/python.md, "Without bounds"), and give it as '
@@ -52,14 +52,17 @@ def gym_world(options: SessionOptions, home: Home) -> World:
     return _quiet(lambda: _gym(options.env.partition(":")[2], options, home), home)
 
 
-def shown_by_us(env: str, game_window: str) -> bool:
+def shown_by_us(env: str, game_window: str) -> bool | None:
     """Tell whether our window is the game's; over that of any other game it floats. Raises DeviceError for a name of none.
 
+    None: only its open `World` says it, as that of a package's game.
     ``game_window``: which one the player wants for Gymnasium's games (``OverlaySettings``).
     """
     word, _, name = env.partition(":")
-    if word != "gym" or not name or game_window == "its_own":
-        return env in SHOWN_FROM_ABOVE
+    if word != "gym":
+        return True if env in SHOWN_FROM_ABOVE else False if env in OWN_WINDOW else None
+    if not name or game_window == "its_own":
+        return False
     from hitl.games.gym.ids import ways_to_show
 
     ways = ways_to_show(name)
@@ -110,7 +113,10 @@ def box2d_world(options: SessionOptions, home: Home) -> World:
 
 
 def driven(game: Game, track: Track, options: SessionOptions, home: Home, **more: Any) -> World:
-    """Return the world of a ``Game`` on a track: the same task, clock and environment for each of them."""
+    """Return the world of a ``Game`` on a track: the same task, clock and environment for each of them.
+
+    ``more``: further fields of the `World`. A game whose time is ours has no window of its own, unless ``own_window`` says so.
+    """
     from hitl.games.driving_env import DrivingEnv
     from hitl.settings import load
 
@@ -127,7 +133,8 @@ def driven(game: Game, track: Track, options: SessionOptions, home: Home, **more
         reward=env.task.reward.settings.as_dict(),
         release=game.release,
         close=env.close,
-        **more,
+        stepped=not runs_by_itself,
+        **{"own_window": runs_by_itself, **more},
     )
 
 
@@ -146,7 +153,7 @@ def _gym(name: str, options: SessionOptions, home: Home) -> World:
         from hitl.games.gym.ids import ways_to_show
         from takeover_ui.window.picture import picture_path
 
-        drawn = Drawn(picture_path(home.create().root), OWN_WINDOW if "human" in ways_to_show(name) else "")
+        drawn = Drawn(picture_path(home.create().root), ANOTHER_WINDOW if "human" in ways_to_show(name) else "")
     render: ShowsItself = "rgb_array" if drawn is not None else "human" if options.show else None
     env = open_gym(name, in_real_time=options.real_time, render=render, pictures=player.pictures, drawn=drawn)
     settings = options.task or TaskSettings(hz=env.hz)

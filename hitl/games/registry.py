@@ -8,7 +8,7 @@ from data.errors import UsageError, shown
 from data.extras import Additions, code_of
 from hitl.road.kart_tracks import GAME, KART_TRACKS
 
-GAMES: dict[str, str] = Additions(
+GAMES: Additions[str] = Additions(
     "hitl.games",
     {
         "box2d": "hitl.games.open_game:box2d_world",
@@ -48,8 +48,9 @@ UNTOLD: dict[str, frozenset[str]] = {"supertuxkart": frozenset({"slip"})}
 
 SHOWN_FROM_ABOVE = ("box2d", "supertuxkart")
 """The games that have no window of their own here: ours shows them from above."""
-DRIVES_STORED_LINES = (*SHOWN_FROM_ABOVE, "trackmania")
-"""The games that can drive any track of theirs again by the line that a store keeps of it."""
+OWN_WINDOW = ("trackmania", "tmrl")
+"""The games in a window of their own: ours floats over it. What any other is seen in, its open `World` says."""
+_DRIVE_STORED_LINES = (*SHOWN_FROM_ABOVE, "trackmania")
 OWN_ROADS = ("supertuxkart", "tmrl")
 """The games whose roads come from themselves, and from no file that ``--track`` names."""
 
@@ -74,6 +75,14 @@ def spelt_out(env: str, track: str) -> tuple[str, str]:
     return "supertuxkart", named
 
 
+def drives_stored_lines(env: str) -> bool:
+    """Tell whether a game can drive any track of its own again by the line that a store keeps of it.
+
+    An added game is told the track that it drove last: on another one its agent knows nothing.
+    """
+    return env in _DRIVE_STORED_LINES or GAMES.is_added(env)
+
+
 def has_track(env: str, track: str) -> bool:
     """Tell whether a track can be one of a game's, by their names alone."""
     word, colon, named = env.partition(":")
@@ -81,4 +90,4 @@ def has_track(env: str, track: str) -> bool:
         return track in ("default", named)
     if env == GAME:
         return track == "default" or track in KART_TRACKS
-    return env not in DRIVES_STORED_LINES or track not in KART_TRACKS
+    return env not in _DRIVE_STORED_LINES or track not in KART_TRACKS

@@ -41,12 +41,19 @@ class World:
     warned: tuple[str, ...] = ()  # what must be known of it whoever drives
     map_uid: str = ""  # the game's own name for the map that is loaded; "" where it does not tell
     frame_shape: tuple[int, ...] = ()  # rows and columns of the picture in each observation; empty: there is none
+    stepped: bool = False  # its time passes in our steps alone: between two of them the car stands
+    own_window: bool = True  # it is seen in a window of its own, over which ours floats; False: ours shows the road from above
     picture: Path | None = None  # the file that the game's own picture is drawn into (`takeover_ui.window.picture`)
     bends: Callable[[float], float] | None = None  # what the game makes of a stick, where that is undone before sending
     plug: Callable[[Any], None] = lambda hub: None  # makes our own pad; ``hub``: the devices that the player's is read from
     heed: Callable[[Callable[[], bool]], None] = lambda leaving: None  # has it ask, while it waits, whether the player leaves
     release: Callable[[], None] = lambda: None
     close: Callable[[], None] = lambda: None
+
+    @property
+    def shown_by_us(self) -> bool:
+        """Whether our window is the game's."""
+        return self.picture is not None or (self.has_line and not self.own_window)
 
 
 def no_road(name: str) -> Track:

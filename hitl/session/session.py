@@ -87,6 +87,7 @@ class Session:
     ) -> None:
         self.recorder, self.options = recorder, options
         self.clock, self._release = world.clock, world.release
+        self._stepped = world.stepped
         self._lap_m = world.track.line.length if world.has_line else None
         self.human: HumanSide = human or NoHuman()
         self.offers = offers or CornerOffers((), "off")
@@ -215,7 +216,7 @@ class Session:
     def _stand(self, info: dict[str, Any], awaits: Awaits) -> bool:
         """Let the car stand until the player has the wheel; False where nothing comes of it. It is not recorded."""
         rest, lap = np.zeros(len(self.recorder.info.action_names), np.float32), self._result.purpose == "lap"
-        if lap and not self.rewind.exact:
+        if lap and not (self._stepped or self.rewind.exact):
             return True  # a game that runs on by itself counts its own seconds
         stands = arbiter.Decision(HUMAN if lap else AGENT, rest, float(lap), None, "", safe=not lap, paused=not lap)
         then, was_paused = time.monotonic(), False

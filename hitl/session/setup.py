@@ -23,6 +23,7 @@ from hitl.coach.speeds import Speeds
 from hitl.drivers.human import HumanSide, button_names, device_hub, persons_pad
 from hitl.drivers.policy import NO_CHECKPOINT, CheckpointPolicy, NetworkPolicy
 from hitl.games.open_game import open_world
+from hitl.games.world import World
 from hitl.home import Home
 from hitl.protocols import EpisodeResult, Tick
 from hitl.road.corners import corner_called
@@ -55,14 +56,17 @@ class SessionSetup:
         stop: Callable[[], bool] = lambda: False,
         tell: Callable[[str, str], None] = lambda level, text: None,
         say: Say | None = None,
+        world: World | None = None,
     ) -> None:
-        """``say`` is told what the coach says, and what comes of the player's buttons; None: ``tell`` is, in English.
+        """``world``: what the options name, where it is open already; it is closed as one that is opened here.
+
+        ``say`` is told what the coach says, and what comes of the player's buttons; None: ``tell`` is, in English.
 
         ``policy`` is called with the names of observation and action; None: the home's newest checkpoint drives.
         """
         with contextlib.ExitStack() as stack:
             # First of all: a wrong track or a game that is not there must leave nothing behind.
-            self.world = world = open_world(options, home)
+            self.world = world = world if world is not None else open_world(options, home)
             stack.callback(world.close)
             if options.hurries and getattr(world.env, "save", None) is None:
                 raise UsageError(

@@ -53,7 +53,7 @@ def drive(home: Path, pad: Pad, env: Any = None) -> tuple[EpisodeResult, list[bo
     with SessionSetup(Home(home), options, human=lambda track: HumanDriver(pad)) as rig:  # type: ignore[arg-type]
         rig.session.watch = ticks.append
         if env is not None:
-            rig.session.rewind._save = env
+            rig.session.rewind._save, rig.session._stepped = env, False
         result = rig.session.episode("lap", seed=0, awaits=FirstTouch(shown.append))
         assert rig.written()
     return result, shown, ticks
