@@ -12,7 +12,7 @@ import pytest
 from data.errors import DeviceError, UsageError
 from data.exchange.exporters import EXPORTERS
 from data.extras import Additions
-from hitl import Store, SymmetricReplay, Takeover, evaluate, open_env
+from hitl import TQC, Store, SymmetricReplay, Takeover, evaluate, open_env, presets
 from hitl.cli import main
 from hitl.games.open_game import open_world, shown_by_us
 from hitl.games.registry import GAMES
@@ -37,6 +37,7 @@ slip = sled_kit.more:slip
 
 [hitl.networks]
 one-layer = sled_kit.linear:build
+mistyped = sled_kit.more:slip
 
 [hitl.exporters]
 rewards-csv = sled_kit.rewards:write
@@ -137,6 +138,8 @@ def test_a_mistake_in_its_code_is_a_sentence() -> None:
     why = r"fails \(NameError: name 'no_such_name' is not defined\). The same command with --debug shows where"
     with pytest.raises(DeviceError, match=f"The game 'slip' cannot be used: 'sled_kit.more:slip' {why}"):
         open_env("slip")
+    with pytest.raises(UsageError, match=f"The network 'mistyped' cannot be used: 'sled_kit.more:slip' {why}"):
+        TQC(3, 1, presets["plain"].with_values(network="mistyped"))
 
 
 @pytest.mark.parametrize(("env", "ours"), [("sledge", True), ("floating", False), ("painted", True), ("clock", False)])
@@ -184,3 +187,34 @@ def test_it_goes_on_where_it_was_driven_last(tmp_path: Path, capsys: pytest.Capt
     assert "As last time here: hill in sledge." in capsys.readouterr().out
     with Store(home) as store:
         assert [(s.env, s.track) for s in store.sessions()] == [("sledge", "hill")] * 2
+
+
+def test_a_package_that_is_gone_is_told_as_such(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "home"
+    words = ["--home", str(home), "--headless", "--pad", "none", "--episodes", "1"]
+    assert main(["play", *words, "--env", "sledge"]) == 0
+    with SymmetricReplay(home, network="one-layer", batch_size=16, warmup_steps=5, utd=0.1) as replay:
+        learner = replay.learner()
+        for batch in replay.batches(learner):
+            learner.update(batch)
+        replay.save(learner)
+    for table, name in ((GAMES, "sledge"), (NETWORKS, "one-layer")):
+        monkeypatch.delitem(table, name)
+        monkeypatch.setattr(table, "_looked", True)
+    capsys.readouterr()
+
+    def refused(*words: str) -> str:
+        assert main([*words, "--home", str(home)]) != 0
+        return " ".join(capsys.readouterr().err.split())
+
+    gone = "If a package adds it, install that into the Python that runs hitl."
+    for command in (["play", "--headless", "--pad", "none"], ["eval"]):
+        said = refused(*command)
+        assert "sledge was driven here last, and there is no game of that name now: if a package adds it, install" in said
+        assert "--env sledge" not in said
+        assert gone in refused(*command, "--env", "sledge")
+    assert main(["--home", str(home)]) == 0
+    assert "--env" not in capsys.readouterr().out
+    assert f'not "one-layer". {gone}' in refused("train", "--quiet")

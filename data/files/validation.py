@@ -17,6 +17,7 @@ import msgspec
 from msgspec import inspect
 
 from data.errors import HitlError, InputFileError, shown
+from data.extras import UNLESS_INSTALLED, Additions
 from data.suggest import did_you_mean, nearest
 
 T = TypeVar("T")
@@ -101,6 +102,8 @@ def one(hint: Any, name: str, value: object, place: SettingPlace, example: objec
         like = "" if example in (None, "", ()) else f", for example {name}{sign}{written(example, bare)}"
         words = choices(hint)
         meant = did_you_mean(str(value), map(str, words)) if words else ""
+        if isinstance(_table(hint), Additions) and isinstance(value, str):
+            meant = meant or UNLESS_INSTALLED
         sentence = f"{place.key(name)} must be {allowed(hint, place.in_python)}{like}, not {shown(written(value))}.{meant}"
         raise place.wrong(sentence) from None
 

@@ -107,7 +107,7 @@ def _as_begun(home: Home, store: Store, session: SessionRecord, following: str) 
         return following
     options: tuple[str, ...] = ()
     missing: list[str] = []
-    if not is_opened_unasked(session.env):
+    if session.env.startswith(ROADLESS) and not is_opened_unasked(session.env):  # a game that is gone is told by `hitl play`
         options += (f"--env {as_typed(session.env)}",)
     agent = store.agents().get(session.id)
     try:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from data.errors import InputFileError, UsageError, shown
 from data.exchange.exporters import EXPORTERS, WHOLE, Chosen
-from data.extras import imported
+from data.extras import UNLESS_INSTALLED, imported
 from data.files.new_output import new_output
 from data.files.paths import FILE_SUFFIXES, STORE_NAME, private_folder, user_path
 from data.files.validation import SettingPlace, known, types
@@ -148,7 +148,8 @@ class TakeoverStore(Store):
         already, or the form is unknown, InputFileError where the geometry cannot be used.
         """
         if form not in EXPORTERS:
-            raise UsageError(f"There is no format '{form}': use one of {', '.join(EXPORTERS)}.{did_you_mean(form, EXPORTERS)}")
+            meant = did_you_mean(form, EXPORTERS) or UNLESS_INSTALLED
+            raise UsageError(f"There is no format '{form}': use one of {', '.join(EXPORTERS)}.{meant}")
         filtered = segments is not None or any(value is not None for value in filters.values())
         listed = self.segments(**filters) if segments is None else segments
         found = [s for s in listed if s.closed and s.stop > s.start]

@@ -104,7 +104,7 @@ def begin(
     elif wish.init is not None:
         text = "is not used: this home has a run of its own, which goes on. --fresh with --init begins anew from it."
         say(f"{wish.init.name} {text}")
-    copies = 0
+    copies, why = 0, ""
     for record in records:
         try:
             start = _from_file(wish, folder / record.name, record.sha256, record, say, road)
@@ -113,6 +113,7 @@ def begin(
             continue
         except CheckpointError as error:
             say(str(error))
+            why = why or str(error)
             continue
         if copies:
             say(f"{number_of(copies, 'newer checkpoint')} here came from a trainer on another machine, for driving only.")
@@ -124,7 +125,7 @@ def begin(
         )
     raise CheckpointError(
         f"No checkpoint of this home folder can be used ({len(records)} tried), so training cannot go on where it was. "
-        "Begin from another file with --init FILE, or from nothing with --fresh."
+        f"The newest: {why} Else begin from another file with --init FILE, or from nothing with --fresh."
     )
 
 

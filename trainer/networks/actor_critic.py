@@ -11,7 +11,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from data.extras import imported
+from data.extras import made_by
 from trainer.config import TrainConfig
 from trainer.networks.encoded import EncodedEnsemble
 from trainer.networks.mlp import MlpEnsemble, Tape
@@ -32,7 +32,7 @@ _LOG_2 = math.log(2.0)
 
 def body(config: TrainConfig, shape: Shape) -> Ensemble:
     """Return an ensemble of the kind ``config.network``."""
-    made: Ensemble = imported(f"The network '{config.network}'", NETWORKS[config.network])(config, shape)
+    made: Ensemble = made_by(NETWORKS, "network", config.network, config, shape)
     return made
 
 

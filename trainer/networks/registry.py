@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from data.extras import Additions, code_of
 
-NETWORKS: dict[str, str] = Additions(
+NETWORKS: Additions[str] = Additions(
     "hitl.networks",
     {
         "mlp": "trainer.networks.mlp:mlp",
