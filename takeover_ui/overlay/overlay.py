@@ -16,14 +16,14 @@ import pygame
 
 from takeover_ui import theme
 from takeover_ui.overlay import live_delta, strip, texts
-from takeover_ui.overlay.sections import GAUGES, any_lap, says_recording
+from takeover_ui.overlay.sections import GAUGES, IN_CARDS_ALONE, any_lap, says_recording
 from takeover_ui.theme import Mark, Pen
 from takeover_ui.view import Scene, View
 
 Size = Literal["full", "compact", "bar"]
 DESIGN: Mapping[Size, tuple[int, int]] = {"full": (340, 720), "compact": (340, 374), "bar": (960, 60)}
 FRAME = 7  # design pixels of the frame in the driver's colour
-COLUMN = tuple(GAUGES)[:-2]
+COLUMN = tuple(name for name in GAUGES if name not in IN_CARDS_ALONE)
 CARD: Mapping[str, int] = {"driver": 70, "corner": 82, "progress": 44, "delta": 30, "controls": 82, "risk": 24, "summary": 42}
 """What a card holds, and how high that is there."""
 ON_ROADS = frozenset({"corner", "track", "progress", "laps", "delta", "learned", "map"})

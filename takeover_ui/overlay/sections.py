@@ -297,4 +297,11 @@ GAUGES: Mapping[str, tuple[int, _Section]] = {
     "progress": (44, _progress),
     "summary": (42, _compact_line),
 }
-"""Height in design pixels, and what draws it. The last two stand in a card for what it has no room for."""
+"""Height in design pixels, and what draws it; on screens it is called ``gauge_NAME`` of the texts (`gauge_name`)."""
+IN_CARDS_ALONE = "progress", "summary"
+"""They stand in a card for what it has no room for."""
+
+
+def gauge_name(name: str, words: Mapping[str, str]) -> str:
+    """Return what a gauge is called on screens: an added one by its own name, until a text says otherwise."""
+    return words.get(f"gauge_{name}", name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pygame
 
 from takeover_ui import signs, theme
+from takeover_ui.overlay.sections import gauge_name
 from takeover_ui.settings import pad_picture
 from takeover_ui.settings.model import SettingsModel
 from takeover_ui.settings.pad_names import PadKind
@@ -110,7 +111,7 @@ class SettingsView(PagePictures):
         self.hits.append(Spot(line, "row", number))
         words, inner = model.words, line.inflate(-pen.px(24), 0)
         name = row.name.partition(".")[2]
-        text = words[f"gauge_{name}"] if row.kind == "gauge" else words[f"row_{row.name}"]
+        text = gauge_name(name, words) if row.kind == "gauge" else words[f"row_{row.name}"]
         colour = theme.TEXT if model.matters(row) else theme.FAINT
         if row.kind == "act":
             pen.put("row", text, inner, 24, theme.WARNING, "midleft")

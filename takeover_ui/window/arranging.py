@@ -11,6 +11,7 @@ import pygame
 from takeover_ui import theme
 from takeover_ui.overlay import overlay
 from takeover_ui.overlay.arrangement import Arrangement
+from takeover_ui.overlay.sections import gauge_name
 from takeover_ui.theme import Mark, Pen
 
 if TYPE_CHECKING:
@@ -113,7 +114,7 @@ class Arranging:
         pen = Pen(surface, max(0.8, min(surface.get_height() / 720, surface.get_width() / 1280)))
         row, pad = pen.px(34), pen.px(14)
         heads = [words["arrange_move"], words["arrange_scale"]]
-        texts = [words[f"gauge_{name}"] for name in names]
+        texts = [gauge_name(name, words) for name in names]
         width = max(theme.measure(text, pen.px(22))[0] for text in [*heads, *texts]) + 2 * pad + pen.px(34)
         box = pygame.Rect(self.list_at, (width, row * len(names) + len(heads) * pen.px(24) + 2 * pad))
         box.clamp_ip(surface.get_rect())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +23,7 @@ from takeover_ui.settings.app import SettingsApp
 from takeover_ui.settings.model import LANGUAGES, SettingsModel
 from takeover_ui.settings.rows import MEANINGS, PAGES, PadNow
 from takeover_ui.settings.view import SettingsView
+from tests.support.places import ROOT
 
 SIZES = ((1024, 768), (1280, 720), (1920, 1080), (3840, 2160))
 
@@ -245,6 +248,43 @@ def test_every_line_and_value_has_its_words(tmp_path: Path, code: str) -> None:
             assert row.kind == "gauge" or {f"row_{row.name}", f"help_{row.name}"} <= words.keys()
             if row.kind == "choice" and not row.name.startswith("play."):
                 assert all(SettingsModel(desk).value_text(row, value) for value in desk.choices(row.name))
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_every_gauge_of_ours_has_a_name(code: str) -> None:
+    rows = [row.name.partition(".")[2] for row in PAGES["gauges"] if row.kind == "gauge"]
+    assert [name for name in (*rows, "progress", "reset") if f"gauge_{name}" not in LANGUAGES[code]] == []
+
+
+ADDED = """
+import sys
+from pathlib import Path
+import pygame
+from takeover_ui.overlay import sections
+
+sections.GAUGES["ticks"] = 30, lambda pen, rect, view, words: pen.put("ticks", "20", rect)
+
+from takeover_ui.overlay import texts
+from takeover_ui.window.arranging import Arranging
+from takeover_ui.window.composer import Composer
+from tests.support import sample_screens as samples
+from tests.takeover_ui.settings.test_settings_window import Hand
+
+composer, surface = Composer(size="full"), pygame.Surface((1280, 720))
+arranging = Arranging(composer)
+drawn = composer.draw(surface, samples.view("human", 150))
+arranging.list_at = 500, 300
+print([m.text for m in drawn if m.name == "ticks"], *(m.text for m in arranging.draw(surface, texts.LANGUAGES["de"])))
+pygame.init()
+Hand(Path(sys.argv[1]), "gauges")
+"""
+
+
+def test_a_gauge_that_is_added_by_a_function_and_a_line_is_drawn_and_listed(tmp_path: Path) -> None:
+    done = subprocess.run([sys.executable, "-c", ADDED, str(tmp_path)], capture_output=True, text=True, cwd=ROOT, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "['20']" in done.stdout
+    assert done.stdout.split().count("ticks") == 1
 
 
 def test_every_meaning_of_a_button_is_on_the_page() -> None:
