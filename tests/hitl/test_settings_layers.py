@@ -18,11 +18,13 @@ from hitl.session.setup import SessionSetup
 from hitl.session_options import SessionOptions
 from hitl.settings import SECTIONS, TABLES, OverlaySettings, load
 from hitl.task.driving_task import DrivingTask
-from takeover_ui.language import LANGUAGES
+from takeover_ui.language import CODES, LANGUAGES
 from takeover_ui.window.options import WindowOptions
 from tests.support.daemon_runs import SMALL, drive, train
 from trainer.daemon.run_settings import run_config
 from trainer.daemon.wish import Wish
+
+CODES_SAID = f"{', '.join(sorted(CODES)[:-1])} or {max(CODES)}"
 
 
 def home_with(tmp_path: Path, text: str) -> Home:
@@ -210,7 +212,7 @@ def test_an_agent_that_knows_another_scale_of_what_it_sees_is_refused(tmp_path: 
         ("[train]\nzzz = 1\n", "settings.toml: unknown setting 'train.zzz'. Known settings are listed by `hitl config show`."),
         ("[reward]\nspeed_bonus = -1\n", "settings.toml: reward.speed_bonus must be a number from 0 to 1,000,000, for example"),
         ("[observation]\npoints = 1.5\n", "points must be a whole number from 1 to 256, for example points = 16, not 1.5."),
-        ("[overlay]\nlanguage = 'fr'\n", 'overlay.language must be de, en or pl, for example language = "en", not "fr".'),
+        ("[overlay]\nlanguage = 'xx'\n", f'overlay.language must be {CODES_SAID}, for example language = "en", not "xx".'),
         ("[overlay]\nkeep_clear = [1, 2]\n", 'must be a list of 4 whole numbers from -100,000 to 100,000, or "none", not [1'),
         ("[help]\nrumble = 1\n", "help.rumble must be true or false, for example rumble = true, not 1."),
         ("help = 1\n", "settings.toml: [help] must be a table of settings, each on a line of its own."),
