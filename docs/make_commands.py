@@ -35,7 +35,7 @@ def rows(parser: argparse.ArgumentParser) -> Iterator[tuple[str, str]]:
     """Yield (how it is written, what it does) of each option and argument."""
     formatter = parser._get_formatter()
     for action in parser._actions:
-        if isinstance(action, argparse._HelpAction | argparse._SubParsersAction):
+        if isinstance(action, argparse._HelpAction | argparse._SubParsersAction) or action.help == argparse.SUPPRESS:
             continue
         value = "" if action.nargs == 0 else formatter._format_args(action, formatter._get_default_metavar_for_optional(action))
         name = ", ".join(action.option_strings)
