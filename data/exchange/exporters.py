@@ -31,13 +31,13 @@ def _of_package(point: EntryPoint) -> Exporter:
 
 
 EXPORTERS: dict[str, Exporter] = Additions("hitl.exporters", {
-    "minari": Exporter("a Minari dataset (a new folder)", "data.exchange.minari:write_minari"),
+    "minari": Exporter("a Minari dataset (a new folder)", "data.exchange.datasets.minari:write_minari"),
     "player-run": Exporter("player runs that tmrl's old tool reads (a new folder)", "data.exchange.exporters:write_player_runs"),
     "store": Exporter("one SQLite file with the chosen segments", "data.exchange.exporters:write_store"),
     "parquet": Exporter("Parquet tables of the drives they lie in (a new folder)", "data.exchange.exporters:write_tables"),
     "trackmaniarl": Exporter("TrackmaniaRL's demonstrations: finished laps and drives (a new folder)",
                              "data.exchange.trackmaniarl.writing:write_demonstrations"),
-    "lerobot": Exporter("a LeRobotDataset, layout v3.0 (a new folder)", "data.exchange.lerobot:write_lerobot"),
+    "lerobot": Exporter("a LeRobotDataset, layout v3.0 (a new folder)", "data.exchange.datasets.lerobot:write_lerobot"),
 }, _of_package)  # fmt: skip
 """The formats; an installed package adds its own by the entry point ``hitl.exporters``."""
 

@@ -9,11 +9,11 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 
 from hitl.agents.opening import NEXT
+from hitl.pads.calibration.rest import Resting
 from hitl.pads.device import Device
 from hitl.pads.devices import Devices, devices
 from hitl.pads.identity import parse, pick
 from hitl.pads.mapping import CONTROLLER, Axis, PadMap
-from hitl.pads.rest import Resting
 from hitl.pads.sdl import SdlPad, joystick_map
 
 _NUMBERED = re.compile(r"(.*?)(?: number (\d+))?", re.S)

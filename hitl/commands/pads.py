@@ -181,8 +181,8 @@ def _choose(seconds: float) -> Device:
 
 def _set(pad: SdlPad, stored: dict[str, Any], wishes: list[str]) -> tuple[SdlPad, dict[str, Any]]:
     """Return the pad with the stored settings and the wishes laid over them, and the table to store."""
+    from hitl.pads.calibration.rest import END, is_plain
     from hitl.pads.mapping import from_table, table_of
-    from hitl.pads.rest import END, is_plain
     from hitl.pads.sdl import SdlPad
 
     table = table_of(wishes)
@@ -202,7 +202,7 @@ def _set(pad: SdlPad, stored: dict[str, Any], wishes: list[str]) -> tuple[SdlPad
 
 
 def _find(pad: SdlPad, seconds: float) -> PadMap:
-    from hitl.pads.measure import averages, sweep
+    from hitl.pads.calibration.measure import averages, sweep
     from hitl.pads.wheels.finding import ask, found
 
     device = pad.device
@@ -221,7 +221,7 @@ def _find(pad: SdlPad, seconds: float) -> PadMap:
 
 
 def _calibrate(pad: SdlPad, seconds: float) -> PadMap:
-    from hitl.pads.measure import Calibration
+    from hitl.pads.calibration.measure import Calibration
 
     said = {
         "hands_off": "Hands off ...",

@@ -36,7 +36,7 @@ def measure_own(site: Site) -> Figures:
     """Return what the player's own pad is and does. Raises MissingError where there is none."""
     import pygame
 
-    from hitl.pads.measure import averages, sweep
+    from hitl.pads.calibration.measure import averages, sweep
 
     pad = open_own(site)
     if pad is None or pad.device is None:

@@ -18,9 +18,9 @@ from typing import Any
 from data.errors import DeviceError
 from data.extras import install
 from hitl.pads.base import MISSING, PadState
+from hitl.pads.calibration.rest import Resting
 from hitl.pads.mapping import CONTROLLER, from_table
 from hitl.pads.own_pad import own_pads
-from hitl.pads.rest import Resting
 
 AGAIN_S = 0.5  # s between tries to open a device that went away
 POLL_S = 0.004  # s between looks on Windows, where the package would spin on a whole core

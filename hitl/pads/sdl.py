@@ -12,11 +12,11 @@ import pygame
 
 from data.errors import DeviceError, HitlError
 from hitl.pads.base import MISSING, NO_PAD, PadState
+from hitl.pads.calibration.rest import PEDALS, Resting
 from hitl.pads.device import Device
 from hitl.pads.devices import Devices, devices
 from hitl.pads.identity import Identity, own_table, parse, pick
 from hitl.pads.mapping import CONTROLLER, JOYSTICK, Axis, PadMap, from_table
-from hitl.pads.rest import PEDALS, Resting
 from hitl.pads.wheels.known import Model, is_wheel, wheel_map
 
 

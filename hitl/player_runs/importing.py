@@ -36,7 +36,7 @@ def kind_of(path: Path) -> str:
     if not path.exists():
         raise InputFileError(f"There is no {path.name}: check the path.")
     if path.is_dir():
-        from data.exchange.minari import find_dataset
+        from data.exchange.datasets.minari import find_dataset
 
         if find_dataset(path):
             return "minari"
@@ -190,9 +190,9 @@ class Importer:
         return write(self._store, Demonstrations(track, self._task(), digest).read(path), "trackmaniarl", told)
 
     def _minari(self, path: Path, told: Told) -> Summary:
+        from data.exchange.datasets.minari import Told as FromElsewhere
+        from data.exchange.datasets.minari import read_minari
         from data.exchange.importing import write
-        from data.exchange.minari import Told as FromElsewhere
-        from data.exchange.minari import read_minari
         from data.exchange.portable import session_info
         from data.records import AGENT, HUMAN
         from hitl.games.gym.controls import action_names

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 from data.errors import DeviceError, HitlError
 from hitl import arbiter
 from hitl.pads.base import MISSING, PadState, neutral_action
+from hitl.pads.calibration.measure import Calibration
+from hitl.pads.calibration.rest import END, is_plain
 from hitl.pads.combined import EitherPad
 from hitl.pads.hands import Hand, look, together
 from hitl.pads.identity import own_table
 from hitl.pads.keyboard import KeyboardPad
 from hitl.pads.mapping import to_table
-from hitl.pads.measure import Calibration
-from hitl.pads.rest import END, is_plain
 from takeover_ui.settings.pad_names import PadKind
 from takeover_ui.settings.rows import CalibrationNow, PadNow
 from takeover_ui.view import Driver

@@ -114,7 +114,7 @@ def _use_run(data: bytes, folder: Path) -> None:
 @functools.cache
 def dataset() -> dict[str, bytes]:
     """Return the files of a small dataset of our own."""
-    from data.exchange.minari import write_minari
+    from data.exchange.datasets.minari import write_minari
     from data.exchange.portable import whole_episodes
     from data.store import Store
 
@@ -174,8 +174,8 @@ def _hdf5(rng: Random, data: bytes) -> bytes:
 
 
 def _use_minari(data: bytes, folder: Path) -> None:
+    from data.exchange.datasets.minari import read_minari
     from data.exchange.importing import write
-    from data.exchange.minari import read_minari
     from data.store import Store
 
     (folder / "set" / "data").mkdir(parents=True)

@@ -183,7 +183,7 @@ def test_who_drove_a_step_is_not_made_up_from_a_number_that_says_neither(name, v
 
 @pytest.mark.parametrize("size", [0, 2**64 - 16, 2**40])
 def test_a_minari_dataset_whose_heap_leads_nowhere_is_refused_before_the_library_walks_it(tmp_path, size):
-    from data.exchange.minari import read_minari
+    from data.exchange.datasets.minari import read_minari
 
     (tmp_path / "metadata.json").write_text('{"dataset_id": "a-v0"}')
     objects = struct.pack("<HHIQ8x", 1, 1, 0, 8) + struct.pack("<HHIQ", 0 if size == 0 else 2, 1, 0, size)
@@ -193,7 +193,7 @@ def test_a_minari_dataset_whose_heap_leads_nowhere_is_refused_before_the_library
 
 
 def test_a_minari_dataset_with_a_name_without_end_is_refused_at_once(tmp_path):
-    from data.exchange.minari import read_minari
+    from data.exchange.datasets.minari import read_minari
 
     (tmp_path / "metadata.json").write_text(json.dumps({"dataset_id": "x" * 50_000}))
     assert "name" in refused(lambda: list(read_minari(tmp_path)))

@@ -13,7 +13,7 @@ from trainer.config import Times, TrainConfig
 from trainer.diagnosis import probe
 from trainer.diagnosis.case import Case, Check
 from trainer.diagnosis.catalogue import FAULTS
-from trainer.diagnosis.checks import batch_checks, critic_checks, policy_checks, target_checks
+from trainer.diagnosis.checks.history import batch_checks, critic_checks, policy_checks, target_checks
 from trainer.diagnosis.finding import Finding, Outcome, in_order
 from trainer.diagnosis.history import from_rows
 from trainer.diagnosis.recipe import from_settings

@@ -14,20 +14,20 @@ from trainer.diagnosis.finding import Diagnosis, Finding, Lacking, Outcome, Soun
 
 _CHECKS = "trainer.diagnosis.checks"
 FAMILIES: dict[str, str] = {
-    "player": f"{_CHECKS}.player_checks",
-    "critic": f"{_CHECKS}.critic_checks",
-    "target": f"{_CHECKS}.target_checks",
-    "policy": f"{_CHECKS}.policy_checks",
-    "batch": f"{_CHECKS}.batch_checks",
-    "evaluation": f"{_CHECKS}.evaluation_checks",
-    "return": f"{_CHECKS}.return_checks",
-    "collector": f"{_CHECKS}.collector_checks",
-    "start": f"{_CHECKS}.start_checks",
+    "player": f"{_CHECKS}.drives.player_checks",
+    "critic": f"{_CHECKS}.history.critic_checks",
+    "target": f"{_CHECKS}.history.target_checks",
+    "policy": f"{_CHECKS}.history.policy_checks",
+    "batch": f"{_CHECKS}.history.batch_checks",
+    "evaluation": f"{_CHECKS}.history.evaluation_checks",
+    "return": f"{_CHECKS}.history.return_checks",
+    "collector": f"{_CHECKS}.history.collector_checks",
+    "start": f"{_CHECKS}.drives.start_checks",
     "road": f"{_CHECKS}.road_checks",
     "reward": f"{_CHECKS}.reward_checks",
-    "state": f"{_CHECKS}.state_checks",
-    "demo": f"{_CHECKS}.demo_checks",
-    "place": f"{_CHECKS}.place_checks",
+    "state": f"{_CHECKS}.drives.state_checks",
+    "demo": f"{_CHECKS}.drives.demo_checks",
+    "place": f"{_CHECKS}.drives.place_checks",
 }
 """Modules of checks, each with its ``CHECKS``, imported when something is diagnosed. `docs/extending.md` says how to add one."""
 

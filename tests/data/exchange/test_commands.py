@@ -98,7 +98,7 @@ def test_another_tools_minari_dataset(home, tmp_path, capsys):
     from minari.data_collector.episode_buffer import EpisodeBuffer
     from minari.dataset.minari_storage import MinariStorage
 
-    from data.exchange.minari import _identify
+    from data.exchange.datasets.minari import _identify
 
     box = gymnasium.spaces.Box
     folder = tmp_path / "foreign-v0"

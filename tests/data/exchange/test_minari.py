@@ -11,9 +11,9 @@ from minari.data_collector.episode_buffer import EpisodeBuffer
 from minari.dataset.minari_storage import MinariStorage
 
 from data.errors import InputFileError
+from data.exchange.datasets.minari import _identify, read_minari
+from data.exchange.datasets.spaces import around_zero
 from data.exchange.importing import EpisodeRefusedError
-from data.exchange.minari import _identify, read_minari
-from data.exchange.spaces import around_zero
 from data.ranges import ActionRange
 from data.reading.follow import Follower
 from data.store import Store

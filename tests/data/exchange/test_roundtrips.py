@@ -7,9 +7,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from data.exchange.datasets.minari import read_minari, write_minari
 from data.exchange.importing import write
 from data.exchange.merge import merge
-from data.exchange.minari import read_minari, write_minari
 from data.exchange.player_runs import own_export, read_player_run, write_player_run
 from data.exchange.portable import segment_episodes, whole_episodes
 from data.reading.episodes import EpisodeData, EpisodeWriter, SegmentData

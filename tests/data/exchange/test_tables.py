@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data.errors import UsageError
-from data.exchange.lerobot import write_lerobot
+from data.exchange.datasets.lerobot import write_lerobot
 from data.exchange.parquet import write_parquet
 from data.exchange.portable import segment_episodes, whole_episodes
 from data.reading.follow import Follower

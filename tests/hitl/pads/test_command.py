@@ -14,7 +14,7 @@ import pytest
 from data.errors import DeviceError, InputFileError, UsageError
 from hitl.commands import pads
 from hitl.home import Home
-from hitl.pads import measure
+from hitl.pads.calibration import measure
 from hitl.pads.devices import devices
 from hitl.pads.mapping import JOYSTICK, calibrated
 from hitl.settings import PadChoice, load

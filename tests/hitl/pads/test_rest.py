@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from hitl.commands import pads
 from hitl.home import Home
-from hitl.pads import measure
 from hitl.pads.base import PadState
+from hitl.pads.calibration import measure
+from hitl.pads.calibration.rest import Resting
 from hitl.pads.devices import Devices, devices
 from hitl.pads.mapping import CONTROLLER, JOYSTICK, PadMap, from_table, to_table
-from hitl.pads.rest import Resting
 from hitl.pads.sdl import SdlPad
 from hitl.settings import load
 from tests.support.clocks import own_time

@@ -10,8 +10,8 @@ import pytest
 
 from data.errors import DeviceError, InputFileError, UsageError
 from hitl.commands import pads
-from hitl.pads import measure
 from hitl.pads.base import PadState
+from hitl.pads.calibration import measure
 from hitl.pads.devices import devices
 from hitl.pads.mapping import JOYSTICK
 from hitl.pads.sdl import SdlPad

@@ -12,7 +12,7 @@ from data.store import Store
 from tests.support.daemon_runs import drive
 from tests.trainer.diagnosis.test_history import RECIPE
 from trainer.diagnosis.case import Case
-from trainer.diagnosis.checks import place_checks, start_checks
+from trainer.diagnosis.checks.drives import place_checks, start_checks
 from trainer.diagnosis.drives import Drives, from_store
 from trainer.diagnosis.finding import Finding, Lacking, Outcome, Sound
 from trainer.diagnosis.history import History
@@ -126,7 +126,7 @@ def test_two_episodes_that_earn_nothing_are_two() -> None:
 
 
 def test_what_a_standing_car_sees_is_not_clipped(drives: Drives) -> None:
-    from trainer.diagnosis.checks import state_checks
+    from trainer.diagnosis.checks.drives import state_checks
 
     n = len(drives)
     speed = np.where(np.arange(n) < 0.2 * n, 0.0, RNG.uniform(5, 50, n))

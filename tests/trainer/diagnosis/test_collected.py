@@ -13,7 +13,7 @@ from tests.trainer.diagnosis.test_history import RECIPE, ROAD
 from trainer.diagnosis.advice import BRING, MATHEMATICS, elsewhere
 from trainer.diagnosis.case import Case
 from trainer.diagnosis.catalogue import FAULTS
-from trainer.diagnosis.checks.collector_checks import end_places
+from trainer.diagnosis.checks.history.collector_checks import end_places
 from trainer.diagnosis.finding import Finding, Lacking
 from trainer.diagnosis.history import History
 from trainer.diagnosis.recipe import Recipe, from_tmrl

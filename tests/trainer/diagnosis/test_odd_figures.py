@@ -14,7 +14,7 @@ from tests.support.examples import examples
 from tests.support.trained_runs import CONFIG, train
 from trainer.diagnosis import live, run
 from trainer.diagnosis.case import BROKEN, Case, history_check
-from trainer.diagnosis.checks.policy_checks import uniform_policy
+from trainer.diagnosis.checks.history.policy_checks import uniform_policy
 from trainer.diagnosis.finding import Finding, Lacking
 from trainer.diagnosis.history import History, from_rows
 from trainer.diagnosis.live import LiveChecks

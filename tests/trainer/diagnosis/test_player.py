@@ -13,7 +13,7 @@ from hitl.cli import main
 from tests.support.daemon_runs import info
 from trainer.diagnosis.case import Case
 from trainer.diagnosis.catalogue import FAULTS
-from trainer.diagnosis.checks.player_checks import CHECKS
+from trainer.diagnosis.checks.drives.player_checks import CHECKS
 from trainer.diagnosis.drives import from_store
 from trainer.diagnosis.finding import Diagnosis, Finding
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Literal
 
 from data.errors import DeviceError
 from hitl.pads.base import Pad, PadState
+from hitl.pads.calibration.rest import is_plain, unspoken
 from hitl.pads.mapping import PadMap, calibrated
-from hitl.pads.rest import is_plain, unspoken
 
 if TYPE_CHECKING:
     from hitl.pads.sdl import SdlPad

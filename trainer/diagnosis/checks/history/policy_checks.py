@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from trainer.diagnosis.case import Answer, Case, Check, history_check, probe_check
-from trainer.diagnosis.checks.critic_checks import UNIFORM_STD
+from trainer.diagnosis.checks.history.critic_checks import UNIFORM_STD
 from trainer.diagnosis.finding import Finding, Lacking, Sound
 from trainer.diagnosis.history import History
 from trainer.diagnosis.paid import largest_reward

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 
 from data.errors import HitlError, InputFileError, UsageError, shown
-from data.exchange.hdf5_check import check_heaps
+from data.exchange.datasets.hdf5_check import check_heaps
+from data.exchange.datasets.spaces import Layout, See, around_zero, in_order, is_flat, laid_out, leaves
 from data.exchange.importing import EpisodeRefusedError
 from data.exchange.portable import Portable, describe, digest, put_step_arrays, put_tail, restore, step_arrays, tail_of
-from data.exchange.spaces import Layout, See, around_zero, in_order, is_flat, laid_out, leaves
 from data.extras import install
 from data.files.text_files import read_json
 from data.reading.episodes import EpisodeData, SegmentData, takeovers

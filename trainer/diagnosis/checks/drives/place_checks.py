@@ -14,7 +14,7 @@ from data.records import Corner
 from data.statistics import ENOUGH, independent, wilson
 from data.words import number_of
 from trainer.diagnosis.case import Answer, Case, Check, drives_check
-from trainer.diagnosis.checks.start_checks import START_M
+from trainer.diagnosis.checks.drives.start_checks import START_M
 from trainer.diagnosis.drives import Drives
 from trainer.diagnosis.finding import Finding, Lacking, Sound
 from trainer.diagnosis.stats import Array, bar_chart

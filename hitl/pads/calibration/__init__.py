@@ -1,0 +1,1 @@
+"""Where the controls of a device rest, and how far they go."""

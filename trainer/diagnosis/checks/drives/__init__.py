@@ -1,0 +1,1 @@
+"""What recorded drives say, the player's and the agent's."""

@@ -1,0 +1,1 @@
+"""What a history says of a run: its columns, and the networks themselves."""
