@@ -124,6 +124,12 @@ def agent_words(given: Mapping[str, Any]) -> tuple[str, ...]:
     return (" ".join(words),)
 
 
+def game_words(env: str | None, track: str | None) -> tuple[str, ...]:
+    """Return what is typed for a game and its track, where they are named."""
+    named = ("--env", env), ("--track", track if track != "default" else None)
+    return tuple(f"{option} {as_typed(value)}" for option, value in named if value)
+
+
 SEED_MOST = 2**31 - 1
 """Of a whole run; each episode's is a multiple of it, and must still be a number that the store can hold."""
 

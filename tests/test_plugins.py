@@ -134,6 +134,14 @@ def test_one_that_cannot_be_imported_is_a_sentence_and_nothing_of_ours_is_replac
     assert ours.is_added("broken")
 
 
+def test_the_demo_names_what_drives_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for command in ("demo", "eval"):
+        assert main([command, "--home", str(tmp_path / "home"), "--env", "sledge"]) != 0
+        assert f"`hitl play --env sledge --home {tmp_path / 'home'}`" in capsys.readouterr().err
+    assert main(["demo", "--home", str(tmp_path / "home"), "--env", "sledge", "--track", "esses"]) == 2
+    assert "`hitl play --env sledge --track esses --home" in capsys.readouterr().err
+
+
 def test_a_mistake_in_its_code_is_a_sentence() -> None:
     why = r"fails \(NameError: name 'no_such_name' is not defined\). The same command with --debug shows where"
     with pytest.raises(DeviceError, match=f"The game 'slip' cannot be used: 'sled_kit.more:slip' {why}"):

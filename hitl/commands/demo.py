@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from data.words import number_of, track_words
-from hitl.arguments import SEED_MOST, Parser, amount, whole
+from hitl.arguments import SEED_MOST, Parser, amount, game_words, whole
 from hitl.games.registry import SHOWN_FROM_ABOVE, spelt_out
-from hitl.home import Home, add_home, demos_folder, home_path, in_home
+from hitl.home import Begun, Home, add_home, demos_folder, home_path, in_home
 
 if TYPE_CHECKING:
     from data.records import Corner
@@ -78,7 +78,8 @@ def main(argv: list[str]) -> int:
 
     args.env, args.track = spelt_out(args.env, args.track)
     if args.env not in SHOWN_FROM_ABOVE:
-        raise UsageError(f"The demo drives {' or '.join(SHOWN_FROM_ABOVE)}; in '{shown(args.env)}' begin with `hitl play`.")
+        begins = f"The demo drives {' or '.join(SHOWN_FROM_ABOVE)}; in '{shown(args.env)}' begin with `hitl play`."
+        raise UsageError(in_home(begins, Begun(options=game_words(args.env, args.track))))
     if args.env == GAME:
         args.track = kart_track(args.track).name
         drivable_here(home_path(args), args.track)  # before a home is made, and before an agent is trained

@@ -7,8 +7,8 @@ from typing import Any
 
 from data.errors import CheckpointError, HitlError, UsageError
 from data.words import number_of, track_words
-from hitl.arguments import SEED_MOST, Parser, add_agent, add_env, agent_given, whole
-from hitl.home import add_home, home_path
+from hitl.arguments import SEED_MOST, Parser, add_agent, add_env, agent_given, game_words, whole
+from hitl.home import Begun, add_home, home_path, in_home
 
 
 def main(argv: list[str]) -> int:
@@ -57,9 +57,8 @@ def main(argv: list[str]) -> int:
         )
     play, policy = settings.play, beside_policy(settings.agent, home, seed=args.seed) if not args.checkpoint else None
     if policy is None and not home.store_path.is_file():
-        raise CheckpointError(
-            "This home folder has no store yet, so there is nothing to evaluate. Use `hitl play` or `hitl train` first."
-        )
+        none = "This home folder has no store yet, so there is nothing to evaluate. Use `hitl play` or `hitl train` first."
+        raise CheckpointError(in_home(none, Begun(options=game_words(args.env, args.track))))
     with SessionSetup(home, SessionOptions(play.env, play.track, "evaluation", seed=args.seed), policy=policy) as rig:
         if gate and not rig.world.has_line:
             raise UsageError(f"--gate is about laps, and {play.env} has no track, so no lap is ever finished there.")

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING
 
 from data.errors import StoreError
 from data.exchange.relayout import rebuild_said
+from data.files.paths import as_typed
 from data.reading.layouts import apart, games_of, unlike
 from data.store import Store
+from hitl.home import Begun, in_home
 from trainer.checkpoints.in_force import learned_layout
 
 if TYPE_CHECKING:
@@ -52,7 +54,9 @@ def layouts_apart(rig: SessionSetup, words: Words, elsewhere: bool = False) -> t
             rebuilt = rebuild_said(store)
             others = apart(store.conn, learned or here, "this run" if learned else "this session")
             if learned not in (None, here):
-                return [*rebuilt, *others.values(), unlike(here, learned)], words["another_run"], True
+                game = Begun(options=(f"--env {as_typed(rig.options.env)}",))  # a home of its own knows none yet
+                said, in_short = (in_home(text, game) for text in (unlike(here, learned), words["another_run"]))
+                return [*rebuilt, *others.values(), said], in_short, True
             short = [words.say("left_out", games=", ".join(games_of(store.conn, others)))] if others else []
             return [*rebuilt, *others.values()], " ".join([*rebuilt, *short]), False
     except StoreError:  # in use at the moment, or damaged: the recorder says so

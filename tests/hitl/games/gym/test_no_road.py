@@ -12,6 +12,7 @@ from hitl.games.hang_guard import EnvironmentLost
 from hitl.home import Home
 from hitl.screens.beforehand import layouts_apart
 from hitl.session.environment import Environment
+from hitl.session_options import SessionOptions
 from takeover_ui.language import LANGUAGES
 from tests.support.recorded import drive_without_road, session_info
 
@@ -77,7 +78,7 @@ def test_a_checkpoint_of_another_game_names_that_game(tmp_path, capsys):
 def test_a_window_is_told_of_another_game_once_and_in_the_players_language(tmp_path, language):
     words, lander = LANGUAGES[language], "gym:LunarLander-v3"
     recorded(Home(tmp_path), lander, observation_names=tuple(f"observation_{k}" for k in range(4)))
-    rig = SimpleNamespace(home=Home(tmp_path), observation_names=("a", "b"), action_names=("c",))
+    rig = SimpleNamespace(home=Home(tmp_path), options=SessionOptions(lander), observation_names=("a", "b"), action_names=("c",))
     left_out, short, unfit = layouts_apart(rig, words)
     assert len(left_out) == 1
     assert "where this session has 2" in left_out[0], "there is no run yet"
@@ -86,7 +87,9 @@ def test_a_window_is_told_of_another_game_once_and_in_the_players_language(tmp_p
         replay.save(TQC(4, 2, replay.config))
     left_out, short, unfit = layouts_apart(rig, words)
     assert "where this run has 4" in left_out[-1]
-    assert (short, unfit) == (words["another_run"], True)
+    assert (short, unfit) == (words["another_run"].replace("DIR`", f"DIR --env {lander}`"), True)
+    assert f"`hitl play --home DIR --env {lander}`" in short
+    assert f"`hitl play --home DIR --env {lander}`" in left_out[-1]
 
 
 def test_the_list_of_takeovers_fits_a_narrow_terminal(tmp_path, capsys, monkeypatch):
