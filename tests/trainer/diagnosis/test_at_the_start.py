@@ -56,6 +56,17 @@ def test_a_car_that_never_sets_off_is_a_finding_from_five_drives_on(drives: Driv
     assert isinstance(one(start_checks.sets_off(Case(drives=fails(drives, (80.0,) * 6)))), Sound)
 
 
+def test_what_fails_at_the_start_is_no_place_that_the_agent_drives_up_to(drives: Drives) -> None:
+    ends = tuple(e for k in range(6) for e in (2.0, 25.0 + k))
+    many = fails(replace(drives, episodes=[*drives.episodes, *drives.episodes]), ends)
+    assert isinstance(one(start_checks.sets_off(Case(drives=many))), Finding)
+    assert isinstance(one(place_checks.one_corner(Case(drives=many))), Lacking)
+    some = fails(replace(drives, episodes=[*drives.episodes, *drives.episodes]), (2.0, *(300.0 + k for k in range(11))))
+    found = one(place_checks.one_corner(Case(drives=replace(some, corners=()))))
+    assert isinstance(found, Finding)
+    assert found.sentence.startswith("The agent drives well up to 300 m and fails between there and 310 m")
+
+
 def test_without_a_road_the_speed_tells_and_without_both_nothing_is_said(drives: Drives) -> None:
     lost = fails(drives, (0.0,) * 6)
     fast = replace(lost, speed=np.full(len(lost), 20.0))

@@ -76,15 +76,18 @@ def one_corner(drives: Drives, case: Case) -> Answer:
     if len(failed) < 8 or len(failed) < MANY * len(last):
         return Sound(text)
     places = np.array([e.farthest for e in failed])
-    low, high, share = hot_spot(places)
+    beyond = places[places >= START_M]  # the start is no corner, and the check of the start says it
+    if np.median(places) < START_M or 2 * (len(places) - len(beyond)) >= len(last):
+        return Lacking(f"failures that are not at the start ({text})")
+    low, high, share = hot_spot(beyond)
+    share *= len(beyond) / len(places)
     where = spot_name(drives, low, high)
     if share < 0.6:
         return Sound(f"{text}, spread over the road (at most {share:.0%} within {WINDOW_M:.0f} m)")
     evidence = (text, f"{share:.0%} of the failures lie between {low:.0f} and {high:.0f} m: {where}")
-    if np.median(places) < START_M:  # which is no corner, and the check of the start says it
-        return Lacking(f"failures that are not at the start ({text})")
-    sentence = f"The agent drives well up to {where} and fails there: that is the place to take over."
     corner = _corner(drives, low, high)
+    place = f"{where} and fails there" if corner is not None else f"{low:.0f} m and fails between there and {high:.0f} m"
+    sentence = f"The agent drives well up to {place}: that is the place to take over."
     how = "`hitl play` offers you the wheel there" if corner is None else f'`hitl play --practice "{corner.name}"`'
     return Finding(
         sentence,
