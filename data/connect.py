@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from data.errors import NoStoreError, StoreError, shown
+from data.errors import NewerStoreError, NoStoreError, StoreError, shown
 from data.files import held
 from data.files.paths import can_write, disk_is_full, refuse_share, sqlite_uri
 from data.reading.schema_check import check_schema, new_schema
@@ -114,7 +114,7 @@ def header_version(path: Path, busy_timeout_s: float = BUSY_TIMEOUT_S) -> int | 
 
 def _refuse_newer(path: Path, version: int, known: int) -> None:
     if version > known:
-        raise StoreError(
+        raise NewerStoreError(
             f"The store {path.name} was written by a newer version of hitl (store version {version}, this one knows {known}): "
             "update hitl; nothing was changed."
         )

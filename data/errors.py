@@ -41,6 +41,10 @@ class NoStoreError(StoreError):
     """There is no store yet, or only the empty file that one begins as."""
 
 
+class NewerStoreError(StoreError):
+    """A newer version of hitl has written the store."""
+
+
 class DiskFullError(StoreError):
     """The store cannot be opened or written because its disk is full."""
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from data.errors import DiskFullError, InputFileError, StoreError
+from data.errors import DiskFullError, InputFileError, NewerStoreError, StoreError
 from data.files.paths import as_typed
 from data.records import ROADLESS, SessionRecord
 from data.words import number_of
@@ -59,6 +59,8 @@ def look(home: Home) -> tuple[list[tuple[str, str]], str]:
             return _look(home, store)
     except DiskFullError as error:
         return [("store", str(error))], "Next: make room on the disk; `hitl doctor` says how much is free."
+    except NewerStoreError as error:
+        return [("store", str(error))], "Next: update hitl, or choose another home with --home DIR."
     except StoreError as error:
         return [("store", str(error))], "Next: `hitl store check` says what is wrong with it."
 

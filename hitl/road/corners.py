@@ -20,7 +20,7 @@ def corner_called(name: str, corners: Iterable[Corner], track: str) -> Corner:
     known = {corner.name: corner for corner in corners}
     if name not in known:
         listed = ", ".join(f"'{corner}'" for corner in known)
-        there = f"its corners are {listed}" if known else "no corners of it are known"
+        there = f"its {'corner is' if len(known) == 1 else 'corners are'} {listed}" if known else "no corners of it are known"
         raise UsageError(f"Track '{track}' has no corner '{name}'; {there}.{did_you_mean(name, known)}")
     return known[name]
 

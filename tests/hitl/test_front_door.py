@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -115,6 +116,12 @@ def test_hitl_alone_says_where_one_stands(
     with Recorder(home / "store.sqlite", session_info()) as recorder:
         drive(recorder)
     assert "Next: `hitl train --background`" in alone(home, capsys, monkeypatch)
+    with sqlite3.connect(home / "store.sqlite") as db:
+        db.execute("PRAGMA user_version = 999")
+    db.close()
+    said = alone(home, capsys, monkeypatch)
+    assert "Next: update hitl" in said
+    assert "store check" not in said
     (home / "store.sqlite").write_bytes(b"x" * 5000)
     assert "Next: `hitl store check`" in alone(home, capsys, monkeypatch)
 

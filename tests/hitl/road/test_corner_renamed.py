@@ -34,4 +34,4 @@ def test_the_scripted_driver_knows_corners_by_the_players_names(tmp_path: Path, 
     play = ["play", "--home", str(tmp_path), "--headless", "--pad", "scripted", "--episodes", "1"]
     assert cli.main([*play, "--corners", "mine"]) == 0
     assert cli.main([*play, "--corners", old]) == 2
-    assert "its corners are 'mine'" in capsys.readouterr().err
+    assert "its corner is 'mine'" in capsys.readouterr().err

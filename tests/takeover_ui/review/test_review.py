@@ -71,7 +71,7 @@ def test_the_store_says_what_the_review_needs(store: Store) -> None:
         (["--since", "2099-01-01"], ":0", "No takeover or lap"),
         (["--track", "chicane"], ":0", "Nothing was driven"),
         (["--since", "soon"], ":0", "is not a date"),
-        (["--corner", "nope"], ":0", "has no corner 'nope'; its corners are 'hairpin'"),
+        (["--corner", "nope"], ":0", "has no corner 'nope'; its corner is 'hairpin'"),
         (["--corner", "empty"], ":0", "No takeover at 'empty' is recorded there. There are some at 'hairpin'"),
     ],
 )
