@@ -168,6 +168,15 @@ class ReviewModel:
             return []
         return self._others[1]
 
+    def _show_together(self) -> None:
+        """Show the others of the selected one's corner, or no longer; say so where there are none."""
+        if not self.together and (self.segment is None or not self.segment.corner):
+            self.message = self.words["said_no_corner"]
+            return
+        self.together = not self.together
+        if self.together and not self.others and not self.message:
+            self.message = self.words["said_no_together"]
+
     def _last(self) -> float:
         return float(max(0, len(self.detail.drive) - 1)) if self.detail else 0.0
 
@@ -243,7 +252,7 @@ class ReviewModel:
             case "clip" if self.segment and self._film:
                 self._filming = self._film(self.segment)
             case "together":
-                self.together = not self.together
+                self._show_together()
             case "more" if self.segment:
                 self._judge({"priority": min(_MOST, max(_LEAST, self.segment.priority) * 2)})
             case "less" if self.segment:

@@ -229,6 +229,22 @@ def test_what_matters_is_listed_first(store: Store) -> None:
     assert [s.kind for s in shown[-3:]] == ["lap", "lap", "takeover"]
 
 
+def test_where_there_are_no_others_to_show_it_is_said(store: Store) -> None:
+    model = ReviewModel(StoreReview(store, "default"))
+    mine = model.segment
+    assert mine is not None
+    with store.conn:
+        store.conn.execute("UPDATE segments SET corner = NULL WHERE id = ?", (mine.id,))
+    model = ReviewModel(StoreReview(store, "default"))
+    model.do("together")
+    assert (model.message, model.together) == (ENGLISH["said_no_corner"], False)
+    with store.conn:
+        store.conn.execute("UPDATE segments SET corner = 'alone' WHERE id = ?", (mine.id,))
+    model = ReviewModel(StoreReview(store, "default"))
+    model.do("together")
+    assert (model.message, model.together) == (ENGLISH["said_no_together"], True)
+
+
 def test_all_takeovers_of_a_corner_are_shown_over_each_other(store: Store) -> None:
     model = ReviewModel(StoreReview(store, "default"))
     assert model.others == []
