@@ -349,7 +349,8 @@ class Recorder:
             return True
         except Exception as error:  # whatever it is: recording must go on while the car is driven
             self._trouble = reason(self.path, error)
-            self._problem = f"The store cannot be written now ({self._trouble}); driving goes on, what is recorded is kept aside."
+            # First what it means: the overlay has no room for more.
+            self._problem = f"What is driven is kept aside: the store cannot be written now ({self._trouble})."
             if not any(word in str(error) for word in ("locked", "full")):
                 self._close_store()  # a connection that was opened on a read-only mount never gets better
             self._spill_over()
@@ -396,14 +397,14 @@ class Recorder:
             self._spill.write(self._waiting)
         except (OSError, TypeError, ValueError) as error:
             self._problem = (
-                f"Neither the store nor a spill file can be written ({error}); recording is in memory only: "
-                "free some disk space now."
+                "Recording is in memory only: free some disk space now. Neither the store nor a spill file can be written "
+                f"({error})."
             )
             return
         self._waiting = []
         self._problem = (
-            f"The store cannot be written now ({self._trouble}); recording goes to a spill file that is read back later. "
-            "Check the disk."
+            f"What is driven is kept aside, in a spill file that is read back later: the store cannot be written now "
+            f"({self._trouble}). Check the disk."
         )
 
     def _read_spill_back(self) -> None:
