@@ -23,6 +23,7 @@ from data.errors import DeviceError
 from hitl.pads.device import Device
 from hitl.pads.identity import Identity, serial_and_port, tell_apart
 from hitl.pads.own_pad import Guard
+from takeover_ui.window.window import display_available
 
 HOTPLUG = (pygame.JOYDEVICEADDED, pygame.JOYDEVICEREMOVED)
 STALE_S = 0.5  # s without a poll after which no device counts as connected
@@ -39,6 +40,8 @@ class Devices:
     """All devices of this process. Make it on the thread that owns the window, or on any thread where there is no window."""
 
     def __init__(self) -> None:
+        if not display_available():  # SDL would look for a screen all the same, and print what it does not find
+            os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
         try:
             if not pygame.display.get_init():
                 pygame.display.init()  # SDL delivers no joystick without its event system
