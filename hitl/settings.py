@@ -112,7 +112,7 @@ class OverlaySettings:
     """The display over the game while driving."""
 
     show: Literal["full", "compact", "bar", "off"] = "full"  # how much is shown
-    language: Annotated[str, OneOf(CODES)] = "en"  # of what the player sees while driving
+    language: Annotated[str, OneOf(CODES)] = "en"  # of all screens, the report and the pages in a browser
     opacity: Annotated[float, Meta(ge=0.1, le=1)] = 0.92  # of an overlay over another game
     corner: Literal["top_left", "top_right", "bottom_left", "bottom_right"] = "top_right"  # where an overlay over another game is
     keep_clear: tuple[Pixels, Pixels, Pixels, Pixels] | None = None  # x, y, width, height (pixels) that it must not cover
