@@ -12,6 +12,7 @@ The installed packages are asked only when a name is not one of our own, or all 
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Callable, Iterator
 from pkgutil import resolve_name
@@ -144,10 +145,16 @@ def made_by(
     table: dict[str, str], what: str, name: str, *given: Any, error: type[HitlError] = UsageError
 ) -> Any:
     """Return what the function behind a table's name makes of ``given``. Raises ``error`` where other people's code fails."""
-    code = table[name]
-    make = imported(f"The {what} '{shown(name)}'", code, error)
-    try:
+    make = imported(f"The {what} '{shown(name)}'", table[name], error)
+    with code_of_others(table, what, name, table[name], error):
         return make(*given)
+
+
+@contextlib.contextmanager
+def code_of_others(table: dict[str, Any], what: str, name: str, code: str, error: type[HitlError] = UsageError) -> Iterator[None]:
+    """Turn what other people's code fails with into a sentence; of what is our own, nothing is hidden."""
+    try:
+        yield
     except HitlError:
         raise
     except Exception as problem:

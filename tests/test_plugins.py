@@ -12,6 +12,7 @@ import pytest
 from data.errors import DeviceError, UsageError
 from data.exchange.exporters import EXPORTERS
 from data.extras import Additions
+from data.recording.recorder import Recorder
 from hitl import TQC, Store, SymmetricReplay, Takeover, evaluate, open_env, presets
 from hitl.cli import main
 from hitl.games.open_game import open_world, shown_by_us
@@ -20,6 +21,7 @@ from hitl.home import Home
 from hitl.road.track import load_track
 from hitl.session_options import SessionOptions
 from takeover_ui.window.window import Window
+from tests.support.recorded import drive, session_info
 from tests.test_extending import BLOCKS
 from trainer.networks.registry import NETWORKS
 
@@ -41,6 +43,7 @@ mistyped = sled_kit.more:slip
 
 [hitl.exporters]
 rewards-csv = sled_kit.rewards:write
+torn = sled_kit.more:slip
 """
 MORE = """
 from pathlib import Path
@@ -142,12 +145,18 @@ def test_the_demo_names_what_drives_it(tmp_path: Path, capsys: pytest.CaptureFix
     assert "`hitl play --env sledge --track esses --home" in capsys.readouterr().err
 
 
-def test_a_mistake_in_its_code_is_a_sentence() -> None:
+def test_a_mistake_in_its_code_is_a_sentence(tmp_path: Path) -> None:
     why = r"fails \(NameError: name 'no_such_name' is not defined\). The same command with --debug shows where"
     with pytest.raises(DeviceError, match=f"The game 'slip' cannot be used: 'sled_kit.more:slip' {why}"):
         open_env("slip")
     with pytest.raises(UsageError, match=f"The network 'mistyped' cannot be used: 'sled_kit.more:slip' {why}"):
         TQC(3, 1, presets["plain"].with_values(network="mistyped"))
+    with Recorder(tmp_path / "store.sqlite", session_info()) as recorder:
+        drive(recorder)
+    torn = f"The format 'torn' cannot be used: 'sled_kit.more:slip' {why}"
+    with Store(tmp_path) as store, pytest.raises(UsageError, match=torn):
+        store.export_to(tmp_path / "out", "torn", episodes=True, everything=True)
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(("env", "ours"), [("sledge", True), ("floating", False), ("painted", True), ("clock", False)])

@@ -30,7 +30,7 @@ def _of_package(point: EntryPoint) -> Exporter:
     return Exporter(f"by {package}", code_of(point))
 
 
-EXPORTERS: dict[str, Exporter] = Additions("hitl.exporters", {
+EXPORTERS: Additions[Exporter] = Additions("hitl.exporters", {
     "minari": Exporter("a Minari dataset (a new folder)", "data.exchange.datasets.minari:write_minari"),
     "player-run": Exporter("player runs that tmrl's old tool reads (a new folder)", "data.exchange.exporters:write_player_runs"),
     "store": Exporter("one SQLite file with the chosen segments", "data.exchange.exporters:write_store"),

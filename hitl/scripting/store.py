@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from data.errors import InputFileError, UsageError, shown
 from data.exchange.exporters import EXPORTERS, WHOLE, Chosen
-from data.extras import UNLESS_INSTALLED, imported
+from data.extras import UNLESS_INSTALLED, code_of_others, imported
 from data.files.new_output import new_output
 from data.files.paths import FILE_SUFFIXES, STORE_NAME, private_folder, user_path
 from data.files.validation import SettingPlace, known, types
@@ -176,7 +176,7 @@ class TakeoverStore(Store):
         shown = {} if everything or ids is None else self._shown(rule, chosen)
         export = Chosen(self, ids, drives, _facts_of(geometry), shown)
         write = imported(f"The format '{form}'", EXPORTERS[form].write)
-        with new_output(Path(path).expanduser()) as place:
+        with new_output(Path(path).expanduser()) as place, code_of_others(EXPORTERS, "format", form, EXPORTERS[form].write):
             write(place, export)
         kept = {s.id for s in chosen}
         left = () if ids is None and drives is None else tuple(s for s in found if s.id not in kept)
