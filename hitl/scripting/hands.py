@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from data.errors import UsageError
 from data.suggest import did_you_mean
 from hitl.arbiter import GatingSettings
-from hitl.drivers.human import HumanDriver, HumanSide, NoHuman
+from hitl.drivers.human import HumanDriver, HumanSide, NoHuman, persons_pad
 from hitl.home import Home, default_home
 from hitl.pads import PADS
 from hitl.pads.base import Pad, PadState
+from hitl.pads.keyboard import KeyboardPad
 from hitl.scripting.answers import action_of
 
 if TYPE_CHECKING:
@@ -90,7 +91,6 @@ def hands_of(human: Human, window: Window | None, owner: object) -> tuple[HumanS
 
 
 def _pad(word: str, window: Window | None) -> Pad:
-    from hitl.pads.keyboard import KeyboardPad
     from hitl.settings import load
 
     settings = load(Home(default_home()), "pad", "keys")
@@ -101,6 +101,24 @@ def _pad(word: str, window: Window | None) -> Pad:
     from hitl.pads.open import open_pad
 
     return EitherPad(open_pad(settings, "sdl" if word == "auto" else word), keys)
+
+
+def unheard(human: HumanSide) -> str:
+    """Return a sentence where a person can take the wheel with nothing as it is now; "" where they can, or none is meant to."""
+    pad = persons_pad(human)
+    parts: tuple[Pad, ...] = () if pad is None else getattr(pad, "parts", (pad,))
+    keys = [part for part in parts if isinstance(part, KeyboardPad)]
+    if not parts or any(key.has_window for key in keys):
+        return ""
+    if any(getattr(part, "device", part) is not None for part in parts if part not in keys):
+        return ""
+    if not keys:
+        return "No pad is plugged in. Until one is, no one can take the wheel."
+    why, do = ("No", "Give") if len(keys) == len(parts) else ("No pad is plugged in, and no", "Plug a pad in, or give")
+    return (
+        f'{why} window hears your keys, so no one can take the wheel. {do} overlay=True; with render_mode="rgb_array" it shows '
+        "the environment, too. Keys count in an environment's own window only where pygame opens it: in MuJoCo's they do not."
+    )
 
 
 def gating_for(human: Human) -> GatingSettings:

@@ -33,7 +33,7 @@ from hitl.drivers.human import NoHuman, button_names, has_pad, persons_pad
 from hitl.protocols import Clock, EpisodeResult
 from hitl.screens.key_hints import held_names, key_hint
 from hitl.scripting.answers import action_of, cut_sentence, reason_of, sent_for
-from hitl.scripting.hands import FunctionHuman, Human, gating_for, hands_of
+from hitl.scripting.hands import FunctionHuman, Human, gating_for, hands_of, unheard
 from hitl.scripting.overlay import Counted, Overlay
 from hitl.scripting.setting import Setting, check_gating
 from hitl.scripting.store import file_to_write, make_room
@@ -243,6 +243,8 @@ class SharedWheel:
             self.is_open = self._lost = True
         scaled, proposed = self.setting.scaled, action_of(action, (len(self.setting.scaled),))
         agents, ours = self._sent_for(proposed, "agent's action")
+        if self.counted.steps == 1 and self.purpose != "evaluation":  # a window of the environment's own is open by now
+            self._tell_unheard()
         if not self._recorded and not self._lost:
             self._number, self._recorded = self.recorder.begin_episode(self.purpose, self._seed), True
         while True:
@@ -461,6 +463,11 @@ class SharedWheel:
         for text in info.get("notices", ()) if self.setting.has_line else ():
             self.recorder.event("notice", text, level="warning")
             self._tell("warning", text)
+
+    def _tell_unheard(self) -> None:
+        if (said := unheard(self.human)) not in ("", *self._said):
+            self._said.add(said)
+            logging.getLogger("hitl").warning(said)
 
     def _tell(self, level: str, text: str) -> None:
         """Say a sentence to the player: as a toast, else as a printed line; where no person drives, once to the log."""

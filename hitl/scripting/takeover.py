@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import logging
 from pathlib import Path
 from typing import Any
 
@@ -93,11 +92,6 @@ class Takeover(Uncopied, gymnasium.Wrapper[Any, NDArray[Any], Any, NDArray[Any]]
         clock: Clock | None = None
         if hasattr(inner, "time_step_duration") and hasattr(inner, "stop"):
             clock = RtgymClock(setting.info.hz, inner.stop)  # rtgym keeps the time, and its time-steps wait for no one else
-        if human in ("keys", "keyboard") and not overlay and env.render_mode != "human":
-            logging.getLogger("hitl").warning(
-                "Keys are read from a window that has the focus. Where this environment opens none of its own, give "
-                'overlay=True or render_mode="human": else no one can take the wheel.'
-            )
         self.wheel = SharedWheel(
             setting, human=human, store=store, gating=gating, overlay=overlay, real_time=real_time, clock=clock,
             render=env.render if env.render_mode == "rgb_array" and not setting.has_line else None,

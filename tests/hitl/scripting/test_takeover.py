@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import gymnasium
 import numpy as np
+import pygame
 import pytest
 import torch
 from gymnasium import spaces
@@ -17,7 +19,8 @@ from gymnasium.utils.env_checker import check_env
 from data.records import AGENT, HUMAN
 from hitl import TQC, Arbiter, HitlError, Store, Takeover, evaluate, presets
 from hitl.games.driving_env import DrivingEnv
-from hitl.pads.base import PadState
+from hitl.pads.base import MISSING, PadState
+from hitl.pads.combined import EitherPad
 from hitl.pads.keyboard import KeyboardPad
 from trainer.checkpoints.files import save
 from trainer.checkpoints.meta import CheckpointMeta
@@ -251,16 +254,6 @@ def test_what_cannot_be_taken_over_is_refused_in_a_sentence() -> None:
             attempt()
 
 
-@pytest.mark.parametrize(("human", "mode", "said"), [("keys", None, True), ("keys", "human", False), (None, None, False)])
-def test_keys_without_a_window_are_warned_of(human: Any, mode: str | None, said: bool, request: pytest.FixtureRequest) -> None:
-    log, env = Said(), Track()
-    env.render_mode = mode
-    logging.getLogger("hitl").addHandler(log)
-    request.addfinalizer(lambda: logging.getLogger("hitl").removeHandler(log))
-    Takeover(env, human).close()
-    assert any("overlay=True" in text for text in log.sentences) is said
-
-
 def test_a_person_can_drive_only_one_of_several_environments() -> None:
     first = Takeover(Track(), "keys")
     try:
@@ -396,3 +389,52 @@ def test_a_person_is_told_what_nothing_of_their_pad_moves(capsys: pytest.Capture
     for controls, told in ((None, True), (("steer", "steer", "gas", "none"), False)):
         Takeover(Four(), PlannedPad(PadState(), PadState()), real_time=False, controls=controls).close()
         assert ("nothing moves action_2 and action_3" in capsys.readouterr().out) == told
+
+
+@pytest.fixture
+def heard() -> Iterator[Said]:
+    said = Said()
+    logging.getLogger("hitl").addHandler(said)
+    yield said
+    logging.getLogger("hitl").removeHandler(said)
+
+
+class Unplugged(PlannedPad):
+    """Waits for its device, as SDL's does."""
+
+    device = None
+
+
+@pytest.mark.parametrize(
+    ("pad", "said"),
+    [
+        (KeyboardPad(), "No window hears your keys"),
+        (EitherPad(Unplugged(MISSING), KeyboardPad()), "No pad is plugged in, and no window hears your keys"),
+        (Unplugged(MISSING), "No pad is plugged in. Until one is, no one can take the wheel."),
+        (KeyboardPad(keys=frozenset), ""),
+        (EitherPad(PlannedPad(PadState()), KeyboardPad()), ""),
+        (lambda observation, info: None, ""),
+        (None, ""),
+    ],
+)
+def test_that_no_one_can_take_the_wheel_is_told_once(pad: Any, said: str, heard: Said) -> None:
+    """Whatever the environment says of its window: MuJoCo's own hears no keys."""
+    env = Track()
+    env.render_mode = "human"
+    with Takeover(env, pad, real_time=False) as taken:
+        drive(taken, 6)
+    assert [text[: len(said)] for text in heard.sentences] == [said] * bool(said)
+
+
+def test_keys_count_in_a_window_that_pygame_opens_with_the_first_step(heard: Said) -> None:
+    class Windowed(Track):
+        def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
+            pygame.display.set_mode((8, 8))
+            return super().step(action)
+
+    try:
+        with Takeover(Windowed(), KeyboardPad(), real_time=False) as taken:
+            drive(taken, 4)
+    finally:
+        pygame.display.quit()
+    assert not heard.sentences
