@@ -96,17 +96,31 @@ def pygame_stays(*, window: bool) -> Iterator[None]:
 
 
 def rgb(picture: Any) -> NDArray[np.uint8]:
-    """Return a picture as (rows, columns, 3) uint8: colours or grey, in bytes or from 0 to 1; of several, the newest.
+    """Return a picture as (rows, columns, 3) uint8: colours or grey, in bytes or from 0 to 1.
 
-    Raises TypeError for what is none.
+    A list is of one moment seen by several cameras, which stand beside each other. (What was drawn since the last call is
+    Gymnasium's ``rgb_array_list``, a mode that is not asked for.) Raises TypeError for what is no picture.
     """
-    newest = picture[-1] if isinstance(picture, list | tuple) and picture else picture
-    array = np.asarray(newest)
+    if not isinstance(picture, list | tuple) or not picture:
+        return _one(picture)
+    seen = [_one(camera) for camera in picture]
+    beside = np.zeros((max(len(each) for each in seen), sum(each.shape[1] for each in seen), 3), np.uint8)
+    if beside.shape[1] > _MOST:
+        raise TypeError(f"what its render returned is no picture: {len(seen)} of them, {beside.shape[1]} columns together")
+    left = 0
+    for each in seen:
+        beside[: len(each), left : left + each.shape[1]] = each
+        left += each.shape[1]
+    return beside
+
+
+def _one(picture: Any) -> NDArray[np.uint8]:
+    array = np.asarray(picture)
     if array.ndim == 2:
         array = array[..., None]
     shaped = array.ndim == 3 and array.shape[2] in (1, 3, 4) and 0 < min(array.shape) <= max(array.shape) <= _MOST
     if not shaped or array.dtype.kind not in "buif":
-        what = type(newest).__name__ if array.dtype == object or array.ndim == 0 else f"{array.dtype} of shape {array.shape}"
+        what = type(picture).__name__ if array.dtype == object or array.ndim == 0 else f"{array.dtype} of shape {array.shape}"
         raise TypeError(f"what its render returned is no picture: {what}")
     if array.dtype != np.uint8:
         array = np.nan_to_num(array.astype(np.float32))

@@ -61,14 +61,14 @@ def until(condition, seconds=20.0):
 
 
 @pytest.mark.parametrize("shape", [(4, 5), (4, 5, 1), (4, 5, 3), (4, 5, 4)])
-@pytest.mark.parametrize("kind", [np.uint8, np.int64, np.float32, bool, "shares", "several"])
+@pytest.mark.parametrize("kind", [np.uint8, np.int64, np.float32, bool, "shares", "one camera"])
 def test_grey_pictures_those_with_transparency_and_those_of_numbers_are_seen_in_colour(shape, kind):
     given = (np.arange(np.prod(shape)) * 3 % 256).reshape(shape)
     wanted = np.broadcast_to(given.reshape(4, 5, -1)[..., :3], (4, 5, 3))
     if kind == "shares":
         given = given / 255.0
-    elif kind == "several":
-        given = [given * 0, given]
+    elif kind == "one camera":
+        given = [given]
     else:
         given = given.astype(kind)
     picture = rgb(given)
@@ -76,8 +76,20 @@ def test_grey_pictures_those_with_transparency_and_those_of_numbers_are_seen_in_
     np.testing.assert_allclose(picture.astype(float), 255.0 * (wanted > 0) if kind is bool else wanted, atol=1)
 
 
+def test_the_pictures_of_several_cameras_stand_beside_each_other():
+    """As gym_hil returns them: in the mode `rgb_array` a list is no sequence of frames, which is `rgb_array_list`."""
+    front, wrist = np.full((4, 5, 3), 7, np.uint8), np.full((2, 3), 9, np.uint8)
+    picture = rgb([front, wrist])
+    assert picture.shape == (4, 8, 3)
+    assert (picture[:, :5] == 7).all()
+    assert (picture[:2, 5:] == 9).all()
+    assert (picture[2:, 5:] == 0).all()
+    np.testing.assert_array_equal(rgb((wrist, front))[:, 3:], front)
+
+
 @pytest.mark.parametrize(
-    "nothing", [None, [], "text", {}, np.zeros((4, 5, 2), np.uint8), np.zeros((0, 5, 3), np.uint8),
+    "nothing", [None, [], "text", {}, [np.zeros((4, 5, 3)), None], [np.zeros((4, 3000, 3))] * 2,
+                np.zeros((4, 5, 2), np.uint8), np.zeros((0, 5, 3), np.uint8),
                 np.zeros((1, 5000, 3), np.uint8), np.zeros((2, 4, 5, 3), np.uint8), np.zeros((4, 5), complex)],
 )  # fmt: skip
 def test_what_is_no_picture_is_refused(nothing):
