@@ -44,6 +44,7 @@ class PlayLoop:
         self.results: list[EpisodeResult] = []
         self.looking = Looking()
         self._count = self._passed = self._tries = 0
+        self._totals = list[float]()  # the returns of those that count
         self._calls = CallMe(rig, caller.call, caller.show, caller.over) if args.call_me else None
         self._practice = Practice(rig, args.practice, args.seed, args.lead) if args.practice else None
         self._offered: Practice | None = None
@@ -118,7 +119,9 @@ class PlayLoop:
         # An episode that is lost at once does not count; when that happens again and again, the session ends.
         lost = result.reason == "env_lost" and result.steps < self.rig.session.environment.soon
         never_began = result.reason == "stopped" and not result.steps
-        self._count += not (lost or never_began) and result.reason != "rewound"  # which goes on from an earlier moment
+        if not (lost or never_began) and result.reason != "rewound":  # which goes on from an earlier moment
+            self._count += 1
+            self._totals += [result.total] if result.steps else []
         if self._watch is not None:
             self._watch.episode_over(result)
 
@@ -159,7 +162,7 @@ class PlayLoop:
             tries = f"{number_of(count, 'try', 'tries')} at '{self.args.practice}'{pace}, {self._passed} through"
             return f"{tries}; {human}"
         if not rig.world.has_line:
-            mean = f", return {sum(r.total for r in results) / len(results):,.1f} on average" if results else ""
+            mean = f", return {sum(self._totals) / len(self._totals):,.1f} on average" if self._totals else ""
             return f"{driven}{mean}; {human}"
         finished = sum(r.reason == "finish" for r in results)
         if self.args.lap and finished < count:

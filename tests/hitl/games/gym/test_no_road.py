@@ -1,5 +1,6 @@
 """What the commands say in a game without a road: nothing of roads, and nothing that is then refused."""
 
+from argparse import Namespace
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -10,8 +11,10 @@ from hitl import TQC, SymmetricReplay, presets
 from hitl.cli import main
 from hitl.games.hang_guard import EnvironmentLost
 from hitl.home import Home
+from hitl.protocols import EpisodeResult
 from hitl.screens.beforehand import layouts_apart
 from hitl.session.environment import Environment
+from hitl.session.play_loop import PlayLoop
 from hitl.session_options import SessionOptions
 from takeover_ui.language import LANGUAGES
 from tests.support.recorded import drive_without_road, session_info
@@ -116,3 +119,22 @@ def test_what_the_environment_failed_with_is_kept_for_the_terminal():
         environment.note_lost(EnvironmentLost("The environment failed (RuntimeError: oil)."))
     assert environment.losses == {"The environment failed (RuntimeError: oil).": 2}
     assert len(told) == 2
+
+
+@pytest.mark.parametrize(
+    ("driven", "told"),
+    [
+        ([("env_lost", 5, 5.0)] * 3 + [("stopped", 0, 0.0)], "0 episodes, 15 steps; 0 takeovers"),
+        ([("over", 30, 2.0), ("time_limit", 30, 4.0), ("stopped", 0, 0.0)], "2 episodes, 60 steps, return 3.0 on average; 0 ta"),
+        ([("rewound", 9, 1.0), ("restart", 0, 0.0), ("stopped", 3, 0.5)], "2 episodes, 12 steps, return 0.5 on average; 0 ta"),
+        ([], "0 episodes, 0 steps; 0 takeovers"),
+    ],
+)
+def test_the_mean_return_is_that_of_the_episodes_that_count(driven, told):
+    session = SimpleNamespace(environment=SimpleNamespace(soon=200), stop=lambda: False, leaving=False)
+    world, task = SimpleNamespace(has_line=False), SimpleNamespace(settings=SimpleNamespace(hz=20.0))
+    rig = SimpleNamespace(session=session, world=world, task=task)
+    loop = PlayLoop(rig, Namespace(call_me=False, practice=""), None, print, None)
+    for reason, steps, total in driven:
+        loop._take(EpisodeResult("drive", reason, steps, total=total))
+    assert loop._told().startswith(told)
