@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import numpy as np
 from gymnasium import spaces
+from gymnasium.envs.registration import EnvSpec
 from msgspec import Meta
 
 from data.errors import UsageError
@@ -20,6 +21,7 @@ from data.suggest import did_you_mean
 from hitl.arbiter import GatingSettings
 from hitl.games.base import AT_REST, VehicleState
 from hitl.games.gym.controls import action_names, controls_for, stating_bounds, still, unbounded
+from hitl.games.gym.ids import named
 from hitl.games.gym.pace import own_pace
 from hitl.games.pictures import Sight
 from hitl.games.world import no_road
@@ -172,8 +174,10 @@ def _stated_how(own: Any, scaled: ActionRange) -> str:
 
 def _env_of(own: Any, name: str, has_line: bool) -> str:
     """Return the word behind ``--env`` that opens the same environment, so that the session drives by the same checkpoints."""
-    word: str = getattr(own, "env_word", "")
-    return word or (name if has_line else f"{ROADLESS}{name}")
+    if (word := getattr(own, "env_word", "")) or has_line:
+        return str(word) or name
+    spec = getattr(own, "spec", None)
+    return f"{ROADLESS}{named(spec) if isinstance(spec, EnvSpec) and spec.id == name else name}"
 
 
 def _rate(own: Any) -> float:

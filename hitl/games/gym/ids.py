@@ -5,8 +5,10 @@ from __future__ import annotations
 import difflib
 import importlib
 import sys
+from typing import Any
 
 import gymnasium
+from gymnasium.envs.registration import EnvSpec
 
 from data.errors import DeviceError
 from hitl.games.hang_guard import brief
@@ -48,6 +50,15 @@ def is_gymnasiums_own(name: str) -> bool:
     """Tell whether Gymnasium itself brings an environment: it is a simulation, of which there may be any number."""
     spec = gymnasium.registry.get(name)
     return spec is not None and isinstance(spec.entry_point, str) and spec.entry_point.startswith("gymnasium.envs.")
+
+
+def named(spec: EnvSpec) -> str:
+    """Return the name behind which a registered environment is found again: with its package in front where that registers it."""
+    point: Any = spec.entry_point
+    point = getattr(point, "func", point)  # of a partial function
+    module = point.partition(":")[0] if isinstance(point, str) else str(getattr(point, "__module__", None) or "")
+    package = module.partition(".")[0]
+    return f"{package}:{spec.id}" if package not in ("", "__main__", "builtins", "gymnasium") else spec.id
 
 
 def _import(package: str) -> None:

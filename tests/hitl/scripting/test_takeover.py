@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import sys
 import warnings
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -438,3 +440,28 @@ def test_keys_count_in_a_window_that_pygame_opens_with_the_first_step(heard: Sai
     finally:
         pygame.display.quit()
     assert not heard.sentences
+
+
+@pytest.mark.parametrize(
+    ("entry", "word"),
+    [
+        (f"{__name__}:Track", f"gym:{__name__.partition('.')[0]}:Registered-v0"),
+        (Track, f"gym:{__name__.partition('.')[0]}:Registered-v0"),
+        (partial(Track), f"gym:{__name__.partition('.')[0]}:Registered-v0"),
+        ("gymnasium.envs.classic_control.pendulum:PendulumEnv", "gym:Registered-v0"),
+        ("__main__:Track", "gym:Registered-v0"),
+    ],
+)
+def test_an_environment_of_a_package_is_stored_by_the_name_that_opens_it_again(entry: Any, word: str, tmp_path: Path) -> None:
+    sys.modules["__main__"].Track = Track  # type: ignore[attr-defined]
+    gymnasium.register("Registered-v0", entry)
+    try:
+        with Takeover(gymnasium.make("Registered-v0", disable_env_checker=True), None, store=tmp_path) as env:
+            env.reset(seed=0)
+            env.step(env.action_space.sample())
+    finally:
+        del gymnasium.registry["Registered-v0"]
+        del sys.modules["__main__"].Track  # type: ignore[attr-defined]
+    with Store(tmp_path) as store:
+        assert [session.env for session in store.sessions()] == [word]
+        assert [session.track for session in store.sessions()] == ["Registered-v0"]
