@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from data.errors import HitlError
 from data.extras import install, install_cuda, install_tmrl
+from data.records import ROADLESS
 from data.words import number_of
 from hitl.home import Home
 from hitl.processes import interpreter
@@ -58,7 +59,8 @@ def examine(home: Home, env: str = "box2d") -> list[Check]:
         "line": lambda: _line(home, env),
         "tmrl": lambda: _tmrl(home, env),
         "SuperTuxKart": lambda: _supertuxkart(home, env),
-        "window": _window,
+        **({"environment": lambda: _gym(home, env)} if env.startswith(ROADLESS) else {}),
+        "window": lambda: _window(env),
         "store": lambda: _store(home),
         "disk": lambda: _disk(home),
         "clock": _clock,
@@ -281,12 +283,20 @@ def _supertuxkart(home: Home, env: str) -> Seen:
     return OK, f"{version}, with the data of {found.where}{', a race can be loaded' if needed == BAD else ''}{vain}"
 
 
-def _window() -> Seen:
+def _gym(home: Home, env: str) -> Seen:
+    from hitl.games.gym.looked_at import look_at
+
+    found, do = look_at(home, env.removeprefix(ROADLESS))
+    return (NOTE, found, do) if do else (OK, found)
+
+
+def _window(env: str) -> Seen:
     from takeover_ui.window.window import display_available
 
     if display_available():
         return OK, "there is a display"
-    return NOTE, "no display here", "use --headless, with --pad scripted if you cannot drive"
+    alone = "none" if env.startswith(ROADLESS) else "scripted"  # who follows roads only
+    return NOTE, "no display here", f"use --headless, with --pad {alone} if you cannot drive"
 
 
 def _store(home: Home) -> Seen:

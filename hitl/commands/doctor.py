@@ -9,8 +9,10 @@ import sys
 from pathlib import Path
 
 from data.errors import UsageError
+from data.records import ROADLESS
+from data.suggest import did_you_mean
 from hitl.arguments import Parser
-from hitl.games.registry import single_words
+from hitl.games.registry import env_words, single_words, spelt_out
 from hitl.home import add_home, home_path, in_home
 
 KIT = "hitl-field-kit.json"
@@ -23,10 +25,7 @@ def main(argv: list[str]) -> int:
         word="--env", description="Look whether this machine has what a session needs.")
     add_home(parser)
     parser.add_argument(
-        "--env",
-        default="box2d",
-        choices=single_words(),
-        help="what you mean to drive (default: box2d)",
+        "--env", default="box2d", type=_env, metavar="ENV", help=f"what you mean to drive: {env_words()} (default: box2d)"
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
     kits = parser.add_mutually_exclusive_group()
@@ -44,6 +43,8 @@ def main(argv: list[str]) -> int:
     args = parser.parse_args(argv)
     if args.yes and args.record is None:
         parser.error("--yes goes with --record")
+    if args.record is not None and args.env.startswith(ROADLESS):
+        parser.error("--record is for our game, TrackMania, tmrl and SuperTuxKart, so it does not go with --env gym:ID")
     if args.read is not None:
         return _read(args)
     if args.record is not None:
@@ -72,6 +73,14 @@ def main(argv: list[str]) -> int:
         bad = [c.name for c in checks if c.state == BAD]
         out.print(f"\nMissing for --env {args.env}: {', '.join(bad)}." if bad else f"\nReady for --env {args.env}.")
     return 1 if any(c.state == BAD for c in checks) else 0
+
+
+def _env(text: str) -> str:
+    """Return the word of the game that is meant; ``gym:ID`` as it is."""
+    env = spelt_out(text, "default")[0]
+    if env in single_words() or env.removeprefix(ROADLESS) not in ("", env):
+        return env
+    raise argparse.ArgumentTypeError(f"'{text}' is no environment: it is {env_words()}.{did_you_mean(text, single_words())}")
 
 
 def _record(args: argparse.Namespace) -> int:

@@ -1,6 +1,8 @@
 import json
 import time
 
+import gymnasium
+import numpy as np
 import pytest
 
 from data.store import Store
@@ -134,3 +136,47 @@ def test_the_run_that_goes_on_is_measured_not_one_that_would_begin(tmp_path, mon
     (tmp_path / "settings.toml").write_text("[train]\nbatch_size = 8\nhidden = 64\n")
     assert "60 are needed" in by_name(home)["torch"].found
     assert {(c.hidden, c.utd, c.batch_size) for c in measured} == {(32, 3.0, 8)}, "its own, what is set, and its networks"
+
+
+def test_any_gymnasium_environment_is_looked_at_when_it_is_meant(tmp_path, capsys):
+    assert "environment" not in by_name(Home(tmp_path))
+    good, bad = (by_name(Home(tmp_path), f"gym:{name}")["environment"] for name in ("Pendulum-v1", "CartPole-v1"))
+    assert (good.state, good.found, good.do) == ("ok", "3 observed numbers, 1 action number, 30 steps a second", "")
+    assert bad.state == "bad"
+    assert "only environments with a plain vector" in bad.found
+    assert not any(tmp_path.iterdir())
+    assert cli.main(["doctor", "--home", str(tmp_path), "--env", "gym:Nowhere-v0", "--json"]) == 1
+    checks = {c["name"]: c for c in json.loads(capsys.readouterr().out)}
+    assert "`--env gym:package:ID`" in checks["environment"]["found"]
+
+
+@pytest.mark.parametrize("size", [2, 7])
+def test_what_a_gymnasium_environment_lacks_is_a_note(tmp_path, size):
+    class Arm(gymnasium.Env):
+        observation_space = gymnasium.spaces.Box(-1, 1, (3,), np.float32)
+        action_space = gymnasium.spaces.Box(-1, 1, (size,), np.float32)
+
+        def reset(self, *, seed=None, options=None):
+            return np.zeros(3, np.float32), {}
+
+        def step(self, action):
+            return np.zeros(3, np.float32), 0.0, False, False, {}
+
+    gymnasium.register("Arm-v0", Arm)
+    try:
+        check = by_name(Home(tmp_path), "gym:Arm-v0")["environment"]
+    finally:
+        del gymnasium.registry["Arm-v0"]
+    assert check.state == "note"
+    assert "cannot draw its picture" in check.do
+    assert ("nothing moves" in check.do) == (size == 7)
+
+
+@pytest.mark.parametrize(("words", "said"), [
+    (["--env", "gmy"], "'gmy' is no environment"), (["--env", "gym:"], "'gym:' is no environment"),
+    (["--env", "box3d"], "Did you mean 'box2d'?"), (["--env", "gym:Pendulum-v1", "--record"], "does not go with --env gym:ID"),
+])  # fmt: skip
+def test_an_environment_that_cannot_be_meant_is_refused(words, said, capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["doctor", *words])
+    assert said in capsys.readouterr().err
