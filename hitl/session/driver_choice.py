@@ -74,17 +74,17 @@ class DriverChoice:
         self._in_vain = InVain(settings, self._say)
         self._handed: HandedWheel | None = None
         self.unused = False
-        """Whether the wheel was handed to the player in this episode, and they have touched nothing since."""
+        """Whether the wheel was handed to the player in this episode, or it is a lap of theirs, and they have touched nothing."""
 
     def gate_by(self, settings: arbiter.GatingSettings) -> None:
         """From now on the wheel is taken in another way."""
         self._settings, self._in_vain = settings, InVain(settings, self._say)
 
-    def begin_episode(self, human: HumanSide, handed: str = "") -> None:
-        """The agent drives, and what is still held must be let go first. ``handed``: why it is the player's."""
+    def begin_episode(self, human: HumanSide, handed: str = "", *, lap: bool = False) -> None:
+        """The agent drives, and what is still held must be let go first. ``handed``: why it is the player's, as in a ``lap``."""
         self._state = arbiter.new_episode(self._state)
         self._handed = HandedWheel(handed, self._settings) if handed and persons_pad(human) is not None else None
-        self.unused = self._handed is not None
+        self.unused = self._handed is not None or (lap and persons_pad(human) is not None)
         human.begin()
         if (problem := str(getattr(persons_pad(human), "problem", ""))) not in ("", *self._told):
             self._told.add(problem)

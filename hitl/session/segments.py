@@ -94,7 +94,10 @@ class Segments:
             self._decide(number, outcome)
 
     def end_episode(self, time: float, result: EpisodeResult, interrupted: bool = False, unused: bool = False) -> None:
-        """Close what is open, and give the rest its outcome. ``interrupted``: the environment was lost; ``unused``: as above."""
+        """Close what is open, and give the rest its outcome. ``interrupted``: the environment was lost; ``unused``: as above.
+
+        In a lap that is ``unused`` the player has touched nothing.
+        """
         opened, self._open = self._open, None
         if opened is not None:
             self._dismiss_if_nothing_shown(opened, unused)
@@ -181,10 +184,14 @@ class Segments:
 
     def _dismiss_if_nothing_shown(self, takeover: int, unused: bool) -> None:
         """See whether a takeover that is over shows anything; one that does not has no outcome, and the player is told."""
-        if self._lap or not self._course.steps:
+        if (self._lap and not unused) or not self._course.steps:
             return
         if unused:  # nothing in its length or its way tells that from driving
             self._recorder.review(takeover, "unreviewed", priority=0.0)
+        if self._lap:
+            self._recorder.event("nothing_shown", "Nothing was touched in that lap.", data={"segment": takeover})
+            self._say(Said("lap_untouched"))
+            return
         if why := UNUSED if unused else self._course.nothing_shown(self._hz, self._rule):
             self._judge.dismissed(takeover)
             text = f"That takeover shows the agent nothing, so it is not learned from: {why}."

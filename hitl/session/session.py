@@ -137,7 +137,7 @@ class Session:
         self._result = result = EpisodeResult(purpose)
         self._offer, self._driver = "", AGENT
         self.segments.begin_episode()
-        self._choice.begin_episode(self.human, moment.trigger if moment is not None else "")
+        self._choice.begin_episode(self.human, moment.trigger if moment is not None else "", lap=purpose == "lap")
         if self.foresight is not None:
             self.foresight.begin()
         if purpose != "lap" and not self._agent.there(self._wait):

@@ -62,6 +62,8 @@ class GymEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         self._env: Any = None
         self.hz = 0.0
         """Steps a second at which it is meant to be seen."""
+        self.runs_on = False
+        """Whether its time goes on between two steps, as rtgym's does."""
         self._spent = False  # it must not be used again
         try:
             self._open("opening it")
@@ -72,6 +74,7 @@ class GymEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
                     f"Its actions are {type(space).__name__} of shape {getattr(space, 'shape', None)}; only environments with a "
                     "plain vector of continuous actions (a Box) can be driven."
                 )
+            self.runs_on = hasattr(env.unwrapped, "time_step_duration")
             self.scaled = ActionRange(space)
             self._see = Sight(env.observation_space, pictures)
             self.action_space = spaces.Box(-1.0, 1.0, (len(self.scaled),), np.float32)

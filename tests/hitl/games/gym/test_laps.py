@@ -7,6 +7,7 @@ import pytest
 from data.demos import DemoRule
 from data.store import Store
 from hitl import SymmetricReplay
+from hitl.coach.first_touch import FirstTouch
 from hitl.drivers.human import HumanDriver
 from hitl.home import Home
 from hitl.pads.base import PadState
@@ -61,3 +62,44 @@ def test_the_agent_is_cloned_from_it_before_its_first_drive(tmp_path, env):
         assert batch.cloned.any()
         learner.update(batch)
     assert learner.updates == steps // 4
+
+
+class Late(Fixed):
+    """At rest for some looks, then as given."""
+
+    def read(self):
+        state = super().read()
+        return state if self.reads > 30 else PadState()
+
+
+def lap(home, env, pad, **how):
+    said = []
+    with SessionSetup(
+        Home(home), SessionOptions(env=f"gym:{env}"), human=lambda track: HumanDriver(pad), say=lambda one: said.append(one.name)
+    ) as rig:
+        result = rig.session.episode("lap", seed=0, **how)
+    with Store(home / "store.sqlite", read_only=True) as store:
+        return result, said, store.segments(), store.steps(1).executed
+
+
+def test_it_stands_until_the_first_touch(tmp_path, env):
+    shown = []
+    result, said, segments, actions = lap(tmp_path, env, Late(PadState(steer=0.5, gas=1.0)), awaits=FirstTouch(shown.append))
+    assert (shown, said) == ([True, False], [])
+    assert [(s.start, s.stop) for s in segments] == [(0, result.steps)]
+    assert actions[0].any(), "the touch itself is driven"
+    assert DemoRule().judge(segments[0]).counts
+
+
+def test_one_in_which_nothing_was_touched_does_not_count(tmp_path, env):
+    result, said, [segment], actions = lap(tmp_path, env, Fixed(PadState()))
+    assert (result.human_steps, actions.any()) == (result.steps, False)
+    assert said == ["lap_untouched"]
+    assert not DemoRule().judge(segment).counts
+
+
+def test_one_that_runs_on_between_its_steps_is_not_waited_for(tmp_path, env, monkeypatch):
+    monkeypatch.setattr(Goal, "time_step_duration", 0.05, raising=False)
+    shown = []
+    lap(tmp_path, env, Late(PadState(gas=1.0)), awaits=FirstTouch(shown.append))
+    assert shown == ([] if env == "Goal-v0" else [True, False])
