@@ -64,6 +64,11 @@ class Case:
     """What was given, one sentence each."""
 
     @property
+    def has_road(self) -> bool:
+        """Whether there is a road, as far as is known: else nothing is asked that only a car on one can do."""
+        return self.road is not None or self.drives is None or self.drives.has_road
+
+    @property
     def foreign(self) -> bool:
         """Whether another program's run is looked at, and so a reader who cannot change our settings to help it."""
         if self.history is not None:

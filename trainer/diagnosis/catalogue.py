@@ -18,6 +18,8 @@ class Fault:
     fix: str
     player: bool = False
     """Whether the player's driving is the matter, and driving the remedy: such findings come first."""
+    road: bool = False
+    """Whether it needs a road: where there is none, it is not looked for."""
     brings: tuple[str, ...] = ()
     """What it can bring about: where both are found, this is the cause and is named first."""
 
@@ -40,11 +42,11 @@ FAULTS: dict[str, Fault] = {
     ),
     "takeovers-fail": Fault(
         "your takeovers fail as the agent does", "warning", 59,
-        "Take over earlier and slower (`hitl play --practice CORNER`).", player=True,
+        "Take over earlier and slower (`hitl play --practice CORNER`).", player=True, road=True,
     ),
     "laps-unfinished": Fault(
         "your laps end before the finish", "warning", 43,
-        "Drive slower: a lap counts when it is finished (`hitl play --lap`).", player=True,
+        "Drive slower: a lap counts when it is finished (`hitl play --lap`).", player=True, road=True,
     ),
     # The learner
     "critic-ignores-actions": Fault(
@@ -65,7 +67,7 @@ FAULTS: dict[str, Fault] = {
     "lookahead-short": Fault(
         "the agent cannot see the corner in time", "fault", 86,
         "Give the look-ahead in metres beyond the braking distance at top speed: more points, or a larger distance between them.",
-        brings=FAILS,
+        road=True, brings=FAILS,
     ),
     "discount-power": Fault(
         "n-step returns are bootstrapped with the wrong power of gamma", "fault", 82,
@@ -85,7 +87,7 @@ FAULTS: dict[str, Fault] = {
     "line-artefact": Fault(
         "the reference line goes on where there is no road", "fault", 74,
         "Cut the line where the road ends: `hitl` does so when it reads one; for the old tool, record or cut the file itself.",
-        brings=("finish-unpaid", *FAILS),
+        road=True, brings=("finish-unpaid", *FAILS),
     ),
     "gradients-zero": Fault(
         "no gradient reaches the weights", "fault", 72,
@@ -106,8 +108,8 @@ FAULTS: dict[str, Fault] = {
     ),
     "never-sets-off": Fault(
         "the car never sets off", "warning", 61,
-        "Show it the whole way first: `hitl play --lap`. Or take over at the start of its drives (`hitl play`).", player=True,
-        brings=("observation-constant", "return-plateau", "episodes-alike", "far-below-human"),
+        "Show it the whole way first: `hitl play --lap`. Or take over at the start of its drives (`hitl play`).",
+        player=True, road=True, brings=("observation-constant", "return-plateau", "episodes-alike", "far-below-human"),
     ),
     # Demonstrations
     "demos-stale": Fault(
@@ -126,7 +128,7 @@ FAULTS: dict[str, Fault] = {
         "findings name.",
     ),
     "observation-clipped": Fault(
-        "an observation is clipped on much of the track", "warning", 64,
+        "an observation is clipped much of the time", "warning", 64,
         "Widen its range, or give it in the car's frame (heading as sine and cosine of the angle to the road).",
         brings=FAILS,
     ),
@@ -142,13 +144,13 @@ FAULTS: dict[str, Fault] = {
     ),
     "demos-uncovered": Fault(
         "the demos do not cover the states from which the agent fails", "warning", 58,
-        "Take over there: from the agent's own speed and line, shortly before it fails, not from a perfect lap.", player=True,
-        brings=("failures-in-one-corner", "ends-in-one-place", "return-plateau", "far-below-human"),
+        "Take over there: from the agent's own speed and line, shortly before it fails, not from a perfect lap.",
+        player=True, road=True, brings=("failures-in-one-corner", "ends-in-one-place", "return-plateau", "far-below-human"),
     ),
     "finish-unpaid": Fault(
         "the finish bonus is not paid", "warning", 56,
         "Pay the bonus outside the squashing, and let the line end where the road does.",
-        brings=FAILS,
+        road=True, brings=FAILS,
     ),
     "demos-evicted": Fault(
         "the replay pushes the demos out", "warning", 55,
@@ -168,12 +170,12 @@ FAULTS: dict[str, Fault] = {
     "horizon-short": Fault(
         "the discount looks less far than the corner needs", "warning", 52,
         "Raise gamma: 1 / (1 - gamma) steps should reach from braking to the corner's exit.",
-        brings=FAILS,
+        road=True, brings=FAILS,
     ),
     "crawl-optimum": Fault(
         "the reward has a local optimum at a crawl", "warning", 51,
         "Make the reward rise with speed everywhere: drop the speed bonus or join its two slopes.",
-        brings=FAILS,
+        road=True, brings=FAILS,
     ),
     "batch-composition": Fault(
         "what looks like learning is the batch's composition", "warning", 50,
@@ -198,7 +200,7 @@ FAULTS: dict[str, Fault] = {
     ),
     "failures-in-one-corner": Fault(
         "nearly all failures lie in one corner", "warning", 42,
-        "Take over there a few times, a second or two before it (`hitl play --practice CORNER`).", player=True,
+        "Take over there a few times, a second or two before it (`hitl play --practice CORNER`).", player=True, road=True,
         brings=("return-plateau", "episodes-alike", "far-below-human"),
     ),
     "update-ratio": Fault(
@@ -242,7 +244,7 @@ FAULTS: dict[str, Fault] = {
     # What is collected
     "ends-in-one-place": Fault(
         "episodes end at one or two places", "warning", 53,
-        "Take over there, a second or two before it: that is what takeovers are for (`hitl play`).", player=True,
+        "Take over there, a second or two before it: that is what takeovers are for (`hitl play`).", player=True, road=True,
         brings=("return-plateau", "episodes-alike", "far-below-human"),
     ),
     "collector-silent": Fault(
@@ -268,7 +270,7 @@ FAULTS: dict[str, Fault] = {
     "stick-bent": Fault(
         "the game distorts the stick", "warning", 57,
         "In the game's settings of the controls, set the pad's analog sensitivity to 1 and its dead zone to 0.",
-        brings=FAILS,
+        road=True, brings=FAILS,
     ),
     "layouts-mixed": Fault(
         "recordings of several layouts lie in one home", "warning", 65,
@@ -294,7 +296,7 @@ FAULTS: dict[str, Fault] = {
     ),
     "far-below-human": Fault(
         "the agent earns far less than a human lap", "note", 18,
-        "This is the ceiling that takeovers are for; see the other findings for what holds it.",
+        "This is the ceiling that takeovers are for; see the other findings for what holds it.", road=True,
     ),
     "term-never-paid": Fault(
         "a reward term can never be paid", "note", 16,
@@ -302,7 +304,7 @@ FAULTS: dict[str, Fault] = {
     ),
     "heading-in-world-axes": Fault(
         "the road's heading in world axes leaves the range of plus or minus one radian", "note", 14,
-        "If the interface clips the heading (the old one did), give it in the car's frame.",
+        "If the interface clips the heading (the old one did), give it in the car's frame.", road=True,
     ),
 }  # fmt: skip
 """By name; the name is what ``--json`` and the events carry."""

@@ -16,7 +16,7 @@ from data.reading.drives import Drive, EpisodeSummary
 from data.reading.layouts import apart
 from data.reading.schema_check import readable_rows
 from data.reading.standing import may_have_stood, steps_stood
-from data.records import HUMAN, Corner, Segment, SessionRecord
+from data.records import HUMAN, ROADLESS, Corner, Segment, SessionRecord
 from trainer.checkpoints.in_force import learned_layout
 from trainer.diagnosis.stats import Array
 
@@ -82,6 +82,8 @@ class Drives:
     segments: tuple[Segment, ...] = ()
     """Takeovers and laps on this track, whether they count or not, oldest first."""
     rule: DemoRule = field(default_factory=DemoRule)
+    has_road: bool = True
+    """False for an environment without one: it has neither place nor speed, corner nor finish."""
     name: str = "store"
 
     def __len__(self) -> int:
@@ -161,6 +163,7 @@ def from_store(
         untold=(untold or {}).get(last.env, frozenset()),
         segments=tuple(segments),
         rule=rule,
+        has_road=not last.env.startswith(ROADLESS),
     )
 
 

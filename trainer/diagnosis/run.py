@@ -42,7 +42,7 @@ def diagnose(cases: Iterable[Case]) -> Diagnosis:
     checks = [check for family in FAMILIES for check in checks_of(family)]
     for case in cases:
         for check in checks:
-            found += _known(check(case), check)
+            found += [o for o in _known(check(case), check) if case.has_road or not FAULTS[o.fault].road]
         looked_at += [text for text in case.looked_at if text not in looked_at]
     return Diagnosis.of(found, looked_at)
 

@@ -56,7 +56,7 @@ def _nothing(segment: Segment, drives: Drives) -> str:
     """Return how a takeover that shows nothing went."""
     seconds = (segment.stop - segment.start) / segment.hz
     if segment.trigger not in HANDED and segment.start <= STARTS_WITHIN_STEPS and seconds < drives.rule.takeover_held_s:
-        return "lasted under a second at the start line"
+        return f"lasted under a second at the {'start line' if drives.has_road else 'beginning of an episode'}"
     if seconds < drives.rule.takeover_min_s:
         return f"lasted under {drives.rule.takeover_min_s:g} seconds"
     return f"moved the car less than {drives.rule.takeover_min_m:g} metres"

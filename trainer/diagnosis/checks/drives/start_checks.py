@@ -10,12 +10,18 @@ from data.words import number_of
 from trainer.diagnosis.case import Answer, Case, Check, drives_check
 from trainer.diagnosis.drives import Drives
 from trainer.diagnosis.finding import Finding, Lacking, Sound
+from trainer.diagnosis.stats import Array
 
 START_M = 10.0
 """From the start: an agent that ends here has not come to any corner."""
 LEAST = 5
 """Drives from which it is told that the car does not set off; nothing else ends so many of them at the start."""
 LEAST_STEPS = 400
+ALIKE = 0.95
+"""Share of steps with one and the same reward, from which it is named: what the others are paid decides."""
+ENDS = ("over", "finish")
+"""Reasons for which an episode ends by itself: being paid alike for a shorter or longer time tells the two apart."""
+REACH = "Take over and go on to where it is paid (`hitl play`), or look at what the environment pays."
 MOVES = 0.1
 """Share of a drive's steps in which the car moves, below which it has not set off where the road is not known."""
 
@@ -65,14 +71,31 @@ def paid(drives: Drives, case: Case) -> Answer:
     """A car that drives, and is paid nothing for it."""
     if len(drives) < LEAST_STEPS:
         return Lacking(f"{LEAST_STEPS} recorded steps (there are {len(drives)})")
-    share = float((drives.reward != 0).mean())
-    if share:
-        return Sound(f"{share:.0%} of {number_of(len(drives), 'step')} are paid something, more or less than 0")
+    steps = number_of(len(drives), "step")
+    usual, share = _usual(drives.reward)
+    if usual and not case.has_road and share == 1.0 and not any(e.failed or e.reason in ENDS for e in drives.episodes):
+        text = f"the reward is {usual:g} in all of {steps}, and no episode ended before its time"
+        return Finding("Whatever it does is paid alike, so there is nothing to learn from.", (text,), 0.95, change=REACH)
+    if usual and share >= ALIKE:
+        rest = f", and only the other {1 - share:.1%} tell what is better" if share < 1.0 else ""
+        return Sound(f"{share:.1%} of {steps} are paid {usual:g}{rest}")
+    paid = float((drives.reward != 0).mean())
+    if paid:
+        return Sound(f"{paid:.0%} of {steps} are paid something, more or less than 0")
+    text = f"the reward is 0 in all of {steps}"
+    if not case.has_road:
+        return Finding("Nothing that was driven so far is paid, so there is nothing to learn from.", (text,), 0.95, change=REACH)
     moves = int((np.nan_to_num(drives.speed) >= STANDS).sum())
     if moves < LEAST_STEPS // 4:
         return Lacking("steps in which the car moves: so far nothing is paid, as is right for a car that stands")
-    text = f"the reward is 0 in all of {number_of(len(drives), 'step')}; in {moves:,} of them the car moves"
+    text += f"; in {moves:,} of them the car moves"
     return Finding("Nothing that the car does is paid, so there is nothing to learn from.", (text,), 0.95)
+
+
+def _usual(rewards: Array) -> tuple[float, float]:
+    """Return the reward that most steps have, and their share."""
+    values, counts = np.unique(rewards, return_counts=True)
+    return float(values[counts.argmax()]), float(counts.max() / len(rewards))
 
 
 CHECKS: tuple[Check, ...] = (sets_off, paid)

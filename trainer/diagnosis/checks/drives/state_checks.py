@@ -70,8 +70,9 @@ def clipped(drives: Drives, case: Case) -> Answer:
     order = sorted(found.items(), key=lambda item: -item[1])
     steps = number_of(int(moves.sum()), "step")
     evidence = tuple(f"{n} is at an end of its range in {share:.0%} of {steps}" for n, share in order[:6])
-    sentence = f"{order[0][0]} is clipped on much of the road: there the agent cannot tell one situation from another."
-    return Finding(sentence, evidence, 0.9 if order[0][1] > 2 * CLIPPED else 0.75, data={"share": found})
+    much, change = ("on much of the road", "") if case.has_road else ("much of the time", "Widen its range in the environment.")
+    sentence = f"{order[0][0]} is clipped {much}: there the agent cannot tell one situation from another."
+    return Finding(sentence, evidence, 0.9 if order[0][1] > 2 * CLIPPED else 0.75, change, data={"share": found})
 
 
 def _moves(drives: Drives) -> NDArray[np.bool_]:
