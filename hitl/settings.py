@@ -32,6 +32,7 @@ from hitl.arbiter import GatingSettings
 from hitl.games.registry import has_track, spelt_out
 from hitl.home import Home, default_home
 from hitl.pads import PADS
+from hitl.pads.base import MORE
 from hitl.pads.keyboard import KeySettings
 from hitl.settings_desk.files import Unsaved, dumps, overlay_path, pads_path, read, settings_path
 from hitl.task.driving_task import TaskSettings
@@ -41,7 +42,7 @@ from trainer.config import TrainConfig
 from trainer.presets import preset_called
 from trainer.retired import without_retired
 
-CONTROLS = ("steer", "gas", "brake", "gas_brake", "none")
+CONTROLS = ("steer", "gas", "brake", "gas_brake", *MORE, "none")
 COMMAND_LINE = "command line"
 Pixels = Annotated[int, Meta(ge=-100_000, le=100_000)]
 

@@ -95,7 +95,7 @@ class PadPolicy(ForeignPolicy):
         if self._look(state, now):
             return neutral_action(self._controls)
         steer = state.steer if self._bends is None else self._bends(state.steer)
-        return to_action(PadState(steer=steer, gas=state.gas, brake=state.brake), self._controls)
+        return to_action(PadState(steer=steer, gas=state.gas, brake=state.brake, more=state.more), self._controls)
 
     def ready(self) -> bool:
         """Tell whether the pad is there and moves, so that an episode can begin."""

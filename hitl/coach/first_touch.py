@@ -18,7 +18,7 @@ class FirstTouch:
 
     def step(self, pad: PadState, seconds: float) -> Literal["stand", "drive"]:
         """See `hitl.protocols.Awaits`. Without a pad the lap begins: what is missing is told by what comes then."""
-        stands = pad.connected and pad.deflection < TOUCHED
+        stands = pad.connected and pad.moved < TOUCHED
         if stands is not self._waits:
             self._waits = stands
             self._show(stands)

@@ -14,7 +14,7 @@ UNUSED_S = 2.0  # s after which a wheel that no one has touched goes back to the
 
 def touches(pad: PadState, settings: GatingSettings) -> bool:
     """Tell whether the hands do anything with which one drives."""
-    return pad.connected and (pad.deflection >= settings.release_at or "takeover" in pad.buttons)
+    return pad.connected and (pad.moved >= settings.release_at or "takeover" in pad.buttons)
 
 
 class HandedWheel:

@@ -194,6 +194,7 @@ class HumanOrScripted(HumanSide):
     def read(self, info: dict[str, Any]) -> tuple[PadState, str]:
         """Return the person's pad, or the scripted driver's where they only watch."""
         pad, hold = self.person.read(info)
+        pad = pad.using(())
         self._hands, looks = look(self._hands, pad, time.monotonic(), TOUCHED / 2, False)
         seen = together(looks)  # a stick that is off its rest, or a key that was down already, is not a person driving
         if seen.deflection > TOUCHED or "takeover" in seen.buttons:

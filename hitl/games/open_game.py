@@ -143,7 +143,7 @@ def _clock(hz: float, real_time: bool, hurries: bool = False) -> Clock:
 
 
 def _gym(name: str, options: SessionOptions, home: Home) -> World:
-    from hitl.games.gym.controls import action_names, controls_for, stating_bounds, unbounded, unmoved
+    from hitl.games.gym.controls import action_names, controls_for, stating_bounds, to_tell, unbounded
     from hitl.games.gym.env import ShowsItself, open_gym
     from hitl.settings import load
 
@@ -173,7 +173,7 @@ def _gym(name: str, options: SessionOptions, home: Home) -> World:
         controls,
         has_line=False,
         stepped=not env.runs_on,
-        told=unmoved(name, controls, player.controls),
+        told=to_tell(name, controls, player.controls),
         warned=tuple(filter(None, [unbounded(name, env.scaled, f"{REGISTER} {stating_bounds(env.scaled)}.")])),
         frame_shape=env.image[1:],
         picture=drawn.path if drawn is not None else None,

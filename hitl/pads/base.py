@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -13,6 +13,8 @@ Action = npt.NDArray[np.float32]
 
 #: What a button may mean; a pad maps its own buttons to these.
 BUTTONS = ("takeover", "rewind", "pause", "panic", "star", "discard", "keep", "restart", "quit", "settings")
+#: What a pad has beyond a car's controls, -1 to 1 each; it counts only where an environment's actions are moved by it.
+MORE = ("right_x", "right_y", "stick_y", "cross_x")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +30,25 @@ class PadState:
     held: frozenset[str] = field(default=frozenset(), compare=False)
     # Several devices that are read as one: each one's own state.
     parts: tuple[PadState, ...] = field(default=(), compare=False)
+    # Those of ``MORE`` that are off their rest.
+    more: tuple[tuple[str, float], ...] = ()
 
     @property
     def deflection(self) -> float:
         """How far the stick or a pedal is from rest, 0..1, whichever is farthest."""
         return max(abs(self.steer), self.gas, self.brake)
+
+    @property
+    def moved(self) -> float:
+        """The same with ``more``."""
+        return max(self.deflection, *(abs(value) for _, value in self.more)) if self.more else self.deflection
+
+    def using(self, names: Collection[str]) -> PadState:
+        """Return the reading without what is in ``more`` under other names."""
+        if not self.more and not any(part.more for part in self.parts):
+            return self
+        more = tuple(pair for pair in self.more if pair[0] in names)
+        return replace(self, more=more, parts=tuple(part.using(names) for part in self.parts))
 
 
 #: A pad that is unplugged or unusable. That is not a pad at rest, ``PadState()``.
@@ -66,7 +82,7 @@ class Pad(Protocol):
 class Control:
     """What of a pad moves one number of an action: ``rest`` + ``swing`` times its value, held to [-1, 1]."""
 
-    name: str  # steer, gas, brake, gas_brake; none: never moved
+    name: str  # steer, gas, brake, gas_brake, one of ``MORE``; none: never moved
     rest: float = 0.0
     swing: float = 1.0
 
@@ -83,11 +99,12 @@ def to_action(state: PadState, controls: Sequence[str | Control]) -> Action:
     The game's pad is sent ``max(0, action)`` (tmrl does the same), so 0 and -1 both mean released, and a half-pressed
     trigger arrives half pressed; spreading 0..1 over -1..1 would send a half-pressed trigger as released. Recorded
     player runs hold the game's measured input, 0..1 as well, so the numbers of takeovers and of imported laps mean the same.
-    A missing pad acts like a released one. A name may also be ``none`` (never moved) or have a minus in front (reversed),
-    for environments whose actions are mapped by settings.
+    A missing pad acts like a released one. A name may also be one of ``MORE``, ``none`` (never moved) or have a minus in front
+    (reversed), for environments whose actions are mapped by settings.
     """
     gas, brake, steer = (state.gas, state.brake, state.steer) if state.connected else (0.0, 0.0, 0.0)
-    values = {"gas_brake": gas - brake, "gas": gas, "brake": brake, "steer": steer, "none": 0.0}
+    values = {"gas_brake": gas - brake, "gas": gas, "brake": brake, "steer": steer, "none": 0.0, **dict.fromkeys(MORE, 0.0)}
+    values |= state.more if state.connected else ()
     meant = [Control.named(control) if isinstance(control, str) else control for control in controls]
     unknown = [control.name for control in meant if control.name not in values]
     if unknown:

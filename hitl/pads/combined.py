@@ -38,12 +38,15 @@ class EitherPad:
         if lost or not there:
             self._held = []
             return MISSING
-        used = [pad for pad, state in there if state.deflection > 0.0 or state.buttons]
+        used = [pad for pad, state in there if state.moved > 0.0 or state.buttons]
         self._held = used or self._held
         most = max((state for _, state in there), key=lambda state: state.deflection)
         buttons = frozenset[str]().union(*(state.buttons for _, state in there))
         parts = tuple(state for _, state in readings)
-        return PadState(steer=most.steer, gas=most.gas, brake=most.brake, buttons=buttons, parts=parts)
+        more: dict[str, float] = {}
+        for _, state in there:
+            more |= {name: value for name, value in state.more if abs(value) > abs(more.get(name, 0.0))}
+        return PadState(steer=most.steer, gas=most.gas, brake=most.brake, buttons=buttons, parts=parts, more=tuple(more.items()))
 
     def _of(self, pad: Pad) -> PadState:
         state = pad.read()

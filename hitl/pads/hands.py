@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from hitl.pads.base import BUTTONS, PadState
 
-AXES = ("left", "right", "gas", "brake")
+AXES = ("left", "right", "gas", "brake", "more")
 CONTROLS = frozenset((*AXES, *BUTTONS))
 TAKING = frozenset((*AXES, "takeover"))  # what takes the wheel; every other button is a command and acts when pressed
 STILL = 0.03  # a hand moves an axis by more than this, even a hand that tries to hold it still
@@ -107,6 +107,7 @@ def _look(hand: Hand, pad: PadState, now: float, release_at: float, driving: boo
         "right": turned if pad.steer > 0.0 else 0.0,
         "gas": _off(pad.gas, gas.rest),
         "brake": _off(pad.brake, brake.rest),
+        "more": max((abs(value) for _, value in pad.more), default=0.0),
     }
     waiting = hand.waiting
     if waiting:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from data.suggest import did_you_mean
-from hitl.pads.base import BUTTONS, MISSING, PadState
+from hitl.pads.base import BUTTONS, MISSING, MORE, PadState
 from takeover_ui.window.key_names import KEYS as KEY_NAMES
 
 FIXED: Mapping[str, tuple[str, ...]] = {
@@ -61,6 +61,9 @@ class KeySettings:
 
 KEYS = KeySettings().meanings
 """The keys as they are where nothing was set."""
+MORE_KEYS = {"right_x": ("f", "h"), "right_y": ("g", "t"), "stick_y": ("q", "e"), "cross_x": ("c", "v")}
+"""The keys that move the rest of a pad down and up, in games that use it; where one is set to drive, it only does that."""
+_MORE = frozenset(key for keys in MORE_KEYS.values() for key in keys)
 TURN, RETURN = 3.5, 7.0  # wheel: full lock in 0.29 s, back in 0.14 s
 PRESS, RELEASE = 6.0, 10.0  # pedals
 LONGEST = 0.1  # s: a stalled session must not make the wheel jump
@@ -86,6 +89,7 @@ class KeyboardPad:
         self._clock = clock
         self._then = clock()
         self._steer = self._gas = self._brake = 0.0
+        self._more = dict.fromkeys(MORE, 0.0)
         self._closed = False
 
     def read(self) -> PadState:
@@ -109,7 +113,17 @@ class KeyboardPad:
         self._gas = _towards(self._gas, gas, (PRESS if gas else RELEASE) * dt)
         self._brake = _towards(self._brake, brake, (PRESS if brake else RELEASE) * dt)
         named = frozenset(filter(held, self.meanings))
-        return PadState(True, self._steer, self._gas, self._brake, named & set(BUTTONS), named - set(BUTTONS))
+        more = self._rest(down, dt) if any(self._more.values()) or not down.isdisjoint(_MORE) else ()
+        return PadState(True, self._steer, self._gas, self._brake, named & set(BUTTONS), named - set(BUTTONS), more=more)
+
+    def _rest(self, down: frozenset[str], dt: float) -> tuple[tuple[str, float], ...]:
+        """Move what a pad has beyond a car's controls, as the wheel is moved; return what is off its rest."""
+        free = down.difference(*self.meanings.values())
+        for name, (less, more) in MORE_KEYS.items():
+            wish = float(more in free) - float(less in free)
+            was = 0.0 if wish * self._more[name] < 0.0 else self._more[name]
+            self._more[name] = _towards(was, wish, (TURN if wish else RETURN) * dt)
+        return tuple((name, value) for name, value in self._more.items() if value)
 
     @property
     def has_window(self) -> bool:
@@ -133,7 +147,8 @@ class KeyboardPad:
 
         try:
             down = pygame.key.get_pressed()
-            return frozenset(name for names in self.meanings.values() for name in names if down[pygame.key.key_code(name)])
+            names = {*_MORE, *(name for names in self.meanings.values() for name in names)}
+            return frozenset(name for name in names if down[pygame.key.key_code(name)])
         except pygame.error:
             return None
 

@@ -68,6 +68,7 @@ class PadMap:
     brake: Axis
     buttons: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     rests: Mapping[str, float] = field(default_factory=dict)  # where axes that are used as buttons rest, if not at 0
+    more: Mapping[str, tuple[Axis, Axis]] = field(default_factory=dict)  # of ``MORE``, as two pedals: what lowers and raises it
 
     def state(self, raw: Callable[[str], float], rests: Mapping[str, float] | None = None) -> PadState:
         """Return the state for a way to read sources: axes -1..1 (a controller's triggers 0..1), buttons 0 or 1.
@@ -80,17 +81,35 @@ class PadMap:
             at = rest.get(source, 0.0)
             return abs(raw(source) - at) > PRESSED * (1.0 + abs(at))  # of the way from its rest to the farther end
 
+        further = ((name, raises.pedal(raw(raises.source)) - lowers.pedal(raw(lowers.source)))
+                   for name, (lowers, raises) in self.more.items())  # fmt: skip
         return PadState(
             steer=self.steer.stick(raw(self.steer.source)),
             gas=self.gas.pedal(raw(self.gas.source)),
             brake=self.brake.pedal(raw(self.brake.source)),
             buttons=frozenset(m for m, sources in self.buttons.items() if any(map(pressed, sources))),
+            more=tuple((name, value) for name, value in further if value),
         )
 
     def sources(self) -> set[str]:
         """Return every source that is read."""
+        return self._named() | {axis.source for pair in self.more.values() for axis in pair}
+
+    def _named(self) -> set[str]:
+        """Return the sources that drive or mean something."""
         named = {self.steer.source, self.gas.source, self.brake.source}
         return (named | {s for sources in self.buttons.values() for s in sources}) - {""}
+
+    def with_free(self) -> PadMap:
+        """Return the mapping without those of ``more`` that are read from what drives or means something."""
+        taken = self._named()
+        return replace(self, more={name: pair for name, pair in self.more.items() if taken.isdisjoint(a.source for a in pair)})
+
+
+def _both_ways(source: str, low: float) -> tuple[Axis, Axis]:
+    """Return the two halves of a stick's axis, which reads ``low`` at its lower end."""
+    lowers = Axis(source, low=0.0, high=low, dead_zone=0.15, curve=1.3)
+    return lowers, replace(lowers, high=-low)
 
 
 #: What an Xbox-like controller does unless told otherwise.
@@ -109,6 +128,12 @@ CONTROLLER = PadMap(
         "restart": ("x",),
         "quit": ("rightstick",),  # pressed down: no finger lies there while driving
         "settings": ("leftstick",),  # pressed down, too, while the session is paused
+    },
+    more={
+        "right_x": _both_ways("rightx", -1.0),
+        "right_y": _both_ways("righty", 1.0),  # SDL's down is positive
+        "stick_y": _both_ways("lefty", 1.0),
+        "cross_x": (Axis("dpleft", low=0.0), Axis("dpright", low=0.0)),
     },
 )
 #: A plain joystick or wheel: the usual order of axes; pedals rest at one end and read -1 there or +1 (calibrate).
@@ -144,7 +169,7 @@ def from_table(table: Mapping[str, Any], default: PadMap, file: str = "pads.toml
         else:
             rests = {k: one(Annotated[float, Meta(ge=-1, le=1)], k, _number(v), place) for k, v in value.items()}
             mapping = replace(mapping, rests={**mapping.rests, **rests})
-    return mapping
+    return mapping.with_free()
 
 
 def _free(usual: Mapping[str, tuple[str, ...]], pressed: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:

@@ -20,7 +20,7 @@ from data.store import Store
 from data.suggest import did_you_mean
 from hitl.arbiter import GatingSettings
 from hitl.games.base import AT_REST, VehicleState
-from hitl.games.gym.controls import action_names, controls_for, stating_bounds, still, unbounded
+from hitl.games.gym.controls import action_names, controls_for, further, stating_bounds, still, unbounded
 from hitl.games.gym.ids import named
 from hitl.games.gym.pace import own_pace
 from hitl.games.pictures import Sight
@@ -77,8 +77,8 @@ class Setting:
     """Where an environment's ``info`` holds the metres along its road; empty where it does not. A number that only goes by that
     name may be a share of the lap: takeovers would then seem to lead nowhere."""
     corners: tuple[Corner, ...] = ()
-    unmoved: str = ""
-    """A sentence for a person who drives, where nothing of the pad moves some action numbers and nobody chose that."""
+    to_tell: str = ""
+    """A sentence for a person who drives, on what moves action numbers beyond a car's controls, where nobody chose that."""
     unbounded: str = ""
     """A sentence where some action numbers have no bounds, and what is taken for them."""
 
@@ -135,7 +135,7 @@ class Setting:
             road if isinstance(road, Track) and has_line else no_road(track or name.rsplit(":", 1)[-1]),
             has_line,
             progress or ("progress" if has_line else ""),
-            unmoved=_unmoved(guessed),
+            to_tell=_to_tell(guessed),
             unbounded=unbounded(name, scaled, _stated_how(own, scaled)),
         )
 
@@ -157,12 +157,15 @@ def _pictures(home: Path | None) -> PictureSettings:
     return PictureSettings() if home is None else load(Home(home), "pictures").pictures
 
 
-def _unmoved(controls: Sequence[Control]) -> str:
-    """Return a sentence where nothing of the pad moves some action numbers; else ""."""
-    if not (names := still(controls)):
-        return ""
-    which = " and ".join(names) if len(names) < 3 else f"{len(names)} of its {len(controls)} action numbers"
-    return f"While you drive, nothing moves {which}. To change that, give `controls` one word for each action number."
+def _to_tell(controls: Sequence[Control]) -> str:
+    """Return a sentence where action numbers are moved by more than a car has, or by nothing; else ""."""
+    names, parts = still(controls), []
+    if more := further(controls):
+        parts.append(f"you also move {more}")
+    if names:
+        parts.append(f"nothing moves {' and '.join(names) if len(names) < 3 else f'{len(names)} of its {len(controls)} numbers'}")
+    said = f"While you drive, {', and '.join(parts)}. To choose otherwise, give `controls` one word for each action number."
+    return said if parts else ""
 
 
 def _stated_how(own: Any, scaled: ActionRange) -> str:

@@ -180,8 +180,8 @@ class SharedWheel:
             self._segments = Segments(self.recorder, rule, hz, self._tell, has_line=setting.has_line, earned=earned)
             self._choice = DriverChoice(self.gating, setting.controls, self._clock, self.recorder, self._tell)
             self._stack = stack.pop_all()
-        if person and setting.unmoved:
-            self._tell("info", setting.unmoved)
+        if person and setting.to_tell:
+            self._tell("info", setting.to_tell)
         if setting.unbounded:
             self._tell("warning", setting.unbounded)
         self.is_open = self.closed = False

@@ -62,8 +62,9 @@ class Takeover(Uncopied, gymnasium.Wrapper[Any, NDArray[Any], Any, NDArray[Any]]
         it comes, it is held with space or a shoulder button, and handed back 0.1 s after letting go, 0.3 s after taking it at
         the earliest.
         ``overlay``: a window that shows who drives, and takes the keys; with ``render_mode="rgb_array"``, the game, too.
-        ``controls``: what of the pad moves each action number: ``steer``, ``gas``, ``brake``, ``gas_brake`` or ``none``, with a
-        minus in front if reversed (default: known for a few environments, else guessed from the ranges).
+        ``controls``: what of the pad moves each action number: ``steer``, ``gas``, ``brake``, ``gas_brake``, ``right_x``,
+        ``right_y``, ``stick_y``, ``cross_x`` or ``none``, with a minus in front if reversed (default: known for a few
+        environments, else guessed from the ranges).
         ``hz``: steps a second, for all times (default: what the environment tells, else 20).
         ``real_time``: hold that pace (default: where a person drives).
         ``track``: what the store calls it.

@@ -38,7 +38,7 @@ class InVain:
 
     def notice(self, human: HumanSide, state: PadState, decision: arbiter.Decision, now: float) -> None:
         """Look at the pad of this tick. ``now``: seconds."""
-        steers = tuple(part.deflection >= self._settings.take_at for part in state.parts or (state,))
+        steers = tuple(part.moved >= self._settings.take_at for part in state.parts or (state,))
         begun = [k for k, (was, does) in enumerate(zip(self._steers, steers, strict=False)) if does and not was]
         self._steers = steers
         if self._settings.mode == "touch" or decision.driver == HUMAN or decision.paused or decision.held:
@@ -68,6 +68,8 @@ class DriverChoice:
         """``say`` takes what has words in every language; None: ``tell`` does, in English."""
         self._settings, self._controls, self._clock = settings, controls, clock
         self._recorder, self._tell, self._say = recorder, tell, say or in_english(tell)
+        self._more = {control if isinstance(control, str) else control.name for control in controls}  # of a pad, that count
+        self._more |= {name.removeprefix("-") for name in self._more}
         self._neutral, self._braking = neutral_action(controls), braking_action(controls)
         self._state = arbiter.State()
         self._told: set[str] = set()  # what the player was told about their pad
@@ -106,6 +108,7 @@ class DriverChoice:
         ``driven``: the human's action where it does not come from a pad.
         """
         pad, hold = human.read(info)
+        pad = pad.using(self._more)
         if hold or touches(pad, self._settings):
             self.unused = False
         if self._handed is not None and not hold:
@@ -166,7 +169,7 @@ class DriverChoice:
         """Return a person's pad while nothing drives, and the buttons that have just gone down."""
         if (pad := persons_pad(human)) is None:
             return MISSING, frozenset()
-        state = pad.read()
+        state = pad.read().using(self._more)
         hands, seen = look(self._state.hands, state, self._clock.now(), self._settings.release_at, False)
         self._state = replace(self._state, hands=hands)
         return state, together(seen).pressed

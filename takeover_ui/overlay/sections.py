@@ -13,7 +13,7 @@ from takeover_ui.theme import Pen
 from takeover_ui.view import LapView, View
 
 _PAD = 16
-_ACTIONS = 5  # rows that can be read
+_ACTIONS = 5  # rows that can be read; of more, two columns
 _LATE_FROM = 10  # ticks that came late in a session, from which it is said
 _WAITING_FROM = 200  # operations not yet on the disk, from which it is said
 _Section = Callable[[Pen, pygame.Rect, View, Words], None]
@@ -89,20 +89,32 @@ def _progress(pen: Pen, rect: pygame.Rect, view: View, words: Words) -> None:
 
 
 def _actions(pen: Pen, rect: pygame.Rect, view: View, words: Words) -> None:
-    """One row an action: above what is done, in the driver's colour; below what the agent would do. How many have no room."""
+    """A place for each action: above what is done, in the driver's colour; below what the agent would do.
+
+    How many have no room is said.
+    """
     names = view.scene.action_names
-    shown = len(names) if len(names) <= _ACTIONS else _ACTIONS - 1
-    height = rect.h // max(1, min(len(names), _ACTIONS))
+    columns = 1 if len(names) <= _ACTIONS else 2
+    room = columns * _ACTIONS
+    shown = len(names) if len(names) <= room else room - 1
+    rows = max(1, -(-min(len(names), room) // columns))
+    height, gap = rect.h // rows, pen.px(14) * (columns - 1)
     size = min(20, 0.8 * height / pen.scale)
+
+    def place(number: int) -> pygame.Rect:
+        column, row = divmod(number, rows)
+        width = (rect.w - gap) // columns
+        return pygame.Rect(rect.left + column * (width + gap), rect.top + row * height, width, height)
+
     if shown < len(names):
-        last = pygame.Rect(rect.left, rect.top + shown * height, rect.w, height)
-        pen.put("more_actions", words["more_actions"].format(count=len(names) - shown), last, size, anchor="midleft")
+        pen.put("more_actions", words["more_actions"].format(count=len(names) - shown), place(shown), size, anchor="midleft")
     for number, name in enumerate(names[:shown]):
-        row = pygame.Rect(rect.left, rect.top + number * height, rect.w, height)
+        row = place(number)
         label = f"action_{name}", words.get(name, name), row
         if height < pen.px(40):  # too low for a label above the bar: they share the line
-            pen.put(*label, size, anchor="midleft", width=round(row.w * 0.27))
-            bar = _bar(row, height - 2 * pen.px(4), row.top + pen.px(4))
+            share = 0.30 if columns == 1 else 0.42
+            pen.put(*label, size, anchor="midleft", width=round(row.w * (share - 0.03)))
+            bar = _bar(row, height - 2 * pen.px(4), row.top + pen.px(4), share)
         else:
             pen.put(*label, width=row.w // 2)
             if number == 0:
@@ -276,9 +288,9 @@ def _compact_line(pen: Pen, rect: pygame.Rect, view: View, words: Words) -> None
                  width=rect.w - pen.px(18))  # fmt: skip
 
 
-def _bar(row: pygame.Rect, height: int, top: int) -> pygame.Rect:
-    """Return the place of a bar that shares its line with a label at the left."""
-    return pygame.Rect(row.left + round(row.w * 0.30), top, round(row.w * 0.70), height)
+def _bar(row: pygame.Rect, height: int, top: int, label: float = 0.30) -> pygame.Rect:
+    """Return the place of a bar that shares its line with a label at the left, which takes that share of it."""
+    return pygame.Rect(row.left + round(row.w * label), top, round(row.w * (1.0 - label)), height)
 
 
 GAUGES: Mapping[str, tuple[int, _Section]] = {

@@ -8,7 +8,7 @@ from takeover_ui.language import LANGUAGES
 
 __all__ = ["LANGUAGES", "duration", "let_go", "short"]
 
-_HELD = ("gas", "brake", "takeover", "space")  # that have words; another key or button goes by its name
+_HELD = ("gas", "brake", "more", "takeover", "space")  # that have words; another key or button goes by its name
 
 
 def short(value: float, decimals: int = 0) -> str:

@@ -9,7 +9,8 @@ from data.errors import DeviceError, shown
 from data.ranges import ActionRange
 from data.words import number_of
 from hitl.coach.rules import Said
-from hitl.pads.base import Control
+from hitl.pads.base import MORE, Control
+from hitl.pads.keyboard import MORE_KEYS
 
 CONTROLS: dict[str, tuple[str, ...]] = {
     "CarRacing-v3": ("steer", "gas", "brake"),
@@ -17,7 +18,6 @@ CONTROLS: dict[str, tuple[str, ...]] = {
     "MountainCarContinuous-v0": ("gas_brake",),
     "LunarLanderContinuous-v3": ("gas", "steer"),  # its engine runs above 0; to the right, it leans to the right
 }
-_WRITTEN = 6  # words of an example
 NAMES: dict[str, tuple[str, ...]] = {"CarRacing-v3": ("steer", "gas", "brake")}
 
 
@@ -48,14 +48,24 @@ def still(controls: Sequence[Control]) -> list[str]:
     return [f"action_{k}" for k, control in enumerate(controls) if control.name == "none"]
 
 
-def unmoved(name: str, controls: Sequence[Control], chosen: Mapping[str, tuple[str, ...]]) -> tuple[Said, ...]:
-    """Return a sentence where nothing of the pad moves some action numbers, and nobody chose that in the settings; else none."""
-    short, which = name.rsplit(":", 1)[-1], still(controls)
-    if not which or name in chosen or short in chosen:
+def further(controls: Sequence[Control]) -> str:
+    """Return which action numbers are moved by what a car has not, as "action_2: right_x (F, H)", in every language."""
+    keys = {name: ", ".join(MORE_KEYS[name]).upper() for name in MORE}
+    return "; ".join(f"action_{k}: {one.name} ({keys[one.name]})" for k, one in enumerate(controls) if one.name in MORE)
+
+
+def to_tell(name: str, controls: Sequence[Control], chosen: Mapping[str, tuple[str, ...]]) -> tuple[Said, ...]:
+    """Return what a player must know of action numbers that more than a car has, or nothing, moves; none where they chose it."""
+    short, which, more = name.rsplit(":", 1)[-1], still(controls), further(controls)
+    if name in chosen or short in chosen or not (which or more):
         return ()
+    row = _in_settings(short, controls)
+    told = (Said("moved_further", values={"moved": more, "row": row}),) if more else ()
+    if not which:
+        return told
     text = ("unmoved", "unmoved_two", "unmoved_many")[min(len(which), 3) - 1]
-    values = {"which": which[0], "other": which[-1], "count": len(which), "of": len(controls)}
-    return (Said(text, values={**values, "row": _in_settings(short, controls)}),)
+    values = {"which": which[0], "other": which[-1], "count": len(which), "of": len(controls), "row": row}
+    return (*told, Said(text, values=values))
 
 
 def unbounded(name: str, scaled: ActionRange, how: str) -> str:
@@ -83,15 +93,15 @@ def stating_bounds(scaled: ActionRange) -> str:
 
 
 def _in_settings(short: str, controls: Sequence[Control]) -> str:
-    """Return how controls are chosen in the settings, with what holds now as the example."""
-    words = [f'"{"-" * (control.swing < 0.0)}{control.name}"' for control in controls[:_WRITTEN]]
-    return f'"{short}" = [{", ".join(words)}{", …" if len(controls) > _WRITTEN else ""}]'
+    """Return how controls are chosen in the settings, with what holds now as the example: whole, so that it can be pasted."""
+    words = ", ".join(f'"{"-" * (control.swing < 0.0)}{control.name}"' for control in controls)
+    return f'"{short}" = [{words}]'
 
 
 def _guess(scaled: ActionRange) -> tuple[str, ...]:
     """Numbers whose range begins or ends at 0 are pedals, gas first; of the others the first one steers."""
     pedals = ["gas", "brake"]
-    others = ["steer"] if scaled.one_way.any() else ["steer", "gas_brake"]
+    others = ["steer", *MORE] if scaled.one_way.any() else ["steer", "gas_brake", *MORE]
     guessed = []
     for low, one_way in zip(scaled.low, scaled.one_way, strict=True):
         left = pedals if one_way else others
@@ -107,6 +117,6 @@ def _within(control: Control, scaled: ActionRange, k: int) -> Control:
     """
     if control.name in ("gas", "brake") and not scaled.around[k]:
         return replace(control, rest=-control.swing, swing=2.0 * control.swing)
-    if control.name == "steer" and scaled.one_way[k]:
+    if control.name in ("steer", *MORE) and scaled.one_way[k]:
         return replace(control, rest=0.5 if scaled.high[k] > 0.0 else -0.5, swing=0.5 * control.swing)
     return control

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from data.words import number_of
-from hitl.games.gym.controls import controls_for, unmoved
+from hitl.games.gym.controls import controls_for, to_tell
 from hitl.games.gym.drawn import Drawn
 from hitl.games.gym.env import open_gym
 from hitl.home import Home
@@ -33,4 +33,4 @@ def look_at(home: Home, name: str) -> tuple[str, str]:
             env.close()
     seen = number_of(len(env.observation_names), "observed number")
     found = f"{seen}, {number_of(len(env.scaled), 'action number')}, {env.hz:g} steps a second"
-    return found, " ".join((*undrawn, *(said.text(ENGLISH) for said in unmoved(name, controls, player.controls))))
+    return found, " ".join((*undrawn, *(said.text(ENGLISH) for said in to_tell(name, controls, player.controls))))

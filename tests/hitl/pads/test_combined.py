@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
-from hitl.pads.base import MISSING, Pad, PadState
+from hitl.pads.base import MISSING, Pad, PadState, to_action
 from hitl.pads.combined import EitherPad
 
 HOLD = frozenset({"takeover"})
@@ -39,6 +40,17 @@ def test_the_one_that_is_moved_steers_and_all_buttons_count(pads: tuple[Said, Sa
     assert either.read() == PadState(steer=-0.8, buttons=HOLD)
     pad.state, keys.state = PadState(gas=0.9, buttons=frozenset({"star"})), PadState(buttons=HOLD)
     assert either.read() == PadState(gas=0.9, buttons=HOLD | {"star"})
+
+
+def test_what_is_moved_beyond_steering_comes_from_either(pads: tuple[Said, Said, EitherPad]) -> None:
+    pad, keys, either = pads
+    pad.state = PadState(steer=0.2, more=(("right_x", 0.1),))
+    keys.state = PadState(more=(("right_x", -1.0), ("stick_y", 0.5)))
+    state = either.read()
+    assert (state.steer, dict(state.more)) == (0.2, {"right_x": -1.0, "stick_y": 0.5})
+    assert state.using({"right_x"}).more == (("right_x", -1.0),)
+    assert [part.more for part in state.using(()).parts] == [(), ()]
+    np.testing.assert_allclose(to_action(state, ("-right_x", "stick_y", "right_y")), [1.0, 0.5, 0.0])
 
 
 def test_one_that_was_never_there_is_no_loss(pads: tuple[Said, Said, EitherPad]) -> None:

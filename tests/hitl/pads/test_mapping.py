@@ -14,7 +14,7 @@ from data.errors import InputFileError
 from hitl.arbiter import GatingSettings
 from hitl.home import Home
 from hitl.pads.base import MISSING, PadState
-from hitl.pads.keyboard import KeyboardPad
+from hitl.pads.keyboard import KEYS, KeyboardPad
 from hitl.pads.mapping import CONTROLLER, JOYSTICK, Axis, from_table, to_table
 from hitl.settings import PadChoice, load, save_pads
 from hitl.settings_desk.files import dumps, settings_path
@@ -91,6 +91,14 @@ def test_a_button_that_a_player_has_given_a_meaning_means_nothing_else() -> None
     pressed = {"leftshoulder": {"takeover"}, "b": {"star"}, "y": set(), "dpup": {"keep"}, "x": {"restart"}}
     for source, meant in pressed.items():
         assert mapping.state(lambda s, down=source: float(s == down)).buttons == meant  # type: ignore[misc]
+
+
+def test_the_rest_of_a_controller_is_read_where_it_has_no_other_meaning() -> None:
+    raw: dict[str, float] = defaultdict(float, rightx=-1.0, righty=-1.0, lefty=1.0, dpleft=1.0)
+    assert dict(CONTROLLER.state(lambda s: raw[s]).more) == {"right_x": -1.0, "right_y": 1.0, "stick_y": -1.0, "cross_x": -1.0}
+    mapping = from_table({"steer": {"source": "rightx"}, "buttons": {"takeover": ["dpright"]}}, CONTROLLER)
+    assert dict(mapping.state(lambda s: raw[s]).more) == {"right_y": 1.0, "stick_y": -1.0}
+    assert JOYSTICK.state(lambda s: raw[s]).more == ()
 
 
 @pytest.mark.parametrize("mapping", [CONTROLLER, JOYSTICK])
@@ -179,6 +187,17 @@ def test_pedals_and_buttons() -> None:
     assert (state.gas, state.brake) == (1.0, 0.0)
     assert state.buttons == {"takeover", "pause"}
     assert keys.hold("s", seconds=0.5).brake == 1.0
+
+
+def test_other_keys_move_the_rest_of_a_pad() -> None:
+    keys = Keys()
+    state = keys.hold("h", "e", "g", seconds=0.5)
+    assert dict(state.more) == {"right_x": 1.0, "stick_y": 1.0, "right_y": -1.0}
+    assert (state.deflection, state.moved) == (0.0, 1.0)
+    assert 0.0 > dict(keys.hold("f").more)["right_x"] > -0.3
+    assert keys.hold("f", "h", seconds=0.5).more == ()
+    keys.pad.meanings = {**KEYS, "left": ("f",)}
+    assert keys.hold("f", seconds=0.5) == PadState(steer=-1.0), "a key that is set to drive only does that"
 
 
 def test_a_stall_does_not_throw_the_wheel() -> None:

@@ -52,6 +52,16 @@ def test_reads_sticks_triggers_and_buttons(hub: Devices) -> None:
         assert pad.read().buttons == {"star"}
 
 
+def test_reads_the_other_stick_and_the_cross(hub: Devices) -> None:
+    with VirtualPad() as device:
+        pad = SdlPad(hub=hub)
+        assert pad.read().more == ()
+        for axis, value in (("rightx", 1.0), ("righty", 1.0), ("lefty", -1.0)):
+            device.axis(axis, value)
+        device.press("dpright")
+        assert dict(pad.read().more) == pytest.approx({"right_x": 1.0, "right_y": -1.0, "stick_y": 1.0, "cross_x": 1.0}, abs=0.01)
+
+
 def test_dead_zone_and_curve_are_applied(hub: Devices) -> None:
     with VirtualPad() as device:
         pad = SdlPad(hub=hub)

@@ -383,14 +383,14 @@ def test_pictures_are_seen_as_the_home_says_and_a_checkpoint_sees_them_as_it_lea
         evaluate(tmp_path / file, Track(), 1)
 
 
-def test_a_person_is_told_what_nothing_of_their_pad_moves(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_person_is_told_what_moves_more_than_a_car_has(capsys: pytest.CaptureFixture[str]) -> None:
     class Four(gymnasium.Env[Any, Any]):
         observation_space = gymnasium.spaces.Box(-1.0, 1.0, (2,), np.float32)
         action_space = gymnasium.spaces.Box(-1.0, 1.0, (4,), np.float32)
 
     for controls, told in ((None, True), (("steer", "steer", "gas", "none"), False)):
         Takeover(Four(), PlannedPad(PadState(), PadState()), real_time=False, controls=controls).close()
-        assert ("nothing moves action_2 and action_3" in capsys.readouterr().out) == told
+        assert ("you also move action_2: right_x (F, H); action_3: right_y" in capsys.readouterr().out) == told
 
 
 @pytest.fixture

@@ -244,7 +244,7 @@ def without_a_road(view: View) -> View:
 
 
 @pytest.mark.parametrize("size", ["full", "compact", "bar"])
-@pytest.mark.parametrize(("actions", "rows"), [(4, 4), (5, 5), (17, 4)])
+@pytest.mark.parametrize(("actions", "rows"), [(4, 4), (5, 5), (7, 7), (10, 10), (17, 9)])
 def test_all_actions_are_shown_or_counted(actions: int, rows: int, size: overlay.Size) -> None:
     base = without_a_road(samples.view("human", 75))
     scene = replace(base.scene, action_names=tuple(f"action_{k}" for k in range(actions)))

@@ -11,7 +11,10 @@ import numpy as np
 import pytest
 
 from data.errors import DeviceError, InputFileError
+from data.store import Store
 from hitl import cli
+from hitl.arbiter import GatingSettings
+from hitl.coach.first_touch import FirstTouch
 from hitl.drivers.human import HumanDriver
 from hitl.games.gym.env import GymEnv, open_gym
 from hitl.games.hang_guard import EnvironmentLost
@@ -299,23 +302,25 @@ class Legs(gymnasium.Env):
         return np.zeros(2, np.float32), 0.0, False, False, {}
 
 
-def test_numbers_that_nothing_of_the_pad_moves_are_told_unless_it_was_chosen_so(tmp_path):
+def test_what_moves_more_than_a_car_has_is_told_unless_it_was_chosen(tmp_path):
     gymnasium.register("Legs-v0", Legs, max_episode_steps=20)
     told = []
 
     def told_by(human):
         told.clear()
         with SessionSetup(Home(tmp_path), SessionOptions(env="gym:Legs-v0"), human=human, tell=lambda _, text: told.append(text)):
-            return [text for text in told if "nothing moves" in text]
+            return [text for text in told if "While you drive" in text]
 
     try:
-        assert told_by(lambda track: HumanDriver(Fixed(PadState()))) == [
-            'While you drive, nothing moves action_2 and action_3. To change that, replace "none" in this line, below '
-            '[controls] in settings.toml: "Legs-v0" = ["steer", "gas_brake", "none", "none"].'
-        ]
+        [said] = told_by(lambda track: HumanDriver(Fixed(PadState())))
+        assert said == (
+            "While you drive, you also move action_2: right_x (F, H); action_3: right_y (G, T). To choose otherwise, write this "
+            "line as you want it below [controls] in settings.toml: "
+            '"Legs-v0" = ["steer", "gas_brake", "right_x", "right_y"].'
+        )
         assert told_by(None) == []
-        (tmp_path / "settings.toml").write_text('[controls]\n"Legs-v0" = ["steer", "gas_brake", "none", "none"]\n')
-        assert told_by(lambda track: HumanDriver(Fixed(PadState()))) == []
+        (tmp_path / "settings.toml").write_text(f"[controls]\n{said.partition('settings.toml: ')[2].rstrip('.')}\n")
+        assert told_by(lambda track: HumanDriver(Fixed(PadState()))) == [], "the line can be pasted as it is"
     finally:
         del gymnasium.registry["Legs-v0"]
 
@@ -365,3 +370,36 @@ def test_what_is_lost_or_closed_takes_no_step_before_a_reset(how):
     with pytest.raises(RuntimeError, match="call reset first"):
         env.step(np.zeros(1, np.float32))
     env.close()
+
+
+class Arm(Legs):
+    """Seven numbers to move."""
+
+    action_space = gymnasium.spaces.Box(-1.0, 1.0, (7,), np.float32)
+
+
+@pytest.mark.parametrize("mode", ["hold", "touch"])
+def test_an_arm_is_driven_by_both_sticks(tmp_path, mode):
+    """What moves them takes the wheel in the mode `touch`, and begins a lap."""
+    gymnasium.register("Arm-v0", Arm, max_episode_steps=20)
+    more = (("right_x", 0.5), ("right_y", -1.0), ("stick_y", 0.25), ("cross_x", 1.0))
+    pad = Fixed(PadState(more=more, buttons=frozenset({"takeover"} if mode == "hold" else ())))
+    options = SessionOptions(env="gym:Arm-v0", gating=GatingSettings(mode=mode))
+    try:
+        with SessionSetup(Home(tmp_path), options, human=lambda track: HumanDriver(pad)) as rig:
+            assert rig.session.episode(seed=0).human_steps > 10
+            lap = rig.session.episode("lap", seed=1, awaits=FirstTouch(lambda waits: None))
+            assert lap.human_steps == 20
+    finally:
+        del gymnasium.registry["Arm-v0"]
+    driven = rows(Home(tmp_path), "SELECT executed FROM steps WHERE driver = 1")
+    assert {tuple(np.frombuffer(a, np.float32).tolist()) for (a,) in driven[-5:]} == {(0.0, 0.0, 0.5, -1.0, 0.25, 1.0, 0.0)}
+    with Store(Home(tmp_path).store_path) as store:
+        assert all(store.rule().judge(segment).counts for segment in store.segments(kind="lap"))
+
+
+def test_what_no_action_is_moved_by_is_ignored(tmp_path):
+    pad = Fixed(PadState(more=(("right_x", 1.0),)))
+    options = SessionOptions(env="gym:Pendulum-v1", gating=GatingSettings(mode="touch"))
+    with SessionSetup(Home(tmp_path), options, human=lambda track: HumanDriver(pad), stop=lambda: pad.reads > 30) as rig:
+        assert rig.session.episode(seed=0).human_steps == 0
