@@ -216,6 +216,8 @@ def main(argv: list[str], *, trains_elsewhere: bool = False) -> int:
         left_out, short, unfit = layouts_apart(
             rig, window.options.words if window is not None else ENGLISH, trains_elsewhere
         )
+        for one in rig.world.told if inside and persons_pad(rig.human) is not None else ():
+            speaker(None, named=named)(one)  # a line that is to be pasted cannot be copied from a window
         for sentence in left_out if not inside else ():
             teller(None, named=named)("warning", sentence)
         if window is not None and short:
