@@ -10,9 +10,10 @@ from pathlib import Path
 import numpy as np
 
 from data.words import number_of
-from hitl.games.gym.controls import controls_for, to_tell
+from hitl.games.gym.controls import controls_for, stating_bounds, to_tell, unbounded
 from hitl.games.gym.drawn import Drawn
 from hitl.games.gym.env import open_gym
+from hitl.games.open_game import REGISTER
 from hitl.home import Home
 from hitl.settings import load
 from takeover_ui.language import ENGLISH
@@ -33,4 +34,6 @@ def look_at(home: Home, name: str) -> tuple[str, str]:
             env.close()
     seen = number_of(len(env.observation_names), "observed number")
     found = f"{seen}, {number_of(len(env.scaled), 'action number')}, {env.hz:g} steps a second"
-    return found, " ".join((*undrawn, *(said.text(ENGLISH) for said in to_tell(name, controls, player.controls))))
+    told = (said.text(ENGLISH) for said in to_tell(name, controls, player.controls))
+    bounds = unbounded(name, env.scaled, f"{REGISTER} {stating_bounds(env.scaled)}.")
+    return found, " ".join(filter(None, (*undrawn, bounds, *told)))
