@@ -314,17 +314,18 @@ def _merge_segments(into: _Into, session: int, target: int, summary: Summary) ->
             keep_times(conn, int(row or 0), when, now())
             summary.segments += 1
             continue
-        _merge_ending(conn, segment, found[0])
+        _merge_ending(conn, segment, found[0], corners)
         state = review_state(conn, segment, "src") | {TAKEN_BACK: taken_back(conn, segment, "src")}
         if when and take_in(conn, found[0], state, when, MERGED, now(), into.step):
             summary.reviews.append(found[0])
 
 
-def _merge_ending(conn: sqlite3.Connection, segment: int, target: int) -> None:
-    """A segment that was still open when it came, here or there, ends where it went on to."""
+def _merge_ending(conn: sqlite3.Connection, segment: int, target: int, corners: str) -> None:
+    """A segment that was still open when it came, here or there, ends where it went on to, in the corner that it came to."""
     conn.execute(
-        "UPDATE main.segments SET (stop, outcome, interrupted) = (SELECT stop, outcome, interrupted FROM src.segments WHERE id = "
-        "?2) WHERE id = ?1 AND (SELECT s.stop > coalesce(segments.stop, 0) OR (s.stop = segments.stop AND segments.interrupted "
-        "AND NOT s.interrupted) FROM src.segments s WHERE s.id = ?2)",
-        (target, segment),
+        "UPDATE main.segments SET (stop, outcome, interrupted, corner) = (SELECT stop, outcome, interrupted, "
+        "coalesce(main.segments.corner, (SELECT value FROM json_each(?3) WHERE key = s.corner), s.corner) "
+        "FROM src.segments s WHERE id = ?2) WHERE id = ?1 AND (SELECT s.stop > coalesce(segments.stop, 0) OR "
+        "(s.stop = segments.stop AND segments.interrupted AND NOT s.interrupted) FROM src.segments s WHERE s.id = ?2)",
+        (target, segment, corners),
     )

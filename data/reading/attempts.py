@@ -57,6 +57,17 @@ def outcome(corner: Corner, began_m: float, farthest_m: float, reason: str) -> b
     return False if reason in DRIVING_FAULTS and farthest_m >= corner.from_m else None
 
 
+def corner_at(corners: Iterable[Corner], progress: float) -> Corner | None:
+    """Return the corner for which a takeover at this place (m) is meant; None where none is near."""
+    near = (c for c in corners if c.from_m - APPROACH_M <= progress < c.to_m)
+    return min(near, key=lambda c: c.from_m, default=None)
+
+
+def corner_of(corners: Sequence[Corner], metres: Iterable[float]) -> Corner | None:
+    """Return the corner that a takeover on this way (m) belongs to: the first that it begins at or drives into."""
+    return next((corner for metre in metres if (corner := corner_at(corners, metre)) is not None), None)
+
+
 def approaches(corners: Iterable[Corner]) -> dict[str, float]:
     """Return by corner the metre from which a human's driving is help there: never within the corner before."""
     ordered, begins, end = sorted(corners, key=lambda c: c.from_m), {}, 0.0

@@ -141,6 +141,12 @@ class Applier:
                 "priority, started) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (session, number, self._episode(episode), *rest),
             )
+            if op.corner is not None:  # only while it runs: later the player may have filed it elsewhere
+                execute(
+                    "UPDATE segments SET corner = ? WHERE session_id = ? AND number = ? AND corner IS NULL AND (stop IS NULL OR "
+                    "interrupted)",
+                    (op.corner, session, number),
+                )
         elif isinstance(op, EndSegment):
             execute(
                 "UPDATE segments SET stop = ?, outcome = ?, interrupted = ? WHERE session_id = ? AND number = ?",

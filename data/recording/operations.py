@@ -55,7 +55,7 @@ class AddStep(_Operation, tag="step"):
 
 
 class BeginSegment(_Operation, tag="segment"):
-    """A segment begins with step ``start``."""
+    """A segment begins with step ``start``. Told again with a corner while it runs, it belongs to that one from then on."""
 
     number: Count
     episode: Count

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from msgspec.structs import replace
 
 from data.connect import now, open_store, reason
 from data.errors import StoreError
@@ -94,7 +95,7 @@ class Recorder:
         self._episodes = self._segments = self._t = 0
         self._return, self._far = 0.0, float("-inf")
         self._starting: list[tuple[int, str, str, str | None]] = []  # segments that begin with the next step
-        self._running: set[int] = set()
+        self._running: dict[int, BeginSegment] = {}  # those that no step has ended, as they began
         self._begun: set[int] = set()  # segments of which at least one step was recorded
         self._reviewed = ""  # when the last review was given
         self._weighted: set[int] = set()  # those whose priority was reviewed here
@@ -159,8 +160,9 @@ class Recorder:
         if self._episode is None:
             raise ValueError("a step was recorded outside of an episode")
         for token, kind, trigger, corner in self._starting:
-            self._queue.append(BeginSegment(token, self._episode, kind, self._t, trigger, corner, 1.0, now()))
-            self._running.add(token)
+            begun = BeginSegment(token, self._episode, kind, self._t, trigger, corner, 1.0, now())
+            self._queue.append(begun)
+            self._running[token] = begun
             self._begun.add(token)
         self._starting.clear()
         reward, progress = float(row.reward), _finite(row.progress)
@@ -194,11 +196,18 @@ class Recorder:
         self._starting.append((token, kind, trigger, corner))
         return token
 
+    def file_segment(self, token: int, corner: str) -> None:
+        """A segment that runs and belongs to no corner yet has driven into that one."""
+        self._starting = [(*s[:3], corner) if s[0] == token else s for s in self._starting]
+        if token in self._running:
+            self._running[token] = replace(self._running[token], corner=corner)
+            self._queue.append(self._running[token])
+
     def end_segment(self, token: int, outcome: str = "unclear", interrupted: bool = False) -> None:
         """End it after the last step recorded; one without any step is forgotten."""
         self._starting = [s for s in self._starting if s[0] != token]
         if token in self._running:
-            self._running.discard(token)
+            del self._running[token]
             self._queue.append(EndSegment(token, self._t, outcome, interrupted))
             self._wake.set()
 

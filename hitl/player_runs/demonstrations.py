@@ -15,7 +15,7 @@ from data.exchange.checks import EpisodeRefusedError, need
 from data.exchange.portable import Portable
 from data.exchange.relayout import add_pending
 from data.exchange.trackmaniarl.reading import Demonstration, find_files, read_demonstration, read_replay
-from data.reading.attempts import APPROACH_M, REPLAY
+from data.reading.attempts import REPLAY, corner_of
 from data.reading.episodes import EpisodeData, SegmentData, takeovers
 from data.records import AGENT, HUMAN
 from hitl.games.base import VehicleState
@@ -88,9 +88,9 @@ class Demonstrations:
             return [SegmentData("lap", 0, len(driver), trigger="imported")]
         found = []
         for start, stop in takeovers(driver):
-            at = float(progress[start])
-            near = (c.name for c in self.track.corners if c.from_m - APPROACH_M <= at < c.to_m)
-            found.append(SegmentData("takeover", start, stop, trigger="imported", corner=next(near, None), outcome="cleared"))
+            corner = corner_of(self.track.corners, progress[start:stop].tolist())
+            name = corner.name if corner else None
+            found.append(SegmentData("takeover", start, stop, trigger="imported", corner=name, outcome="cleared"))
         return found
 
 

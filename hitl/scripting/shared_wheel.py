@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from data.demos import DemoRule
 from data.errors import StoreError, UsageError
 from data.numbers import all_numbers, is_number, said, which
+from data.reading.attempts import corner_at
 from data.recording.recorder import Recorder
 from data.records import AGENT, HUMAN, StepRow
 from data.store import Store
@@ -38,7 +39,7 @@ from hitl.scripting.overlay import Counted, Overlay
 from hitl.scripting.setting import Setting, check_gating
 from hitl.scripting.store import file_to_write, make_room
 from hitl.session.driver_choice import DriverChoice
-from hitl.session.offers import RUMBLES, CornerOffers
+from hitl.session.offers import RUMBLES
 from hitl.session.segments import Segments
 from hitl.session.session import EVENTS
 from hitl.settings import CoachSettings
@@ -159,7 +160,6 @@ class SharedWheel:
                 make_room(path)
                 filed = setting.file(path)
             setting.info = replace(setting.info, **filed)
-            self._corners = CornerOffers(setting.corners, "off")
             self._overlay = Overlay(setting, keys_anywhere=isinstance(human, str), render=render) if overlay else None
             if self._overlay is not None:
                 stack.callback(self._overlay.close)
@@ -177,7 +177,9 @@ class SharedWheel:
                 with contextlib.suppress(StoreError), Store(path, read_only=True) as known:
                     rule = known.rule()
                     earned = None if setting.has_line else past.earned(known, setting.info.track)
-            self._segments = Segments(self.recorder, rule, hz, self._tell, has_line=setting.has_line, earned=earned)
+            self._segments = Segments(
+                self.recorder, rule, hz, self._tell, has_line=setting.has_line, earned=earned, corners=setting.corners
+            )
             self._choice = DriverChoice(self.gating, setting.controls, self._clock, self.recorder, self._tell)
             self._stack = stack.pop_all()
         if person and setting.to_tell:
@@ -416,7 +418,7 @@ class SharedWheel:
         if not self._recorded:
             pass  # there is no episode that it could be a part of
         elif decision.event == "takeover":
-            corner = next(iter(self._corners.near(progress)), None)
+            corner = corner_at(self.setting.corners, progress)
             self._segments.begin_takeover(decision.trigger, corner, self._result.steps)
             self._result.takeovers += 1
             self.counted.takeovers += 1

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from data.reading.attempts import APPROACH_M
+from data.reading.attempts import corner_at
 from data.records import Corner
 from hitl.road.attempts import Following
 
@@ -76,9 +76,10 @@ class CornerOffers:
         tries = self._alone.get(name, ())
         return len(tries) == SURE and all(tries)
 
-    def near(self, progress: float) -> list[Corner]:
-        """Return the corners for which a takeover at this place (m) is meant."""
-        return [c for c in self.corners if c.from_m - APPROACH_M <= progress < c.to_m]
+    def meant(self, progress: float, speed: float) -> Corner | None:
+        """Return the corner for which a takeover at this place (m) and speed (m/s) is meant, as far as can be told there."""
+        offered = self.at(progress, speed)  # by the speed, so perhaps farther ahead than what is near
+        return next((c for c in self.corners if offered and c.name == offered), None) or corner_at(self.corners, progress)
 
     def begin_episode(self, progress: float) -> None:
         """An episode begins at this place (m)."""

@@ -65,6 +65,12 @@ class OutcomeJudge:
         """A takeover has begun, in or before that corner."""
         self._pending.append(_Pending(token, corner))
 
+    def filed(self, token: int, corner: Corner) -> None:
+        """A takeover that began before no corner has driven into that one."""
+        for pending in self._pending:
+            if pending.token == token:
+                pending.corner = corner
+
     def handed_back(self, time: float) -> None:
         """The agent drives again."""
         for pending in self._pending:

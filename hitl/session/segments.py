@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from data.demos import DemoRule, Why
+from data.reading.attempts import corner_at
 from data.recording.recorder import Recorder
 from data.records import ITS_END, Corner
 from hitl.coach.earned import Earned
@@ -33,6 +34,7 @@ class Segments:
         *,
         has_line: bool = True,
         earned: Earned | None = None,
+        corners: Sequence[Corner] = (),
     ) -> None:
         """``say`` takes what comes of the player's buttons; None: ``tell`` does, in English.
 
@@ -40,7 +42,7 @@ class Segments:
         are judged by what they earn. ``earned``: what was earned before this session.
         """
         self._recorder, self._rule, self._hz, self._tell = recorder, rule, hz, tell
-        self._has_line, self._earned = has_line, earned or Earned()
+        self._has_line, self._earned, self._corners = has_line, earned or Earned(), corners
         self._say = say or in_english(tell)
         self.ended: Callable[[Ended], None] | None = None
         self.verdicts: dict[int, str] = {}
@@ -63,7 +65,10 @@ class Segments:
         self._lap = True
 
     def begin_takeover(self, trigger: str, corner: Corner | None, steps: int) -> None:
-        """The player takes the wheel after that many steps of the episode, in or before that corner."""
+        """The player takes the wheel after that many steps of the episode, in or before that corner.
+
+        Without one it belongs to the first corner that they drive into.
+        """
         name = corner.name if corner else None
         self._open = self._latest = self._recorder.begin_segment("takeover", trigger, name)
         self._judge.taken(self._open, corner)
@@ -82,9 +87,14 @@ class Segments:
     def step(self, info: dict[str, Any], reward: float) -> None:
         """A step was driven from there."""
         self._rewards.append(reward)
-        if self._open is not None:
-            state = info["state"]
-            self._course.step(info["progress"], state.x, state.y, state.speed)
+        if self._open is None:
+            return
+        state, course = info["state"], self._course
+        course.step(info["progress"], state.x, state.y, state.speed)
+        if not self._lap and not self._courses[self._open][1] and (corner := corner_at(self._corners, info["progress"])):
+            self._courses[self._open] = course, corner.name
+            self._judge.filed(self._open, corner)
+            self._recorder.file_segment(self._open, corner.name)
 
     def judge(self, time: float, progress: float) -> None:
         """The car is on the road at that time (s) and progress (m): some outcomes are certain now."""

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from data.demos import DemoRule
 from data.numbers import is_number
+from data.reading.attempts import corner_at
 from data.recording.recorder import Recorder
 from data.records import AGENT, CUT_OFF, HUMAN, StepRow
 from data.tables.lap_times import noted
@@ -96,7 +97,8 @@ class Session:
         self.environment = Environment(world, recorder, tell, say)
         self.policy = policy
         self.segments = Segments(
-            recorder, rule or DemoRule(), world.task.settings.hz, tell, say, has_line=world.has_line, earned=earned
+            recorder, rule or DemoRule(), world.task.settings.hz, tell, say, has_line=world.has_line, earned=earned,
+            corners=self.corners,
         )
         self.rewind = Rewind(world.env, world.task.settings.hz, options.coach.rewind_s)
         self.coaching, self._say = coaching, say or in_english(tell)
@@ -321,7 +323,7 @@ class Session:
         if "discard" in decision.pressed:
             self.segments.discard(button_names(persons_pad(self.human), "discard"))
         if "keep" in decision.pressed and self._result.purpose != "evaluation":
-            self.segments.keep(self.options.coach.keep_s, next(iter(self.offers.near(info["progress"])), None))
+            self.segments.keep(self.options.coach.keep_s, corner_at(self.corners, info["progress"]))
         if decision.event == "panic":
             self._release()
             self._choice.pause()
@@ -359,8 +361,10 @@ class Session:
 
     def _on_event(self, decision: arbiter.Decision, info: dict[str, Any]) -> None:
         """The wheel changes hands, or the session pauses or goes on."""
-        event, corner = str(decision.event), next(iter(self.offers.near(info["progress"])), None)
+        event, metre = str(decision.event), float(info["progress"])
+        corner = corner_at(self.corners, metre)
         if event == "takeover":
+            corner = self.offers.meant(metre, info["state"].speed)
             self.segments.begin_takeover(decision.trigger, corner, self._result.steps)
             self._result.takeovers += 1
         else:
@@ -369,7 +373,7 @@ class Session:
         if event == "interrupted":
             drives = "the agent drives" if self.options.gating.unplugged == "agent" else "the car brakes until you are back"
             kind, level, text = "pad_lost", "warning", f"The pad went away in the middle of a takeover; {drives}."
-        where = {"progress": round(info["progress"], 1), "corner": corner.name if corner else None}
+        where = {"progress": round(metre, 1), "corner": corner.name if corner else None}
         self.recorder.event(kind, text, level=level, data={"trigger": decision.trigger, **where})
 
     def _rumble(self, decision: arbiter.Decision, offer: str, info: dict[str, Any]) -> tuple[str, float] | None:
