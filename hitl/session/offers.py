@@ -6,7 +6,7 @@ That follows from the corners, the car's place and speed, and how the agent did 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from data.reading.attempts import corner_at
@@ -35,8 +35,9 @@ class CornerOffers:
     """Offers the wheel before corners.
 
     ``mode``: ``failing`` offers where the agent has not passed the last three times by itself, ``slow`` there and where it
-    loses time, ``all`` everywhere, ``off`` never. ``lost``: seconds lost in a lap, by corner, where they are known.
-    ``only``: the one corner at which the wheel may be taken, "" for anywhere. ``lead_s``: how long before.
+    loses time, ``all`` everywhere, ``off`` never. ``only``: the one corner at which the wheel may be taken, "" for anywhere.
+    ``lead_s``: how long before. ``lost``: seconds lost in a lap, by corner, where they are known. ``known``: whether the agent
+    passed in its attempts alone so far, by corner, oldest first.
     """
 
     corners: tuple[Corner, ...]
@@ -44,9 +45,10 @@ class CornerOffers:
     only: str = ""
     lead_s: float = 2.0
     lost: Mapping[str, float] = field(default_factory=dict)
-    _alone: dict[str, deque[bool]] = field(default_factory=dict)
+    known: Mapping[str, Sequence[bool]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        self._alone = {name: deque(tries, SURE) for name, tries in self.known.items()}
         self._following = Following(self.corners)
 
     def at(self, progress: float, speed: float) -> str:

@@ -85,7 +85,9 @@ class SessionSetup:
                 self.corner(options.only_corner)
             offer = options.help.offer
             lost = self._time_lost() if offer == "slow" else {}
-            self.offers = CornerOffers(self.corners, offer, options.only_corner, options.help.offer_s, lost)
+            self._coached = say is not None and options.coach.say != "off" and bool(self.corners)
+            self._known = self._tried() if self._coached or offer in ("failing", "slow") else {}
+            self.offers = CornerOffers(self.corners, offer, options.only_corner, options.help.offer_s, lost, self._known)
             driving: Any = (policy or self._newest_checkpoint)(self.observation_names, self.action_names)
             self.policy = driving  # a CheckpointPolicy, unless another was asked for
             if isinstance(driving, PadPolicy):
@@ -102,7 +104,7 @@ class SessionSetup:
             # Now that the player's own pad is known, and that of another program.
             world.plug(driving.pad.hub if isinstance(driving, PadPolicy) else device_hub(self.human))
             self.recorder = Recorder(home.store_path, self._info())
-            coaching = self._coaching(say) if say is not None and options.coach.say != "off" and self.corners else None
+            coaching = self._coaching(say) if say is not None and self._coached else None
             stack.callback(self.recorder.close)
             if world.map_uid:
                 self.recorder.event("map", f"The map is {world.map_uid}.", data={"map_uid": world.map_uid})
@@ -172,13 +174,18 @@ class SessionSetup:
             raise UsageError(f"'{self.track.name}' has no road, and so no corner '{name}'.")
         return corner_called(name, self.corners, self.track.name)
 
+    def _tried(self) -> dict[str, list[bool]]:
+        """Return by corner whether the agent passed it in its attempts alone before this session, oldest first."""
+        with contextlib.suppress(StoreError), Store(self.home.store_path, read_only=True) as store:
+            return past.attempts(store, self.track.name, self.corners)
+        return {}
+
     def _coaching(self, say: Say) -> Coaching:
         """Return the coach, who knows from the store how the agent did here before."""
-        known, speeds = {}, Speeds()
+        speeds = Speeds()
         with contextlib.suppress(StoreError), Store(self.home.store_path, read_only=True) as store:  # else the recorder says so
-            known = past.attempts(store, self.track.name, self.corners)
             speeds = past.speeds(store, self.track.name, self.corners)
-        coach = Coach(self.corners, known, ordinary=self._rule.ordinary)
+        coach = Coach(self.corners, self._known, ordinary=self._rule.ordinary)
         return Coaching(coach, self.corners, say, self.task.settings.hz, speeds, self._key)
 
     def _earned(self) -> Earned | None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from data.recording.recorder import Recorder
-from data.records import HUMAN, Corner, SessionInfo
+from data.records import HUMAN, Corner, SessionInfo, StepRow
 from data.store import Store
 from hitl.drivers.human import HumanSide, ScriptedHuman
 from hitl.drivers.scripted import HelpRule, ScriptedDriver, TakeoverRule
@@ -106,6 +106,31 @@ def test_the_wheel_is_offered_where_the_agent_fails():
     assert offers.at(20.0, 20.0) == "a"
     assert CornerOffers(CORNERS, "off").at(20.0, 20.0) == ""
     assert CornerOffers(CORNERS, "all", only="b").at(20.0, 20.0) == ""
+
+
+def test_what_the_agent_did_alone_before_the_session_counts(tmp_path):
+    options = SessionOptions(kind="evaluation", help=HelpSettings(offer="failing"))
+
+    def offered():
+        with SessionSetup(Home(tmp_path), options, policy=lambda *names: Straight()) as rig:
+            return rig, rig.offers.at(rig.corner("hairpin").from_m - 10.0, 20.0)
+
+    rig, there = offered()
+    assert there == "hairpin"
+    for passed in (True, False, True, True, True):
+        info = rig.recorder.info
+        with Recorder(tmp_path / "store.sqlite", info) as recorder:
+            recorder.begin_episode("drive")
+            seen = np.zeros(len(info.observation_names), np.float32)
+            for metre in (0.0, 190.0, 300.0 if passed else 200.0):
+                row = StepRow(seen, np.zeros(2, np.float32), np.zeros(2, np.float32), 0, 0.0, progress=metre)
+                recorder.step(row)
+            recorder.end_episode("terminated", "off_road", seen)
+        assert offered()[1] == "hairpin" or passed
+    assert offered()[1] == ""
+    with SessionSetup(Home(tmp_path), options, policy=lambda *names: Straight()) as rig:
+        rig.offers.tried("hairpin", False)
+        assert rig.offers.at(rig.corner("hairpin").from_m - 10.0, 20.0) == "hairpin"
 
 
 def test_with_only_one_corner_the_wheel_can_be_taken_nowhere_else(drive):
