@@ -68,6 +68,15 @@ def corner_of(corners: Sequence[Corner], metres: Iterable[float]) -> Corner | No
     return next((corner for metre in metres if (corner := corner_at(corners, metre)) is not None), None)
 
 
+def corner_most(corners: Sequence[Corner], metres: Iterable[float]) -> Corner | None:
+    """Return the corner at which most of a way (m) lies, of two with as much the later one; None where it is near none."""
+    found: dict[str, tuple[int, Corner]] = {}
+    for metre in metres:
+        if (corner := corner_at(corners, metre)) is not None:
+            found[corner.name] = found.pop(corner.name, (0, corner))[0] + 1, corner
+    return max(reversed(found.values()), key=lambda one: one[0], default=(0, None))[1]
+
+
 def approaches(corners: Iterable[Corner]) -> dict[str, float]:
     """Return by corner the metre from which a human's driving is help there: never within the corner before."""
     ordered, begins, end = sorted(corners, key=lambda c: c.from_m), {}, 0.0

@@ -17,7 +17,7 @@ import time
 import uuid as uuids
 import weakref
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -55,6 +55,9 @@ START_S = 3.0
 
 BUSY_S = 0.3
 """A store that is locked for longer than this is left alone until the next try, and what waits is spilled."""
+
+KEEPABLE = 6000
+"""Newest steps of an episode whose metres are remembered: a minute, which is the most that can be kept, at up to 100 Hz."""
 
 _OPEN: weakref.WeakSet[Recorder] = weakref.WeakSet()
 
@@ -99,7 +102,8 @@ class Recorder:
         self._begun: set[int] = set()  # segments of which at least one step was recorded
         self._reviewed = ""  # when the last review was given
         self._weighted: set[int] = set()  # those whose priority was reviewed here
-        self._before: tuple[int, int, str] | None = None  # the episode before the open one: number, length, reason
+        # Of the episode before the open one: number, length, reason, metres.
+        self._before: tuple[int, int, str, deque[float]] | None = None
         self._wake = threading.Event()
         self._ready = threading.Event()
         self._written = threading.Condition()
@@ -146,6 +150,7 @@ class Recorder:
         self._episode = self._episodes
         self._episodes += 1
         self._t, self._return, self._far = 0, 0.0, float("-inf")
+        self._metres: deque[float] = deque(maxlen=KEEPABLE)
         seed, checkpoint_id = (None if value is None else int(value) for value in (seed, checkpoint_id))
         if seed is not None and not -(2**63) <= seed < 2**63:
             seed = None
@@ -184,6 +189,7 @@ class Recorder:
         )  # fmt: skip
         self._t += 1
         self._return += reward
+        self._metres.append(progress)
         if progress > self._far:
             self._far = progress
 
@@ -211,20 +217,23 @@ class Recorder:
             self._queue.append(EndSegment(token, self._t, outcome, interrupted))
             self._wake.set()
 
-    def keep(self, steps: int, trigger: str = "", corner: str | None = None, settled: int = 0) -> tuple[int, int] | None:
+    def keep(
+        self, steps: int, trigger: str = "", corner: Callable[[list[float]], str | None] = lambda metres: None, settled: int = 0
+    ) -> tuple[int, int] | None:
         """Make a segment of kind ``kept`` of the newest steps; returns its number and its steps, None where none was recorded.
 
         They are of one episode: the open one, or where that has fewer than ``settled`` steps, the one before it.
-        Where they end with a fault in driving, they have failed.
+        Where they end with a fault in driving, they have failed. ``corner`` names the corner of their metres.
         """
-        here = None if self._episode is None else (self._episode, self._t, "")
+        here = None if self._episode is None else (self._episode, self._t, "", self._metres)
         chosen = self._before if here is None or (here[1] < settled and self._before is not None) else here
         if chosen is None or not chosen[1]:
             return None
-        token, (episode, length, reason) = self._segments, chosen
+        token, (episode, length, reason, metres) = self._segments, chosen
         self._segments += 1
         start = max(0, length - steps)
-        self._queue.append(BeginSegment(token, episode, "kept", start, trigger, corner, 1.0, now()))
+        where = corner(list(metres)[start - length :])
+        self._queue.append(BeginSegment(token, episode, "kept", start, trigger, where, 1.0, now()))
         self._queue.append(EndSegment(token, length, "failed" if reason in DRIVING_FAULTS else "unclear", False))
         self._begun.add(token)
         self._wake.set()
@@ -264,7 +273,7 @@ class Recorder:
         last = None if last_observation is None else np.asarray(last_observation, np.float32).tobytes()
         far = self._far if self._t and np.isfinite(self._far) else None
         self._queue.append(EndEpisode(self._episode, end, reason, last, self._t, self._return, far, now()))
-        self._before = self._episode, self._t, reason
+        self._before = self._episode, self._t, reason, self._metres
         self._episode = None
         self._wake.set()
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from data.demos import DemoRule, Why
-from data.reading.attempts import corner_at
+from data.reading.attempts import corner_at, corner_most
 from data.recording.recorder import Recorder
 from data.records import ITS_END, Corner
 from hitl.coach.earned import Earned
@@ -147,10 +147,15 @@ class Segments:
         else:
             self._say(Said("press_discard_none"))
 
-    def keep(self, seconds: float, corner: Corner | None) -> None:
+    def keep(self, seconds: float) -> None:
         """What was driven in the last seconds, whoever drove, becomes a demo. It is the newest segment then."""
+
+        def most(metres: list[float]) -> str | None:
+            corner = corner_most(self._corners, metres)
+            return corner.name if corner else None
+
         steps, settled = round(seconds * self._hz), round(SETTLED_S * self._hz)
-        kept = self._recorder.keep(steps, "kept", corner.name if corner else None, settled)
+        kept = self._recorder.keep(steps, "kept", most, settled)
         if kept is None:
             self._say(Said("press_kept_none"))
             return

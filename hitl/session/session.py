@@ -323,7 +323,7 @@ class Session:
         if "discard" in decision.pressed:
             self.segments.discard(button_names(persons_pad(self.human), "discard"))
         if "keep" in decision.pressed and self._result.purpose != "evaluation":
-            self.segments.keep(self.options.coach.keep_s, corner_at(self.corners, info["progress"]))
+            self.segments.keep(self.options.coach.keep_s)
         if decision.event == "panic":
             self._release()
             self._choice.pause()

@@ -11,7 +11,7 @@ import pytest
 
 from data.connect import open_store
 from data.exchange.merge import merge
-from data.reading.attempts import corner_of
+from data.reading.attempts import corner_most, corner_of
 from data.recording.applier import Applier
 from data.recording.operations import BeginEpisode, BeginSegment, EndSegment
 from data.recording.recorder import Recorder
@@ -23,6 +23,7 @@ from hitl.drivers.scripted import HelpRule, ScriptedDriver, TakeoverRule
 from hitl.games.base import Start
 from hitl.games.driving_env import DrivingEnv
 from hitl.home import Home
+from hitl.pads.base import PadState
 from hitl.remote.outbox import Outbox
 from hitl.remote.receive import Inbox
 from hitl.road.track import Track
@@ -30,6 +31,7 @@ from hitl.session.outcome import OutcomeJudge
 from hitl.session.setup import SessionSetup
 from hitl.session_options import SessionOptions
 from hitl.settings import CoachSettings, HelpSettings
+from tests.hitl.coach.test_rewind import Planned, Player
 from tests.support.held import Cruise
 from tests.support.workers import INFO, carry, row
 
@@ -90,6 +92,28 @@ def test_an_outcome_is_that_of_the_corner_that_it_came_to() -> None:
     judge.handed_back(1.0)
     assert judge.step(9.0, 140.0) == []
     assert judge.step(9.1, 150.0) == [(1, "cleared")]
+
+
+@pytest.mark.parametrize(
+    ("way", "corner"),
+    [((60.0, 75.0), "a"), ((140.0, 145.0, 151.0, 180.0), "a"), ((140.0, 180.0, 190.0), "b"), ((140.0, 205.0), "b"), ((), None)],
+)
+def test_a_way_that_is_kept_belongs_to_the_corner_at_which_most_of_it_lies(way: tuple[float, ...], corner: str | None) -> None:
+    found = corner_most(CORNERS, way)
+    assert (found.name if found else None) == corner
+
+
+@pytest.mark.parametrize(("first", "second", "corners"), [(186.0, 5.0, ["hairpin"]), (5.0, 186.0, [None])])
+def test_what_is_kept_of_the_drive_before_belongs_to_its_corner(
+    tmp_path: Path, first: float, second: float, corners: list[str | None]
+) -> None:
+    rest, keep, over = (PadState(buttons=frozenset(held)) for held in ((), ("keep",), ("restart",)))
+    pad = Planned([*[rest] * 60, over], [*[rest] * 5, keep, over])
+    with SessionSetup(Home(tmp_path), SessionOptions(greedy_every=0), human=lambda track: Player(pad)) as rig:
+        rig.session.policy = Cruise()  # type: ignore[assignment]
+        rig.session.episode(start=Start(s=first, speed=8.0))
+        rig.session.episode(start=Start(s=second, speed=5.0))
+    assert filed(tmp_path / "store.sqlite") == corners
 
 
 def filed(path: Path) -> list[str | None]:
