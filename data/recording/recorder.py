@@ -20,7 +20,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from msgspec.structs import replace
@@ -58,6 +58,18 @@ BUSY_S = 0.3
 
 KEEPABLE = 6000
 """Newest steps of an episode whose metres are remembered: a minute, which is the most that can be kept, at up to 100 Hz."""
+
+
+class Kept(NamedTuple):
+    """A stretch of an episode that the player kept: steps from ``start`` to before ``stop``."""
+
+    number: int
+    """Of the segment, in its session."""
+    start: int
+    stop: int
+    outcome: str
+    metres: list[float]
+
 
 _OPEN: weakref.WeakSet[Recorder] = weakref.WeakSet()
 
@@ -219,8 +231,8 @@ class Recorder:
 
     def keep(
         self, steps: int, trigger: str = "", corner: Callable[[list[float]], str | None] = lambda metres: None, settled: int = 0
-    ) -> tuple[int, int] | None:
-        """Make a segment of kind ``kept`` of the newest steps; returns its number and its steps, None where none was recorded.
+    ) -> Kept | None:
+        """Make a segment of kind ``kept`` of the newest steps; returns it, None where none was recorded.
 
         They are of one episode: the open one, or where that has fewer than ``settled`` steps, the one before it.
         Where they end with a fault in driving, they have failed. ``corner`` names the corner of their metres.
@@ -232,12 +244,12 @@ class Recorder:
         token, (episode, length, reason, metres) = self._segments, chosen
         self._segments += 1
         start = max(0, length - steps)
-        where = corner(list(metres)[start - length :])
-        self._queue.append(BeginSegment(token, episode, "kept", start, trigger, where, 1.0, now()))
-        self._queue.append(EndSegment(token, length, "failed" if reason in DRIVING_FAULTS else "unclear", False))
+        kept = Kept(token, start, length, "failed" if reason in DRIVING_FAULTS else "unclear", list(metres)[start - length :])
+        self._queue.append(BeginSegment(token, episode, "kept", start, trigger, corner(kept.metres), 1.0, now()))
+        self._queue.append(EndSegment(token, length, kept.outcome, False))
         self._begun.add(token)
         self._wake.set()
-        return token, length - start
+        return kept
 
     def review(self, token: int, verdict: str, priority: float | None = None) -> bool:
         """Give a segment of this session a verdict, and a priority: a review that can be undone. False: it holds no step yet.

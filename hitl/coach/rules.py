@@ -55,6 +55,13 @@ def in_english(tell: Callable[[str, str], None]) -> Say:
     return lambda said: tell(said.level, said.text(ENGLISH))
 
 
+def not_counted(why: str, values: Mapping[str, Any] | None = None) -> Said:
+    """Return what is said of a segment that does not count. ``why``: as ``data.demos`` says it."""
+    why, _, more = why.partition(" (")
+    said = {"more": f" ({more}" if more else "", **(values or {})}
+    return Said("coach_not_counted", "warning", said, "not_counted", WHY.get(why, why))
+
+
 @dataclass(frozen=True, slots=True)
 class Ended:
     """A takeover whose outcome is known. Seconds, metres, metres a second."""
@@ -158,9 +165,7 @@ class Coach:
                 return [Said("coach_ordinary_cleared", "good", values, "counted")]
             return [Said("coach_ordinary", values=values)]
         if takeover.why:
-            why, _, more = takeover.why.partition(" (")
-            said = {"more": f" ({more}" if more else ""}
-            return [Said("coach_not_counted", "warning", said, "not_counted", WHY.get(why, why))]
+            return [not_counted(takeover.why)]
         if takeover.outcome == "failed":
             if takeover.until_m is None:
                 return [Said("coach_failed_part", "warning", {"seconds": takeover.counted_s}, "not_counted")]

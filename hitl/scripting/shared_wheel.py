@@ -259,7 +259,7 @@ class SharedWheel:
             if "discard" in decision.pressed:
                 self._segments.discard(button_names(persons_pad(self.human), "discard"))
             if "keep" in decision.pressed:
-                self._segments.keep(CoachSettings().keep_s)
+                self._segments.keep(CoachSettings().keep_s, button_names(persons_pad(self.human), "star"))
             if "rewind" in decision.pressed:
                 self._tell("info", ENGLISH["press_back_never"])
             ended = self._ended(decision)

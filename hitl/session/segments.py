@@ -8,9 +8,9 @@ from typing import Any
 from data.demos import DemoRule, Why
 from data.reading.attempts import corner_at, corner_most
 from data.recording.recorder import Recorder
-from data.records import ITS_END, Corner
+from data.records import ITS_END, Corner, SegmentRecord
 from hitl.coach.earned import Earned
-from hitl.coach.rules import Ended, Said, Say, in_english
+from hitl.coach.rules import Ended, Said, Say, in_english, not_counted
 from hitl.protocols import EpisodeResult
 from hitl.session.outcome import Course, OutcomeJudge
 
@@ -47,7 +47,7 @@ class Segments:
         self.ended: Callable[[Ended], None] | None = None
         self.verdicts: dict[int, str] = {}
         """What the player has said of segments of this session, by number."""
-        self._latest: int | None = None  # the newest takeover or lap of this session
+        self._latest: int | None = None  # the newest takeover, lap or kept stretch of this session
         self.begin_episode()
 
     def begin_episode(self) -> None:
@@ -126,7 +126,7 @@ class Segments:
                 self._recorder.set_outcome(number, outcome)
 
     def star(self) -> None:
-        """Star the newest takeover or lap, also when its episode is over: a person presses when they see how it ended."""
+        """Star the newest takeover, lap or kept stretch, also when its episode is over: one presses when one sees the end."""
         if self._latest is not None and self.verdicts.get(self._latest) == "star":
             return
         if self._review("star"):
@@ -136,7 +136,10 @@ class Segments:
             self._say(Said("press_star_none"))
 
     def discard(self, key: str) -> None:
-        """The newest takeover or lap does not count; pressed again, it counts as before. ``key``: what the button is called."""
+        """The newest takeover, lap or kept stretch does not count; pressed again, it counts as before.
+
+        ``key``: what the button is called.
+        """
         if self._latest is not None and self.verdicts.get(self._latest) == "bad":
             self._review("unreviewed")
             self._recorder.event("undiscard", "What was just driven counts again.", data={"segment": self._latest})
@@ -147,8 +150,11 @@ class Segments:
         else:
             self._say(Said("press_discard_none"))
 
-    def keep(self, seconds: float) -> None:
-        """What was driven in the last seconds, whoever drove, becomes a demo. It is the newest segment then."""
+    def keep(self, seconds: float, key: str) -> None:
+        """What was driven in the last seconds, whoever drove, becomes a demo. It is the newest segment then.
+
+        ``key``: what the button is called that makes it count where the rule does not.
+        """
 
         def most(metres: list[float]) -> str | None:
             corner = corner_most(self._corners, metres)
@@ -159,9 +165,21 @@ class Segments:
         if kept is None:
             self._say(Said("press_kept_none"))
             return
-        self._latest, count = kept
-        self._recorder.event("keep", "The player kept what was just driven.", data={"segment": kept[0], "steps": count})
-        self._say(Said("press_kept_ordinary" if self._rule.ordinary else "press_kept", "good", {"seconds": count / self._hz}))
+        self._latest, count = kept.number, kept.stop - kept.start
+        self._recorder.event("keep", "The player kept what was just driven.", data={"segment": kept.number, "steps": count})
+        moved = max(kept.metres) - min(kept.metres) if self._has_line else None
+        record = SegmentRecord(
+            kept.number, 0, "kept", kept.start, kept.stop, 0, 0, "unreviewed", 1.0, kept.outcome, True, self._hz, moved
+        )
+        standing, seconds = self._rule.judge(record), count / self._hz
+        if self._rule.ordinary:
+            self._say(Said("press_kept_ordinary", "good", {"seconds": seconds}))
+        elif standing.why:
+            self._say(not_counted(standing.why, {"key": key}))
+        elif standing.cut_s:
+            self._say(Said("press_kept_part", "info", {"seconds": seconds, "counted": seconds - standing.cut_s}))
+        else:
+            self._say(Said("press_kept", "good", {"seconds": seconds}))
 
     # -- inside
 

@@ -323,7 +323,7 @@ class Session:
         if "discard" in decision.pressed:
             self.segments.discard(button_names(persons_pad(self.human), "discard"))
         if "keep" in decision.pressed and self._result.purpose != "evaluation":
-            self.segments.keep(self.options.coach.keep_s)
+            self.segments.keep(self.options.coach.keep_s, button_names(persons_pad(self.human), "star"))
         if decision.event == "panic":
             self._release()
             self._choice.pause()

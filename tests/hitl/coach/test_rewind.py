@@ -320,14 +320,16 @@ def test_what_is_kept_is_learned_from_and_no_help(tmp_path: Path) -> None:
 
 
 def test_a_car_that_stood_while_it_was_kept_shows_nothing(tmp_path: Path) -> None:
-    pad = Planned([*[REST] * 30, PadState(buttons=frozenset({"keep"})), REST, OVER])
-    with SessionSetup(Home(tmp_path), SessionOptions(greedy_every=0), human=lambda track: Player(pad)) as rig:
+    pad, told = Planned([*[REST] * 30, PadState(buttons=frozenset({"keep"})), REST, OVER]), []
+    tell = lambda level, text: told.append(text)  # noqa: E731
+    with SessionSetup(Home(tmp_path), SessionOptions(greedy_every=0), human=lambda track: Player(pad), tell=tell) as rig:
         rig.session.policy = Stand()  # type: ignore[assignment]
         rig.session.episode(seed=0)
         assert rig.written()
     with Store(tmp_path / "store.sqlite", read_only=True) as store:
         (kept,) = store.segments()
         assert kept.kind == "kept"
+        assert told == ["That one did not count: the car hardly moved (0.0 m). star keeps it all the same."]
         assert store.rule().judge(kept).why.startswith("hardly moved")
 
 
@@ -388,12 +390,18 @@ def test_a_lap_that_went_back_has_no_time_and_is_no_best_lap(tmp_path: Path) -> 
 
 
 def test_the_crash_at_the_end_of_what_is_kept_is_not_learned_from(tmp_path: Path) -> None:
-    pad = Planned([REST], [*[REST] * 5, PadState(buttons=frozenset({"keep"})), OVER])
-    with SessionSetup(Home(tmp_path), SessionOptions(greedy_every=0), human=lambda track: Player(pad)) as rig:
+    pad, told = Planned([REST], [*[REST] * 5, PadState(buttons=frozenset({"keep"})), OVER]), []
+    tell = lambda level, text: told.append(text)  # noqa: E731
+    with SessionSetup(Home(tmp_path), SessionOptions(greedy_every=0), human=lambda track: Player(pad), tell=tell) as rig:
         rig.session.policy = Cruise()  # type: ignore[assignment]
         crashed, _ = rig.session.episode(seed=0), rig.session.episode(seed=0)
         assert rig.written()
     assert crashed.reason == "off_road"
+    driven_s = crashed.steps / 20
+    assert [text for text in told if text.startswith("Kept")] == [
+        f"Kept: of the last {driven_s:.1f} s the first {driven_s - 1:.1f} s are a demo. "
+        "The end, where the drive failed, does not count."
+    ]
     with Store(tmp_path / "store.sqlite", read_only=True) as store:
         (kept,) = store.segments()
         assert (kept.kind, kept.outcome, kept.stop) == ("kept", "failed", crashed.steps)

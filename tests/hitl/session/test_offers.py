@@ -366,7 +366,7 @@ def test_a_star_that_comes_in_the_next_episode_is_for_the_takeover_before_it(tmp
         rig.session.episode(seed=0)
         wheel.states, wheel.at = [rest] * 5 + [star, rest], -1
         rig.session.episode(seed=1)
-    assert "Starred: what you drove last. It counts, whatever came of it." in told
+    assert "Starred: what you drove or kept last. It counts, whatever came of it." in told
     with Store(tmp_path / "store.sqlite") as store:
         assert [s.verdict for s in store.segments(kind="takeover")] == ["star"]
 
