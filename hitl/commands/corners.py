@@ -76,7 +76,7 @@ def main(argv: list[str]) -> int:
             if not args.json:
                 print(removed)
         if args.add:
-            swapped = _add(store, track, *args.add)
+            swapped = _add(store, track, *args.add, named=args.home)
             if swapped and not args.json:
                 print(swapped)
         corners = store.corners(track)
@@ -129,7 +129,7 @@ def _remove(store: Store, track: str, name: str, named: Path | None) -> str:
     return f"'{name}' was removed." + (f" What was driven there is filed anew: {listed(where)}." if where else "")
 
 
-def _add(store: Store, track: str, name: str, start: str, stop: str) -> str:
+def _add(store: Store, track: str, name: str, start: str, stop: str, *, named: Path | None) -> str:
     """Add or move a corner; returns what the player must be told, "" for nothing."""
     try:
         given = float(start), float(stop)
@@ -141,10 +141,30 @@ def _add(store: Store, track: str, name: str, start: str, stop: str) -> str:
     line = _line(store, track)
     if line is not None and to_m > line.length + 1.0:
         raise UsageError(f"The line of '{track}' ends at metre {line.length:.0f}, so no corner can end at {to_m:.0f}.")
+    _refuse_second(store, track, (name, from_m, to_m), named)
     store.upsert_corner(track, name, from_m, to_m, "player")
     if given == (from_m, to_m):
         return ""
     return f"'{name}' was added from metre {from_m:g} to metre {to_m:g}: a corner begins where the car enters it."
+
+
+def _refuse_second(store: Store, track: str, wanted: tuple[str, float, float], named: Path | None) -> None:
+    """Raise UsageError where another corner lies on the same stretch: the two would be the same place, counted twice."""
+    from data.tables.corners import same_stretch
+
+    name, *stretch = wanted
+    corners = store.corners(track)
+    there = next((c for c in corners if c.name != name and same_stretch((stretch[0], stretch[1]), (c.from_m, c.to_m))), None)
+    if there is None:
+        return
+    where, at = f'--track "{track}"', f"{there.from_m:.0f} to {there.to_m:.0f} m"
+    do = f'`hitl corners --add "{there.name}" {stretch[0]:g} {stretch[1]:g} {where}` moves that one'
+    if name not in {c.name for c in corners}:
+        do += f', and `hitl corners --rename "{there.name}" "{name}" {where}` gives it your name'
+    raise UsageError(
+        f"'{name}' would lie on the same stretch as '{there.name}' ({at}), and a corner is known by where it is: "
+        f"{in_home(do, named)}."
+    )
 
 
 def _line(store: Store, track: str) -> ReferenceLine | None:

@@ -6,6 +6,7 @@ import itertools
 import json
 import math
 import re
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -310,6 +311,23 @@ def test_the_command_lists_mines_renames_and_adds(home: Path, capsys: pytest.Cap
         assert [s.corner for s in store.segments()] == ["my hairpin"]
     run(home, capsys, "--add", "exit", "170", "190")
     assert [c["name"] for c in json.loads(run(home, capsys, "--json"))["corners"]] == ["my hairpin", "exit"]
+
+
+@pytest.mark.parametrize("metres", [("120", "170"), ("170", "122"), ("130", "140"), ("100", "300")])
+def test_a_second_corner_on_the_same_stretch_is_refused(
+    home: Path, capsys: pytest.CaptureFixture[str], metres: tuple[str, str]
+) -> None:
+    with pytest.raises(UsageError, match="same stretch as 'hairpin' \\(120 to 170 m\\)") as refused:
+        command.main(["--home", str(home), "--add", "foo", *metres])
+    moves, renames = (shlex.split(typed)[2:] for typed in re.findall("`(.+?)`", str(refused.value)))
+    run(home, capsys, *moves)
+    run(home, capsys, *renames)
+    with Store(Home(home).store_path) as store:
+        assert store.corners("default") == [("foo", *sorted(map(float, metres)))]
+    run(home, capsys, "--add", "foo", "10", "30")
+    run(home, capsys, "--add", "bar", "30", "50")
+    with pytest.raises(UsageError, match="same stretch as 'foo'"):
+        command.main(["--home", str(home), "--add", "bar", "20", "30"])
 
 
 def test_mining_adds_what_the_list_offers(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
