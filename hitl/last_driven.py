@@ -68,9 +68,14 @@ def games_with(home: Home, observation_names: Sequence[str], action_names: Seque
     return list(dict.fromkeys(s.env for s in driven if (tuple(s.observation_names), tuple(s.action_names)) == wanted))
 
 
-def last_track(home: Home, env: str) -> str:
-    """Return the track that was driven last in that game; the default one's name where there is none that the home can draw."""
-    return _last(home, env, None, "", asks=False).get("track", PlaySettings.track)
+def last_line(home: Home) -> str:
+    """Return the track that was driven last, whatever the game, and has a line; the default one's name where there is none."""
+    try:
+        with Store(home.store_path, read_only=True) as store:
+            driven = dict.fromkeys(s.track for s in store.driven_sessions() if s.kind in _DRIVEN)
+    except StoreError:  # no store yet, or in use
+        return PlaySettings.track
+    return next((track for track in driven if _is_there(home, track)), PlaySettings.track)
 
 
 def _last(home: Home, env: str | None, track: str | None, corner: str, asks: bool) -> dict[str, str]:

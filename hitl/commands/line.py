@@ -30,7 +30,8 @@ def main(argv: list[str]) -> int:
     show = commands.add_parser("show", help="say what a line is: length, corners", prog="hitl line show")
     add_home(show)
     show.add_argument(
-        "file", nargs="?", default=None, help="a file, or a track's name (default: the home's own, else the one driven last)"
+        "file", nargs="?", default=None,
+        help="a file, or a track's name (default: the home's own, else the one driven last in any game, else the default track)",
     )
     args = parser.parse_args(with_verb(argv, "show", or_file=True))
     if args.what == "show":
@@ -77,12 +78,10 @@ def _record(home: Home, args: argparse.Namespace) -> int:
 
 
 def _show(home: Home, file: str | None) -> int:
-    from hitl.games.open_game import map_line
-    from hitl.last_driven import last_track
+    from hitl.last_driven import last_line
     from hitl.road.known_tracks import drivable
 
-    own = "default" if home.line.is_file() else last_track(home, "trackmania")
-    track = drivable(home, file or map_line(own, home))
+    track = drivable(home, file or (home.line if home.line.is_file() else last_line(home)))
     print(f"{track.name}: {track.line.length:.0f} m, {number_of(len(track.corners), 'corner')}")
     beyond = track.line.overlap()
     if beyond is not None:

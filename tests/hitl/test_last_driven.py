@@ -160,3 +160,20 @@ class TestADrivenFile:
         for words in (["store", "clean", "--dry-run"], ["segments", "--ids"]):
             assert main([*words, "--track", str(self.file), "--home", str(home.root)]) == 0
             assert "1" in capsys.readouterr().out.split()
+
+
+def test_the_line_that_is_shown_is_the_homes_own_else_the_one_driven_last(
+    home: Home, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def shown() -> str:
+        assert main(["line", "show", "--home", str(home.root)]) == 0
+        return capsys.readouterr().out.partition(":")[0]
+
+    assert shown() == "default"  # what was driven has no line
+    with Recorder(home.store_path, session_info(track="chicane")) as recorder:
+        drive(recorder)
+    assert shown() == "chicane"
+    np.savetxt(home.line, load_track("esses").line.points, delimiter=",")
+    assert shown() == home.line.stem
+    assert main(["line", "show", "--home", str(tmp_path / "nothing")]) == 0
+    assert capsys.readouterr().out.startswith("default: ")
