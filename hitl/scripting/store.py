@@ -141,7 +141,8 @@ class TakeoverStore(Store):
 
         ``form``: ``minari``, ``player-run``, ``store``, ``parquet``, ``lerobot``, ``trackmaniarl``, or what an
         installed package adds.
-        ``episodes``: whole drives (those with a chosen segment, where there are filters). ``everything``: also what the agent
+        ``episodes``: whole drives (those with a chosen segment, where there are filters), as ``parquet`` and ``trackmaniarl``
+        always have them. ``everything``: also what the agent
         does not learn from, and the ends of takeovers that failed. ``segments``: these instead of those that ``filters`` (as in
         :meth:`segments`) choose. ``geometry``: the map's geometry file, which demonstrations of ``trackmaniarl`` name. What is
         made is at ``path`` at the end, whole. Raises UsageError when there is nothing to export, something is at ``path``

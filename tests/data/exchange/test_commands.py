@@ -89,6 +89,10 @@ def test_tables_and_robots(home, tmp_path):
         "episodes.parquet",
         "segments.parquet",
     }
+    pyarrow = pytest.importorskip("pyarrow.parquet")
+    assert hitl(home, "export", "parquet", tmp_path / "one", "--corner", "hairpin") == 0
+    drives = [pyarrow.read_table(tmp_path / name / "episodes.parquet").num_rows for name in ("tables", "one")]
+    assert drives == [3, 1]  # of the two with a takeover there, one counts
     assert hitl(home, "export", "lerobot", tmp_path / "robot", "--corner", "hairpin") == 0
     assert json.loads((tmp_path / "robot/meta/info.json").read_text())["total_frames"] == 17
 
