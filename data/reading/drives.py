@@ -232,6 +232,15 @@ class DriveTables:
         )
         return [str(track) for (track,) in rows]
 
+    def games(self, track: str) -> list[str]:
+        """Return the games in which a track was driven: the one driven last first, those of imported laps alone at the end."""
+        rows = self.conn.execute(
+            "SELECT env FROM sessions s WHERE track = ? AND EXISTS (SELECT 1 FROM episodes WHERE session_id = s.id) GROUP BY env "
+            "ORDER BY max(CASE WHEN kind = 'import' THEN 0 ELSE id END) DESC, max(id) DESC",
+            (track,),
+        )
+        return [str(env) for (env,) in rows]
+
     @readable_rows()
     def episodes(
         self,
@@ -247,16 +256,18 @@ class DriveTables:
         imported: bool | None = True,
         helped: bool | None = True,
         layout: Layout | None = None,
+        env: str | None = None,
     ) -> list[EpisodeSummary]:
         """Return the episodes that meet every condition given, oldest first.
 
         ``since`` and ``until``: ISO dates (UTC); ``closed`` False or None: those still open, too; ``newest``: how many at most;
         ``imported`` False: without those of another agent, which came with an import (``data.tables.checkpoints.strangers``);
-        ``helped`` False: without those in which a human drove; ``layout``: of sessions that see and do what it names.
+        ``helped`` False: without those in which a human drove; ``layout``: of sessions that see and do what it names; ``env``: of
+        this game, as several may have driven one track.
         """
         purposes = [purpose] if isinstance(purpose, str) else purpose
         conditions: dict[str, Any] = {
-            "s.track = ?": track, "e.session_id = ?": session, "e.started >= ?": since, "e.started < ?": until,
+            "s.track = ?": track, "s.env = ?": env, "e.session_id = ?": session, "e.started >= ?": since, "e.started < ?": until,
             "e.id IN (SELECT value FROM json_each(?))": None if ids is None else json.dumps(list(ids)),
             "e.purpose IN (SELECT value FROM json_each(?))": None if purposes is None else json.dumps(list(purposes)),
             '(e."end" IS NOT NULL OR NOT ?)': closed,
@@ -288,7 +299,8 @@ class DriveTables:
         ]
 
     def lately(
-        self, track: str, newest: int, purpose: Sequence[str], *, since: str | None = None, imported: bool = True
+        self, track: str, newest: int, purpose: Sequence[str], *, since: str | None = None, imported: bool = True,
+        env: str | None = None,
     ) -> list[EpisodeSummary]:
         """Return the newest episodes of these purposes, and as many of the newest without help, oldest first.
 
@@ -297,7 +309,9 @@ class DriveTables:
         found = {
             e.id: e
             for helped in (True, False)
-            for e in self.episodes(track, purpose=purpose, since=since, newest=newest, imported=imported, helped=helped)
+            for e in self.episodes(
+                track, purpose=purpose, since=since, newest=newest, imported=imported, helped=helped, env=env
+            )
         }
         return [found[number] for number in sorted(found)]
 
@@ -338,9 +352,9 @@ class DriveTables:
             where, values = f"{where} AND driver = ?", [*values, number]
         return Drive(episode, read_columns(self.conn, where, values, [columns] if isinstance(columns, str) else columns))
 
-    def placed(self, track: str, since: str | None = None) -> Iterator[Drive]:
+    def placed(self, track: str, since: str | None = None, env: str | None = None) -> Iterator[Drive]:
         """Yield the drives of a track, oldest first, as far as place and speed are known: for statistics about places."""
-        for episode in self.episodes(track, since=since, closed=False):
+        for episode in self.episodes(track, since=since, closed=False, env=env):
             drive = self.steps(episode, columns=("t", "driver", "progress", "speed", "executed"))
             drive = drive[(np.abs(drive.progress) <= MOST) & (np.abs(drive.speed) <= MOST)]
             if len(drive):

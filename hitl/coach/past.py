@@ -16,17 +16,17 @@ LOOKED_AT = 80  # newest episodes, and as many without help, of which each corne
 PASSAGES = 6  # of each corner whose speeds are read
 
 
-def attempts(store: Store, track: str, corners: Sequence[Corner]) -> dict[str, list[bool]]:
+def attempts(store: Store, track: str, corners: Sequence[Corner], env: str | None = None) -> dict[str, list[bool]]:
     """Return by corner whether the agent passed it in its attempts alone lately, oldest first."""
-    drives = store.lately(track, LOOKED_AT, ("drive", "practice", "evaluation"))
+    drives = store.lately(track, LOOKED_AT, ("drive", "practice", "evaluation"), env=env)
     found = stored_attempts(store.conn, drives, corners)
     return {corner: [a.passed for a in tries if a.by == "agent"] for corner, tries in found.items()}
 
 
-def speeds(store: Store, track: str, corners: Sequence[Corner]) -> Speeds:
+def speeds(store: Store, track: str, corners: Sequence[Corner], env: str | None = None) -> Speeds:
     """Return how fast the newest passages went, whoever drove."""
     known = Speeds()
-    drives = store.episodes(track, newest=LOOKED_AT)
+    drives = store.episodes(track, newest=LOOKED_AT, env=env)
     for corner in corners:
         through = [e for e in drives if e.farthest >= corner.to_m][-PASSAGES:]
         for episode in through:

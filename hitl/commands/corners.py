@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from data.errors import HitlError, UsageError
+from data.files.paths import as_typed
 from data.words import listed, number_of, track_words
 from hitl.arguments import Parser, whole
 from hitl.commands.selection import date_if_any
@@ -41,6 +42,7 @@ def main(argv: list[str]) -> int:
     )
     add_home(parser, or_last_demo=True)
     parser.add_argument("--track", help="of this track (default: the one driven last)")
+    parser.add_argument("--env", metavar="GAME", help="driven in this game (default: the one in which it was driven last)")
     parser.add_argument("--since", type=date_if_any, metavar="DATE", help="only episodes since then: 2026-11-20, today, 12h, 7d")
     parser.add_argument(
         "--reference", type=whole(1), metavar="EPISODE", help="also compare the times with this lap, by its number in the store"
@@ -67,8 +69,12 @@ def main(argv: list[str]) -> int:
         known = store.tracks()
         track = chosen(store, args.track) if args.track else known[0] if known else ""
         if track not in known:
-            listed = ", ".join(known) or "none yet"
-            raise UsageError(f"Nothing was driven on {track or 'any track'}. Tracks in the store: {listed}.")
+            there = ", ".join(known) or "none yet"
+            raise UsageError(f"Nothing was driven on {track or 'any track'}. Tracks in the store: {there}.")
+        games = store.games(track)
+        if args.env is not None and args.env not in games:
+            raise UsageError(f"'{track}' was not driven in '{args.env}' here, but in {listed(games)}.")
+        game = args.env or games[0]
         if args.rename:
             rename(store, track, *args.rename)
         if args.remove is not None:
@@ -80,21 +86,24 @@ def main(argv: list[str]) -> int:
             if swapped and not args.json:
                 print(swapped)
         corners = store.corners(track)
-        driven = list(store.placed(track, args.since))
+        driven = list(store.placed(track, args.since, game))
         failures, deceleration = ends(driven)
         places = mine(failures, deceleration, corners, _line(store, track))
         if args.mine:
             for place in places:
                 store.upsert_corner(track, *place.corner, "mined")
             corners = store.corners(track)
-        times = stored_time_lost(store, track, corners, args.reference, args.since)
+        times = stored_time_lost(store, track, corners, args.reference, args.since, game)
         rank = {one.corner: k for k, one in enumerate(times)}
-        attempts = stored_attempts(store.conn, store.episodes(track, since=args.since), corners)
+        attempts = stored_attempts(store.conn, store.episodes(track, since=args.since, env=game), corners)
         stats = sorted(corner_stats(driven, corners, attempts), key=lambda s: rank[s.corner.name])
     if args.json:
-        print(json.dumps(_table(track, stats, times, places, added=args.mine), indent=2))
+        print(json.dumps(_table(track, game, stats, times, places, added=args.mine), indent=2))
     else:
         _print(track, stats, times, places, whose(attempts), added=args.mine, named=args.home)
+        others = [f"`hitl corners --track \"{track}\" --env {as_typed(one)}`" for one in games if one != game]
+        if others:
+            print(in_home(f"These are the drives in {game}. It was driven in other games, too: {listed(others)}.", args.home))
     return 0
 
 
@@ -178,7 +187,7 @@ def _line(store: Store, track: str) -> ReferenceLine | None:
 
 
 def _table(
-    track: str, stats: list[CornerStats], times: list[TimeLost], places: list[FailurePlace], *, added: bool
+    track: str, game: str, stats: list[CornerStats], times: list[TimeLost], places: list[FailurePlace], *, added: bool
 ) -> dict[str, Any]:
     from hitl.road.corner_stats import Rate
 
@@ -189,6 +198,7 @@ def _table(
 
     return {
         "track": track,
+        "game": game,
         "corners": [
             {
                 **s.corner._asdict(),

@@ -30,24 +30,26 @@ def main(argv: list[str]) -> int:
 
     home = home_path(args)
     path = home.store_path
-    rows = {name: _known(load_track(name)) for name in shipped_tracks()}
+    rows = {name: [_known(load_track(name))] for name in shipped_tracks()}
     if path.exists():
         with Store.open_existing(path) as store:
             for name in store.tracks():
-                rows[name] = {**rows.get(name, {"length_m": None, "corners": []}), **_driven(store, name)}
+                known = rows.get(name, [{"length_m": None, "corners": []}])[0]
+                rows[name] = [{**known, **_driven(store, name, game)} for game in store.games(name)]
     if args.json:
-        print(json.dumps([{"track": name, **row} for name, row in rows.items()], indent=2))
+        print(json.dumps([{"track": name, **row} for name, games in rows.items() for row in games], indent=2))
         return 0
 
     from hitl.console import console, table
 
     right = "metres", "drives", "your\nbest lap", "agent's\nbest lap"
     shown = table("track", "metres", "corners", *right[1:], right=right)
-    for name, row in rows.items():
+    for name, row in ((name, row) for name, games in rows.items() for row in games):
         times = ("–" if row[who] is None else f"{row[who]:.1f} s" for who in ("your_best_s", "agent_best_s"))
         metres = "–" if row["length_m"] is None else f"{row['length_m']:.0f}"
         corners = row["corners"] if len(row["corners"]) <= MOST_NAMES else [number_of(len(row["corners"]), "corner")]
-        shown.add_row(name, metres, ", ".join(corners) or "–", f"{row['drives']:,}" if row["drives"] else "–", *times)
+        where = f"{name} in {row['game']}" if len(rows[name]) > 1 else name
+        shown.add_row(where, metres, ", ".join(corners) or "–", f"{row['drives']:,}" if row["drives"] else "–", *times)
     karts = tracks_there(home)
     here = "" if karts == KART_TRACKS else " that are here"
     out = console()
@@ -62,17 +64,17 @@ def main(argv: list[str]) -> int:
 
 def _known(track: Any) -> dict[str, Any]:
     corners = [corner.name for corner in track.corners]
-    nothing = {"drives": 0, "your_best_s": None, "agent_best_s": None}
+    nothing = {"game": None, "drives": 0, "your_best_s": None, "agent_best_s": None}
     return {"length_m": round(track.line.length, 1), "corners": corners, **nothing}
 
 
-def _driven(store: Any, name: str) -> dict[str, Any]:
-    """Return what the store knows of a track: its corners have the player's names."""
+def _driven(store: Any, name: str, game: str) -> dict[str, Any]:
+    """Return what the store knows of a track in one game: its corners have the player's names."""
     from hitl.road.known_tracks import stored_track
     from hitl.screens.lap_times import best_laps
 
     corners = store.corners(name)
-    best = best_laps(store, name, corners)
+    best = best_laps(store, name, corners, game)
     try:
         length = {"length_m": round(stored_track(store, name).line.length, 1)}
     except HitlError:  # its file is gone
@@ -80,7 +82,8 @@ def _driven(store: Any, name: str) -> dict[str, Any]:
     return {
         **length,
         "corners": [corner.name for corner in corners],
-        "drives": len(store.episodes(name)),
+        "game": game,
+        "drives": len(store.episodes(name, env=game)),
         "your_best_s": best["human"].seconds if "human" in best else None,
         "agent_best_s": best["agent"].seconds if "agent" in best else None,
     }

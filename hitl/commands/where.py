@@ -141,7 +141,8 @@ def _laps(store: Store, session: SessionRecord) -> str:
     """Return how the newest laps without help went; "" where none of them was finished."""
     from hitl.screens.lap_words import recorded_laps
 
-    drives = store.episodes(session.track, purpose=("drive", "evaluation"), newest=NEWEST, imported=False, helped=False)
+    drives = store.episodes(session.track, purpose=("drive", "evaluation"), newest=NEWEST, imported=False, helped=False,
+                            env=session.env)
     laps = recorded_laps([e for e in drives if not e.cut_off][-LAPS:], ())
     return f"{laps.said()} (the last {laps.finish.n})" if laps.finish.k else ""
 
@@ -150,7 +151,7 @@ def _failing(store: Store, session: SessionRecord) -> Iterator[tuple[str, int, i
     """Yield (corner, failures, tries) of the corners at which the agent alone fails, by its newest tries on the last track."""
     from data.reading.attempts import stored_attempts
 
-    drives = store.lately(session.track, NEWEST, ("drive", "practice", "evaluation"), imported=False)
+    drives = store.lately(session.track, NEWEST, ("drive", "practice", "evaluation"), imported=False, env=session.env)
     for corner, attempts in stored_attempts(store.conn, drives, store.corners(session.track)).items():
         tries = [a.passed for a in attempts if a.by == "agent"][-TRIES:]
         failed = tries.count(False)

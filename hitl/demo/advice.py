@@ -13,7 +13,9 @@ from takeover_ui.language import ENGLISH, Words
 NEARLY_M = 3.0  # m between two braking points that are as good as the same
 
 
-def braking_advice(store: Store, track: str, corner: Corner, session: int, words: Words = ENGLISH) -> str:
+def braking_advice(
+    store: Store, track: str, corner: Corner, session: int, words: Words = ENGLISH, env: str | None = None
+) -> str:
     """Return a sentence that compares where a player brakes who failed with where humans brake who passed; "" without data.
 
     ``session``: the player's own; what the scripted driver drove in it is not theirs.
@@ -21,7 +23,7 @@ def braking_advice(store: Store, track: str, corner: Corner, session: int, words
     segments = store.segments(track=track, session=session, kind="takeover")
     own = {s.episode_id for s in segments if s.trigger != "scripted"}
     passed, failed = [], []
-    for drive in store.placed(track):
+    for drive in store.placed(track, env=env):
         seen = visit(drive, corner, corner.from_m - APPROACH_M)
         if seen is None or seen.braking_m is None or seen.braking_driver != HUMAN:
             continue

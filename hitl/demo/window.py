@@ -148,8 +148,8 @@ class DemoWindow(SessionScreen, Progress):
         self._rig.written()
         with Store(self._rig.home.store_path, read_only=True) as store:
             session = self._rig.recorder.session_id
-            track = self._rig.track.name
-            advice = "" if session is None else braking_advice(store, track, self._corner, session, self.words)
+            track, env = self._rig.track.name, self._rig.options.env
+            advice = "" if session is None else braking_advice(store, track, self._corner, session, self.words, env)
         return self.asked(practice_card(self._corner.name, failed, advice, TRIES, self.words))
 
     def _trainer_state(self) -> TrainerState:

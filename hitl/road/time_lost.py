@@ -51,12 +51,12 @@ class TimeLost:
         return share * CRASH_S + (1.0 - share) * (slow or 0.0)
 
 
-def fastest_laps(store: Store, track: str) -> dict[str, EpisodeSummary]:
+def fastest_laps(store: Store, track: str, env: str | None = None) -> dict[str, EpisodeSummary]:
     """Return the fastest recorded lap of the ``human``, the ``scripted`` driver and the ``agent`` alone, where there is one.
 
     The agent is the one that this home tells about: laps by other imported checkpoints are another one's.
     """
-    finished = [e for e in store.episodes(track) if e.lap_s is not None and e.purpose != "practice"]
+    finished = [e for e in store.episodes(track, env=env) if e.lap_s is not None and e.purpose != "practice"]
     strange = store.strange_checkpoints()
     drivers = {session.id: session.driver for session in store.sessions(track)}
     laps_by = {e.id: drivers[e.session_id] for e in finished if e.purpose == "lap"}
@@ -69,14 +69,16 @@ def fastest_laps(store: Store, track: str) -> dict[str, EpisodeSummary]:
 
 
 def stored_time_lost(
-    store: Store, track: str, corners: Iterable[Corner], reference: int | None = None, since: str | None = None
+    store: Store, track: str, corners: Iterable[Corner], reference: int | None = None, since: str | None = None,
+    env: str | None = None,
 ) -> list[TimeLost]:
     """Return where the agent loses time on a track, the corner that costs most first.
 
-    ``reference``: the number of an episode, a finished lap, that is compared with as well; ``since``: only tries since then.
+    ``reference``: the number of an episode, a finished lap, that is compared with as well; ``since``: only tries since then;
+    ``env``: only those in this game.
     Raises UsageError where the reference is no such lap.
     """
-    spans, fastest = stretches(corners), fastest_laps(store, track)
+    spans, fastest = stretches(corners), fastest_laps(store, track, env)
     other = "human" if "human" in fastest else "scripted"
     compared = {"best": fastest.get("agent"), other: fastest.get(other)}
     if reference is not None:
@@ -84,7 +86,7 @@ def stored_time_lost(
     laps = {
         name: corner_times(store.steps(lap, columns=COLUMNS), spans) for name, lap in compared.items() if lap is not None
     }
-    newest = store.lately(track, NEWEST, PURPOSES, since=since, imported=False)
+    newest = store.lately(track, NEWEST, PURPOSES, since=since, imported=False, env=env)
     drives = (store.steps(e, columns=COLUMNS) for e in newest if e.length)
     return time_lost(drives, spans, laps)
 

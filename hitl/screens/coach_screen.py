@@ -127,7 +127,7 @@ def wants_practice(rig: SessionSetup, screen: SessionScreen | None, named: Named
     with contextlib.suppress(StoreError), Store(rig.home.store_path, read_only=True) as store:
         session = rig.recorder.session_id
         if session is not None:
-            advice = braking_advice(store, rig.track.name, rig.corner(name), session, screen.words)
+            advice = braking_advice(store, rig.track.name, rig.corner(name), session, screen.words, rig.options.env)
     return name if screen.asked(practice_card(name, FAILURES, advice, TRIES, screen.words)) else ""
 
 

@@ -100,10 +100,10 @@ class LapTimes:
         return min(self.best.values(), key=lambda lap: lap.seconds, default=None)
 
 
-def best_laps(store: Store, track: str, corners: Iterable[Corner]) -> dict[str, Lap]:
-    """Return the fastest recorded lap of each driver on a track."""
+def best_laps(store: Store, track: str, corners: Iterable[Corner], env: str | None = None) -> dict[str, Lap]:
+    """Return the fastest recorded lap of each driver on a track, in one game where it is named."""
     corners = tuple(corners)
-    return {who: _lap(store, lap, corners) for who, lap in fastest_laps(store, track).items()}
+    return {who: _lap(store, lap, corners) for who, lap in fastest_laps(store, track, env).items()}
 
 
 def _lap(store: Store, episode: EpisodeSummary, corners: tuple[Corner, ...]) -> Lap:

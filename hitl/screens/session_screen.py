@@ -101,10 +101,10 @@ class SessionScreen:
         """Read what was driven here before: best laps, and how the agent did without help."""
         if not rig.world.has_line:
             return
-        corners, hz, name = rig.corners, rig.task.settings.hz, rig.track.name
+        corners, hz, here = rig.corners, rig.task.settings.hz, (rig.track.name, rig.corners, rig.options.env)
         best, past = {}, Past()
         with contextlib.suppress(StoreError), Store(rig.home.store_path, read_only=True) as store:  # else the recorder says so
-            best, past = best_laps(store, name, corners), recorded_past(store, name, corners)
+            best, past = best_laps(store, *here), recorded_past(store, *here)
         self._times = LapTimes(corners, hz, best)
         self._alone = WithoutHelp(corners, past, self.words)
         self._ceiling = self._alone.ceiling

@@ -108,13 +108,13 @@ class WithoutHelp:
         return self.words.say("alone_at", corner=corner, **values) if corner else self.words.say("alone_finish", **values)
 
 
-def recorded_past(store: Store, track: str, corners: Sequence[Corner]) -> Past:
-    """Return what the store knows of a track."""
-    driven = [e for e in store.episodes(track) if not e.cut_off]
+def recorded_past(store: Store, track: str, corners: Sequence[Corner], env: str | None = None) -> Past:
+    """Return what the store knows of a track, in one game where it is named."""
+    driven = [e for e in store.episodes(track, env=env) if not e.cut_off]
     own = {s.id for s in store.sessions(track) if driver_kind(s.driver) == "you"}
     alone = [Try(e.total, e.reason == "finish") for e in driven if e.purpose in ("drive", "evaluation") and not e.human_steps]
     laps = [e.total for e in driven if e.purpose == "lap" and e.session_id in own]
-    return Past(alone, attempts(store, track, corners), max(laps, default=None))
+    return Past(alone, attempts(store, track, corners, env), max(laps, default=None))
 
 
 def _better(best: float | None, totals: Iterable[float]) -> float | None:

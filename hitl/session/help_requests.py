@@ -26,10 +26,10 @@ class PolicyForesight:
     """
 
     def __init__(
-        self, home: Home, policy: NetworkPolicy, track: str, layout: Layout, per_minute: float, hz: float
+        self, home: Home, policy: NetworkPolicy, track: str, layout: Layout, per_minute: float, hz: float, env: str | None = None
     ) -> None:
-        """``layout``: the names of what the policy sees and does."""
-        self._home, self._policy, self._track, self._layout = home, policy, track, layout
+        """``layout``: the names of what the policy sees and does; ``env``: the game, None for any."""
+        self._home, self._policy, self._track, self._layout, self._env = home, policy, track, layout, env
         self._per_minute, self._hz = per_minute, hz
         self._episodes = 0
         self._fitted: tuple[int | None, int | None] | None = None
@@ -51,7 +51,9 @@ class PolicyForesight:
     def _known(self) -> tuple[int | None, int | None]:
         """Return the newest attempt and the checkpoint. Practice adds no attempt, so it must not pay for the same fit again."""
         with Store(self._home.store_path, read_only=True) as store:
-            newest = store.episodes(self._track, purpose=ATTEMPTS, closed=False, newest=1, layout=self._layout)
+            newest = store.episodes(
+                self._track, purpose=ATTEMPTS, closed=False, newest=1, layout=self._layout, env=self._env
+            )
         return newest[0].id if newest else None, self._policy.checkpoint_id
 
     def _refit(self) -> None:
@@ -60,7 +62,7 @@ class PolicyForesight:
         if not self._policy.can_judge():
             return
         try:
-            attempts = stored_attempts(self._home, self._policy, self._track, self._layout, self._hz)
+            attempts = stored_attempts(self._home, self._policy, self._track, self._layout, self._hz, self._env)
         except StoreError:  # no help is asked for until the store can be read again
             return
         self.model = fit(attempts, self._hz)
@@ -82,14 +84,16 @@ class PolicyForesight:
         return risk, self._asker.step(risk, agent)[0]
 
 
-def stored_attempts(home: Home, policy: NetworkPolicy, track: str, layout: Layout, hz: float) -> list[Attempt]:
+def stored_attempts(
+    home: Home, policy: NetworkPolicy, track: str, layout: Layout, hz: float, env: str | None = None
+) -> list[Attempt]:
     """Return the newest attempts of the agent on a track, judged by the policy's critics.
 
     An episode counts up to four seconds before its first takeover: where the agent would have ended up without it is not known.
     """
     found: list[Attempt] = []
     with Store(home.store_path, read_only=True) as store:
-        for episode in reversed(store.episodes(track, purpose=ATTEMPTS, newest=NEWEST, layout=layout)):
+        for episode in reversed(store.episodes(track, purpose=ATTEMPTS, newest=NEWEST, layout=layout, env=env)):
             drive = store.steps(episode, columns=("t", "driver", "observation", "proposed"))
             if not store.has_all(drive):
                 continue  # of what was pruned, steps here and there are left

@@ -34,20 +34,21 @@ TRIES = 5  # that are offered to a player who fails
 MAX_OFF = 1.0  # share of half the road's width beyond which a recorded approach is no place to start
 
 
-def approaches(store: Store, track: str, corner: Corner, lead_s: float | None = None) -> Iterator[Drive]:
+def approaches(store: Store, track: str, corner: Corner, lead_s: float | None = None, env: str | None = None) -> Iterator[Drive]:
     """Yield how recorded cars came to the corner, newest first: three steps each, of which a try begins at the middle one.
 
     ``lead_s``: begin exactly so long before the corner, however the approach ended. Laps are used only where the agent has no
     approach of its own: one without help, in a real attempt (practice would breed its own beginnings).
     """
-    own = list(islice(_approaches(store, track, corner, lead_s, ("drive", "evaluation"), agent=True), NEWEST))
-    yield from own or islice(_approaches(store, track, corner, lead_s, ("drive", "lap"), agent=False), NEWEST)
+    own = list(islice(_approaches(store, track, corner, lead_s, ("drive", "evaluation"), env, agent=True), NEWEST))
+    yield from own or islice(_approaches(store, track, corner, lead_s, ("drive", "lap"), env, agent=False), NEWEST)
 
 
 def _approaches(
-    store: Store, track: str, corner: Corner, lead_s: float | None, purposes: Sequence[str], *, agent: bool
+    store: Store, track: str, corner: Corner, lead_s: float | None, purposes: Sequence[str], env: str | None, *,
+    agent: bool,
 ) -> Iterator[Drive]:
-    came = [e for e in store.episodes(track, purpose=purposes, closed=False) if e.farthest >= corner.from_m]
+    came = [e for e in store.episodes(track, purpose=purposes, closed=False, env=env) if e.farthest >= corner.from_m]
     for episode in reversed(came):
         drive = store.steps(episode, columns=("t", "driver", "progress"))
         entry = first_at(drive, corner.from_m)
@@ -102,10 +103,11 @@ def start_at(passage: Drive, line: ReferenceLine, half_width: float) -> Start | 
 
 
 def starts(
-    store: Store, track: str, corner: Corner, line: ReferenceLine, half_width: float, lead_s: float | None = None
+    store: Store, track: str, corner: Corner, line: ReferenceLine, half_width: float, lead_s: float | None = None,
+    env: str | None = None,
 ) -> list[Start]:
     """Return starts for tries at a corner, newest approach first; empty when no recording reaches it."""
-    found = (start_at(passage, line, half_width) for passage in approaches(store, track, corner, lead_s))
+    found = (start_at(passage, line, half_width) for passage in approaches(store, track, corner, lead_s, env))
     return [start for start in found if start is not None]
 
 
@@ -116,7 +118,9 @@ class Practice:
         """``lead_s``: begin so long before the corner; None: as late as a failure can still be prevented. Raises UsageError."""
         self.rig, self.corner = rig, rig.corner(corner)
         with Store(rig.home.store_path, read_only=True) as store:
-            self.starts = starts(store, rig.track.name, self.corner, rig.track.line, rig.track.half_width, lead_s)
+            road = rig.track.name, self.corner, rig.track.line, rig.track.half_width, lead_s
+            # Another game's cars on the same road serve until there are this one's.
+            self.starts = starts(store, *road, rig.options.env) or starts(store, *road)
         if not self.starts:
             raise UsageError(
                 f"No recording reaches '{corner}' yet. Let the agent drive there first (`hitl play`), or drive a lap "
@@ -128,7 +132,7 @@ class Practice:
     def lap_steps(self) -> float | None:
         """Return the mean number of steps of the whole laps recorded on this track; None without one."""
         with Store(self.rig.home.store_path, read_only=True) as store:
-            driven = store.episodes(self.rig.track.name)
+            driven = store.episodes(self.rig.track.name, env=self.rig.options.env)
         finished = [e.length for e in driven if e.reason == "finish" and e.purpose != "practice"]
         return sum(finished) / len(finished) if finished else None
 

@@ -96,7 +96,9 @@ class SessionSetup:
             self.foresight: PolicyForesight | None = None
             if (per_minute := options.help.requests_per_minute) > 0:
                 layout = self.observation_names, self.action_names
-                self.foresight = PolicyForesight(home, driving, self.track.name, layout, per_minute, self.task.settings.hz)
+                self.foresight = PolicyForesight(
+                    home, driving, self.track.name, layout, per_minute, self.task.settings.hz, options.env
+                )
             self.human = human(self.track) if human else None
             if self.human is not None:
                 self.human.keep_time(self.task.settings.hz)
@@ -177,14 +179,14 @@ class SessionSetup:
     def _tried(self) -> dict[str, list[bool]]:
         """Return by corner whether the agent passed it in its attempts alone before this session, oldest first."""
         with contextlib.suppress(StoreError), Store(self.home.store_path, read_only=True) as store:
-            return past.attempts(store, self.track.name, self.corners)
+            return past.attempts(store, self.track.name, self.corners, self.options.env)
         return {}
 
     def _coaching(self, say: Say) -> Coaching:
         """Return the coach, who knows from the store how the agent did here before."""
         speeds = Speeds()
         with contextlib.suppress(StoreError), Store(self.home.store_path, read_only=True) as store:  # else the recorder says so
-            speeds = past.speeds(store, self.track.name, self.corners)
+            speeds = past.speeds(store, self.track.name, self.corners, self.options.env)
         coach = Coach(self.corners, self._known, ordinary=self._rule.ordinary)
         return Coaching(coach, self.corners, say, self.task.settings.hz, speeds, self._key)
 
@@ -233,7 +235,7 @@ class SessionSetup:
     def _time_lost(self) -> dict[str, float]:
         """Return the seconds that the agent loses in a lap, by corner."""
         with Store(self.home.store_path, read_only=True) as store:
-            found = stored_time_lost(store, self.track.name, self.corners)
+            found = stored_time_lost(store, self.track.name, self.corners, env=self.options.env)
         return {one.corner: one.lost for one in found if one.lost is not None}
 
     @property

@@ -50,12 +50,15 @@ def stored_report(
     when the track, corner or session is not in the store, or nothing was driven in that time.
     """
     scene = stored_scene(store, track)
-    episodes = store.episodes(scene.track, session=session, since=since, until=until)
+    games = [None] if session is not None else store.games(scene.track)
+    found = ((game, store.episodes(scene.track, session=session, since=since, until=until, env=game)) for game in games)
+    game, episodes = next((one for one in found if one[1]), (None, []))  # of several games on this track the one driven last
     if not episodes:
         raise UsageError(
             f"No episode on '{scene.track}' in that part of the store. Loosen --session, --since or --until."
         )
     segments = store.segments(track=scene.track, session=session, since=since, until=until)
+    segments = [s for s in segments if game in (None, s.env)]
     rule, checkpoints = store.rule(), {c.id: c for c in store.checkpoints()}
     takeovers = takeovers_that_show(store, segments)
     strange = store.strange_checkpoints()

@@ -20,9 +20,10 @@ def lap_line(store: Store) -> str:
     session = next(iter(store.driven_sessions()), None)
     if session is None:
         return ""
-    episodes = store.episodes(session.track, purpose=("drive", "evaluation"), newest=NEWEST, imported=False, helped=False)
+    episodes = store.episodes(session.track, purpose=("drive", "evaluation"), newest=NEWEST, imported=False, helped=False,
+                              env=session.env)
     times = [e.lap_s for e in episodes if e.lap_s is not None][-LAPS:]
-    best = fastest_laps(store, session.track).get("agent")
+    best = fastest_laps(store, session.track, session.env).get("agent")
     if not times or best is None or best.lap_s is None:
         return ""
     of = f" of the last {number_of(len(times), 'lap')}" if len(times) > 1 else ""
