@@ -2,19 +2,20 @@
 
 SQLite says nothing then. But a process that dies while recording leaves a log and a lock file, and the next one to open the store
 sees both, and notes in the lock file that the log was there. A program that has the store open already when the process dies
-notes it when it closes the store (``data.connect``). A session that was cut off without such a note had none. A store that keeps
-no log (an export, what a demo starts from) misses none: that is noted in the same way, before it is given one.
+notes it when it closes the store (``data.connect``). Another program makes no note, but the log is in the store then, and so is
+what the recorder told last (``data.recording.last_written``). A session that was cut off with neither had no log. A store that
+keeps no log (an export, what a demo starts from) misses none: that is noted in the same way, before it is given one.
 """
 
 from __future__ import annotations
 
 import contextlib
-import os
 import sqlite3
 from collections.abc import Collection
 from pathlib import Path
 
 from data.files.paths import can_write
+from data.recording.last_written import holds, is_told
 from data.recording.session_lock import is_alive, live_path
 
 _NOTE = b"log seen\n"
@@ -49,7 +50,7 @@ def without_log(conn: sqlite3.Connection, path: Path) -> list[int]:
     """Return the sessions that were cut off and whose log has not been seen since; none where the store keeps no log."""
     if not keeps_log(conn, path):
         return []
-    return [session for session, uuid in _cut_off(conn, path) if not _noted(path, uuid)]
+    return [session for session, uuid in _cut_off(conn, path) if not _noted(conn, path, session, uuid)]
 
 
 def advice(path: Path) -> str:
@@ -65,8 +66,9 @@ def _cut_off(conn: sqlite3.Connection, path: Path) -> list[tuple[int, str]]:
     return [(int(session), uuid) for session, uuid in rows if not is_alive(path, uuid)]
 
 
-def _noted(path: Path, uuid: str) -> bool:
+def _noted(conn: sqlite3.Connection, path: Path, session: int, uuid: str) -> bool:
     try:
-        return os.path.getsize(live_path(path, uuid)) > 0
+        content = live_path(path, uuid).read_bytes()
     except (OSError, ValueError):
         return False
+    return holds(conn, session, content) if is_told(content) else bool(content)

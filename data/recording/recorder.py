@@ -29,6 +29,7 @@ from data.connect import now, open_store, reason
 from data.errors import StoreError
 from data.numbers import MOST
 from data.recording.applier import Applier
+from data.recording.last_written import last_written
 from data.recording.operations import (
     AddEvent,
     AddStep,
@@ -373,6 +374,8 @@ class Recorder:
             self.session_id = self._applier.session_id
             self._spill.first = self._spill.first or self.uuid
             self._committed_steps += sum(isinstance(op, AddStep) for op in self._waiting)
+            if told := last_written(self._waiting):
+                self._live.tell(told)
             self._waiting = []
             refused = self._applier.refused
             self._problem = f"The store refused: {refused[-1]}." if refused else self._gone()

@@ -97,9 +97,9 @@ def test_a_log_that_was_deleted_is_missed(home):
     assert "was not beside it" in said(home / "store.sqlite")
 
 
-def killed_while(path, opened):
+def killed_while(path, opened, program=KILLED):
     """Kill a session that records into a store while this process has it open, and then close it here, as the last one."""
-    subprocess.run([sys.executable, "-c", KILLED, str(path)], check=True, cwd=ROOT)
+    subprocess.run([sys.executable, "-c", program, str(path)], check=True, cwd=ROOT)
     assert path.with_name("store.sqlite-wal").stat().st_size > 0
     opened.close()
     assert not path.with_name("store.sqlite-wal").exists()
@@ -112,6 +112,27 @@ def test_a_process_that_outlives_the_session_and_closes_the_store_takes_no_log_a
     killed_while(path, opened(path))
     assert "was cut off" in said(path)
     assert "log" not in said(path)
+
+
+@pytest.mark.parametrize("ends", ["pass", "recorder.event('noted', 'something')", "recorder.end_episode('truncated', 'stopped')"])
+def test_nor_does_another_program(tmp_path, other_program, ends):
+    path = tmp_path / "store.sqlite"
+    Store(path).close()
+    program = KILLED.replace("recorder.flush()", f"recorder.flush(); recorder.begin_episode(); {ends}; recorder.flush()")
+    killed_while(path, other_program(path), program)
+    with Store(tmp_path / "other.sqlite") as other:
+        assert not [note for note in merge(other.conn, other.path, path).notes if "log" in note]
+    assert "was cut off" in said(path)
+    assert "log" not in said(path)
+
+
+@pytest.mark.parametrize("content", [b"written ", b'written ["step", 0', b'written ["step", 0, 999]', b"written 3"])
+def test_what_is_told_of_something_else_vouches_for_nothing(home, content):
+    (home / "store.sqlite-wal").unlink()
+    (home / "store.sqlite-shm").unlink()
+    (lock,) = home.glob("*.live-*")
+    lock.write_bytes(content)
+    assert "was not beside it" in said(home / "store.sqlite")
 
 
 def test_it_does_not_vouch_for_what_was_missing_when_it_opened_the_store(home):
