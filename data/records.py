@@ -47,6 +47,11 @@ class Corner(NamedTuple):
         return self.from_m <= progress < self.to_m
 
 
+def same_game(env: str) -> tuple[str, ...]:
+    """Return the words of all environments that drive the same game as this one: a lap in one is a lap in the other."""
+    return ("trackmania", "tmrl") if env in ("trackmania", "tmrl") else (env,)
+
+
 @dataclass(frozen=True, slots=True)
 class SessionInfo:
     """What holds for every step of a session."""

@@ -17,7 +17,7 @@ from data.errors import UsageError, shown
 from data.numbers import FARTHEST, MOST, RETURN
 from data.reading.schema_check import readable_rows
 from data.reading.update import Layout
-from data.records import AGENT, CUT_OFF, DRIVING_FAULTS, HUMAN, Segment
+from data.records import AGENT, CUT_OFF, DRIVING_FAULTS, HUMAN, Segment, same_game
 from data.schema import STEP_MEASURES
 from data.suggest import did_you_mean
 from data.tables import lap_times
@@ -239,7 +239,10 @@ class DriveTables:
             "ORDER BY max(CASE WHEN kind = 'import' THEN 0 ELSE id END) DESC, max(id) DESC",
             (track,),
         )
-        return [str(env) for (env,) in rows]
+        newest: dict[tuple[str, ...], str] = {}
+        for (env,) in rows:
+            newest.setdefault(same_game(env), str(env))
+        return list(newest.values())
 
     @readable_rows()
     def episodes(
@@ -267,8 +270,9 @@ class DriveTables:
         """
         purposes = [purpose] if isinstance(purpose, str) else purpose
         conditions: dict[str, Any] = {
-            "s.track = ?": track, "s.env = ?": env, "e.session_id = ?": session, "e.started >= ?": since, "e.started < ?": until,
+            "s.track = ?": track, "e.session_id = ?": session, "e.started >= ?": since, "e.started < ?": until,
             "e.id IN (SELECT value FROM json_each(?))": None if ids is None else json.dumps(list(ids)),
+            "s.env IN (SELECT value FROM json_each(?))": None if env is None else json.dumps(same_game(env)),
             "e.purpose IN (SELECT value FROM json_each(?))": None if purposes is None else json.dumps(list(purposes)),
             '(e."end" IS NOT NULL OR NOT ?)': closed,
             "e.session_id IN (SELECT value FROM json_each(?))":

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from data.errors import HitlError, UsageError
 from data.files.paths import as_typed
+from data.records import same_game
 from data.words import listed, number_of, track_words
 from hitl.arguments import Parser, whole
 from hitl.commands.selection import date_if_any
@@ -72,7 +73,7 @@ def main(argv: list[str]) -> int:
             there = ", ".join(known) or "none yet"
             raise UsageError(f"Nothing was driven on {track or 'any track'}. Tracks in the store: {there}.")
         games = store.games(track)
-        if args.env is not None and args.env not in games:
+        if args.env is not None and not store.episodes(track, env=args.env, closed=False, newest=1):
             raise UsageError(f"'{track}' was not driven in '{args.env}' here, but in {listed(games)}.")
         game = args.env or games[0]
         if args.rename:
@@ -101,7 +102,7 @@ def main(argv: list[str]) -> int:
         print(json.dumps(_table(track, game, stats, times, places, added=args.mine), indent=2))
     else:
         _print(track, stats, times, places, whose(attempts), added=args.mine, named=args.home)
-        others = [f"`hitl corners --track \"{track}\" --env {as_typed(one)}`" for one in games if one != game]
+        others = [f"`hitl corners --track \"{track}\" --env {as_typed(one)}`" for one in games if game not in same_game(one)]
         if others:
             print(in_home(f"These are the drives in {game}. It was driven in other games, too: {listed(others)}.", args.home))
     return 0

@@ -59,6 +59,18 @@ def test_the_screens_and_the_coach_know_one_game_alone(home: Path) -> None:
         assert (row.passed, row.attempts) == (3, 3)
 
 
+def test_trackmania_is_one_game_by_whatever_program_it_is_driven(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with Store(home / "store.sqlite") as store:
+        store.conn.execute("UPDATE sessions SET env = iif(env = 'sled', 'trackmania', 'tmrl')")
+        assert store.games("default") == ["tmrl"]
+        assert len(store.episodes("default", env="trackmania")) == len(store.episodes("default", env="tmrl")) == 6
+    for game in ("trackmania", "tmrl"):
+        assert main(["corners", "--env", game, "--home", str(home)]) == 0
+        said = capsys.readouterr().out
+        assert "4/6" in said
+        assert "other games" not in said
+
+
 def test_the_lists_show_one_game_at_a_time(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     def run(*words: str) -> str:
         assert main([*words, "--home", str(home)]) == 0
