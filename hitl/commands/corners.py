@@ -102,9 +102,9 @@ def main(argv: list[str]) -> int:
         print(json.dumps(_table(track, game, stats, times, places, added=args.mine), indent=2))
     else:
         _print(track, stats, times, places, whose(attempts), added=args.mine, named=args.home)
-        others = [f"`hitl corners --track \"{track}\" --env {as_typed(one)}`" for one in games if game not in same_game(one)]
+        others = [f"--env {as_typed(one)}" for one in games if game not in same_game(one)]
         if others:
-            print(in_home(f"These are the drives in {game}. It was driven in other games, too: {listed(others)}.", args.home))
+            print(f"These are the drives in {game}. For those in another game, add {' or '.join(others)}.")
     return 0
 
 
@@ -167,10 +167,10 @@ def _refuse_second(store: Store, track: str, wanted: tuple[str, float, float], n
     there = next((c for c in corners if c.name != name and same_stretch((stretch[0], stretch[1]), (c.from_m, c.to_m))), None)
     if there is None:
         return
-    where, at = f'--track "{track}"', f"{there.from_m:.0f} to {there.to_m:.0f} m"
-    do = f'`hitl corners --add "{there.name}" {stretch[0]:g} {stretch[1]:g} {where}` moves that one'
+    at, begin, end = f"{there.from_m:.0f} to {there.to_m:.0f} m", f"{stretch[0]:g}", f"{stretch[1]:g}"
+    do = f'`hitl corners --add "{there.name}" "{begin}" "{end}" --track "{track}"` moves that one'
     if name not in {c.name for c in corners}:
-        do += f', and `hitl corners --rename "{there.name}" "{name}" {where}` gives it your name'
+        do += f', and `hitl corners --rename "{there.name}" "{name}" --track "{track}"` gives it your name'
     raise UsageError(
         f"'{name}' would lie on the same stretch as '{there.name}' ({at}), and a corner is known by where it is: "
         f"{in_home(do, named)}."

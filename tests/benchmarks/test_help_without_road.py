@@ -17,9 +17,8 @@ def helped(monkeypatch):
 
 
 def test_an_agent_is_helped_for_as_long_as_was_said(helped, monkeypatch):
-    monkeypatch.setattr("outside.EPISODES", 1)
     monkeypatch.setitem(helped.ARMS, "expert", {"hidden": 8})
-    found = helped.run(("expert", 0, SimpleNamespace(game="lander", steps=300, every=150, alone=50, seconds=1.0)))
+    found = helped.run(("expert", 0, SimpleNamespace(game="lander", steps=300, every=150, alone=50, seconds=1.0, episodes=1)))
     assert list(found["curve"]) == [150, 300]
     assert 1.0 <= found["human_s"] < 4.0, "a takeover that has begun is finished"
     assert found["takeovers"] > 0

@@ -87,6 +87,7 @@ def test_cuda_training_is_obeyed(
     asked: bool, there: bool, gets: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: there)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: int(there))
     path = tmp_path / "config.json"
     path.write_text(json.dumps({**VALUES, "CUDA_TRAINING": asked}))
     assert wish_of(tmp_path / "home", path) == gets

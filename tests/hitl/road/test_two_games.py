@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 from dataclasses import replace
 from pathlib import Path
 
@@ -68,7 +67,7 @@ def test_trackmania_is_one_game_by_whatever_program_it_is_driven(home: Path, cap
         assert main(["corners", "--env", game, "--home", str(home)]) == 0
         said = capsys.readouterr().out
         assert "4/6" in said
-        assert "other games" not in said
+        assert "another game" not in said
 
 
 def test_the_lists_show_one_game_at_a_time(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -81,7 +80,8 @@ def test_the_lists_show_one_game_at_a_time(home: Path, capsys: pytest.CaptureFix
     assert "default in sled" in run("tracks")
     said = " ".join(run("corners").split())
     assert "1/3" in said
-    typed = said.split("in other games, too: `")[1].split("`")[0]
-    assert "3/3" in run(*(word for word in shlex.split(typed)[1:] if word not in ("--home", str(home))))
+    typed = said.split("For those in another game, add ")[1].rstrip(".")
+    assert typed == "--env sled"
+    assert "3/3" in run("corners", *typed.split())
     assert main(["corners", "--env", "trackmania", "--home", str(home)]) == 2
     assert "was not driven in 'trackmania' here, but in box2d and sled" in capsys.readouterr().err

@@ -207,14 +207,14 @@ class Torn(Counter):
         return np.array([self.n, np.nan if torn else 0.0], np.float32), np.inf if self.n == 4 else reward, *rest  # type: ignore
 
 
-def test_numbers_that_cannot_be_learned_from_are_said_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_numbers_that_cannot_be_learned_from_are_said_once(tmp_path: Path, logged: list[str]) -> None:
     env = Takeover(Torn(), human=None, store=tmp_path)
     env.reset()
     for _ in range(8):
         env.step(ACTION)
     env.close()
     said = "The environment gives numbers that cannot be learned from: "
-    assert [line.partition(". ")[0] for line in capsys.readouterr().err.splitlines()] == [
+    assert [line.partition(". ")[0] for line in logged] == [
         f"{said}observation_1 (nan)", f"{said}the reward (inf)"
     ]  # fmt: skip
     with Store(tmp_path) as store:
