@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 import warnings
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -223,12 +221,9 @@ def test_a_reward_may_come_as_any_one_number(reward: Any, tmp_path: Path) -> Non
         assert store.episodes()[0].total == pytest.approx(45.0)
 
 
-def test_a_way_that_is_never_told_is_said_once(tmp_path: Path, request: pytest.FixtureRequest) -> None:
-    said = Said()
-    logging.getLogger("hitl").addHandler(said)
-    request.addfinalizer(lambda: logging.getLogger("hitl").removeHandler(said))
+def test_a_way_that_is_never_told_is_said_once(tmp_path: Path, logged: list[str]) -> None:
     drive(Takeover(Track(), None, progress="metres", store=tmp_path))
-    assert [text for text in said.sentences if "no 'metres'" in text] == said.sentences[:1]
+    assert [text for text in logged if "no 'metres'" in text] == logged[:1]
 
 
 def test_what_cannot_be_taken_over_is_refused_in_a_sentence() -> None:
@@ -305,21 +300,7 @@ def test_the_overlay_shows_and_takes_the_keys(monkeypatch: pytest.MonkeyPatch, t
     assert window.closed
 
 
-class Said(logging.Handler):
-    """Keeps what is logged."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.WARNING)
-        self.sentences: list[str] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.sentences.append(record.getMessage())
-
-
-def test_progress_is_metres_only_where_the_script_says_so(tmp_path: Path, request: pytest.FixtureRequest) -> None:
-    said, log = Said(), logging.getLogger()
-    log.addHandler(said)
-    request.addfinalizer(lambda: log.removeHandler(said))
+def test_progress_is_metres_only_where_the_script_says_so(tmp_path: Path, logged: list[str]) -> None:
 
     class Lap(Track):
         def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
@@ -337,7 +318,7 @@ def test_progress_is_metres_only_where_the_script_says_so(tmp_path: Path, reques
             (takeover,) = store.takeovers()
             assert takeover.from_m == pytest.approx(place)
             assert store.rule().judge(takeover).counts is counts
-    assert said.sentences == [  # said once, and where it cannot be overlooked
+    assert logged == [  # said once, and where it cannot be overlooked
         "That takeover shows the agent nothing, so it is not learned from: hardly moved (0.7 m)."
     ]
 
@@ -393,14 +374,6 @@ def test_a_person_is_told_what_moves_more_than_a_car_has(capsys: pytest.CaptureF
         assert ("you also move action_2: right_x (F, H); action_3: right_y" in capsys.readouterr().out) == told
 
 
-@pytest.fixture
-def heard() -> Iterator[Said]:
-    said = Said()
-    logging.getLogger("hitl").addHandler(said)
-    yield said
-    logging.getLogger("hitl").removeHandler(said)
-
-
 class Unplugged(PlannedPad):
     """Waits for its device, as SDL's does."""
 
@@ -419,16 +392,16 @@ class Unplugged(PlannedPad):
         (None, ""),
     ],
 )
-def test_that_no_one_can_take_the_wheel_is_told_once(pad: Any, said: str, heard: Said) -> None:
+def test_that_no_one_can_take_the_wheel_is_told_once(pad: Any, said: str, logged: list[str]) -> None:
     """Whatever the environment says of its window: MuJoCo's own hears no keys."""
     env = Track()
     env.render_mode = "human"
     with Takeover(env, pad, real_time=False) as taken:
         drive(taken, 6)
-    assert [text[: len(said)] for text in heard.sentences] == [said] * bool(said)
+    assert [text[: len(said)] for text in logged] == [said] * bool(said)
 
 
-def test_keys_count_in_a_window_that_pygame_opens_with_the_first_step(heard: Said) -> None:
+def test_keys_count_in_a_window_that_pygame_opens_with_the_first_step(logged: list[str]) -> None:
     class Windowed(Track):
         def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
             pygame.display.set_mode((8, 8))
@@ -439,7 +412,7 @@ def test_keys_count_in_a_window_that_pygame_opens_with_the_first_step(heard: Sai
             drive(taken, 4)
     finally:
         pygame.display.quit()
-    assert not heard.sentences
+    assert not logged
 
 
 @pytest.mark.parametrize(
