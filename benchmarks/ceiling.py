@@ -47,7 +47,7 @@ from hitl.demo.shipped import SHIPPED
 from hitl.demo.stall import LEAST, RECIPE
 from hitl.drivers.person import SKILLS
 from hitl.games.registry import COPIES
-from hitl.session.trials import Solo, SoloDrives
+from hitl.trials.drives import Solo, SoloDrives
 
 if TYPE_CHECKING:
     from data.records import Corner

@@ -23,7 +23,7 @@ from typing import Any
 from common import print_table, stopwatch, write_report
 
 from hitl.drivers.person import SKILLS
-from hitl.session.trials import SoloDrives
+from hitl.trials.drives import SoloDrives
 
 EVERY, HELD_EVERY, EPISODES, ENOUGH = 250, 500, 20, 18
 ARMS: dict[str, dict[str, Any]] = {

@@ -30,7 +30,8 @@ from outside import iqm, returns
 from data.store import Store
 from hitl.games.gym.env import open_gym
 from hitl.home import Home
-from hitl.session.trials import GymDrives, earned_between
+from hitl.trials.copies import earned_between
+from hitl.trials.drives import GymDrives
 from trainer.daemon.proving import Proving
 from trainer.presets import PRESETS
 

@@ -116,9 +116,9 @@ def _run(home: Home, args: argparse.Namespace, wish: Wish) -> int:
 
     when_parent_ends(lambda: asked.append(0))
     from hitl.agents.keeping import teacher
-    from hitl.session.trials import Trials
     from hitl.settings import load
     from hitl.timing.awake import StayAwake
+    from hitl.trials.copies import Trials
     from trainer.daemon.daemon import Daemon
     from trainer.daemon.reporting import FROM_WORKERS, HERE
 

@@ -86,7 +86,7 @@ class Lockstep:
     ) -> None:
         import torch
 
-        from hitl.session.trials import copies
+        from hitl.trials.copies import copies
         from trainer.checkpoints.files import load
         from trainer.daemon.proving import Proving
         from trainer.learner import make

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from hitl.session.lockstep import Lockstep
-from hitl.session.trials import Solo
+from hitl.trials.drives import Solo
 from tests.support.places import BENCHMARKS
 
 
@@ -35,7 +35,7 @@ def passed(from_laps, monkeypatch):
             return found
 
     monkeypatch.setattr(from_laps, "SoloDrives", Planned)
-    monkeypatch.setattr("hitl.session.trials.ATTEMPTS", 2)  # trials are tested elsewhere
+    monkeypatch.setattr("hitl.trials.copies.ATTEMPTS", 2)  # trials are tested elsewhere
     learn = Lockstep.learn
 
     def noted(self):

@@ -16,8 +16,8 @@ from hitl.home import Home
 from hitl.pads.base import PadState
 from hitl.session.lockstep import Lockstep
 from hitl.session.setup import SessionSetup
-from hitl.session.trials import SoloDrives
 from hitl.session_options import SessionOptions
+from hitl.trials.drives import SoloDrives
 from trainer.checkpoints.files import load, load_policy, save
 from trainer.config import PLAIN, TrainConfig
 from trainer.learner.tqc import TQC

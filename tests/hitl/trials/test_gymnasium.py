@@ -15,7 +15,8 @@ from data.store import Store
 from hitl import Takeover
 from hitl.games.gym.ids import is_gymnasiums_own
 from hitl.home import Home
-from hitl.session.trials import ATTEMPTS, LEAST, GymDrives, Trials, earned_between
+from hitl.trials.copies import Trials, earned_between
+from hitl.trials.drives import ATTEMPTS, LEAST, GymDrives
 from trainer.daemon.proving import FARTHER
 
 HILL = "MountainCarContinuous-v0"
@@ -119,7 +120,7 @@ def test_a_slow_environment_is_tried_by_fewer_drives(monkeypatch: pytest.MonkeyP
         def close(self) -> None:
             pass
 
-    monkeypatch.setattr("hitl.session.trials.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("hitl.trials.drives.time.monotonic", lambda: now[0])
     drives = GymDrives(Slow, lambda: (0.0, 2.0))
     assert drives.episodes == ATTEMPTS
     assert drives.share(Pushes(1.0), 1) == 0.5

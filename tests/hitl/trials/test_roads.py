@@ -19,8 +19,9 @@ from hitl.home import Home
 from hitl.road.track import load_track
 from hitl.session.lockstep import Lockstep
 from hitl.session.setup import SessionSetup
-from hitl.session.trials import Solo, SoloDrives, Trials
 from hitl.session_options import SessionOptions
+from hitl.trials.copies import Trials
+from hitl.trials.drives import Solo, SoloDrives
 from tests.support.places import ROOT
 from trainer.checkpoints.files import load, save
 from trainer.daemon.proving import LAP, Trial
@@ -143,7 +144,7 @@ def test_a_game_that_is_not_on_this_machine_is_asked_for_once(home, monkeypatch)
         asked.append(how)
         raise DeviceError("The game is not installed.")
 
-    monkeypatch.setattr("hitl.session.trials.copies", missing)
+    monkeypatch.setattr("hitl.trials.copies.copies", missing)
     trials = Trials(home)
     assert trials(layout_of(home)) is trials(layout_of(home)) is None
     assert len(asked) == 1

@@ -1,0 +1,1 @@
+"""Weights are tried in copies of the game before they drive."""
