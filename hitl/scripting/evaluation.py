@@ -34,10 +34,14 @@ def evaluate(policy: Any, env: gymnasium.Env[Any, Any], episodes: int = 20, seed
     (farthest metre; 0 where the environment does not tell) and, where there is a road, ``passed`` by corner. In a
     :class:`hitl.Takeover` the episodes are recorded as evaluations, and no one can take the wheel. Raises CheckpointError for a
     file that cannot be used, UsageError for a learner of other sizes than the environment's, for what a policy gives that is no
-    action there, and for a vectorised environment.
+    action there, and for what is no single environment.
     """
     if isinstance(env, gymnasium.vector.VectorEnv) or hasattr(env, "num_envs"):
         raise UsageError("Episodes are driven one after the other: give one single environment instead of a vectorised one.")
+    if not isinstance(env, gymnasium.Env):
+        raise UsageError(
+            f"{shown(repr(env))} is no Gymnasium environment: give the policy first, then one made by gymnasium.make(ID)."
+        )
     episodes, seed = whole("episodes", episodes), whole("seed", seed, 0)
     took = env.wheel if isinstance(env, Takeover) else None
     purpose = took.purpose if took is not None else ""

@@ -77,6 +77,8 @@ class Predicts:
         (lambda: evaluate(Predicts(), pendulum(), 1), r"^The policy's action is \[nan\], which is no action: give"),
         (lambda: evaluate(5, pendulum(), 1), "A policy is a learner, .* not 5"),
         (lambda: evaluate(policy(0), gymnasium.make_vec("Pendulum-v1", 2), 1), "one single environment instead of a vectorised"),
+        (lambda: evaluate(policy(0), "Pendulum-v1", 1), "'Pendulum-v1' is no Gymnasium environment: give the policy first"),
+        (lambda: evaluate(pendulum(), policy(0), 1), "is no Gymnasium environment: give the policy first"),
         (lambda: evaluate(policy(0), pendulum(), 0), "episodes is a whole number from 1 up, not 0"),
         (lambda: evaluate(policy(0), pendulum(), 1, seed="x"), "seed is a whole number from 0 up, not x"),
         (lambda: learner().act(np.zeros((2, 6))), r"The observation has shape \(2, 6\), and"),
