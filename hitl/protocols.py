@@ -121,6 +121,7 @@ class Tick:
     offer: str = ""  # why the wheel is offered: ``zone``, ``asked-for``
     late: int = 0  # ticks so far whose action was sent late
     steps: int = 0  # of this episode so far
+    waits: bool = False  # the car stands until the player has come; nobody has paused it
 
 
 class Awaits(Protocol):

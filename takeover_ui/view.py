@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from data.records import Corner
 
-Driver = Literal["agent", "human", "paused"]
+Driver = Literal["agent", "human", "paused", "waits"]
 Level = Literal["info", "good", "warning", "error"]
 
 
@@ -188,5 +188,5 @@ class View:
 
     @property
     def who(self) -> str:
-        """Which words name the driver: ``agent``, ``human``, ``stand_in`` or ``paused``."""
+        """Which words name the driver: ``agent``, ``human``, ``stand_in``, ``paused`` or ``waits``."""
         return "stand_in" if self.driver == "human" and self.stand_in else self.driver

@@ -136,7 +136,7 @@ class SessionScreen:
         if tick.purpose != "evaluation":
             self._human_steps += human
         self._follow_line(state, decision.driver)
-        message = self._settings_asked(decision) or self.message
+        message = self._settings_asked(decision, paused=decision.paused and not tick.waits) or self.message
         if self._times is not None and not decision.paused and tick.purpose != "practice":
             scripted = decision.trigger == "scripted" or isinstance(wheel, ScriptedHuman)
             who = "agent" if not human else "scripted" if scripted else "human"
@@ -150,7 +150,7 @@ class SessionScreen:
         self._show(
             View(
                 scene=self._scene,
-                driver="paused" if decision.paused else "human" if human else "agent",
+                driver="waits" if tick.waits else "paused" if decision.paused else "human" if human else "agent",
                 agent=self._agent_name,
                 corrected=self._corrected,
                 stand_in=decision.trigger == "scripted" or (lap and isinstance(wheel, ScriptedHuman)),
@@ -204,12 +204,12 @@ class SessionScreen:
             still = replace(self._shown, driver="agent", message="", speed=0.0, velocity=(0.0, 0.0), yaw_rate=0.0)
             self._show(replace(still, countdown=None, ahead=None, help_wanted=False, at=time.perf_counter()))
 
-    def _settings_asked(self, decision: Decision) -> str:
+    def _settings_asked(self, decision: Decision, paused: bool) -> str:
         """Let a paused session be set up; returns what a pause says of that."""
         if self.settings is None:
             return ""
         wheel = self._rig.session.human
-        changed = self.settings.tick(wheel, paused=decision.paused, asked="settings" in decision.pressed)
+        changed = self.settings.tick(wheel, paused=paused, asked="settings" in decision.pressed)
         if changed is not None:
             self._window.restyle(options_of(changed.overlay))
             self._rig.session.change(changed.takeover, rumble=changed.help.rumble)
@@ -217,7 +217,7 @@ class SessionScreen:
             if self._alone is not None:
                 self._alone.words = self.words
             self._say_keys()
-        if not decision.paused:
+        if not paused:
             return ""
         if self.settings.is_open:
             return self.words["paused_open"]

@@ -242,7 +242,7 @@ class Session:
             if (does := awaits.step(pad, now - then)) != "stand":
                 return does == "drive"
             then = now
-            self.watch(Tick(info, stands, rest, 0.0, self._result.purpose))
+            self.watch(Tick(info, stands, rest, 0.0, self._result.purpose, waits=not lap))
             self.clock.hold()
 
     def _tick(

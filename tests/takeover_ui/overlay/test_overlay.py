@@ -17,8 +17,8 @@ from takeover_ui.window.composer import Composer
 from tests.support import sample_screens as samples
 
 SITUATIONS = (
-    *("agent", "agent_of_ones_own", "corrected", "human", "stand_in", "paused", "lap", "asks", "empty", "three_actions", "large"),
-    *("behind_the_corner", "off_road", "finding", "long_finding", "trainer_gone", "disk_full"),
+    *("agent", "agent_of_ones_own", "corrected", "human", "stand_in", "paused", "waits", "lap", "asks", "empty", "three_actions"),
+    *("large", "behind_the_corner", "off_road", "finding", "long_finding", "trainer_gone", "disk_full"),
 )
 """Named apart from what they are: each process of a run names every test, and laps are driven for what these tests look at."""
 
@@ -36,6 +36,7 @@ def situations() -> dict[str, View]:
         "human": samples.view("human", 60),
         "stand_in": replace(samples.view("human", 60), stand_in=True),
         "paused": samples.view("paused", 60),
+        "waits": samples.view("waits", 60),
         "lap": replace(samples.view("human", 60), lap=True, proposed=None, risk=None),
         "asks": replace(base, help_wanted=True, countdown=1.2, risk=1.0),
         "empty": View(scene=base.scene),
@@ -81,7 +82,7 @@ def longer() -> Words:
     words: Mapping[str, str] = texts.LANGUAGES["en"]
     return Words(lambda: {
         k: v
-        if k in ("agent", "human", "stand_in", "paused", "kmh", "seconds")
+        if k in ("agent", "human", "stand_in", "paused", "waits", "kmh", "seconds")
         else v + "e" * (len(v.split("{")[0]) // 3)
         for k, v in words.items()
     })
@@ -149,7 +150,7 @@ def test_a_lap_shows_nothing_of_an_agent_or_of_takeovers(size: overlay.Size) -> 
     assert drawn(replace(lap, lap=False)) or size == "bar"
 
 
-@pytest.mark.parametrize("driver", ["agent", "human", "paused"])
+@pytest.mark.parametrize("driver", ["agent", "human", "paused", "waits"])
 def test_who_drives_is_a_word_a_colour_and_a_frame(driver: str) -> None:
     view = samples.view(driver)
     composer = Composer(size="full")

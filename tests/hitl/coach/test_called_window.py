@@ -1,0 +1,79 @@
+"""What the window shows while the agent calls and waits for the player."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from hitl.coach.call_me import CallMe
+from hitl.drivers.human import HumanDriver
+from hitl.home import Home
+from hitl.pads.base import PadState
+from hitl.screens.session_screen import SessionScreen
+from hitl.session.setup import SessionSetup
+from hitl.session_options import SessionOptions
+from hitl.settings import CoachSettings
+from takeover_ui.view import TrainerState, View
+from takeover_ui.window.options import WindowOptions
+from tests.support.held import Cruise
+
+REST, HOLD, PAUSE = PadState(), PadState(gas=0.5, buttons=frozenset({"takeover"})), PadState(buttons=frozenset({"pause"}))
+QUICK = CoachSettings(say="off", sound=False, countdown_s=0.02, wait_s=2.0)
+
+
+class Called:
+    """Rests until the agent calls, and then does one thing after another; the last one stays."""
+
+    name = "pad"
+
+    def __init__(self, *does: PadState) -> None:
+        self.does, self.at, self.called = does, -1, False
+
+    def read(self) -> PadState:
+        self.at += self.called
+        return self.does[min(self.at, len(self.does) - 1)] if self.called else REST
+
+    def rumble(self, *how: float) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
+class NoSettings:
+    """Opens nothing, and notes when it was asked while the session was paused."""
+
+    is_open = False
+
+    def __init__(self) -> None:
+        self.paused: list[bool] = []
+
+    def tick(self, wheel: Any, *, paused: bool, asked: bool) -> None:
+        self.paused.append(paused)
+
+    def keys(self, wheel: Any) -> str:
+        return "O"
+
+
+def test_a_car_that_waits_for_the_player_is_not_said_to_be_paused(tmp_path: Path) -> None:
+    views: list[View] = []
+    window = SimpleNamespace(send=views.append, options=WindowOptions(), hears_keys=True)
+    screen = SessionScreen(window)  # type: ignore[arg-type]
+    screen.settings = settings = NoSettings()  # type: ignore[assignment]
+    pad, options = Called(REST, REST, PAUSE, REST, PAUSE, REST, REST, HOLD), SessionOptions(greedy_every=0, coach=QUICK)
+    with SessionSetup(Home(tmp_path), options, human=lambda track: HumanDriver(pad), watch=screen) as rig:  # type: ignore[arg-type]
+        screen.begin(rig, SimpleNamespace(newest=TrainerState(True)))  # type: ignore[arg-type]
+        rig.session.policy = Cruise()  # type: ignore[assignment]
+        rig.policy = rig.session.policy
+
+        def call(failure: Any) -> None:
+            pad.called = True
+            views.clear()
+            settings.paused.clear()
+
+        results = list(CallMe(rig, call, lambda what, left: None, lambda: None).drive(0))
+    assert results[-1].human_steps > 0
+    shown = list(dict.fromkeys((view.driver, view.message) for view in views))
+    assert shown[:3] == [("waits", ""), ("paused", "O, or click here: settings"), ("human", "")]
+    assert [view.driver == "paused" for view in views] == settings.paused
