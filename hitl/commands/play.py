@@ -263,6 +263,8 @@ def main(argv: list[str], *, trains_elsewhere: bool = False) -> int:
                 caller = Caller(rig, window, watch, sounds)
                 loop = PlayLoop(rig, args, watch, sayer(watch, also_printed=not inside), caller, named)
                 driven = loop.run()
+                if watch is not None:
+                    watch.session_over()
                 if not args.lap:
                     ended = tell_ending(rig, window if inside else None, loop.looking, stopping, trains_elsewhere)
         except HitlError as error:

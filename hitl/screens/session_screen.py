@@ -8,6 +8,7 @@ import time
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,7 +33,7 @@ from hitl.screens.without_help import Past, WithoutHelp, recorded_past
 from hitl.session.offers import next_corner
 from hitl.session.setup import SessionSetup
 from hitl.settings_desk.pause import PauseSettings
-from takeover_ui.view import Card, LearnedView, RecorderState, Scene, TrainerState, View
+from takeover_ui.view import Card, Driver, LearnedView, RecorderState, Scene, TrainerState, View
 from takeover_ui.window.window import Window
 
 FULL_LOCK = 0.4  # rad of the drawn front wheels
@@ -178,11 +179,8 @@ class SessionScreen:
                 human_seconds=self._human_steps / self._rig.task.settings.hz,
                 trainer=self._trainer_state(),
                 store=RecorderState(status.queue, status.problem),
-                evaluations=self._shares(),
-                without_help="" if self._evaluations or self._alone is None else self._alone.said(),
-                learned=self._learned(),
+                **self._counted(),
                 times=self._times.view() if self._times is not None and tick.purpose != "practice" else None,
-                failures=tuple(self._failures),
                 late_ticks=self._late,
                 message=message,
                 hint=self.hint,
@@ -194,6 +192,15 @@ class SessionScreen:
             )
         )
 
+    def _counted(self) -> dict[str, Any]:
+        """Return what changes when an episode is over, after its last tick."""
+        return {
+            "evaluations": self._shares(),
+            "without_help": "" if self._evaluations or self._alone is None else self._alone.said(),
+            "learned": self._learned(),
+            "failures": tuple(self._failures),
+        }
+
     def _show(self, view: View) -> None:
         self._shown = view
         self._window.send(view)
@@ -202,7 +209,14 @@ class SessionScreen:
         """Show that the car stands, although nothing is paused: there is no next tick for now."""
         if self._shown is not None:
             still = replace(self._shown, driver="agent", message="", speed=0.0, velocity=(0.0, 0.0), yaw_rate=0.0)
-            self._show(replace(still, countdown=None, ahead=None, help_wanted=False, at=time.perf_counter()))
+            still = replace(still, countdown=None, ahead=None, help_wanted=False, at=time.perf_counter())
+            self._show(replace(still, **self._counted()))
+
+    def session_over(self) -> None:
+        """Show what the last episode has changed, behind the last card: no tick comes any more that would."""
+        if self._shown is not None:
+            driver: Driver = "human" if self._shown.driver == "human" else "agent"  # nothing is paused or waits any more
+            self._show(replace(self._shown, driver=driver, message=self.message, fast="", help_wanted=False, **self._counted()))
 
     def _settings_asked(self, decision: Decision, paused: bool) -> str:
         """Let a paused session be set up; returns what a pause says of that."""

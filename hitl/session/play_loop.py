@@ -86,8 +86,8 @@ class PlayLoop:
             result = self._practice.attempt(seed)
             self._passed += result.passed[self.args.practice]
             words = self._watch.words if self._watch is not None else ENGLISH
-            self._say(words.say("practice_so_far", corner=self.args.practice, passed=self._passed, of=self._count + 1))
             yield result
+            self._say(words.say("practice_so_far", corner=self.args.practice, passed=self._passed, of=self._count))
         elif self._tries and self._offered is not None:
             words = self._watch.words if self._watch is not None else ENGLISH
             number, name = TRIES - self._tries + 1, self._offered.corner.name

@@ -1,5 +1,6 @@
 """What a session's window is sent: driver, counts, lines, failures, and in the demo the evaluations."""
 
+from argparse import Namespace
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,6 +11,7 @@ import pytest
 
 from data.records import Corner
 from hitl.arbiter import Decision
+from hitl.coach.sounds import Sounds
 from hitl.coach.way_ahead import Way
 from hitl.demo.demo import EPISODES, Measurement
 from hitl.demo.window import DemoWindow
@@ -19,8 +21,11 @@ from hitl.pads.base import PadState
 from hitl.pads.combined import EitherPad
 from hitl.pads.keyboard import KeyboardPad
 from hitl.protocols import EpisodeResult, Tick
+from hitl.screens.coach_screen import Caller
 from hitl.screens.key_hints import LAP, held_names, key_hint, pad_hint
 from hitl.screens.session_screen import SessionScreen
+from hitl.screens.telling import sayer
+from hitl.session.play_loop import PlayLoop
 from hitl.session.setup import SessionSetup
 from hitl.session_options import SessionOptions
 from takeover_ui.language import ENGLISH, LANGUAGES
@@ -301,3 +306,29 @@ def test_the_demo_s_views(tmp_path: Path) -> None:
     screen._window.views.clear()  # type: ignore[attr-defined]
     drive(tmp_path, screen, lambda rig: screen.begin_demo(rig, process, trainer))  # type: ignore[arg-type]
     assert shown.views[0].trainer == TrainerState(alive=False)
+
+
+def test_behind_the_last_card_stands_what_the_last_try_has_changed(tmp_path: Path) -> None:
+    shown = Shown()
+    screen = SessionScreen(shown)  # type: ignore[arg-type]
+    drive(tmp_path, screen, lambda rig: screen.begin(rig, SimpleNamespace(newest=None)))  # type: ignore[arg-type]
+    screen._shown = before = replace(shown.views[-1], driver="paused", message="practice at hairpin: 0 of 1 through", fast="5×")
+    args = Namespace(call_me=False, practice="", episodes=2, seed=0, lap=False, pad="none", home=None)
+    tries = [  # the second one is lost at once, and does not count
+        EpisodeResult("practice", "off_road", 40, progress=60.0, passed={"hairpin": False}),
+        EpisodeResult("practice", "env_lost", 0, passed={"hairpin": False}),
+        EpisodeResult("practice", "through", 40, progress=240.0, passed={"hairpin": True}),
+    ]
+    with SessionSetup(Home(tmp_path), SessionOptions(real_time=False)) as rig:
+        loop = PlayLoop(rig, args, screen, sayer(screen, False), Caller(rig, None, None, Sounds(on=False)))
+        args.practice = "hairpin"
+        loop._practice = SimpleNamespace(attempt=lambda seed: tries.pop(0), lap_steps=lambda: None)  # type: ignore[assignment]
+        loop.run()
+    assert loop.looking.practised == ("hairpin", 1, 2)
+    screen.session_over()
+    after = shown.views[-1]
+    assert (after.driver, after.message, after.fast) == ("agent", "practice at hairpin: 1 of 2 through", "")
+    assert after.failures == (*before.failures, 60.0)
+    screen.episode_over(EpisodeResult("drive", "off_road", 40, progress=70.0))
+    screen.stand()
+    assert shown.views[-1].failures == (*after.failures, 70.0), "no tick comes while the agent learns"
