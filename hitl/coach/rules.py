@@ -38,6 +38,11 @@ class Said:
     """The name of a text, with the same values, or a text, that is filled in as ``why``."""
 
 
+    @property
+    def of_drive(self) -> bool:
+        """Whether it is about what was driven just now."""
+        return self.name.startswith(("coach_", "press_", "slow_"))
+
     def text(self, words: Words) -> str:
         """Return the sentence in a language."""
         if not self.why:

@@ -40,7 +40,7 @@ def speaker(
         if window is None or also_printed:
             print(in_home(said.text(ENGLISH), named), flush=True)
         if window is not None:
-            window.toast(said.text(window.options.words), cast("Level", said.level))
+            window.toast(said.text(window.options.words), cast("Level", said.level), said.of_drive)
         if sounds is not None:
             sounds.play(said.sound)
 
@@ -60,6 +60,8 @@ class Caller:
         """The agent drives alone, so many times as fast as the clock."""
         if self._screen is not None:
             self._screen.fast = self._words.say("call_fast", times=max(1.0, times))
+        if self._window is not None:
+            self._window.drive_begins()
 
     def learns(self, seconds: float) -> None:
         """The agent has been learning for so long, and nothing is driven meanwhile."""
@@ -79,6 +81,7 @@ class Caller:
         if self._screen is not None:
             self._screen.fast = ""
         if self._window is not None:
+            self._window.forget_drives()  # of the try before: above this call they would be read as said of it
             self._window.to_front()
         self._sounds.play("call")
 
@@ -88,7 +91,7 @@ class Caller:
             self._sounds.play("go")
             self._card(None)
             if self._window is not None:
-                self._window.toast(self._words["call_takes"], "good")
+                self._window.toast(self._words["call_takes"], "good", of_drive=True)
             return
         if what == "count":
             self._sounds.play("tick")

@@ -34,9 +34,9 @@ class SessionWindow(Window):
         self._named = named
         super().__init__(options)
 
-    def toast(self, text: str, level: Level = "info") -> None:
+    def toast(self, text: str, level: Level = "info", of_drive: bool = False) -> None:
         """Show a sentence for some seconds."""
-        super().toast(in_home(text, self._named), level)
+        super().toast(in_home(text, self._named), level, of_drive)
 
     def card(self, card: Card | None) -> None:
         """Show a card in the middle until the next one comes; None takes it away."""

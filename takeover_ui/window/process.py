@@ -85,6 +85,8 @@ class _Loop:
         self.trails: tuple[tuple[Any, ...], tuple[Any, ...]] = ((), ())
         self.card: Card | None = None
         self.toasts: list[tuple[float, Level, str]] = []
+        self.remarks: set[str] = set()  # what was said of this drive, and of earlier ones
+        self.earlier: set[str] = set()
         self.running = True
         self.away = False  # the window had the focus and lost it
         self.carried: frozenset[str] = frozenset()  # keys that were held when it came back: to be let go first
@@ -181,10 +183,18 @@ class _Loop:
                 self.scene_number, self.scene = number, scene
             case "trails", agent, human:
                 self.trails = agent, human
-            case "toast", level, text:
+            case "toast" | "remark" as kind, level, text:
+                if kind == "remark":
+                    self.remarks.add(text)
+                    self.earlier.discard(text)
                 if self.toasts and _farther(self.toasts[-1][2], text):
                     self.toasts.pop()
                 self._toast(level, text)
+            case ("drive",):
+                self.earlier = (self.earlier | self.remarks).intersection(text for _, _, text in self.toasts)
+                self.remarks.clear()
+            case ("forget",):
+                self.toasts = [toast for toast in self.toasts if toast[2] not in self.earlier]
             case "card", card:
                 self.card = card
             case "look", options:

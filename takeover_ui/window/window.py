@@ -103,9 +103,17 @@ class Window:
         if not self._slot.write(pickle.dumps(message, protocol=5)):
             self._post(message)  # too large for the slot: rare, and then the long way does
 
-    def toast(self, text: str, level: Level = "info") -> None:
-        """Show a message for a few seconds; unlike views, none of them is dropped."""
-        self._post(("toast", level, text))
+    def toast(self, text: str, level: Level = "info", of_drive: bool = False) -> None:
+        """Show a message for a few seconds; unlike views, none of them is dropped. ``of_drive``: see ``forget_drives``."""
+        self._post(("remark" if of_drive else "toast", level, text))
+
+    def drive_begins(self) -> None:
+        """What was said of a drive until now is of an earlier one."""
+        self._post(("drive",))
+
+    def forget_drives(self) -> None:
+        """Take away what was said of earlier drives, and still stands: over something else it would be read as said of that."""
+        self._post(("forget",))
 
     def card(self, card: Card | None) -> None:
         """Show a card in the middle until the next one comes; None takes it away."""

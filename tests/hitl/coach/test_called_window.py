@@ -6,16 +6,20 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from hitl.coach.call_me import CallMe
+from hitl.coach.call_me import CallMe, Failure
+from hitl.coach.rules import Said
+from hitl.coach.sounds import Sounds
 from hitl.drivers.human import HumanDriver
 from hitl.home import Home
 from hitl.pads.base import PadState
+from hitl.screens.coach_screen import Caller, speaker
 from hitl.screens.session_screen import SessionScreen
 from hitl.session.setup import SessionSetup
 from hitl.session_options import SessionOptions
 from hitl.settings import CoachSettings
 from takeover_ui.view import TrainerState, View
 from takeover_ui.window.options import WindowOptions
+from takeover_ui.window.window import Window
 from tests.support.held import Cruise
 
 REST, HOLD, PAUSE = PadState(), PadState(gas=0.5, buttons=frozenset({"takeover"})), PadState(buttons=frozenset({"pause"}))
@@ -77,3 +81,24 @@ def test_a_car_that_waits_for_the_player_is_not_said_to_be_paused(tmp_path: Path
     shown = list(dict.fromkeys((view.driver, view.message) for view in views))
     assert shown[:3] == [("waits", ""), ("paused", "O, or click here: settings"), ("human", "")]
     assert [view.driver == "paused" for view in views] == settings.paused
+
+
+def test_above_a_call_stands_nothing_of_the_try_before(tmp_path: Path) -> None:
+    told: list[tuple[Any, ...]] = []
+
+    class Telling(Window):
+        def __init__(self) -> None:
+            self.options = WindowOptions()
+
+        def _post(self, message: tuple[Any, ...]) -> None:
+            told.append(message)
+
+    window = Telling()
+    caller = Caller(SimpleNamespace(), window, None, Sounds(on=False))  # type: ignore[arg-type]
+    caller.show("go", 0.0)
+    speaker(window)(Said("coach_failed", "warning", {"until": 173.0, "seconds": 2.0}))
+    speaker(window)(Said("game_back", "good"))
+    caller.alone(3.0)
+    caller.call(Failure(None, 160.0, "off_road", 3.0, 120.0))
+    kinds = [message[0] for message in told if message[0] not in ("card", "front")]
+    assert kinds == ["remark", "remark", "toast", "drive", "forget"]

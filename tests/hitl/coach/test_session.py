@@ -44,7 +44,7 @@ class Shown:
         self.closed, self.fronts, self.pressed = False, 0, [frozenset[str]()]
         self.options = WindowOptions(language=language)
 
-    def toast(self, text: str, level: str = "info") -> None:
+    def toast(self, text: str, level: str = "info", of_drive: bool = False) -> None:
         self.toasts.append(text)
 
     def card(self, card: Card | None) -> None:
@@ -55,6 +55,12 @@ class Shown:
 
     def to_front(self) -> None:
         self.fronts += 1
+
+    def drive_begins(self) -> None:
+        pass
+
+    def forget_drives(self) -> None:
+        pass
 
     def keys(self) -> frozenset[str]:
         return self.pressed.pop(0) if len(self.pressed) > 1 else self.pressed[0]

@@ -114,7 +114,7 @@ class Window:
     def card(self, card: Card | None) -> None:
         self.cards.append(card)
 
-    def toast(self, text: str, level: str = "info") -> None:
+    def toast(self, text: str, level: str = "info", of_drive: bool = False) -> None:
         pass
 
 

@@ -73,7 +73,7 @@ class Shown:
     def send(self, view: View) -> None:
         self.views.append(view)
 
-    def toast(self, text: str, level: str = "info") -> None:
+    def toast(self, text: str, level: str = "info", of_drive: bool = False) -> None:
         self.toasts.append(text)
 
     def card(self, card: Card | None) -> None:

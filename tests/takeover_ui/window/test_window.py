@@ -239,6 +239,21 @@ def test_only_the_newest_view_is_drawn_and_no_toast_is_lost(loop: tuple[Any, Any
     assert [text for _, text in made.screen.drawn[-1].toasts] == ["learned: 20 %", "read: 5 %"], "how far it is now"
 
 
+def test_what_was_said_of_an_earlier_drive_is_taken_away_and_nothing_else(loop: tuple[Any, Any, Any]) -> None:
+    made, pipe, _ = loop
+    sent = (
+        ("remark", "good", "The wheel is yours."), ("toast", "warning", "The pad is gone."), ("remark", "info", "said again"),
+        ("drive",),
+        ("remark", "good", "It has the hairpin."), ("remark", "info", "said again"),
+        ("forget",),
+    )  # fmt: skip
+    for message in sent:
+        pipe.send_bytes(pickle.dumps(message))
+    made._receive()
+    assert [text for *_, text in made.toasts].count("The wheel is yours.") == 0
+    assert {text for *_, text in made.toasts} == {"The pad is gone.", "It has the hairpin.", "said again"}
+
+
 def test_a_slot_gives_the_newest_value_once_and_refuses_what_is_too_large() -> None:
     slot = Slot(multiprocessing.get_context("spawn"), 1024)
     assert slot.read() is None
