@@ -129,8 +129,12 @@ class CallMe:
             result = session.episode("drive", seed=seed)
         yield result
         yield from self._taken_back(seed, result)  # by a player who has looked all the same
-        if session.leaving or result.reason not in DRIVING_FAULTS or not self._by_weights():
+        if session.leaving or result.reason not in DRIVING_FAULTS:
             return
+        if not self._by_weights():
+            self.looking.failed_noisy += 1
+            return
+        self.looking.failed += 1
         corner = next((c for c in session.corners if c.from_m - NEAR_M <= result.progress < c.to_m), None)
         coaching = session.coaching
         if corner is not None and coaching is not None and coaching.coach.enough(corner.name):

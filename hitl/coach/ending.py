@@ -44,6 +44,8 @@ def table(coaching: Coaching, words: Words) -> tuple[tuple[str, ...], ...]:
 def lines(coaching: Coaching, looking: Looking, beat: Heartbeat | None, words: Words, elsewhere: bool = False) -> list[str]:
     """Return what is said below the table. ``elsewhere``: another machine trains, and how it does is not known here."""
     said = [] if coaching.takeovers else [words["end_nothing"]]
+    if looking.failed_noisy and not looking.failed:
+        said.append(words.say("end_uncalled", n=looking.failed_noisy))
     if looking.looked_s >= 1.0:
         said.append(words.say("end_looked", looked=looking.looked_s, drove=looking.drove_s))
     if elsewhere:

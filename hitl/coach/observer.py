@@ -24,6 +24,10 @@ class Looking:
     drove_s: float = 0.0
     called: bool = False
     """Whether they only had to look when the agent called."""
+    failed: int = 0
+    """Then: drives without noise that failed, for which it may call."""
+    failed_noisy: int = 0
+    """Those with noise, for which it does not where others are without."""
     practised: tuple[str, int, int] | None = None
     """The corner that was practised, tries that came through, and all; None where none was."""
 

@@ -56,6 +56,14 @@ class Caller:
         self._lines: tuple[str, ...] = ()
         self._title = ""
 
+    def begins(self, greedy_every: int) -> None:
+        """The session begins: say which drives call, where not all do."""
+        if greedy_every > 1:
+            said = self._words.say("call_begins", n=greedy_every)
+            print(said, flush=True)
+            if self._window is not None:
+                self._window.toast(said)
+
     def alone(self, times: float) -> None:
         """The agent drives alone, so many times as fast as the clock."""
         if self._screen is not None:

@@ -59,6 +59,8 @@ class PlayLoop:
         if self._practice is not None:
             words = self._watch.words if self._watch is not None else ENGLISH
             self._say(words.say("practice_at", corner=args.practice))
+        if self._calls is not None:
+            self._caller.begins(rig.options.greedy_every)
         while self._goes_on():
             for result in self._next(1000 * args.seed + len(self.results)):
                 self._take(result)

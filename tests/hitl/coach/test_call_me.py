@@ -192,7 +192,8 @@ def test_the_window_says_that_it_learns_and_hears_escape_meanwhile(tmp_path: Pat
     from hitl import trainer_process
 
     cards: list[Card | None] = []
-    window = SimpleNamespace(options=WindowOptions(), card=cards.append, closed=False, drive_begins=lambda: None)
+    window = SimpleNamespace(options=WindowOptions(), card=cards.append, closed=False)
+    window.drive_begins = window.toast = lambda *said: None
     escape = PadState(buttons=frozenset({"quit"}))
     at = iter(range(10_000))
     pad = Pad(REST)

@@ -6,9 +6,14 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
+from hitl.coach import ending
 from hitl.coach.call_me import CallMe, Failure
-from hitl.coach.rules import Said
+from hitl.coach.observer import Coaching, Looking
+from hitl.coach.rules import Coach, Said
 from hitl.coach.sounds import Sounds
+from hitl.commands import play
 from hitl.drivers.human import HumanDriver
 from hitl.home import Home
 from hitl.pads.base import PadState
@@ -17,6 +22,7 @@ from hitl.screens.session_screen import SessionScreen
 from hitl.session.setup import SessionSetup
 from hitl.session_options import SessionOptions
 from hitl.settings import CoachSettings
+from takeover_ui.language import LANGUAGES
 from takeover_ui.view import TrainerState, View
 from takeover_ui.window.options import WindowOptions
 from takeover_ui.window.window import Window
@@ -102,3 +108,25 @@ def test_above_a_call_stands_nothing_of_the_try_before(tmp_path: Path) -> None:
     caller.call(Failure(None, 160.0, "off_road", 3.0, 120.0))
     kinds = [message[0] for message in told if message[0] not in ("card", "front")]
     assert kinds == ["remark", "remark", "toast", "drive", "forget"]
+
+
+def test_where_it_failed_with_noise_alone_it_says_why_it_never_called(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "settings.toml").write_text("[coach]\nsound = false\n")
+    assert play.main(["--home", str(tmp_path), "--call-me", "--pad", "scripted", "--headless", "--episodes", "1"]) == 0
+    told = capsys.readouterr().out
+    assert "1 drive in 2 is without noise: it calls you only where it fails in one of these." in told
+    assert "It never called: it failed in 1 drive, with noise, and calls you only where it fails without." in told
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_which_drives_call_is_said_where_not_all_do(language: str) -> None:
+    said: list[str] = []
+    window = SimpleNamespace(options=WindowOptions(language=language), toast=said.append)
+    caller = Caller(SimpleNamespace(), window, None, Sounds(on=False))  # type: ignore[arg-type]
+    for every in (0, 1, 3):
+        caller.begins(every)
+    assert said == [LANGUAGES[language].say("call_begins", n=3)]
+    coaching, words = Coaching(Coach([], {}), [], lambda said: None), LANGUAGES[language]
+    uncalled = words.say("end_uncalled", n=5)
+    assert uncalled in ending.lines(coaching, Looking(called=True, failed_noisy=5), None, words)
+    assert uncalled not in ending.lines(coaching, Looking(called=True, failed=1, failed_noisy=5), None, words)
