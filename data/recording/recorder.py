@@ -308,6 +308,11 @@ class Recorder:
         alone = not self._thread.is_alive() and self._queue  # no one writes it any more
         return done and not (self._waiting or alone or self._spill.written or self._problem)
 
+    @property
+    def closed(self) -> bool:
+        """Whether the session was ended: what is not in the store by now comes there with the next start."""
+        return self._stop
+
     def close(self) -> None:
         """End the session; what the store cannot take now is spilled for the next start."""
         _OPEN.discard(self)

@@ -265,6 +265,7 @@ def main(argv: list[str], *, trains_elsewhere: bool = False) -> int:
                 driven = loop.run()
                 if watch is not None:
                     watch.session_over()
+                rig.recorder.close()  # the last screen may stay for minutes, and nothing drives meanwhile
                 if not args.lap:
                     ended = tell_ending(rig, window if inside else None, loop.looking, stopping, trains_elsewhere)
         except HitlError as error:

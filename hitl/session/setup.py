@@ -290,7 +290,7 @@ class SessionSetup:
         """Wait until everything recorded so far is in the store; tells whether it is."""
         deadline = time.monotonic() + timeout
         while not self.recorder.flush(1.0):
-            if time.monotonic() > deadline:
+            if self.recorder.closed or time.monotonic() > deadline:
                 return False
         return True
 

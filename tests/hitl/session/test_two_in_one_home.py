@@ -10,7 +10,9 @@ from data.recording.recorder import Recorder
 from data.store import Store
 from hitl.cli import main
 from hitl.home import Home
+from hitl.screens import coach_screen
 from hitl.screens.beforehand import others_driving
+from hitl.session.setup import SessionSetup
 from tests.support.recorded import drive, session_info
 
 
@@ -29,6 +31,22 @@ def test_a_second_session_says_that_another_one_drives_here(tmp_path: Path, caps
         assert sum(e.length > 0 for e in store.episodes()) == 2  # both are there
     assert main(line) == 0
     assert "drives in this home" not in capsys.readouterr().out
+
+
+def test_one_that_only_shows_its_last_screen_does_not_drive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    others: list[list[str]] = []
+
+    def shows(rig: SessionSetup, *_: object) -> str:
+        with Store(rig.home.store_path) as store:
+            assert [e.length > 0 for e in store.episodes()] == [True]  # all of it is there
+        others.append(others_driving(rig.home))
+        return ""
+
+    monkeypatch.setattr(coach_screen, "tell_ending", shows)
+    line = ["play", "--home", str(tmp_path), "--headless", "--pad", "none", "--episodes", "1", "--record", str(tmp_path / "kept")]
+    assert main(line) == 0
+    assert others == [[]]
+    assert list((tmp_path / "kept").rglob("session.json"))
 
 
 def test_a_session_on_another_machine_is_not_said_to_be_here(tmp_path: Path) -> None:
