@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from data.reading.attempts import By
     from data.store import Store
+    from data.tables.corners import Filed
     from hitl.road.corner_mining import FailurePlace
     from hitl.road.corner_stats import CornerStats
     from hitl.road.line import ReferenceLine
@@ -49,7 +50,9 @@ def main(argv: list[str]) -> int:
         "--reference", type=whole(1), metavar="EPISODE", help="also compare the times with this lap, by its number in the store"
     )
     parser.add_argument("--mine", action="store_true", help="add the places where episodes end as corners")
-    parser.add_argument("--add", nargs=3, metavar=("NAME", "FROM", "TO"), help="add or move a corner, in metres")
+    parser.add_argument(
+        "--add", nargs=3, metavar=("NAME", "FROM", "TO"), help="add or move a corner, in metres; takeovers are filed anew"
+    )
     parser.add_argument("--rename", nargs=2, metavar=("OLD", "NEW"), help="give a corner your own name")
     parser.add_argument(
         "--remove", metavar="NAME", help="remove a corner; its takeovers are filed to the corner that they lie in, or to none"
@@ -83,9 +86,9 @@ def main(argv: list[str]) -> int:
             if not args.json:
                 print(removed)
         if args.add:
-            swapped = _add(store, track, *args.add, named=args.home)
-            if swapped and not args.json:
-                print(swapped)
+            added = _add(store, track, *args.add, named=args.home)
+            if added and not args.json:
+                print(added)
         corners = store.corners(track)
         driven = list(store.placed(track, args.since, game))
         failures, deceleration = ends(driven)
@@ -131,12 +134,17 @@ def _remove(store: Store, track: str, name: str, named: Path | None) -> str:
     if source[name] == "track" and not any(same_stretch((c.from_m, c.to_m), (gone.from_m, gone.to_m)) for c in own):
         rename = in_home(f'`hitl corners --rename "{name}" NAME --track "{track}"`', named)
         raise UsageError(f"'{name}' is a corner of the track itself and would be back with the next drive: {rename} renames it.")
-    filed = store.remove_corner(track, name)
+    where = _filed(store.remove_corner(track, name))
+    return f"'{name}' was removed." + (f" What was driven there is filed anew: {where}." if where else "")
+
+
+def _filed(filed: Filed) -> str:
+    """Say how many segments went to which corner; "" for none."""
     where = [
         f"{number_of(count, 'segment')} to " + ("no corner" if corner is None else f"'{corner}'")
         for corner, count in sorted(filed.items(), key=lambda one: one[0] or "")
     ]
-    return f"'{name}' was removed." + (f" What was driven there is filed anew: {listed(where)}." if where else "")
+    return listed(where) if where else ""
 
 
 def _add(store: Store, track: str, name: str, start: str, stop: str, *, named: Path | None) -> str:
@@ -152,10 +160,12 @@ def _add(store: Store, track: str, name: str, start: str, stop: str, *, named: P
     if line is not None and to_m > line.length + 1.0:
         raise UsageError(f"The line of '{track}' ends at metre {line.length:.0f}, so no corner can end at {to_m:.0f}.")
     _refuse_second(store, track, (name, from_m, to_m), named)
-    store.upsert_corner(track, name, from_m, to_m, "player")
-    if given == (from_m, to_m):
-        return ""
-    return f"'{name}' was added from metre {from_m:g} to metre {to_m:g}: a corner begins where the car enters it."
+    where, said = _filed(store.upsert_corner(track, name, from_m, to_m, "player")), []
+    if given != (from_m, to_m):
+        said = [f"'{name}' was added from metre {from_m:g} to metre {to_m:g}: a corner begins where the car enters it."]
+    if where:
+        said.append(f"What was driven there is filed anew: {where}.")
+    return " ".join(said)
 
 
 def _refuse_second(store: Store, track: str, wanted: tuple[str, float, float], named: Path | None) -> None:

@@ -48,6 +48,14 @@ def test_a_corner_with_another_name_here_keeps_it(here, tmp_path):
         assert takeovers(here) == [("Große Kehre", 20), ("Große Kehre", 22)]
 
 
+def test_a_corner_that_comes_in_takes_what_was_driven_there_before(here, tmp_path):
+    with Recorder(here.path, session_info()) as recorder:
+        drive(recorder, 45, (22, 41), None)
+        drive(recorder, 90, (60, 80), None)
+    merge(here.conn, here.path, recorded(tmp_path / "s", ("hairpin", 20, 40)))
+    assert takeovers(here) == [("hairpin", 22), (None, 60), ("hairpin", 20)]
+
+
 def test_another_stretch_of_a_name_that_is_taken_gets_one_of_its_own(here, tmp_path):
     sources = [
         recorded(tmp_path / name, ("corner 2", *span)) for name, span in zip("abc", ((50, 60), (10, 20), (30, 40)), strict=True)
