@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from data.errors import HitlError, UsageError
+from data.errors import UsageError
 from data.files.paths import as_typed
 from data.records import same_game
 from data.words import listed, number_of, track_words
@@ -19,11 +19,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from data.reading.attempts import By
-    from data.store import Store
-    from data.tables.corners import Filed
     from hitl.road.corner_mining import FailurePlace
     from hitl.road.corner_stats import CornerStats
-    from hitl.road.line import ReferenceLine
     from hitl.road.time_lost import TimeLost
 
 _NAMES: dict[By, str] = {
@@ -62,6 +59,7 @@ def main(argv: list[str]) -> int:
 
     from data.reading.attempts import stored_attempts
     from data.store import Store
+    from hitl.road.corner_changes import add, line_of, remove, rename
     from hitl.road.corner_mining import ends, mine
     from hitl.road.corner_stats import corner_stats, whose
     from hitl.road.known_tracks import chosen
@@ -82,17 +80,17 @@ def main(argv: list[str]) -> int:
         if args.rename:
             rename(store, track, *args.rename)
         if args.remove is not None:
-            removed = _remove(store, track, args.remove, args.home)
+            removed = remove(store, track, args.remove, args.home)
             if not args.json:
                 print(removed)
         if args.add:
-            added = _add(store, track, *args.add, named=args.home)
+            added = add(store, track, *args.add, named=args.home)
             if added and not args.json:
                 print(added)
         corners = store.corners(track)
         driven = list(store.placed(track, args.since, game))
         failures, deceleration = ends(driven)
-        places = mine(failures, deceleration, corners, _line(store, track))
+        places = mine(failures, deceleration, corners, line_of(store, track))
         if args.mine:
             for place in places:
                 store.upsert_corner(track, *place.corner, "mined")
@@ -109,92 +107,6 @@ def main(argv: list[str]) -> int:
         if others:
             print(f"These are the drives in {game}. For those in another game, add {' or '.join(others)}.")
     return 0
-
-
-def rename(store: Store, track: str, old: str, new: str) -> None:
-    """Rename a corner everywhere on its track. Raises UsageError where there is no such corner or the new name is taken."""
-    from hitl.road.corners import corner_called
-
-    corners = store.corners(track)
-    corner_called(old, corners, track)
-    if not new.strip() or new in {c.name for c in corners}:
-        raise UsageError(f"A corner of {track} cannot be called '{new}': the name is empty or already taken.")
-    store.rename_corner(track, old, new)
-
-
-def _remove(store: Store, track: str, name: str, named: Path | None) -> str:
-    """Remove a corner; returns what became of what was driven there. Raises UsageError where there is no such corner, or it would
-    come back."""
-    from data.tables.corners import same_stretch
-    from hitl.road.corners import corner_called
-
-    corners, source = store.corners(track), store.corner_sources(track)
-    gone = corner_called(name, corners, track)
-    own = [c for c in corners if c.name != name and source[c.name] == "player"]
-    if source[name] == "track" and not any(same_stretch((c.from_m, c.to_m), (gone.from_m, gone.to_m)) for c in own):
-        rename = in_home(f'`hitl corners --rename "{name}" NAME --track "{track}"`', named)
-        raise UsageError(f"'{name}' is a corner of the track itself and would be back with the next drive: {rename} renames it.")
-    where = _filed(store.remove_corner(track, name))
-    return f"'{name}' was removed." + (f" What was driven there is filed anew: {where}." if where else "")
-
-
-def _filed(filed: Filed) -> str:
-    """Say how many segments went to which corner; "" for none."""
-    where = [
-        f"{number_of(count, 'segment')} to " + ("no corner" if corner is None else f"'{corner}'")
-        for corner, count in sorted(filed.items(), key=lambda one: one[0] or "")
-    ]
-    return listed(where) if where else ""
-
-
-def _add(store: Store, track: str, name: str, start: str, stop: str, *, named: Path | None) -> str:
-    """Add or move a corner; returns what the player must be told, "" for nothing."""
-    try:
-        given = float(start), float(stop)
-    except ValueError:
-        raise UsageError(f"--add needs a name and two numbers of metres, not '{start}' and '{stop}'.") from None
-    from_m, to_m = sorted(given)
-    if not name.strip() or not 0.0 <= from_m < to_m < float("inf"):
-        raise UsageError("--add needs a name and two different places in metres along the line.")
-    line = _line(store, track)
-    if line is not None and to_m > line.length + 1.0:
-        raise UsageError(f"The line of '{track}' ends at metre {line.length:.0f}, so no corner can end at {to_m:.0f}.")
-    _refuse_second(store, track, (name, from_m, to_m), named)
-    where, said = _filed(store.upsert_corner(track, name, from_m, to_m, "player")), []
-    if given != (from_m, to_m):
-        said = [f"'{name}' was added from metre {from_m:g} to metre {to_m:g}: a corner begins where the car enters it."]
-    if where:
-        said.append(f"What was driven there is filed anew: {where}.")
-    return " ".join(said)
-
-
-def _refuse_second(store: Store, track: str, wanted: tuple[str, float, float], named: Path | None) -> None:
-    """Raise UsageError where another corner lies on the same stretch: the two would be the same place, counted twice."""
-    from data.tables.corners import same_stretch
-
-    name, *stretch = wanted
-    corners = store.corners(track)
-    there = next((c for c in corners if c.name != name and same_stretch((stretch[0], stretch[1]), (c.from_m, c.to_m))), None)
-    if there is None:
-        return
-    at, begin, end = f"{there.from_m:.0f} to {there.to_m:.0f} m", f"{stretch[0]:g}", f"{stretch[1]:g}"
-    do = f'`hitl corners --add "{there.name}" "{begin}" "{end}" --track "{track}"` moves that one'
-    if name not in {c.name for c in corners}:
-        do += f', and `hitl corners --rename "{there.name}" "{name}" --track "{track}"` gives it your name'
-    raise UsageError(
-        f"'{name}' would lie on the same stretch as '{there.name}' ({at}), and a corner is known by where it is: "
-        f"{in_home(do, named)}."
-    )
-
-
-def _line(store: Store, track: str) -> ReferenceLine | None:
-    """Return the line of a track; None where the store does not know it, and zones end by distance alone."""
-    from hitl.road.known_tracks import stored_track
-
-    try:
-        return stored_track(store, track).line
-    except HitlError:
-        return None
 
 
 def _table(

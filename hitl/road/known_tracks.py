@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from data.errors import InputFileError, StoreError, UsageError
+from data.errors import HitlError, InputFileError, StoreError, UsageError
 from data.files.paths import user_path
 from data.records import Corner
 from data.store import Store
@@ -13,6 +14,7 @@ from data.tables.corners import same_stretch
 from data.tables.roads import Road
 from data.tables.tracks import SeveralTracksError
 from hitl.home import Home
+from hitl.road.corners import corners_from_curvature
 from hitl.road.kart_tracks import KART_TRACKS
 from hitl.road.line import ReferenceLine
 from hitl.road.track import FILES, Track, load_track, shipped_tracks
@@ -35,18 +37,50 @@ def file_under(store: Store, track: Track) -> tuple[Track, str, list[str]]:
 
 def known_corners(store: Store, track: Track) -> tuple[Corner, ...]:
     """Return the track's corners and those that the player has named, and make sure that the store knows them."""
-    stored = {c.name: c for c in store.corners(track.name)}
-    source = store.corner_sources(track.name)
-    for corner in track.corners:
-        here = (corner.from_m, corner.to_m)
-        renamed = any(source[c.name] == "player" and same_stretch((c.from_m, c.to_m), here) for c in stored.values())
-        # What the track itself names is where the track says, whatever another track of this name has left here.
-        known = stored.get(corner.name)
-        off_m = max(abs(known.from_m - corner.from_m), abs(known.to_m - corner.to_m)) if known else 0.0
-        moved = off_m > 1.0 and source[corner.name] == "track"  # a line with other decimals moves it a little
-        if moved or (known is None and not renamed):
-            store.upsert_corner(track.name, corner.name, corner.from_m, corner.to_m, "track")
+    stored, source = store.corners(track.name), store.corner_sources(track.name)
+    for corner in _to_write(track.corners, stored, source):
+        store.upsert_corner(track.name, *corner, "track")
     return tuple(store.corners(track.name))
+
+
+def _to_write(own: Iterable[Corner], stored: Iterable[Corner], source: Mapping[str, str]) -> list[Corner]:
+    """Return the track's own corners that the store lacks, or has elsewhere."""
+    known = {c.name: c for c in stored}
+    lacking = {c.name for c in lacked(own, known.values(), source)}
+    # What the track itself names is where the track says, whatever another track of this name has left here; a line with other
+    # decimals moves it a little.
+    return [
+        c for c in own
+        if c.name in lacking or (c.name in known and source[c.name] == "track" and _off(c, known[c.name]) > 1.0)
+    ]  # fmt: skip
+
+
+def _off(one: Corner, other: Corner) -> float:
+    return max(abs(one.from_m - other.from_m), abs(one.to_m - other.to_m))
+
+
+def lacked(own: Iterable[Corner], stored: Iterable[Corner], source: Mapping[str, str]) -> list[Corner]:
+    """Return the track's own corners that are not among those stored, neither by their names nor by the player's for them."""
+    known = {c.name: c for c in stored}
+    players = [(c.from_m, c.to_m) for c in known.values() if source[c.name] == "player"]
+    return [c for c in own if c.name not in known and not any(same_stretch(p, (c.from_m, c.to_m)) for p in players)]
+
+
+def own_corners(store: Store, label: str) -> tuple[Corner, ...]:
+    """Return the corners that a stored track has by itself, whatever the player has made of them, as the store can tell."""
+    source = store.corner_sources(label)
+    stored = [c for c in store.corners(label) if source[c.name] == "track"]
+    try:
+        track = stored_track(store, label)
+    except HitlError:
+        return tuple(stored)
+    row = next(iter(store.known_tracks(label)), None)
+    own = track.corners
+    if row is not None and row.road is not None and row.name not in (*shipped_tracks(), *KART_TRACKS):
+        own = corners_from_curvature(track.line)
+        if not {c.name for c in stored} <= {c.name for c in own}:  # its file names its corners, and the store has no more of it
+            own = ()
+    return (*own, *(c for c in stored if c.name not in {o.name for o in own}))
 
 
 def is_line_file(wanted: str) -> bool:

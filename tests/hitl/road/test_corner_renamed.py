@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -9,8 +11,8 @@ import pytest
 from data.recording.recorder import Recorder
 from data.store import Store
 from hitl import cli
-from hitl.commands.corners import rename
 from hitl.home import Home
+from hitl.road.corner_changes import rename
 from hitl.session.setup import SessionSetup
 from hitl.session_options import SessionOptions
 from tests.support.recorded import drive, session_info
@@ -100,3 +102,35 @@ def test_a_track_corner_that_comes_back_has_its_takeovers_again(driven: Home) ->
     with SessionSetup(driven, SessionOptions(real_time=False)):
         pass
     assert filed(driven) == [None, None, "hairpin", "hairpin"]
+
+
+@pytest.mark.parametrize(
+    "change", [(), ("--add", "hairpin", "100", "130"), ("--add", "hairpin", "190", "250"), ("--rename", "hairpin", "mine")]
+)
+def test_a_corner_of_the_track_itself_is_not_removed_whatever_it_was_made_into(
+    driven: Home, capsys: pytest.CaptureFixture[str], change: tuple[str, ...]
+) -> None:
+    assert not change or corners(driven, *change) == 0
+    name = "mine" if "mine" in change else "hairpin"
+    before = filed(driven)
+    assert corners(driven, "--remove", name) == 2
+    said = capsys.readouterr().err
+    assert "would be back with the next drive" in " ".join(said.split())
+    assert filed(driven) == before
+    for typed in re.findall("`hitl (.+?)`", said):
+        assert cli.main(shlex.split(typed)) == 0, typed
+    with Store(driven.store_path) as store:
+        (corner,) = store.corners("default")
+    if change:
+        assert (round(corner.from_m), round(corner.to_m)) == (184, 240)
+
+
+def test_the_players_own_corners_are_removed_and_a_second_name_for_the_tracks(driven: Home) -> None:
+    assert corners(driven, "--add", "hairpin", "100", "130") == 0
+    assert corners(driven, "--add", "mine", "180", "240") == 0
+    assert corners(driven, "--add", "kink", "60", "80") == 0
+    assert corners(driven, "--remove", "kink") == 0
+    assert corners(driven, "--remove", "hairpin") == 0
+    with SessionSetup(driven, SessionOptions(real_time=False)) as rig:
+        assert [c.name for c in rig.corners] == ["mine"]
+    assert corners(driven, "--remove", "mine") == 2

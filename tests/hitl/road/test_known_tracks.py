@@ -115,6 +115,15 @@ def test_the_commands_ask_which_is_meant(home, played, capsys):
         assert ids == [s.id for s in store.segments(track=played[1].name, corner="corner 1")]
 
 
+def test_a_corner_of_a_files_line_is_not_removed_where_it_was_moved(home, played, capsys):
+    typed = ["corners", "--track", played[1].name, "--home", str(home.root)]
+    assert cli.main([*typed, "--add", "corner 1", "90", "100"]) == 0
+    assert cli.main([*typed, "--add", "mine", "5", "20"]) == 0
+    assert cli.main([*typed, "--remove", "corner 1"]) == 2
+    assert "You have moved 'corner 1'" in capsys.readouterr().err
+    assert cli.main([*typed, "--remove", "mine"]) == 0
+
+
 def test_a_track_is_chosen_by_its_file_and_drawn_without_it(home, played, tmp_path):
     with Store(home.store_path) as store:
         assert chosen(store, str(tmp_path / "a" / "line.csv")) == "line"
