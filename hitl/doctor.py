@@ -227,13 +227,14 @@ def _stick(home: Home) -> Seen:
 
 
 def _line(home: Home, env: str) -> Seen:
+    from hitl.road.known_tracks import corners_here
     from hitl.road.track import load_track
 
     if not home.line.is_file():
         state = BAD if env == "trackmania" else NOTE
         return state, "no map's line recorded", "drive the map once with `hitl line record`"
     track = load_track(home.line)
-    return OK, f"{track.line.length:.0f} m, {number_of(len(track.corners), 'corner')}"
+    return OK, f"{track.line.length:.0f} m, {number_of(len(corners_here(home, track)), 'corner')}"
 
 
 def _tmrl(home: Home, env: str) -> Seen:

@@ -79,10 +79,11 @@ def _record(home: Home, args: argparse.Namespace) -> int:
 
 def _show(home: Home, file: str | None) -> int:
     from hitl.last_driven import last_line
-    from hitl.road.known_tracks import drivable
+    from hitl.road.known_tracks import corners_here, drivable
 
     track = drivable(home, file or (home.line if home.line.is_file() else last_line(home)))
-    print(f"{track.name}: {track.line.length:.0f} m, {number_of(len(track.corners), 'corner')}")
+    corners = corners_here(home, track)
+    print(f"{track.name}: {track.line.length:.0f} m, {number_of(len(corners), 'corner')}")
     beyond = track.line.overlap()
     if beyond is not None:
         where = "where it begins"
@@ -91,5 +92,5 @@ def _show(home: Home, file: str | None) -> int:
         print(f"A circuit: it ends {where}. A lap counts when the car has been driven to there.")
     from hitl.console import print_facts
 
-    print_facts((corner.name, f"{corner.from_m:.0f} m to {corner.to_m:.0f} m") for corner in track.corners)
+    print_facts((corner.name, f"{corner.from_m:.0f} m to {corner.to_m:.0f} m") for corner in corners)
     return 0

@@ -43,6 +43,23 @@ def known_corners(store: Store, track: Track) -> tuple[Corner, ...]:
     return tuple(store.corners(track.name))
 
 
+def corners_here(home: Home, track: Track) -> tuple[Corner, ...]:
+    """Return a track's corners as the next drive in this home will know them; nothing is written.
+
+    What is wrong with the store is said when a session opens it: then they are the track's own.
+    """
+    if not home.store_path.is_file():
+        return track.corners
+    try:
+        with Store(home.store_path, read_only=True) as store:
+            label = store.resolve_track(track.name, road_of(track))
+            stored, source = store.corners(label), store.corner_sources(label)
+    except HitlError:  # or nothing was driven there
+        return track.corners
+    here = {c.name: c for c in stored} | {c.name: c for c in _to_write(track.corners, stored, source)}
+    return tuple(sorted(here.values(), key=lambda c: c.from_m))
+
+
 def _to_write(own: Iterable[Corner], stored: Iterable[Corner], source: Mapping[str, str]) -> list[Corner]:
     """Return the track's own corners that the store lacks, or has elsewhere."""
     known = {c.name: c for c in stored}

@@ -15,7 +15,7 @@ from hitl.games.supertuxkart.data_folder import tracks_there
 from hitl.home import Home
 from hitl.last_driven import as_last_time
 from hitl.road.kart_tracks import GAME, KART_TRACKS
-from hitl.road.known_tracks import drivable
+from hitl.road.known_tracks import corners_here, drivable
 from hitl.road.track import shipped_tracks
 from hitl.settings import TABLES, Settings, load
 from hitl.settings_desk.changes import Changes, stamp
@@ -158,19 +158,12 @@ class SettingsDesk:
 
     @functools.lru_cache(maxsize=32)  # noqa: B019 (one desk a process)
     def scene(self, track: str) -> Scene | None:
-        """Return a track as it is drawn, with the corners that the store knows."""
+        """Return a track as it is drawn, with the corners that this home knows."""
         try:
             loaded = drivable(self.home, track)
         except HitlError:
             return None
-        corners = loaded.corners
-        if self.home.store_path.is_file():
-            try:
-                with Store(self.home.store_path, read_only=True) as store:
-                    corners = tuple(store.corners(loaded.name)) or corners
-            except HitlError:
-                pass  # what is wrong with the store is said when a session opens it
-        return Scene(track, loaded.line.points, loaded.half_width, loaded.line.length, corners)
+        return Scene(track, loaded.line.points, loaded.half_width, loaded.line.length, corners_here(self.home, loaded))
 
     def driver(self, keys: frozenset[str]) -> Driver:
         """Return who would drive now."""
