@@ -5,31 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import gymnasium
 import numpy as np
-from gymnasium import spaces
 
 from data.demos import Why
 from hitl import Store, SymmetricReplay, Takeover
+from tests.support.roadless import PaysAtTheEnd
 
 STEPS, BEGINS = 60, 10
-
-
-class Landing(gymnasium.Env[np.ndarray, np.ndarray]):
-    """At its end it pays what its last action asks for: 100 times as much."""
-
-    observation_space = spaces.Box(-100.0, 100.0, (1,), np.float32)
-    action_space = spaces.Box(-1.0, 1.0, (1,), np.float32)
-
-    def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[np.ndarray, dict[str, Any]]:
-        super().reset(seed=seed)
-        self.n = 0
-        return np.zeros(1, np.float32), {}
-
-    def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
-        self.n += 1
-        over = self.n == STEPS
-        return np.full(1, self.n, np.float32), 100.0 * float(action[0]) if over else 0.0, over, False, {}
 
 
 def drive(home: Path, *helped: tuple[float, int] | None) -> None:
@@ -39,7 +21,7 @@ def drive(home: Path, *helped: tuple[float, int] | None) -> None:
     def human(seen: np.ndarray, info: dict[str, Any]) -> np.ndarray | None:
         return np.float32([now[0]]) if now is not None and BEGINS <= seen[0] < now[1] else None
 
-    with Takeover(Landing(), human=human, store=home, hz=20.0) as env:
+    with Takeover(PaysAtTheEnd(STEPS), human=human, store=home, hz=20.0) as env:
         for hands in helped:
             now, over = hands, False
             env.reset(seed=0)

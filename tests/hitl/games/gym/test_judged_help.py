@@ -7,9 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import gymnasium
-import numpy as np
 import pytest
-from gymnasium import spaces
 
 from data.store import Store
 from hitl.drivers.human import HumanSide
@@ -18,25 +16,9 @@ from hitl.pads.base import PadState
 from hitl.session.setup import SessionSetup
 from hitl.session_options import SessionOptions
 from takeover_ui.language import LANGUAGES
+from tests.support.roadless import PaysAtTheEnd
 
 STEPS, BEGINS = 40, 10
-
-
-class Last(gymnasium.Env[np.ndarray, np.ndarray]):
-    """It pays a hundred times its last action, and nothing before."""
-
-    observation_space = spaces.Box(-100.0, 100.0, (1,), np.float32)
-    action_space = spaces.Box(-1.0, 1.0, (1,), np.float32)
-
-    def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[np.ndarray, dict[str, Any]]:
-        super().reset(seed=seed)
-        self.n = 0
-        return np.zeros(1, np.float32), {}
-
-    def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
-        self.n += 1
-        over = self.n == STEPS
-        return np.full(1, self.n, np.float32), 100.0 * float(action[0]) if over else 0.0, over, False, {}
 
 
 class Player(HumanSide):
@@ -62,7 +44,7 @@ class Player(HumanSide):
 
 @pytest.fixture
 def home(tmp_path: Path) -> Iterator[Home]:
-    gymnasium.register("Last-v0", Last)
+    gymnasium.register("Last-v0", lambda: PaysAtTheEnd(STEPS))
     (tmp_path / "settings.toml").write_text('[controls]\n"Last-v0" = ["steer"]\n')
     yield Home(tmp_path)
     del gymnasium.registry["Last-v0"]
