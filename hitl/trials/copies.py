@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from data.errors import DeviceError, HitlError, InputFileError
+from data.reading.drives import EpisodeSummary
 from data.reading.update import Layout
 from data.records import ITS_END, ROADLESS, SessionRecord
 from data.reward import RewardSettings
@@ -58,7 +59,12 @@ class Trials:
         with contextlib.suppress(HitlError), Store(self._home.store_path, read_only=True) as store:
             session = store.newest_session()
             driven = None if session is None else (session.env, session.track, session.hz, dict(session.reward), layout)
-            if session is not None and driven != self._driven:
+            if session is None or driven == self._driven:
+                pass
+            elif session.env.startswith(ROADLESS) and _seeded(store, session) is None:
+                self.close()  # nothing shows yet whether a copy is one: it is asked again
+                self._driven = None
+            else:
                 of = self._of_gymnasium if session.env.startswith(ROADLESS) else self._copies
                 try:
                     drives = of(store, session, layout)
@@ -119,11 +125,16 @@ class Trials:
         self._drives = None
 
 
+def _seeded(store: Store, session: SessionRecord) -> EpisodeSummary | None:
+    """Return the newest drive of a session that has ended and can be begun again; None before there is one."""
+    drives = store.episodes(session=session.id, purpose="drive")
+    return next((e for e in reversed(drives) if e.seed is not None), None)
+
+
 def _drives_the_same(env: GymEnv, store: Store, session: SessionRecord) -> bool:
     """Tell whether an environment answers the newest drive of a session as that one was answered."""
-    drive = next((e for e in reversed(store.episodes(session=session.id, purpose="drive")) if e.seed is not None), None)
-    if drive is None:
-        return False
+    drive = _seeded(store, session)
+    assert drive is not None
     steps = store.steps(drive, stop=COMPARED, columns=("observation", "executed", "reward"))
     seen = env.reset(seed=drive.seed)[0]
     for observation, executed, reward in zip(steps.observation, steps.executed, steps.reward, strict=True):

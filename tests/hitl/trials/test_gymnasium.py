@@ -92,6 +92,28 @@ def test_an_environment_with_something_around_it_is_no_copy(tmp_path: Path) -> N
     assert Trials(Home(tmp_path))(layout_of(tmp_path)) is None
 
 
+def test_a_copy_is_looked_for_again_once_a_drive_has_ended(tmp_path: Path) -> None:
+    """A trainer that is there before the first drive is over must not go without trials for good."""
+    trials = Trials(Home(tmp_path))
+    env = Takeover(gymnasium.make(HILL), human=None, store=tmp_path, real_time=False)
+    env.reset(seed=3)
+    for _ in range(200):
+        env.step(np.float32([0.1]))
+    env.flush()
+    layout = layout_of(tmp_path)
+    assert trials(layout) is None, "the drive is not over"
+    over = False
+    while not over:
+        *_, terminated, truncated, _ = env.step(np.float32([0.1]))
+        over = terminated or truncated
+    env.flush()
+    trial = trials(layout)
+    assert trial is not None
+    env.close()
+    assert trials(layout) == trial
+    trials.close()
+
+
 def test_help_that_earns_no_more_than_the_agent_is_no_measure(tmp_path: Path) -> None:
     drive(tmp_path, "helped")
     assert earned_between(Home(tmp_path), tracks(Home(tmp_path))) is None, "the agent has not driven alone"
