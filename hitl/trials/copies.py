@@ -61,7 +61,7 @@ class Trials:
             driven = None if session is None else (session.env, session.track, session.hz, dict(session.reward), layout)
             if session is None or driven == self._driven:
                 pass
-            elif session.env.startswith(ROADLESS) and _seeded(store, session) is None:
+            elif session.env.startswith(ROADLESS) and _seeded(store, session, layout) is None:
                 self.close()  # nothing shows yet whether a copy is one: it is asked again
                 self._driven = None
             else:
@@ -90,7 +90,8 @@ class Trials:
         drives = GymDrives(lambda: open_gym(name, pictures=pictures), lambda: earned_between(self._home, session.track))
         drives.meanwhile = lambda: self.meanwhile()
         env = drives.envs[0]
-        if (env.observation_names, len(env.scaled)) == (layout[0], len(layout[1])) and _drives_the_same(env, store, session):
+        fits = (env.observation_names, len(env.scaled)) == (layout[0], len(layout[1]))
+        if fits and _drives_the_same(env, store, session, layout):
             return drives
         drives.close()
         return None
@@ -125,15 +126,15 @@ class Trials:
         self._drives = None
 
 
-def _seeded(store: Store, session: SessionRecord) -> EpisodeSummary | None:
-    """Return the newest drive of a session that has ended and can be begun again; None before there is one."""
-    drives = store.episodes(session=session.id, purpose="drive")
+def _seeded(store: Store, session: SessionRecord, layout: Layout) -> EpisodeSummary | None:
+    """Return the newest drive of what a session drives that has ended and can be begun again; None before there is one."""
+    drives = store.episodes(session.track, env=session.env, purpose=("drive", "evaluation"), layout=layout, newest=20)
     return next((e for e in reversed(drives) if e.seed is not None), None)
 
 
-def _drives_the_same(env: GymEnv, store: Store, session: SessionRecord) -> bool:
-    """Tell whether an environment answers the newest drive of a session as that one was answered."""
-    drive = _seeded(store, session)
+def _drives_the_same(env: GymEnv, store: Store, session: SessionRecord, layout: Layout) -> bool:
+    """Tell whether an environment answers the newest drive that has ended as that one was answered."""
+    drive = _seeded(store, session, layout)
     assert drive is not None
     steps = store.steps(drive, stop=COMPARED, columns=("observation", "executed", "reward"))
     seen = env.reset(seed=drive.seed)[0]

@@ -112,6 +112,13 @@ def test_a_copy_is_looked_for_again_once_a_drive_has_ended(tmp_path: Path) -> No
     env.close()
     assert trials(layout) == trial
     trials.close()
+    with Takeover(gymnasium.make(HILL), human=None, store=tmp_path, real_time=False) as env:
+        env.reset(seed=4)
+        env.step(np.float32([0.1]))
+        env.flush()
+        other = Trials(Home(tmp_path))
+        assert other(layout) is not None, "in a later session the drives before it do, and proven weights stay proven"
+        other.close()
 
 
 def test_help_that_earns_no_more_than_the_agent_is_no_measure(tmp_path: Path) -> None:
