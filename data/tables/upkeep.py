@@ -209,14 +209,18 @@ class Upkeep:
             if spare := [row for row in rows if row[1] not in stays]:
                 yield spare
 
-    def copy_laps(self, target: Path) -> None:
-        """Copy the store to a new file without the steps of anything but laps, and without metrics; episodes keep their row."""
+    def copy_small(self, target: Path) -> None:
+        """Copy the store to a new file with no steps but those of laps and of the newest drive, and without metrics.
+
+        All episodes keep their row.
+        """
         self.conn.execute("VACUUM INTO ?", (str(target),))
+        kept = "purpose = 'lap' OR id = (SELECT max(id) FROM episodes)"
         with contextlib.closing(connect(target)) as conn:
             with transaction(conn):
-                conn.execute("DELETE FROM steps WHERE episode_id NOT IN (SELECT id FROM episodes WHERE purpose = 'lap')")
+                conn.execute(f"DELETE FROM steps WHERE episode_id NOT IN (SELECT id FROM episodes WHERE {kept})")
                 conn.execute("DELETE FROM metrics")
-                conn.execute("UPDATE episodes SET last_observation = NULL WHERE purpose != 'lap'")
+                conn.execute(f"UPDATE episodes SET last_observation = NULL WHERE NOT ({kept})")
             conn.execute("VACUUM")
             conn.execute("PRAGMA journal_mode = DELETE")
 

@@ -14,8 +14,8 @@ def main(argv: list[str]) -> int:
     """Train, print each evaluation, and say where the agent has stalled."""
     parser = Parser(
         prog="hitl stall",
-        description="Train an agent from nothing, with two scripted laps in its memory, until it stalls at a corner. "
-        "The agent that ships with the program was made by: hitl stall --home DIR --in-a-row 5 --ship hitl/stalled",
+        description="Train an agent from nothing, with two scripted laps in its memory or none, until it stalls at a corner. "
+        "The agent that ships with the program was made by: hitl stall --home DIR --laps 0 --seed 1 --in-a-row 5 --ship hitl/stalled",
     )
     add_home(parser)
     add_env(parser, "box2d")
@@ -24,6 +24,9 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--steps", type=whole(1), default=20_000, metavar="N", help="give up after N agent steps")
     parser.add_argument(
         "--in-a-row", type=whole(1), default=3, metavar="N", help="evaluations without a pass that make a stall"
+    )
+    parser.add_argument(
+        "--laps", type=whole(0), metavar="N", help="of the scripted driver, in its memory from the beginning (default: 2)"
     )
     parser.add_argument(
         "--ship", type=Path, metavar="DIR", help="also write the last checkpoint and the laps, small, to this folder"
@@ -45,7 +48,14 @@ def main(argv: list[str]) -> int:
             )
 
     result = stall.train_until_stalled(
-        home, args.track, env=args.env or "box2d", seed=args.seed, max_steps=args.steps, in_a_row=args.in_a_row, report=report
+        home,
+        args.track,
+        env=args.env or "box2d",
+        seed=args.seed,
+        max_steps=args.steps,
+        in_a_row=args.in_a_row,
+        laps=stall.LAPS if args.laps is None else args.laps,
+        report=report,
     )
     if args.ship and result.corner is not None:
         from hitl.demo.shipped import ship

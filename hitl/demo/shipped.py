@@ -17,7 +17,7 @@ SHIPPED = {"box2d": "default", "supertuxkart": "fortmagma"}
 
 
 def open_shipped(home: Home, track: str = "default") -> None:
-    """Copy a track's stalled agent and its two laps into an empty home folder.
+    """Copy a track's stalled agent, with the laps in its memory if it had any, into an empty home folder.
 
     Raises UsageError when it already holds a store, HitlError when the agent is missing.
     """
@@ -47,8 +47,8 @@ def stalled_at(home: Home, track: str) -> Corner | None:
 def ship(home: Home, folder: Path) -> None:
     """Write what a demo starts from to ``folder``: a store with the laps and the evaluations' outcomes, and the checkpoint.
 
-    The agent's own steps are omitted, which makes it small. Its evaluations stay as episodes without steps, so that
-    everyone can see that it stalled. Raises CheckpointError when there is no checkpoint.
+    Of the agent's own steps only those of the last evaluation's last drive are kept, which makes it small. The other episodes
+    stay without steps, so that everyone can see that it stalled. Raises CheckpointError when there is no checkpoint.
     """
     folder.mkdir(parents=True, exist_ok=True)
     target = folder / "store.sqlite"
@@ -57,7 +57,7 @@ def ship(home: Home, folder: Path) -> None:
         held.unlink(old)
     with Store(home.store_path) as store:
         newest = store.latest_checkpoint()
-        store.copy_laps(target)
+        store.copy_small(target)
     if newest is None:
         raise CheckpointError("There is no checkpoint to ship. Train first.")
     shutil.copyfile(home.checkpoints / newest.name, folder / newest.name)

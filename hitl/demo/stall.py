@@ -1,4 +1,4 @@
-"""An agent that stalls honestly: trained from nothing, with two human laps in its memory, until it stalls at a corner.
+"""An agent that stalls honestly: trained from nothing, with or without human laps in its memory, until it stalls at a corner.
 
 This is the learner that most people run: one replay for everything, laps included, and no takeovers. It is trained in
 lock-step in one process, so the same seed gives the same agent on the same machine. Nothing makes it fail on purpose: training

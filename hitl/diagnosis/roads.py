@@ -37,6 +37,7 @@ def facts(
         spacing_m=line.spacing,
         top_speed=v,
         corners=track.corners,
+        driven=bool(top),
         assumed=f"{how}: {v * 3.6:.0f} km/h at most, braking with {b:.0f} m/s², {g:.0f} m/s² in corners",
     )
     zones = braking_zones(speed)

@@ -21,6 +21,7 @@ from hitl.session.lockstep import Lockstep
 from hitl.session.setup import SessionSetup
 from hitl.session_options import SessionOptions
 from tests.support.batches import ACT, OBS, random_batch
+from tests.support.laps import drive_laps
 from tests.support.places import BENCHMARKS as FOLDER
 from trainer.learner.make import make_learner
 from trainer.presets import PRESETS
@@ -43,6 +44,7 @@ def ceiling(monkeypatch):
 def stalled(tmp_path):
     home = Home(tmp_path / "stalled")
     open_shipped(home)
+    drive_laps(home)
     return home
 
 

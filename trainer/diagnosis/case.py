@@ -40,6 +40,8 @@ class RoadFacts:
     """Where it ends, along the road."""
     assumed: str = ""
     """What the speeds and the braking rest on."""
+    driven: bool = False
+    """Whether they were driven; else they are guessed."""
     corner_seconds: dict[str, float] = field(default_factory=dict)
     """How long each corner takes a good driver, from the braking point to the exit."""
     corners: tuple[Corner, ...] = ()

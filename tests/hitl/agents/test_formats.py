@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from data.errors import CheckpointError, DeviceError, InputFileError
+from data.store import Store
 from hitl.demo.shipped import open_shipped
 from hitl.drivers.policy import CheckpointPolicy
 from hitl.home import Home
@@ -249,11 +250,14 @@ def test_a_checkpoint_of_ours_is_an_agent_too(tmp_path, opened):
     open_shipped(home)
     file = next(home.checkpoints.glob("*.safetensors"))
     meta = load(file)[1]
+    with Store(home.store_path, read_only=True) as store:
+        newest = store.latest_checkpoint()
+    assert newest is not None
     seen, done = tuple(meta.observation_names), tuple(meta.action_names)
     policy = CheckpointPolicy(home, seen, done)
     policy.hold("latest")
     looks = np.random.default_rng(2).normal(size=(5, len(seen))).astype(np.float32)
-    for use in ("latest", "6", file.stem, str(file)):
+    for use in ("latest", str(newest.id), file.stem, str(file)):
         agent = opened(use, seen=seen, done=done)
         np.testing.assert_allclose(agent.act_many(looks), [policy.act(o, True) for o in looks], atol=1e-6)
         assert agent.identity.kind == "checkpoint"

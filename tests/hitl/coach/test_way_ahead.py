@@ -48,11 +48,11 @@ def driven(
 
 
 def test_the_car_goes_where_it_was_seen_to_go_and_the_end_is_foreseen(tmp_path: Path) -> None:
-    ticks, ways = driven(tmp_path, 3, greedy=True, from_tick=100)  # half of its way: to look ahead is what takes time
+    ticks, ways = driven(tmp_path, 3, greedy=True, from_tick=80)  # half of its way: to look ahead is what takes time
     at = np.array([(t.info["state"].x, t.info["state"].y) for t in ticks])
     seen = [(k, way.points[9]) for k, way in enumerate(ways[:-10]) if way is not None and len(way.points) > 9]
     gaps = [float(np.hypot(*(at[k + 10] - point))) for k, point in seen]
-    assert len(gaps) > 80
+    assert len(gaps) > 60
     assert np.median(gaps) < 0.5
     assert np.percentile(gaps, 95) < 1.5
     leaves = [way is not None and way.off < len(way.points) for way in ways]

@@ -22,6 +22,7 @@ from hitl.session.setup import SessionSetup
 from hitl.session_options import SessionOptions
 from hitl.trials.copies import Trials
 from hitl.trials.drives import Solo, SoloDrives
+from tests.support.laps import drive_laps
 from tests.support.places import ROOT
 from trainer.checkpoints.files import load, save
 from trainer.daemon.proving import LAP, Trial
@@ -236,8 +237,10 @@ def test_drives_without_noise_are_by_the_proven_weights(home):
     policy = CheckpointPolicy(home, meta.observation_names, meta.action_names)
     policy.begin_episode()
     assert policy.checkpoint_name == name
-    seen = np.linspace(-1, 1, learner.observation_size, dtype=np.float32)
-    at_once = torch.from_numpy(seen)[None]
+    looks = torch.randn(50, learner.observation_size, generator=torch.Generator().manual_seed(0))
+    apart = (learner.newest.act(looks) - learner.proven.act(looks)).abs().amax(1)
+    at_once = looks[int(apart.argmax())][None]  # where the two differ most
+    seen = at_once[0].numpy()
     assert np.allclose(policy.act(seen, True), learner.proven.act(at_once)[0])
     policy.begin_episode()
     noisy = np.mean([policy.act(seen, False) for _ in range(400)], 0)
@@ -275,6 +278,7 @@ def test_in_lockstep_a_collapse_is_not_driven(home):
 def test_in_lockstep_weights_are_tried_within_the_updates_of_a_long_drive(home, monkeypatch):
     monkeypatch.setattr("hitl.session.lockstep.TRIAL_EVERY", 3)
     config = PRESETS["hitl"].with_values(batch_size=16, hidden=16, lap_utd=0.0, warmup_steps=0)
+    drive_laps(home, 1)
     with Lockstep(home, SessionOptions(kind="demo"), config, proves=True) as lockstep:
         tried_at: list[int] = []
         lockstep.proving.use(Trial(lambda actor, number: tried_at.append(lockstep.learner.updates) or 0.0))
