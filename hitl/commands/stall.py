@@ -15,7 +15,8 @@ def main(argv: list[str]) -> int:
     parser = Parser(
         prog="hitl stall",
         description="Train an agent from nothing, with two scripted laps in its memory or none, until it stalls at a corner. "
-        "The agent that ships with the program was made by: hitl stall --home DIR --laps 0 --seed 1 --in-a-row 5 --ship hitl/stalled",
+        "The agent that ships with the program was made by: "
+        "hitl stall --home DIR --laps 0 --seed 1 --in-a-row 5 --ship hitl/stalled",
     )
     add_home(parser)
     add_env(parser, "box2d")
