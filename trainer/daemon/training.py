@@ -95,9 +95,8 @@ class Training:
             return
         laps = self.laps
         self._report.beat.detail = f"on your laps, before the first drive: {laps.share:.0%}" if laps.active else ""
-        if (teaching := self.owed.teaching).active:
-            apart = "known after five of its drives" if teaching.apart is None else f"{teaching.apart:.3f} apart"
-            self._report.beat.detail = f"what your agent does: {apart}, until {self.config.frozen_bound:g} that drives"
+        if self.owed.teaching.active:
+            self._report.beat.detail = f"what your agent does: {self.owed.teaching.state}"
         self._learn(count)
         self._tell("training")
 
@@ -114,7 +113,8 @@ class Training:
             return True, text
         if not self.replay.online_rows:
             return True, f"for the first driven steps: {self._report.source}"
-        return False, "(every update for what was driven is done)"
+        teaching = f"; what your agent does: {self.owed.teaching.state}" if self.owed.teaching.active else ""
+        return False, f"(every update for what was driven is done{teaching})"
 
     def _learn(self, count: int) -> None:
         c, began = self.config, time.monotonic()
