@@ -90,6 +90,7 @@ class Training:
         if not count:
             if asked and not update.more:
                 self._caught_up(asked)
+            self._look_at_teaching()  # what was driven last may be what it takes to know
             waiting, self._report.beat.detail = self._waits()
             self._rest("waiting" if waiting else "idle")
             return
@@ -99,6 +100,14 @@ class Training:
             self._report.beat.detail = f"what your agent does: {self.owed.teaching.state}"
         self._learn(count)
         self._tell("training")
+
+    def _look_at_teaching(self) -> None:
+        """Find out whether ours does by now what the agent does that teaches it: from here on it drives."""
+        if self.owed.teaching.over():
+            self._report.event("taught", self.owed.teaching.result)
+            self._checkpoint()
+        if text := self.owed.teaching.stuck():
+            self._report.event("taught", text, "warning")
 
     def _waits(self) -> tuple[bool, str]:
         """Return whether too little was driven to learn from, and what is waited for."""
@@ -122,10 +131,7 @@ class Training:
         self._updates.make(count)
         drawing = self._updates.drawing_s - drawn
         self.budget.paid(count)
-        if self.owed.teaching.over():
-            self._end_teaching()
-        if text := self.owed.teaching.stuck():
-            self._report.event("taught", text, "warning")
+        self._look_at_teaching()
         now = time.monotonic()
         self.watch.spent("sampling", drawing)
         self.watch.spent("training", now - began - drawing, count)
@@ -152,11 +158,6 @@ class Training:
         text = self.laps.result()
         if self.learner.updates and (not self._checkpoints.behind or self._checkpoint()) and text:
             self._report.event("laps", text)
-
-    def _end_teaching(self) -> None:
-        """Ours has learned what the agent does that teaches it: it drives from here on."""
-        self._report.event("taught", self.owed.teaching.result)
-        self._checkpoint()
 
     def _roll_back(self) -> None:
         """Go back to the last good checkpoint. Raises TrainingError when that does not help."""

@@ -17,7 +17,8 @@ class Teaching:
     """Compares the learner with the agent that teaches it, in drives that it has not learned from, until the two agree."""
 
     def __init__(self, learner: Learner, replay: Replay) -> None:
-        self._learner, self._replay, self._looked = learner, replay, learner.updates
+        self._learner, self._replay = learner, replay
+        self._looked = learner.updates - EVERY if learner.updates else 0  # a run that goes on is looked at first of all
         self.apart: float | None = None
         """How far the two were apart when this was last looked at, in actions from -1 to 1; None while it cannot be known."""
         self._nearest, self._nearer_at = math.inf, learner.updates

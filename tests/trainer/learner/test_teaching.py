@@ -76,3 +76,13 @@ def test_it_says_once_that_it_cannot_know_how_near_it_is(taught):
     assert found.state == "0.500 apart, until 0.05 that drives"
     assert not look(found, learner, teaching.NO_NEARER)
     assert "0.500 apart" in found.stuck()
+
+
+def test_a_run_that_goes_on_is_looked_at_before_it_learns_more(taught):
+    first, learner, _ = taught
+    assert not look(first, learner, 1000)
+    assert first.apart == pytest.approx(0.5)
+    again = teaching.Teaching(learner, first._replay)
+    assert again.apart is None
+    assert not again.over()
+    assert again.apart == pytest.approx(0.5)
