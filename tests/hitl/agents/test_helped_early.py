@@ -50,10 +50,10 @@ def play(home, wanted, drives):
     assert main([*played, "--agent", wanted.use, "--episodes", str(drives)]) == 0
 
 
-def learn(home, wanted, **changes):
+def learn(home, wanted, insisted=frozenset(), **changes):
     said = set()
     config = SMALL.with_values(**changes)
-    train(home.root, None, config, said, teacher_of=lambda names: teacher(home, wanted, *names))
+    train(home.root, None, config, said, teacher_of=lambda names: teacher(home, wanted, *names), insisted=insisted)
     with Store(home.store_path, read_only=True) as store:
         return load(home.checkpoints / store.checkpoints()[0].name)[1], said
 
@@ -93,3 +93,32 @@ def test_help_that_comes_early_does_not_end_the_teaching(home, wanted):
     with SessionSetup(home, SessionOptions(env=ENV), policy=beside_policy(wanted, home)) as rig:
         rig.policy.begin_episode()
         assert rig.policy.full_name.endswith(", taught by ddpg.zip")
+
+
+@pytest.mark.parametrize("form", ["pt", "zip"])
+def test_while_the_agent_drives_there_is_nothing_to_export(home, tmp_path, capsys, form):
+    assert main(["export", "agent", str(tmp_path / f"better.{form}"), "--home", str(home.root)]) == 2
+    said = " ".join(capsys.readouterr().err.split())
+    assert "your agent still drives, and not ours" in said
+    assert "at least five drives of your agent without help" in said
+    assert not list(tmp_path.glob("better.*"))
+
+
+def test_where_it_takes_over_in_places_it_is_all_that_goes_out(home, wanted, tmp_path, capsys):
+    play(home, wanted, 1)
+    meta, _ = learn(home, wanted, insisted=frozenset({"frozen_teaches"}), frozen_teaches=False)
+    assert list(meta.zones) == ["Pendulum-v1"]
+    capsys.readouterr()
+    assert main(["export", "agent", str(tmp_path / "ours.pt"), "--home", str(home.root)]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "3 numbers in, 1 out" in said, "there are no metres in a game without a road"
+
+
+@pytest.mark.parametrize("form", ["pt", "zip"])
+def test_before_the_first_help_in_places_there_is_nothing_to_export(wanted, tmp_path, capsys, form):
+    home = Home(tmp_path / "unhelped")
+    play(home, wanted, 1)
+    learn(home, wanted, insisted=frozenset({"frozen_teaches"}), frozen_teaches=False)
+    capsys.readouterr()
+    assert main(["export", "agent", str(tmp_path / f"better.{form}"), "--home", str(home.root)]) == 2
+    assert "has not learned to take over anywhere yet" in " ".join(capsys.readouterr().err.split())
