@@ -50,14 +50,19 @@ class TorchScriptNetwork(Stateless):
         try:
             with self._torch.inference_mode():
                 given = self.module(self._torch.tensor(shown_, dtype=self._torch.float32))
-        except RuntimeError as error:
+        except Exception as error:  # what a program raises itself comes as torch.jit.Error, which is no RuntimeError
             takes = f" (its first layer takes {self._takes})" if self._takes is not None else ""
+            numbers = f"the {shown_.shape[1]} numbers that it is shown here"
+            what = f"does not take {numbers}{takes}" if isinstance(error, RuntimeError) else f"fails with {numbers}"
+            said = (str(error).strip() or type(error).__name__).splitlines()[-1].removeprefix("builtins.")
+            raise InputFileError(f"'{self._name}' {what}: {shown(said, 100)}.") from error
+        first = given[0] if isinstance(given, tuple | list) and given else given
+        if not isinstance(first, self._torch.Tensor):
             raise InputFileError(
-                f"'{self._name}' does not take the {shown_.shape[1]} numbers that it is shown here{takes}: "
-                f"{shown(str(error).strip().splitlines()[-1], 100)}."
-            ) from error
-        first = given[0] if isinstance(given, tuple | list) else given
-        return np.asarray(first.numpy())
+                f"The answer of '{self._name}' is no tensor ({type(first).__name__}): let it return its action as one (B, A), "
+                "and save it again."
+            )
+        return np.asarray((first.float() if first.dtype == self._torch.bfloat16 else first).detach().numpy())
 
 
 class OnnxNetwork(Stateless):

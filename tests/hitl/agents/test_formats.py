@@ -9,6 +9,7 @@ from torch import nn
 
 from data.errors import CheckpointError, DeviceError, InputFileError
 from data.store import Store
+from hitl.cli import main
 from hitl.demo.shipped import open_shipped
 from hitl.drivers.policy import CheckpointPolicy
 from hitl.home import Home
@@ -174,6 +175,44 @@ def test_an_onnx_program_drives(tmp_path, opened):
     (tmp_path / "b.onnx").write_bytes(b"no such thing")
     with pytest.raises(InputFileError, match="no ONNX program"):
         opened(tmp_path / "b.onnx")
+
+
+class Raises(nn.Module):
+    """Drives so many times, and raises an error then."""
+
+    def __init__(self, times: int) -> None:
+        super().__init__()
+        self.left = times
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if self.left == 0:
+            raise ValueError("no more")
+        self.left -= 1
+        return torch.tanh(x[:, :1])
+
+
+class Named(nn.Module):
+    def forward(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
+        return {"action": x[:, :1]}
+
+
+class Short(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.tanh(x[:, :1]).to(torch.bfloat16)
+
+
+def test_a_torchscript_program_that_raises_an_error_is_told_so(tmp_path, opened, capsys):
+    with pytest.raises(InputFileError, match=r"'a\.pt' fails with the 3 numbers .*: ValueError: no more\.$"):
+        opened(scripted(Raises(0), tmp_path / "a.pt"))
+    with pytest.raises(InputFileError, match=r"The answer of 'b\.pt' is no tensor \(dict\)"):
+        opened(scripted(Named(), tmp_path / "b.pt"))
+    assert abs(opened(scripted(Short(), tmp_path / "c.pt")).act(np.ones(3, np.float32))[0] - np.tanh(1)) < 0.01
+    late = scripted(Raises(20), tmp_path / "late.pt")
+    played = ["--home", str(tmp_path / "home"), "--env", "gym:Pendulum-v1", "--headless", "--pad", "none", "--episodes", "1"]
+    assert main(["play", *played, "--agent", str(late)]) == InputFileError.exit_code
+    assert "'late.pt' fails with the 3 numbers that it is shown here: ValueError: no more." in capsys.readouterr().err
+    with Store(Home(tmp_path / "home").store_path, read_only=True) as store:
+        assert sum(len(store.steps(episode)) for episode in store.episodes()) == 19, "what it drove until then is kept"
 
 
 OWN = """
