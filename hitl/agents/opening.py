@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from gymnasium import spaces
 
 from data.errors import CheckpointError, InputFileError, UsageError, shown
 from data.files.paths import user_path
@@ -114,20 +115,9 @@ class _Opening:
         if len(shape) == 2 and shape[1] == len(self._observations):  # Gymnasium's own stack of observations
             self._stack, self._repeat_first = shape[0], True
         if isinstance(model.actions, int):
-            if self._table is None:
-                raise InputFileError(
-                    f"The agent '{self._name}' chooses one of {model.actions} actions, and this session has "
-                    f"{len(self._names)} action numbers ({', '.join(self._names)}): give a table of {model.actions} rows with "
-                    "--actions FILE."
-                )
-            return model.algorithm, model.network, self._table
-        self._no_table()
+            return model.algorithm, model.network, self._chosen(model.actions)
         low, high = model.actions.low, model.actions.high
-        if len(low) != len(self._names):
-            raise InputFileError(
-                f"The agent '{self._name}' has {len(low)} action numbers, and this session has {len(self._names)} "
-                f"({', '.join(self._names)}): use the environment that it was trained in."
-            )
+        self._check_count(len(low))
         return model.algorithm, model.network, Continuous(
             self._names, low, high, squashed=model.squashed, clips=not model.squashed
         )
@@ -162,9 +152,36 @@ class _Opening:
         from hitl.agents.formats.programs import PythonNetwork
 
         network = PythonNetwork(self._wanted.use)
-        return "Python", network.sha256(self._wanted.use), network, self._table or self._stated()
+        return "Python", network.sha256(self._wanted.use), network, self._of_space(network.action_space)
 
     # -- what it is shown, and what its answers stand for
+
+    def _of_space(self, space: Any) -> Actions:
+        """Return what a model's answers stand for by its own space; by what is typed where that says nothing of it."""
+        if isinstance(space, spaces.Discrete):
+            return self._chosen(int(space.n))
+        if not isinstance(space, spaces.Box) or len(space.shape) != 1 or self._wanted.range:
+            return self._table or self._stated()
+        self._check_count(len(space.low))
+        if not space.is_bounded():
+            return self._stated()
+        return Continuous(self._names, space.low.astype(np.float32), space.high.astype(np.float32))
+
+    def _chosen(self, count: int) -> Actions:
+        if self._table is None:
+            raise InputFileError(
+                f"The agent '{self._name}' chooses one of {count} actions, and this session has {len(self._names)} action "
+                f"numbers ({', '.join(self._names)}): give a table of {count} rows with --actions FILE."
+            )
+        return self._table
+
+    def _check_count(self, count: int) -> None:
+        self._no_table()
+        if count != len(self._names):
+            raise InputFileError(
+                f"The agent '{self._name}' has {count} action numbers, and this session has {len(self._names)} "
+                f"({', '.join(self._names)}): use the environment that it was trained in."
+            )
 
     def _stated(self) -> Continuous:
         return self._within(*(self._wanted.range or (-1.0, 1.0)))

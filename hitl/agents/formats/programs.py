@@ -129,6 +129,8 @@ class PythonNetwork:
         predict = getattr(made, "predict", None)
         if not callable(made) and predict is None:
             raise InputFileError(f"'{spec}' is a {type(made).__name__}, which can neither be called nor asked to predict.")
+        self.action_space = getattr(made, "action_space", None) if not callable(made) else None
+        """The space that a model's answers lie in; None where it states none."""
         self._ask: Callable[[Floats], Any] = made if callable(made) else lambda seen: predict(seen, deterministic=True)[0]  # type: ignore[misc]
         self._reset = getattr(made, "reset", None)
 
