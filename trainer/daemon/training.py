@@ -122,8 +122,8 @@ class Training:
             return True, text
         if not self.replay.online_rows:
             return True, f"for the first driven steps: {self._report.source}"
-        teaching = f"; what your agent does: {self.owed.teaching.state}" if self.owed.teaching.active else ""
-        return False, f"(every update for what was driven is done{teaching})"
+        teaching = f", of what your agent does: {self.owed.teaching.state}" if self.owed.teaching.active else ""
+        return False, f"(every update for what was driven is done){teaching}"
 
     def _learn(self, count: int) -> None:
         c, began = self.config, time.monotonic()

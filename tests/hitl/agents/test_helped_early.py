@@ -71,7 +71,7 @@ def helped(tmp_path_factory, wanted):
         assert store.label([segment.id for segment in store.segments(kind="takeover")], verdict="star")
     meta, said = learn(home, wanted, frozen_bound=0.0)
     assert not meta.drives_alone
-    assert any(text.endswith("known after five of its drives without help, until 0 that drives)") for text in said)
+    assert any(text.endswith("known after five of its drives without help, until 0 that drives") for text in said)
     return home
 
 
@@ -93,6 +93,11 @@ def test_help_that_comes_early_does_not_end_the_teaching(home, wanted):
     with SessionSetup(home, SessionOptions(env=ENV), policy=beside_policy(wanted, home)) as rig:
         rig.policy.begin_episode()
         assert rig.policy.full_name.endswith(", taught by ddpg.zip")
+    play(home, wanted, 2)
+    with Store(home.store_path, read_only=True) as store:
+        drive = store.steps(store.episodes()[-1])
+    theirs = teacher(home, wanted, ("a", "b", "c"), ("x",))(drive.observation, drive.executed)
+    assert (drive.proposed != theirs).any(1).all(), "ours drives (and with noise)"
 
 
 @pytest.mark.parametrize("form", ["pt", "zip"])
