@@ -15,7 +15,7 @@ from trainer.diagnosis.case import Case
 from trainer.diagnosis.catalogue import FAULTS
 from trainer.diagnosis.checks.drives.player_checks import CHECKS
 from trainer.diagnosis.drives import from_store
-from trainer.diagnosis.finding import Diagnosis, Finding
+from trainer.diagnosis.finding import Diagnosis, Finding, Sound
 
 Driven = tuple[SegmentData, str]
 """A takeover or a lap in an episode of 100 steps, and why that episode ended."""
@@ -29,8 +29,9 @@ def at_bend(outcome: str, trigger: str = "pad") -> Driven:
     return SegmentData("takeover", 40, 90, trigger, "[red]bend", outcome=outcome), "off_road" if outcome == "failed" else "finish"
 
 
-def lap(outcome: str) -> Driven:
-    return SegmentData("lap", 0, 100, "pad", outcome=outcome), "off_road" if outcome == "failed" else "finish"
+def lap(outcome: str, steps: int = 100, verdict: str = "unreviewed") -> Driven:
+    driven = SegmentData("lap", 0, steps, "pad", outcome=outcome, verdict=verdict)
+    return driven, "off_road" if outcome == "failed" else "finish"
 
 
 def fill(root: Path, *driven: Driven) -> Path:
@@ -72,6 +73,8 @@ def found(root: Path) -> list[Finding]:
         ([at_start(3)] * 3 + [at_bend("cleared")] * 9, "3 of your 12 takeovers lasted under a second at the start line", "note"),
         ([at_bend("failed")] * 4 + [at_bend("cleared")], "4 of your newest 5 takeovers at [red]bend ended off", "warning"),
         ([lap("failed")] * 3 + [lap("cleared")], "3 of your 4 laps did not reach the finish", "warning"),
+        ([lap("failed", 60)] * 2 + [lap("failed")] * 2, "4 of your 4 laps did not reach the finish", "warning"),
+        ([lap("failed", verdict="bad")] * 3 + [lap("cleared")], "3 of your 4 laps did not reach the finish", "warning"),
     ],
 )
 def test_the_players_own_faults(tmp_path: Path, driven: list[Driven], sentence: str, rank: str) -> None:
@@ -87,10 +90,18 @@ def test_the_players_own_faults(tmp_path: Path, driven: list[Driven], sentence: 
         [at_bend("failed")] * 3 + [at_bend("cleared")] * 3,
         [at_bend("failed", "scripted")] * 6,
         [lap("failed")] + [lap("cleared")] * 3,
+        [lap("failed", verdict="good")] * 4,
     ],
 )
 def test_what_is_no_fault_of_the_players(tmp_path: Path, driven: list[Driven]) -> None:
     assert found(fill(tmp_path, *driven)) == []
+
+
+def test_only_a_lap_that_was_driven_to_the_finish_reached_it(tmp_path: Path) -> None:
+    with Store(fill(tmp_path, *[lap("failed", 60), lap("unclear"), lap("cleared")]) / "store.sqlite", create=False) as store:
+        drives = from_store(store)
+    sound = [outcome for check in CHECKS for outcome in check(Case(drives=drives)) if isinstance(outcome, Sound)]
+    assert [s.text for s in sound] == ["1 of your 3 laps reached the finish"]
 
 
 def test_they_come_first_however_heavy_the_others_are() -> None:
