@@ -297,8 +297,9 @@ def _choice(
     args: argparse.Namespace, home: Home, play: PlaySettings, window: Window | None, left: Callable[[], bool]
 ) -> Choice:
     """Return what the player wants in a home in which nothing has been learned; ``drive`` where that is clear already."""
-    from hitl.demo.shipped import SHIPPED, open_shipped
+    from hitl.demo.shipped import SHIPPED, add_shipped, open_shipped
     from hitl.screens.empty_home import nothing_learned, offer
+    from trainer.daemon import control
 
     said = args.lap or args.practice or args.episodes or args.checkpoint or args.pad in ("none", "scripted")
     if window is None or said or not nothing_learned(home):
@@ -309,9 +310,11 @@ def _choice(
         from hitl.games.supertuxkart.game import kart_track
 
         track = kart_track(track).name  # "default" is one of them
-    choice = offer(window, left, agent=ships == track and not home.store_path.exists())
+    holds = home.store_path.exists()
+    training = holds and control.running(home.store_path)
+    choice = offer(window, left, agent=ships == track, training=training)
     if choice == "agent" and ships is not None:
-        open_shipped(home, ships)
+        (add_shipped if holds else open_shipped)(home, ships)
     return choice
 
 

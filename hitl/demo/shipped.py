@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
+from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
 
-from data.errors import CheckpointError, HitlError
+from data.errors import CheckpointError, HitlError, UsageError
 from data.files import held
 from data.records import Corner
 from data.store import Store
@@ -23,16 +25,37 @@ def open_shipped(home: Home, track: str = "default", folder: Path | None = None)
     agent is missing.
     """
     home.require_empty()
+    with _shipped(track, folder) as shipped:
+        _copy_weights(shipped, home)
+        shutil.copyfile(shipped / "store.sqlite", home.store_path)
+    Store(home.store_path).close()  # brings a store of an earlier version up to date before it is only read
+
+
+def add_shipped(home: Home, track: str = "default") -> None:
+    """Bring a track's stalled agent into a home in which something was driven, and nothing learned. Raises as `open_shipped`."""
+    from data.exchange.merge import merge
+
+    with _shipped(track) as shipped, Store(home.store_path) as store:
+        if store.latest_checkpoint() is not None:
+            raise UsageError(f"The folder '{home.root.name}' already holds an agent, and another one needs a folder of its own.")
+        _copy_weights(shipped, home)  # first: a checkpoint whose weights are not here counts as another home's
+        merge(store.conn, home.store_path, shipped / "store.sqlite", copy=True)
+
+
+@contextlib.contextmanager
+def _shipped(track: str, folder: Path | None = None) -> Iterator[Path]:
     all_shipped = resources.files("hitl") / "stalled"
     source = folder or (all_shipped if track == SHIPPED["box2d"] else all_shipped / track)
     if not (source / "store.sqlite").is_file():
         raise HitlError("The stalled agent that comes with hitl is missing. Install hitl again.")
-    home.create()
     with resources.as_file(source) as shipped:
-        shutil.copyfile(shipped / "store.sqlite", home.store_path)
-        for file in Path(shipped).glob("*.safetensors"):
-            shutil.copyfile(file, home.checkpoints / file.name)
-    Store(home.store_path).close()  # brings a store of an earlier version up to date before it is only read
+        yield shipped
+
+
+def _copy_weights(shipped: Path, home: Home) -> None:
+    home.create()
+    for file in shipped.glob("*.safetensors"):
+        shutil.copyfile(file, home.checkpoints / file.name)
 
 
 def stalled_at(home: Home, track: str) -> Corner | None:

@@ -35,17 +35,21 @@ def nothing_learned(home: Home) -> bool:
     return False
 
 
-def offer(window: Window, left: Callable[[], bool], *, agent: bool) -> Choice:
-    """Ask what to do, and wait for the answer. ``left``: they are gone; ``agent``: the demo's agent can be taken."""
+def offer(window: Window, left: Callable[[], bool], *, agent: bool, training: bool = False) -> Choice:
+    """Ask what to do, and wait for the answer; each key has one meaning, whatever is offered.
+
+    ``left``: they are gone; ``agent``: there is a demo's agent for this road; ``training``: a trainer is at work, which would not
+    learn on from that one.
+    """
     words = window.options.words
-    lines = [words.say("empty_laps", n=LAPS)]
+    lines = [words.say("empty_laps", n=LAPS), words["empty_random"]]
     if agent:
-        lines.append(words["empty_agent"])
-    random = "3" if agent else "2"
-    lines.append(words.say("empty_random", key=random))
-    keys = words["empty_keys" if agent else "empty_keys_two"]
+        lines.insert(1, words["empty_agent_later" if training else "empty_agent"])
+    answers: dict[str, Choice] = {"1": "laps", "2": "agent", "3": "drive", "escape": "leave"}
+    if not agent or training:
+        del answers["2"]
+    keys = words["empty_keys" if "2" in answers else "empty_keys_two"]
     window.card(Card(words["empty_title"], tuple(lines), keys=keys))
-    answers: dict[str, Choice] = {"1": "laps", "2": "agent", random: "drive", "escape": "leave"}
     while not (window.closed or left()):
         for key in sorted(window.keys()):
             if key in answers:

@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 
+from data.errors import UsageError
+from data.store import Store
 from hitl.coach.first_touch import FirstTouch
 from hitl.coach.rules import in_english
 from hitl.commands.play import _choice, command_line
-from hitl.demo.shipped import open_shipped, stalled_at
+from hitl.demo.shipped import add_shipped, open_shipped, stalled_at
 from hitl.drivers.human import scripted_human
 from hitl.home import Home
 from hitl.pads.base import PadState
@@ -66,7 +68,15 @@ def test_the_demos_agent_is_not_offered_where_it_cannot_be_taken() -> None:
     window = Window("2", "3")
     assert offer(window, lambda: False, agent=False) == "drive"  # type: ignore[arg-type]
     assert window.cards[0] is not None
-    assert [line[0] for line in window.cards[0].lines] == ["1", "2"]
+    assert [line[0] for line in window.cards[0].lines] == ["1", "3"], "a key means the same wherever it is offered"
+
+
+def test_while_a_trainer_is_at_work_it_says_how_to_get_the_demos_agent() -> None:
+    window = Window("2", "escape")
+    assert offer(window, lambda: False, agent=True, training=True) == "leave"  # type: ignore[arg-type]
+    assert window.cards[0] is not None
+    assert "`hitl train stop`" in window.cards[0].lines[1]
+    assert window.cards[0].keys == "1 or 3    Esc: leave"
 
 
 def test_an_empty_home_is_asked_about_once(tmp_path: Path) -> None:
@@ -86,8 +96,8 @@ def test_an_empty_home_is_asked_about_once(tmp_path: Path) -> None:
 
 def test_fort_magmas_agent_is_offered_there(tmp_path: Path) -> None:
     args, words = command_line().parse_args([]), ["1", "2", "3"]
-    for play, offered in (("fortmagma", words), ("default", words), ("minigolf", words[:2])):
-        home, window = Home(tmp_path / play), Window("2")
+    for play, offered in (("fortmagma", words), ("default", words), ("minigolf", ["1", "3"])):
+        home, window = Home(tmp_path / play), Window("2", "3")
         settings = PlaySettings(env="supertuxkart", track=play)
         assert _choice(args, home, settings, window, lambda: False) == ("agent" if offered == words else "drive")  # type: ignore[arg-type]
         card = window.cards[0]
@@ -105,6 +115,27 @@ def test_laps_alone_are_something_to_learn_from(tmp_path: Path) -> None:
         rig.session.episode("lap", seed=0)
         rig.written()
         assert not nothing_learned(home)
+
+
+def test_the_demos_agent_can_be_taken_until_something_is_learned(tmp_path: Path) -> None:
+    home, args = Home(tmp_path / "home"), command_line().parse_args([])
+    with SessionSetup(home, SessionOptions(), human=lambda track: scripted_human(track, "expert", None)) as rig:
+        rig.session.episode("drive", seed=0, until_m=5.0)
+        rig.written()
+    with Store(home.store_path) as store:
+        driven = store.glance().steps
+    window: Any = Window("2")
+    assert _choice(args, home, PlaySettings(), window, lambda: False) == "agent"
+    assert stalled_at(home, "default"), "it is known where it fails, as in an empty home"
+    assert not nothing_learned(home)
+    with Store(home.store_path) as store:
+        assert store.glance().steps > driven > 0, "what was driven is there still"
+        newest = store.latest_checkpoint()
+        assert newest is not None
+        assert (home.checkpoints / newest.name).is_file()
+        assert newest.id not in store.imported_checkpoints()
+    with pytest.raises(UsageError):
+        add_shipped(home)
 
 
 def test_laps_are_driven_until_two_are_finished_and_then_the_trainer_starts(monkeypatch: pytest.MonkeyPatch) -> None:
