@@ -139,6 +139,14 @@ class Upkeep:
         ).fetchone()
         return Glance(*row)
 
+    def laps_not_finished(self) -> int:
+        """Count the laps of people that are over, and of which it is known that they ended before the finish."""
+        row = self.conn.execute(
+            "SELECT count(*) FROM segments WHERE kind = 'lap' AND outcome = 'failed' AND \"trigger\" NOT IN ('scripted', "
+            "'imported') AND session_id IN (SELECT id FROM sessions WHERE driver <> 'scripted')"
+        ).fetchone()
+        return int(row[0])
+
     def check(self) -> list[str]:
         """Return what is wrong with the store, a sentence each."""
         return findings(self.conn, self.path)

@@ -25,6 +25,7 @@ NEWEST = 60  # drives without help that are looked at, and the newest of all
 LAPS = 20  # of these, the newest ones whose times are told
 TRIES = 10  # of each corner, the newest ones
 FAILS = 0.5  # share of these from which a corner is said to fail
+MANY_LOST = 5  # laps from which on, if none was finished, driving some more is no advice
 EMPTY = "Nothing is recorded yet."
 
 
@@ -180,12 +181,30 @@ def _next_of_worker(
     again = "with the --server, --port and --keys of before"
     road = _has_road(session)
     if store.latest_checkpoint() is None and not laps and road:
+        lost = store.laps_not_finished()
+        if lost >= MANY_LOST:
+            return f"`hitl worker --lap` {again}, {_slower(lost)}"
         return f"`hitl worker --lap` {again}: drive a few laps, and the agent learns the way from them."
     if failing:
         return f'`hitl worker --practice "{failing[0][0]}"` {again}: take over there, again and again.'
     if unreviewed and road:
         return "`hitl review` shows your takeovers; a key says whether each was good."
     return f"`hitl worker` {again}: let it drive, and take over where it needs you."
+
+
+def _slower(lost: int) -> str:
+    return (
+        f"and brake earlier before the corners: none of your {number_of(lost, 'lap')} reached the finish, and only finished ones "
+        "are learned from, however slow."
+    )
+
+
+def _or_the_demos_agent(session: SessionRecord | None) -> str:
+    """Return another way to begin where a stalled agent comes with the road that was driven last; else ""."""
+    from hitl.demo.shipped import SHIPPED
+
+    there = session is not None and SHIPPED.get(session.env) == session.track
+    return " Or `hitl play`, and there the key 2: the demo's agent drives, and you help it." if there else ""
 
 
 def _next(
@@ -203,6 +222,9 @@ def _next(
         return "`hitl diagnose` says why it does not get better."
     road = _has_road(session)
     if newest is None and not laps and road:
+        lost = store.laps_not_finished()
+        if lost >= MANY_LOST:
+            return f"`hitl play --lap` again, {_slower(lost)}{_or_the_demos_agent(session)}"
         learner = "the home's own agent" if session is not None and session.id in store.agents() else "the agent"
         return f"`hitl play --lap`: drive a few laps, and {learner} learns the way from them."
     driven = max((s.started for s in store.sessions() if s.kind not in ("import", "evaluation")), default="")

@@ -38,6 +38,7 @@ from takeover_ui.window.window import Window
 
 FULL_LOCK = 0.4  # rad of the drawn front wheels
 SHOWN_LINES = 6  # of each driver
+SLOWER_EVERY = 3  # laps in a row that were not finished: who drives too fast is told what would help
 MOVES = 1.0  # m/s, below which a car stands
 READ_S = 10.0  # a card with a question waits so long, and then goes on
 STILL_DRIVES_S = 1.5  # in which what a hand does still belongs to the drive before the card
@@ -61,6 +62,7 @@ class SessionScreen:
         self._evaluations: tuple[tuple[float, float], ...] = ()  # (agent steps, share of corner passes)
         self._takeovers = self._human_steps = self._late = 0
         self._failures: deque[float] = deque(maxlen=200)
+        self._lost_laps = 0  # since the last one that was finished
         self._driving = AGENT
         self._pads: tuple[PadMap | None, bool] = None, False  # when the hint was made
         self._line: list[tuple[float, float]] = []
@@ -251,8 +253,13 @@ class SessionScreen:
             self._failures.append(result.progress)
         if self._alone is not None:
             self._alone.end(result, own=not isinstance(self._rig.session.human, ScriptedHuman))
+        if result.purpose == "lap" and result.reason == "finish":
+            self._lost_laps = 0
         if result.purpose == "lap" and result.reason in DRIVING_FAULTS:
-            self._window.toast(self.words.say(f"lap_{self._how_it_ended(result)}", metres=result.progress), "warning")
+            said = self.words.say(f"lap_{self._how_it_ended(result)}", metres=result.progress)
+            self._lost_laps += 1
+            slower = f" {self.words['lap_slower']}" if self._lost_laps % SLOWER_EVERY == 0 else ""
+            self._window.toast(said + slower, "warning")
         self._end_line()
 
     def _how_it_ended(self, result: EpisodeResult) -> str:

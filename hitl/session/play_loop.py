@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from hitl.session.setup import SessionSetup
 
 Say = Callable[[str], None]
+MANY_LOST = 3  # laps without a finished one, after which it is said what would help
 
 
 class PlayLoop:
@@ -171,4 +172,6 @@ class PlayLoop:
             left = count - finished
             which = "None of them was finished" if not finished else f"{left} {'was' if left == 1 else 'were'} not finished"
             human += f" {which}: only finished laps are learned from."
+            if not finished and count >= MANY_LOST:
+                human += " Brake earlier before the corners: a slow lap counts, too."
         return f"{driven}, {finished} finished; {human}"

@@ -132,6 +132,31 @@ def _at(progress: float):  # type: ignore[no-untyped-def]
     return step_row(1, progress=progress)
 
 
+def test_after_many_laps_without_a_finish_it_says_what_else_can_be_done(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lose(home: Path, laps: int, **info: str) -> str:
+        with Recorder(home / "store.sqlite", session_info(**info)) as recorder:
+            for _ in range(laps):
+                recorder.begin_episode("lap")
+                token = recorder.begin_segment("lap", "keys")
+                recorder.step(_at(52.0))
+                recorder.end_segment(token, "failed")
+                recorder.end_episode("terminated", "off_road")
+        return alone(home, capsys, monkeypatch)
+
+    home = tmp_path / "home"
+    home.mkdir()
+    assert "drive a few laps" in lose(home, 4, driver="keys", track="default")
+    said = lose(home, 1, driver="keys", track="default")
+    assert "Next: `hitl play --lap` again, and brake earlier before the corners: none of your 5 laps reached the finish" in said
+    assert "Or `hitl play`, and there the key 2" in said
+    assert "the key 2" not in lose(home, 1, driver="keys", track="minigolf")
+    other = tmp_path / "other"
+    other.mkdir()
+    assert "drive a few laps" in lose(other, 9), "the scripted driver needs no advice"
+
+
 @pytest.mark.realtime
 def test_the_next_command_names_what_drove_last(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch

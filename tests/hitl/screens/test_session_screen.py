@@ -191,6 +191,9 @@ def test_a_lap_s_views_say_nothing_of_an_agent(tmp_path: Path, scripted: bool) -
         screen.episode_over(EpisodeResult("drive", "off_road", progress=87.0))
     again = [f"{why} at 87 m: the lap begins again." for why in ("Off the road", "You stood still")]
     assert shown.toasts == again, "else nothing would say why the car is at the start"
+    for number in range(1, 7):
+        screen.episode_over(EpisodeResult("lap", "off_road", progress=87.0))
+        assert ("Brake earlier" in shown.toasts[-1]) == (number in (3, 6))
     view = shown.views[-1]
     assert (view.lap, view.proposed, view.driver, view.hint) == (True, None, "human", key_hint(LAP))
     assert view.who == ("stand_in" if scripted else "human")
