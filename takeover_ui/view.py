@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from data.records import Corner
 
 Driver = Literal["agent", "human", "paused", "waits"]
+Doing = Literal["learns", "starts", "waits", "rests", "paused"]
 Level = Literal["info", "good", "warning", "error"]
 
 
@@ -52,6 +53,10 @@ class TrainerState:
     """A few words while the trainer finds why it cannot learn well."""
     far: bool = False
     """It is on another machine."""
+    doing: Doing = "learns"
+    """What it does while it is alive: all but the first means that nothing is learned at this moment."""
+    missing: int = 0
+    """Driven steps that it waits for; 0: not known."""
 
 
 @dataclass(slots=True)

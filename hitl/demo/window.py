@@ -154,4 +154,6 @@ class DemoWindow(SessionScreen, Progress):
 
     def _trainer_state(self) -> TrainerState:
         state, alive = self._trainer.newest, self._process.alive
-        return state if state is not None and state.alive and alive else TrainerState(alive=alive)
+        if state is not None and state.alive and alive:
+            return state
+        return TrainerState(alive=True, doing="starts") if alive else TrainerState()

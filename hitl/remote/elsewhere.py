@@ -25,7 +25,7 @@ EVERY_S = 1.0
 FRESH_S = 10.0
 """Without news, after which neither counts as known."""
 SLOW_S = 15.0  # a trainer that writes a checkpoint to a slow disk may be silent for a while
-_TOLD = ("state", "detail", "updates")
+_TOLD = ("state", "detail", "updates", "steps_missing")
 
 
 def told_to_workers(root: Path) -> dict[str, Any]:
@@ -48,13 +48,14 @@ class FarTrainer:
             return
         self._kept = now
         told = message.get("beat")
-        state, detail, updates = (told.get(name) if isinstance(told, dict) else None for name in _TOLD)
+        state, detail, updates, missing = (told.get(name) if isinstance(told, dict) else None for name in _TOLD)
         beat = Heartbeat(
             at=time.time(),
             ticks=time.monotonic(),
             state=shown(state, 20) if isinstance(state, str) else "",
             detail=shown(detail, 200) if isinstance(detail, str) else "",
             updates=max(0, updates) if isinstance(updates, int) else 0,
+            steps_missing=max(0, missing) if isinstance(missing, int) else 0,
         )
         write_heartbeat(self._root, beat, FAR)
 

@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
+import math
 import threading
+import time
+from dataclasses import replace
 from pathlib import Path
 
 from hitl.remote.elsewhere import far_trainer, is_at_work
-from takeover_ui.view import TrainerState
+from takeover_ui.view import Doing, TrainerState
 from trainer.daemon.heartbeat import Heartbeat, read_heartbeat
 
 EVERY_S = 0.5
+RESTS_S = 5.0  # without an update: a trainer that keeps up with who drives rests between any two chunks
 SILENT_S = 15.0  # a trainer that writes a checkpoint to a slow disk may be silent for a while, but not longer
+_DOING: dict[str, Doing] = {"starting": "starts", "waiting": "waits", "idle": "rests", "paused": "paused"}
 
 
 def trainer_state(beat: Heartbeat | None) -> TrainerState:
     """Return what the screen shows of a heartbeat. Of a trainer that has stopped, nothing is shown, not even a finding."""
     if beat is None or beat.state in ("stopped", "failed") or beat.age_s >= SILENT_S:
         return TrainerState(alive=False)
-    return TrainerState(alive=True, finding_title=beat.finding_title)
+    return TrainerState(True, beat.finding_title, doing=_DOING.get(beat.state, "learns"), missing=beat.steps_missing)
 
 
 def far_state(beat: Heartbeat | None) -> TrainerState:
     """Return the same of a trainer on another machine, by what was heard of it last."""
-    return TrainerState(alive=is_at_work(beat), far=True)
+    if beat is None or not is_at_work(beat):
+        return TrainerState(alive=False, far=True)
+    return TrainerState(True, far=True, doing=_DOING.get(beat.state, "learns"), missing=beat.steps_missing)
 
 
 class HeartbeatReader:
@@ -35,14 +42,25 @@ class HeartbeatReader:
         self.newest: TrainerState | None = None
         self._far = far
         self._root, self._every_s = root, every_s
+        self._updates: int | None = None
+        self._learned_at = -math.inf
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="heartbeat", daemon=True)
 
     def _follow(self) -> None:
         while True:
-            self.newest = far_state(far_trainer(self._root)) if self._far else trainer_state(read_heartbeat(self._root))
+            beat = far_trainer(self._root) if self._far else read_heartbeat(self._root)
+            self.newest = self._lately(beat, far_state(beat) if self._far else trainer_state(beat))
             if self._over.wait(self._every_s):
                 return
+
+    def _lately(self, beat: Heartbeat | None, state: TrainerState) -> TrainerState:
+        """Return the state, which is no rest while updates come again and again: what is shown would flicker."""
+        now, updates = time.monotonic(), 0 if beat is None else beat.updates
+        if self._updates is not None and updates > self._updates:
+            self._learned_at = now
+        self._updates = updates
+        return replace(state, doing="learns") if state.doing == "rests" and now - self._learned_at < RESTS_S else state
 
     def __enter__(self) -> HeartbeatReader:
         self._thread.start()

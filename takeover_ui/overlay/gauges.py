@@ -15,10 +15,12 @@ from takeover_ui.view import View
 
 
 def health(view: View) -> signs.Lamp:
-    """Return the trainer's lamp: at work, at work with a fault in it, not there."""
+    """Return the trainer's lamp: it learns, it is at work with a fault in it, nothing is learned now."""
     if view.trainer is None or not view.trainer.alive:
         return "off"
-    return "warning" if view.finding else "good"
+    if view.finding:
+        return "warning"
+    return "good" if view.trainer.doing == "learns" else "off"
 
 
 def progress(pen: Pen, rect: pygame.Rect, view: View) -> None:

@@ -10,7 +10,7 @@ from takeover_ui import signs, theme
 from takeover_ui.language import Words
 from takeover_ui.overlay import gauges, live_delta, texts, track_map
 from takeover_ui.theme import Pen
-from takeover_ui.view import LapView, View
+from takeover_ui.view import LapView, TrainerState, View
 
 _PAD = 16
 _ACTIONS = 5  # rows that can be read; of more, two columns
@@ -236,10 +236,9 @@ def _trainer(pen: Pen, rect: pygame.Rect, view: View, words: Words) -> None:
     pen.box(rect, theme.CARD, 8)
     inner = rect.inflate(-2 * pen.px(12), -2 * pen.px(8))
     lamp = gauges.health(view)
-    off = "not_reached" if view.trainer is not None and view.trainer.far else "not_learning"
-    key, line = off if lamp == "off" else "learning", pen.px(20)
+    line = pen.px(20)
     title = pygame.Rect(inner.left + pen.px(20), inner.top, inner.w - pen.px(20), inner.h)
-    said = pen.put("trainer", words[key], title, 22, theme.TEXT)
+    said = pen.put("trainer", _learns(view.trainer, words), title, 22, theme.TEXT)
     signs.lamp(pen.surface, (inner.left + pen.px(6), said.centery), lamp, pen.px(5))
     told, pixels = theme.paragraph(view.finding, pen.px(19), inner.w, 2)
     for number, text in enumerate(told, 1):
@@ -247,6 +246,15 @@ def _trainer(pen: Pen, rect: pygame.Rect, view: View, words: Words) -> None:
     top = inner.top + (len(told) + 1) * line + pen.px(4)
     spark = pygame.Rect(inner.left, top, inner.w, inner.bottom - top)
     gauges.sparkline(pen, spark, view.evaluations, view.without_help or words["evaluations"])
+
+
+def _learns(trainer: TrainerState | None, words: Words) -> str:
+    """Return whether the agent learns; while it does not, why."""
+    if trainer is None or not trainer.alive:
+        return words["not_reached" if trainer is not None and trainer.far else "not_learning"]
+    if trainer.doing == "waits" and trainer.missing:
+        return words.say("trainer_waits_for", n=trainer.missing)
+    return words["learning" if trainer.doing == "learns" else f"trainer_{trainer.doing}"]
 
 
 def _recording(pen: Pen, rect: pygame.Rect, view: View, words: Words) -> None:

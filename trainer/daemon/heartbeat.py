@@ -40,6 +40,8 @@ class Heartbeat:
     """Online steps of the whole run, earlier stores included."""
     owed_updates: int = 0
     """Updates that the update ratio still asks for."""
+    steps_missing: int = 0
+    """Driven steps after which learning begins, while it is ``waiting`` for them; 0: none, or not known."""
     steps_behind: int = 0
     """The same in steps."""
     hz: float = 20.0

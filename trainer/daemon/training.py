@@ -241,6 +241,7 @@ class Training:
         beat.updates, beat.env_steps = self.learner.updates, self.learner.env_steps
         beat.laps_learned = self.laps.share
         beat.online_steps, beat.owed_updates = budget.online, budget.due
+        beat.steps_missing = max(0, budget.warmup - budget.online)
         beat.steps_behind = 0 if self.laps.active else int(budget.due / self.config.utd)
         beat.hz = self.replay.hz
         new = budget.online - self._online_at_start

@@ -46,6 +46,9 @@ def test_what_the_trainer_tells_is_kept_by_the_worker(tmp_path, worker):
     far = far_trainer(worker.root)
     assert (far.doing, far.updates) == ("training on 5 laps", 17)
     assert far_state(far) == TrainerState(alive=True, far=True)
+    write_heartbeat(tmp_path, beat(state="waiting", steps_missing=401))
+    FarTrainer(worker.root).heard({"kind": "state", "beat": told_to_workers(tmp_path)}, 2.0)
+    assert far_state(far_trainer(worker.root)) == TrainerState(True, far=True, doing="waits", missing=401)
     assert read_heartbeat(worker.root) is None, "it is no trainer of this home"
 
 

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.realtime
 
 
 def beat(**values: object) -> Heartbeat:
-    return Heartbeat(at=time.time(), state="training", updates=70, **values)  # type: ignore[arg-type]
+    return Heartbeat(**{"at": time.time(), "state": "training", "updates": 70} | values)  # type: ignore[arg-type]
 
 
 FOUND = {"finding": "The critic does not tell actions apart.", "finding_title": "the critic ignores actions"}
@@ -57,6 +57,18 @@ def test_the_reader_follows_the_file(tmp_path: Path) -> None:
         until(lambda: reader.newest is not None and reader.newest.finding_title == "")
         (tmp_path / "trainer.json").write_text("{")
         until(lambda: reader.newest is not None and not reader.newest.alive)
+
+
+def test_a_trainer_that_learns_nothing_is_not_said_to_learn(tmp_path: Path) -> None:
+    assert trainer_state(beat()).doing == "learns"
+    waiting = trainer_state(beat(state="waiting", steps_missing=401))
+    assert (waiting.doing, waiting.missing) == ("waits", 401)
+    assert [trainer_state(beat(state=name)).doing for name in ("starting", "idle", "paused")] == ["starts", "rests", "paused"]
+    write_heartbeat(tmp_path, beat(state="idle"))
+    with HeartbeatReader(tmp_path, every_s=0.01) as reader:
+        until(lambda: reader.newest is not None and reader.newest.doing == "rests")
+        write_heartbeat(tmp_path, beat(state="idle", updates=78))
+        until(lambda: reader.newest is not None and reader.newest.doing == "learns")  # it rests between two chunks only
 
 
 def test_no_tick_waits_for_a_disk_that_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,7 +18,8 @@ from tests.support import sample_screens as samples
 
 SITUATIONS = (
     *("agent", "agent_of_ones_own", "corrected", "human", "stand_in", "paused", "waits", "lap", "asks", "empty", "three_actions"),
-    *("large", "behind_the_corner", "off_road", "finding", "long_finding", "trainer_gone", "disk_full"),
+    *("large", "behind_the_corner", "off_road", "finding", "long_finding", "trainer_gone"),
+    *("trainer_waits", "trainer_waits_for_any", "trainer_rests", "disk_full"),
 )
 """Named apart from what they are: each process of a run names every test, and laps are driven for what these tests look at."""
 
@@ -66,6 +67,9 @@ def situations() -> dict[str, View]:
         "finding": replace(base, trainer=finding("the critic ignores actions"), countdown=None),
         "long_finding": replace(base, trainer=finding("terminal steps are bootstrapped or never drawn")),
         "trainer_gone": replace(base, trainer=TrainerState()),
+        "trainer_waits": replace(base, trainer=TrainerState(True, doing="waits", missing=1_000)),
+        "trainer_waits_for_any": replace(base, trainer=TrainerState(True, doing="waits")),
+        "trainer_rests": replace(base, trainer=TrainerState(True, doing="rests")),
         "disk_full": replace(base, store=RecorderState(4_000, "The disk is full: steps are kept in memory.")),
     }
     assert tuple(made) == SITUATIONS

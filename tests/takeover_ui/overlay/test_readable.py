@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -121,12 +122,13 @@ def test_the_trainers_lamp_warns_by_its_shape(monkeypatch: pytest.MonkeyPatch) -
     drawn: list[str] = []
     monkeypatch.setattr(signs, "lamp", lambda surface, at, kind, radius: drawn.append(kind))
     surface = pygame.Surface(overlay.DESIGN["full"])
-    for state in (TrainerState(True), TrainerState(True, finding_title="the critic ignores actions"), TrainerState(), None):
+    found = TrainerState(True, finding_title="the critic ignores actions")
+    for state in (TrainerState(True), found, TrainerState(), None, TrainerState(True, doing="waits", missing=401)):
         overlay.draw(surface, View(scene=samples.scene(), trainer=state))
-    assert drawn == ["good", "warning", "off", "off"]
+    assert drawn == ["good", "warning", "off", "off", "off"]
 
 
-def test_a_trainer_on_another_machine_is_not_said_to_be_off(monkeypatch: pytest.MonkeyPatch) -> None:
+def said_of(states: Sequence[TrainerState], monkeypatch: pytest.MonkeyPatch) -> list[str]:
     said: list[str] = []
     text = theme.Pen.text
 
@@ -135,9 +137,23 @@ def test_a_trainer_on_another_machine_is_not_said_to_be_off(monkeypatch: pytest.
         return text(self, name, words, *rest, **more)
 
     monkeypatch.setattr(theme.Pen, "text", noted)
-    for state in (TrainerState(True, far=True), TrainerState(far=True), TrainerState()):
+    for state in states:
         overlay.draw(pygame.Surface(overlay.DESIGN["full"]), View(scene=samples.scene(), trainer=state))
+    return said
+
+
+def test_a_trainer_on_another_machine_is_not_said_to_be_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    said = said_of((TrainerState(True, far=True), TrainerState(far=True), TrainerState()), monkeypatch)
     assert said == ["The agent learns", "The trainer does not answer", "The agent is not learning"]
+
+
+def test_it_is_said_to_learn_only_while_it_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    states = [TrainerState(True, doing=doing) for doing in ("starts", "waits", "rests", "paused")]  # type: ignore[arg-type]
+    said = said_of([*states, TrainerState(True, doing="waits", missing=401)], monkeypatch)
+    assert said == [
+        "The trainer starts", "Nothing to learn from yet", "Nothing new to learn from", "Learning is paused",
+        "Learning waits for 401 more steps",
+    ]  # fmt: skip
 
 
 def test_best_and_ceiling_are_ticks_of_different_shapes() -> None:
