@@ -130,6 +130,7 @@ class SessionScreen:
         state: VehicleState = tick.info["state"]
         decision, progress, status = tick.decision, tick.info["progress"], self._rig.recorder.status
         human, lap = decision.driver == HUMAN, tick.purpose == "lap"
+        part = tick.purpose == "practice"  # it began somewhere on the way: what whole laps earned is no measure of it
         wheel = self._rig.session.human
         if (pads := (pad_map(wheel), has_pad(wheel))) != self._pads:  # plugged in now, or gone
             self._pads = pads
@@ -140,7 +141,7 @@ class SessionScreen:
             self._human_steps += human
         self._follow_line(state, decision.driver)
         message = self._settings_asked(decision, paused=decision.paused and not tick.waits) or self.message
-        if self._times is not None and not decision.paused and tick.purpose != "practice":
+        if self._times is not None and not decision.paused and not part:
             scripted = decision.trigger == "scripted" or isinstance(wheel, ScriptedHuman)
             who = "agent" if not human else "scripted" if scripted else "human"
             self._times.step(tick.steps, progress, who, str(tick.info.get("reason") or ""), tick.info.get("lap_s"))
@@ -175,14 +176,14 @@ class SessionScreen:
                 held=held_names(decision, persons_pad(wheel)),
                 risk=tick.risk,
                 episode_return=tick.episode_return,
-                best_return=None if self._alone is None else self._alone.best_lap if lap else self._alone.best,
-                ceiling=None if lap else self._ceiling,
+                best_return=None if self._alone is None or part else self._alone.best_lap if lap else self._alone.best,
+                ceiling=None if lap or part else self._ceiling,
                 takeovers=self._takeovers,
                 human_seconds=self._human_steps / self._rig.task.settings.hz,
                 trainer=self._trainer_state(),
                 store=RecorderState(status.queue, status.problem),
                 **self._counted(),
-                times=self._times.view() if self._times is not None and tick.purpose != "practice" else None,
+                times=self._times.view() if self._times is not None and not part else None,
                 late_ticks=self._late,
                 message=message,
                 hint=self.hint,
@@ -296,6 +297,11 @@ class SessionScreen:
             was = now
         self._window.card(None)
         return yes
+
+    def practises(self, corner: str) -> None:
+        """The whole session is at this corner: it is what the agent is judged by."""
+        if self._alone is not None:
+            self._alone.corner = corner
 
     def _shares(self) -> tuple[tuple[float, float], ...]:
         """Return the evaluations that someone made, else the shares of the agent's tries alone."""

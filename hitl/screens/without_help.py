@@ -56,6 +56,8 @@ class WithoutHelp:
         """The best return of the agent alone on this track, ever; None before the first try."""
         self.best_lap = past.best_lap
         """The same of the player's laps."""
+        self.corner = self._hardest()
+        """The corner that it is judged by; "" for the finish. It stays the same: two measures are no trend."""
 
     def step(self, steps: int, progress: float, *, human: bool) -> None:
         """The car is there (m), after that many steps of its episode."""
@@ -81,9 +83,8 @@ class WithoutHelp:
         """The agent alone has had these returns."""
         self.best = _better(self.best, totals)
 
-    @property
-    def corner(self) -> str:
-        """The corner at which most of the attempts that are kept failed; "" where none did."""
+    def _hardest(self) -> str:
+        """Return the corner at which most of the attempts that are kept failed; "" where none did."""
         return max(self._attempts, key=self._failures, default="") if any(map(self._failures, self._attempts)) else ""
 
     def _failures(self, corner: str) -> int:

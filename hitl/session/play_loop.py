@@ -59,6 +59,8 @@ class PlayLoop:
         turns = TakingTurns(rig, lambda text: print(text, flush=True))
         if self._practice is not None:
             words = self._watch.words if self._watch is not None else ENGLISH
+            if self._watch is not None:
+                self._watch.practises(args.practice)
             self._say(words.say("practice_at", corner=args.practice))
         if self._calls is not None:
             self._caller.begins(rig.options.greedy_every)

@@ -165,6 +165,8 @@ def test_the_agent_is_judged_by_the_corner_in_which_it_fails_most() -> None:
     assert (alone.ceiling, alone.best) == (50.0, 100.0), "the ceiling is what was before this session; help is no record"
     finished = WithoutHelp((FIRST, SECOND), Past([Try(100.0, True)], {"first": [True], "second": [True]}))
     assert finished.said() == "alone to the finish: 1 of 1"
+    drive(finished, 210.0, 40.0)
+    assert finished.said() == "alone to the finish: 1 of 2", "what is measured does not change within a session"
     assert finished.ceiling is None
 
 

@@ -173,6 +173,22 @@ def test_the_way_ahead_is_shown_at_the_clocks_pace_only(tmp_path: Path) -> None:
     assert shown.views[-1].ahead is None
 
 
+def test_a_try_at_a_corner_is_not_compared_with_whole_laps(tmp_path: Path) -> None:
+    shown, trainer = Shown(), SimpleNamespace(newest=None)
+    screen = SessionScreen(shown)  # type: ignore[arg-type]
+    with SessionSetup(Home(tmp_path), SessionOptions(), watch=screen) as rig:
+        screen.begin(rig, trainer)  # type: ignore[arg-type]
+        assert screen._alone is not None
+        screen._alone.best, screen._ceiling = 110.5, 40.3
+        compared = []
+        for purpose in ("drive", "practice"):
+            rig.session.episode(purpose, seed=0, until_m=3.0)
+            compared.append((shown.views[-1].best_return, shown.views[-1].ceiling))
+        assert compared == [(110.5, 40.3), (None, None)]
+        screen.practises("hairpin")
+        assert screen._alone.corner == "hairpin", "nor is the agent judged by whole laps then"
+
+
 @pytest.mark.parametrize("scripted", [False, True])
 def test_a_lap_s_views_say_nothing_of_an_agent(tmp_path: Path, scripted: bool) -> None:
     shown, trainer = Shown(), SimpleNamespace(newest=None)
