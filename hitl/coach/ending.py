@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from hitl.coach.learned import NEWEST
 from hitl.coach.observer import Coaching, Looking
-from hitl.coach.rules import UNCHANGED
+from hitl.coach.rules import UNCHANGED, WHY, Ended
 from takeover_ui.language import ENGLISH, Words
 from takeover_ui.view import Card
 
@@ -43,7 +43,7 @@ def table(coaching: Coaching, words: Words) -> tuple[tuple[str, ...], ...]:
 
 def lines(coaching: Coaching, looking: Looking, beat: Heartbeat | None, words: Words, elsewhere: bool = False) -> list[str]:
     """Return what is said below the table. ``elsewhere``: another machine trains, and how it does is not known here."""
-    said = [] if coaching.takeovers else [words["end_nothing"]]
+    said = [*_uncounted(coaching, words)] if coaching.helped else [words["end_nothing"]]
     if looking.failed_noisy and not looking.failed:
         said.append(words.say("end_uncalled", n=looking.failed_noisy))
     if looking.looked_s >= 1.0:
@@ -57,6 +57,18 @@ def lines(coaching: Coaching, looking: Looking, beat: Heartbeat | None, words: W
     practised = looking.practised[0] if looking.practised is not None else ""
     said.append(following(coaching, words, called=looking.called, practised=practised))
     return [line for line in said if line]
+
+
+def _uncounted(coaching: Coaching, words: Words) -> Iterator[str]:
+    """Yield a sentence for each reason for which takeovers did not count, which is why the table lacks them."""
+    by_reason: dict[str, list[Ended]] = {}
+    for takeover in coaching.takeovers:
+        if takeover.why:
+            by_reason.setdefault(takeover.why.partition(" (")[0], []).append(takeover)
+    for why, these in by_reason.items():
+        name = WHY.get(why, why)
+        seconds = words.say("seconds", value=sum(t.seconds for t in these))
+        yield words.say("end_uncounted", n=len(these), seconds=seconds, why=words.get(name, name))
 
 
 def following(coaching: Coaching, words: Words, *, called: bool = False, practised: str = "") -> str:

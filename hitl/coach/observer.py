@@ -44,7 +44,9 @@ class Coaching:
     key: Callable[[str], str] = str
     """Returns what the player's button with a meaning is called."""
     takeovers: list[Ended] = field(default_factory=list)
-    """Those whose outcome is known, in that order."""
+    """Those whose outcome is known, in that order; without those that were judged bad before it was."""
+    helped: bool = False
+    """Whether the player has driven, for however short a time."""
     before: dict[str, tuple[int, int]] = field(default_factory=dict)
     """By corner: passes alone, and attempts, as they were when the session began."""
 
@@ -78,6 +80,7 @@ class Coaching:
         self._newest = progress, speed
         self.speeds.step(progress, speed)
         human = tick.decision.driver == HUMAN
+        self.helped |= human
         self._following.step(progress, human=human)
         new = tick.offer and tick.offer != self._offer and not human
         said = self.coach.offered(offered, tick.offer, tick.risk, self._driven_s) if new else []
@@ -88,6 +91,7 @@ class Coaching:
     def ended(self, takeover: Ended) -> None:
         """A takeover's outcome is known."""
         self.takeovers.append(takeover)
+        self.helped = True
         self._tell(self.coach.ended(takeover))
         if takeover.outcome == "failed" and not takeover.why:
             self._failed = takeover

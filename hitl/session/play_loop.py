@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
+from data.records import CUT_OFF
 from data.words import number_of
 from hitl.coach.call_me import CallMe
 from hitl.coach.first_touch import FirstTouch
@@ -44,7 +45,7 @@ class PlayLoop:
         self.rig, self.args, self._watch, self._say, self._caller, self._named = rig, args, watch, say, caller, named
         self.results: list[EpisodeResult] = []
         self.looking = Looking()
-        self._count = self._passed = self._tries = 0
+        self._count = self._passed = self._tried = self._tries = 0
         self._totals = list[float]()  # the returns of those that count
         self._calls = CallMe(rig, caller.call, caller.show, caller.over) if args.call_me else None
         self._practice = Practice(rig, args.practice, args.seed, args.lead) if args.practice else None
@@ -89,10 +90,12 @@ class PlayLoop:
         """Drive what comes next: one episode, or two where the agent calls."""
         if self._practice is not None:
             result = self._practice.attempt(seed)
-            self._passed += result.passed[self.args.practice]
+            if result.reason not in CUT_OFF:  # which says nothing of how it went
+                self._tried += 1
+                self._passed += result.passed[self.args.practice]
             words = self._watch.words if self._watch is not None else ENGLISH
             yield result
-            self._say(words.say("practice_so_far", corner=self.args.practice, passed=self._passed, of=self._count))
+            self._say(words.say("practice_so_far", corner=self.args.practice, passed=self._passed, of=self._tried))
         elif self._tries and self._offered is not None:
             words = self._watch.words if self._watch is not None else ENGLISH
             number, name = TRIES - self._tries + 1, self._offered.corner.name
@@ -148,7 +151,7 @@ class PlayLoop:
             driven, drove = sum(r.steps for r in self.results), sum(r.human_steps for r in self.results)
             self.looking = Looking(driven / hz, drove / hz)
         if self._practice is not None:
-            self.looking.practised = self.args.practice, self._passed, self._count
+            self.looking.practised = self.args.practice, self._passed, self._tried
         data |= {"looked_s": round(self.looking.looked_s, 1), "takeover_s": round(self.looking.drove_s, 1)}
         rig.recorder.event("attention", "How long a person had to look, and how much of it they drove.", data=data)
 
@@ -160,11 +163,12 @@ class PlayLoop:
         driven = f"{number_of(count, 'episode')}, {number_of(steps, 'step')}"
         if practice is not None:
             minutes = (time.monotonic() - self._began if rig.options.real_time else steps / hz) / 60
-            pace = f", {count / minutes:.0f} a minute" if minutes > 0 else ""
+            tried = self._tried
+            pace = f", {tried / minutes:.0f} a minute" if minutes > 0 else ""
             lap_steps = practice.lap_steps()
             if pace and lap_steps:
-                pace += f" ({count / minutes * lap_steps / hz / 60:.1f} times as many as whole laps)"
-            tries = f"{number_of(count, 'try', 'tries')} at '{self.args.practice}'{pace}, {self._passed} through"
+                pace += f" ({tried / minutes * lap_steps / hz / 60:.1f} times as many as whole laps)"
+            tries = f"{number_of(tried, 'try', 'tries')} at '{self.args.practice}'{pace}, {self._passed} through"
             return f"{tries}; {human}"
         if not rig.world.has_line:
             mean = f", return {sum(self._totals) / len(self._totals):,.1f} on average" if self._totals else ""

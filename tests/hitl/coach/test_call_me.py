@@ -288,9 +288,19 @@ class TestTheEnd:
         coaching.coach.alone("hairpin", True, 1, 30.0)
         card = ending.card(coaching, Looking(40.0, 5.6), None, ENGLISH)
         assert card.rows[1] == ("hairpin", "2 × 5.5 s", "1 of 2", "0 of 4", "1 of 5")
-        assert card.lines[0] == "You had to watch for 40 s, and drove for 5.6 s of it."
+        assert card.lines[0] == "1 takeover (0.1 s) did not count: it was too short.", "else the table would contradict the sum"
+        assert card.lines[1] == "You had to watch for 40 s, and drove for 5.6 s of it."
         assert card.lines[-1] == 'Next time: `hitl play --practice "hairpin"`.'
         assert "hairpin  2 × 5.5 s   1 of 2   0 of 4        1 of 5" in ending.printed(coaching, Looking(), None)
+
+    def test_who_has_driven_did_not_take_over_nowhere(self) -> None:
+        coaching = self.coaching([])
+        nowhere = "You took over nowhere."
+        assert nowhere in ending.printed(coaching, Looking(), None)
+        coaching.helped = True  # and judged it bad before its outcome was known
+        assert nowhere not in ending.printed(coaching, Looking(), None)
+        coaching.ended(Ended(1, "hairpin", 2.1, "unclear", "hardly moved (0.4 m)"))
+        assert "1 takeover (2.1 s) did not count: the car hardly moved." in ending.printed(coaching, Looking(), None)
 
     def test_the_next_step_follows_from_how_far_it_is(self) -> None:
         said = {}

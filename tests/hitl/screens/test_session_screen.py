@@ -332,17 +332,19 @@ def test_behind_the_last_card_stands_what_the_last_try_has_changed(tmp_path: Pat
     screen = SessionScreen(shown)  # type: ignore[arg-type]
     drive(tmp_path, screen, lambda rig: screen.begin(rig, SimpleNamespace(newest=None)))  # type: ignore[arg-type]
     screen._shown = before = replace(shown.views[-1], driver="paused", message="practice at hairpin: 0 of 1 through", fast="5×")
-    args = Namespace(call_me=False, practice="", episodes=2, seed=0, lap=False, pad="none", home=None)
-    tries = [  # the second one is lost at once, and does not count
+    args = Namespace(call_me=False, practice="", episodes=3, seed=0, lap=False, pad="none", home=None)
+    tries = [  # the second one is lost at once, and the last one cut off: neither was tried
         EpisodeResult("practice", "off_road", 40, progress=60.0, passed={"hairpin": False}),
         EpisodeResult("practice", "env_lost", 0, passed={"hairpin": False}),
         EpisodeResult("practice", "through", 40, progress=240.0, passed={"hairpin": True}),
+        EpisodeResult("practice", "stopped", 20, progress=100.0, passed={"hairpin": False}),
     ]
     with SessionSetup(Home(tmp_path), SessionOptions(real_time=False)) as rig:
         loop = PlayLoop(rig, args, screen, sayer(screen, False), Caller(rig, None, None, Sounds(on=False)))
         args.practice = "hairpin"
         loop._practice = SimpleNamespace(attempt=lambda seed: tries.pop(0), lap_steps=lambda: None)  # type: ignore[assignment]
-        loop.run()
+        told = loop.run()
+    assert told.startswith("2 tries at 'hairpin'")
     assert loop.looking.practised == ("hairpin", 1, 2)
     screen.session_over()
     after = shown.views[-1]
