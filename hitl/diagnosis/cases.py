@@ -18,6 +18,7 @@ from hitl.diagnosis.roads import facts, line_facts
 from hitl.games.registry import UNTOLD
 from hitl.road.known_tracks import stored_track
 from hitl.task.details import FRAME, STEADY
+from trainer.daemon.heartbeat import read_heartbeat
 from trainer.diagnosis.case import Case, RoadFacts
 from trainer.diagnosis.drives import Drives
 from trainer.diagnosis.drives import from_store as drives_from_store
@@ -90,7 +91,15 @@ def of_home(root: Path, *, alone: bool = False) -> Case:
         looked_at.append(f"metrics: {number_of(len(history), 'row')}")
     if probe is not None:
         looked_at.append(f"critic of {probe.name}")
-    return Case(history, recipe, road, drives, probe, no_use if steps else None, looked_at)
+    return Case(history, recipe, road, drives, probe, no_use if steps else None, looked_at, _owed(root))
+
+
+def _owed(root: Path) -> tuple[int, float]:
+    """Return the updates that the trainer said last that it owes, and how long (s) it needs for them."""
+    beat = read_heartbeat(root)
+    if beat is None or beat.owed_updates <= 0:
+        return 0, 0.0
+    return beat.owed_updates, beat.owed_updates / beat.updates_per_second if beat.updates_per_second > 0 else 0.0
 
 
 def _require_agent(store: Store) -> None:

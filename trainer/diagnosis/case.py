@@ -64,6 +64,8 @@ class Case:
     """Steps of the store that cannot be learned from, and how many by each number's name."""
     looked_at: list[str] = field(default_factory=list)
     """What was given, one sentence each."""
+    owed: tuple[int, float] = (0, 0.0)
+    """Updates that our trainer has yet to do for what it has read, and the seconds that they take it (0: not known)."""
 
     @property
     def has_road(self) -> bool:

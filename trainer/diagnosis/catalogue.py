@@ -190,8 +190,8 @@ FAULTS: dict[str, Fault] = {
         "Leave it out, or fix where it comes from (units, a sensor that is not read, a wrong index).",
     ),
     "evaluation-missing": Fault(
-        "nothing is ever evaluated", "warning", 45,
-        "Drive greedy episodes without help now and then (`hitl eval`, or play's own) and pick the best by them.", player=True,
+        "no checkpoint is ever measured", "warning", 45,
+        "Measure them now and then: `hitl eval` drives without noise and help; `hitl checkpoints` shows the best.", player=True,
     ),
     "reward-dominated": Fault(
         "one reward term outweighs progress", "warning", 44,

@@ -19,6 +19,7 @@ from hitl.diagnosis.cases import BOUNDED, of_home
 from hitl.drivers.scripted import Skill
 from hitl.home import Home
 from tests.support.daemon_runs import drive, info
+from trainer.daemon.heartbeat import Heartbeat, write_heartbeat
 from trainer.diagnosis.case import Case
 from trainer.diagnosis.drives import Drives, from_store
 from trainer.diagnosis.run import diagnose
@@ -218,6 +219,8 @@ def test_the_shipped_stalled_agent_is_told_where_it_stalls(tmp_path: Path) -> No
     assert [f.fault for f in found.above_notes] == ["failures-in-one-corner"]
     assert "--practice \"hairpin\"" in found.findings[0].advice
     assert "critic-ignores-actions" in {s.fault for s in found.sound}
+    write_heartbeat(tmp_path, Heartbeat(state="training", owed_updates=6_000, updates_per_second=30.0))
+    assert of_home(tmp_path).owed == (6_000, 200.0), "a trainer that catches up is not taken for a slow one"
 
 
 def test_demos_that_never_reach_the_place(failing: Path) -> None:

@@ -30,6 +30,10 @@ def found(columns: Mapping[str, np.ndarray], recipe: Recipe | None = RECIPE) -> 
     return {f.fault for f in diagnose([Case(history=History(dict(columns)), recipe=recipe)]).findings}
 
 
+def faults_of(case: Case) -> set[str]:
+    return {f.fault for f in diagnose([case]).findings}
+
+
 def of(recipe: Recipe, road: RoadFacts = ROAD) -> set[str]:
     return {f.fault for f in diagnose([Case(recipe=recipe, road=road)]).findings} - {"time-unpaid"}  # a note on any such reward
 
@@ -51,6 +55,23 @@ def test_update_ratio() -> None:
     assert "update-ratio" in found({"memory_len": 1e3 + N * 300 * TIME})  # one update per sample, six set
     assert "update-ratio" not in found({"memory_len": 1e3 + N * 50 * TIME})
     assert "update-ratio" not in found({"memory_len": 1e3 + N * 300 * TIME}, recipe=None)
+
+
+@pytest.mark.parametrize(
+    ("owed", "wrong"), [((0, 0.0), True), ((6_000, 180.0), False), ((6_000, 0.0), False), ((6_000, 1e4), True)]
+)
+def test_a_trainer_that_catches_up_after_a_session_is_not_slow(owed: tuple[int, float], wrong: bool) -> None:
+    recipe = replace(RECIPE, utd=2.0, utd_exact=True)
+    behind = History({"memory_len": 1e3 + 5e3 * TIME, "updates": 3e3 * TIME})
+    assert ("update-ratio" in faults_of(Case(behind, recipe, owed=owed))) is wrong
+
+
+def test_a_trainer_that_has_caught_up_has_not_done_too_much() -> None:
+    recipe = replace(RECIPE, utd=2.0, utd_exact=True)
+    late = np.clip(TIME - 0.5, 0, 1)  # it was started late: most rows are of what had been driven before
+    caught_up = History({"memory_len": 1e4 + 4e3 * late, "updates": 2.8e4 * TIME})
+    assert "update-ratio" not in faults_of(Case(caught_up, recipe))
+    assert "update-ratio" in faults_of(Case(History({**caught_up.columns, "updates": 2e5 * TIME}), recipe))
 
 
 def test_sampling_that_slows() -> None:

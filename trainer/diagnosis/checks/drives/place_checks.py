@@ -206,7 +206,7 @@ def evaluated(drives: Drives, case: Case) -> Answer:
     if not judged:
         if drives.trained_checkpoints < 3 or steps < 1500:
             return Lacking("a longer run: three checkpoints and 1,500 steps")
-        sentence = "No episode was ever driven without noise and help, so nothing says which checkpoint is the best."
+        sentence = "No checkpoint was ever measured: while you play, each drives too little alone to say which one is the best."
         written = number_of(drives.trained_checkpoints, "checkpoint")
         text = f"{number_of(len(driven), 'episode')} with {number_of(steps, 'step')}, {written}, no evaluation"
         return Finding(sentence, (text,), 0.95)

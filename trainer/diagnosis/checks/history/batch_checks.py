@@ -11,6 +11,7 @@ from trainer.diagnosis.paid import UNPAID, nothing_paid
 from trainer.diagnosis.stats import correlation, middle, part, trend
 
 SHARE = "debug/demo_fraction_in_batch"
+CATCHES_UP_S = 600.0  # in which a trainer is done with what it owes: longer, and it does not keep up
 ALL = 0.98  # share of demos from which a batch is of nothing else
 
 
@@ -98,7 +99,8 @@ def update_ratio(history: History, case: Case) -> Answer:
     else:
         return Lacking("TRAINING_STEPS_PER_ROUND in the recipe")
     # Before anything is driven, updates are those on laps.
-    known = (memory > 0) & np.isfinite(memory) & np.isfinite(updates) & (np.arange(len(memory)) >= len(memory) // 5)
+    usable = (memory > 0) & np.isfinite(memory) & np.isfinite(updates)
+    known = usable & (np.arange(len(memory)) >= len(memory) // 5)
     if known.sum() < 10:
         return Lacking("more rows")
     m, u = memory[known], updates[known]
@@ -107,8 +109,15 @@ def update_ratio(history: History, case: Case) -> Answer:
         return Lacking("a memory that grows")
     ratio, wanted = float((u[-1] - u[0]) / grown), recipe.utd
     text = f"{ratio:.2f} updates per new sample, {wanted:g} set"
+    least, most = ratio, ratio
+    if recipe.utd_exact:
+        (owed, seconds), of_all = case.owed, float((u[-1] - updates[usable][0]) / m[-1])
+        if owed and seconds <= CATCHES_UP_S:  # after a session it is merely not done yet
+            least += owed / grown
+            text += f", {owed:,} more are on their way"
+        most = min(ratio, of_all)  # updates that were owed before these rows are not too many
     # Our own trainer owes every update; the old one's number was only an upper bound.
-    if recipe.utd_exact and not 0.5 * wanted <= ratio <= 2 * wanted + 0.5:
+    if recipe.utd_exact and not (0.5 * wanted <= least and most <= 2 * wanted + 0.5):
         word = "fewer" if ratio < wanted else "more"
         sentence = f"The trainer does far {word} updates per step than the {wanted:g} that it is set to."
         return Finding(sentence, (text,), 0.85)
