@@ -265,3 +265,13 @@ def test_a_checkpoint_of_ours_is_an_agent_too(tmp_path, opened):
         opened("latest", done=done)
     with pytest.raises(CheckpointError, match="is gone by now"):
         opened("1", seen=seen, done=done)
+
+
+def test_safetensors_of_another_program_are_no_damaged_checkpoint(tmp_path, opened):
+    from safetensors.torch import save_file
+
+    save_file(nn.Linear(3, 1).state_dict(), tmp_path / "a.safetensors")
+    save_file(nn.Linear(3, 1).state_dict(), tmp_path / "b.safetensors", {"format": "pt"})
+    for name in ("a", "b"):
+        with pytest.raises(CheckpointError, match=rf"'{name}\.safetensors' is no checkpoint of hitl: it holds 2 tensors"):
+            opened(tmp_path / f"{name}.safetensors")
