@@ -71,12 +71,21 @@ def read(data: bytes, name: str) -> Sb3Model:
     observation = _box(said.get("observation_space"), name, "observations")
     kwargs = said.get("policy_kwargs")
     kwargs = kwargs if isinstance(kwargs, Mapping) else {}
-    _refuse_other_features(weights, kwargs, name)
+    _refuse_other_makes(weights, kwargs, name)
     return _Builder(weights, said, kwargs, name).model(observation)
 
 
-def _refuse_other_features(weights: Weights, kwargs: Mapping[str, Any], name: str) -> None:
+def _refuse_other_makes(weights: Weights, kwargs: Mapping[str, Any], name: str) -> None:
     custom = str(kwargs.get("features_extractor_class") or "FlattenExtractor")
+    for what, library, is_it in (
+        ("remembers what it has seen", "RecurrentPPO", lambda key: key.startswith(("lstm_actor.", "lstm_critic."))),
+        ("normalises within its network", "CrossQ", lambda key: key.endswith(".ra_mean")),
+    ):
+        if any(map(is_it, weights)):
+            raise InputFileError(
+                f"'{name}' {what} ({library}), and such an archive cannot be rebuilt here: load it in a module of your own, "
+                f"mine.py (model = {library}.load(...)), and give --agent mine:model."
+            )
     if any("features_extractor." in key for key in weights) or "FlattenExtractor" not in custom:
         raise InputFileError(
             f"'{name}' looks at its observations through a features extractor of its own (pictures?), and only MlpPolicy can be "
