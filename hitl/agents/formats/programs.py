@@ -103,6 +103,8 @@ class PythonNetwork:
 
     A class is called without arguments to make one. An object with ``predict`` (a model of Stable-Baselines3) is asked by it. Its
     ``reset()``, where there is one, is called when an episode begins. It is trusted because it was typed.
+
+    ``space``: of its actions, where such a model states it; None elsewhere.
     """
 
     remembers = True  # nothing is known of what it keeps
@@ -121,10 +123,13 @@ class PythonNetwork:
             raise InputFileError(f"The module '{module}' has no '{path}': give --agent module:callable.") from error
         except Exception as error:
             raise InputFileError(f"'{spec}' cannot be made ({shown(type(error).__name__)}: {shown(error, 100)}).") from error
-        predict = getattr(made, "predict", None)
+        predict: Any = getattr(made, "predict", None)
         if not callable(made) and predict is None:
             raise InputFileError(f"'{spec}' is a {type(made).__name__}, which can neither be called nor asked to predict.")
-        self._ask: Callable[[Floats], Any] = made if callable(made) else lambda seen: predict(seen, deterministic=True)[0]  # type: ignore[misc]
+        self._ask: Callable[[Floats], Any] = made if callable(made) else self._predicted
+        self._predict, self._takes_state = predict, not callable(made) and "state" in inspect.signature(predict).parameters
+        self._memory: Any = None  # of a model that remembers (RecurrentPPO): what it answered last, beside the action
+        self.space: Any = None if callable(made) else getattr(made, "action_space", None)
         self._reset = getattr(made, "reset", None)
 
     def __call__(self, shown_: Floats) -> NDArray[Any]:
@@ -142,11 +147,19 @@ class PythonNetwork:
             raise InputFileError(f"'{self._spec}' answers with another number of numbers each time.") from error
         return answer if answer.ndim == 2 else answer[:, None]
 
+    def _predicted(self, seen: Floats) -> Any:
+        remembered = {} if self._memory is None else {"state": self._memory}
+        answer = self._predict(seen, deterministic=True, **remembered)
+        if self._takes_state:
+            self._memory = answer[1]
+        return answer[0]
+
     def stepped(self, executed: Floats) -> None:
         """It is told nothing of what was done."""
 
     def reset(self) -> None:
         """An episode begins."""
+        self._memory = None
         if callable(self._reset):
             self._reset()
 
