@@ -168,11 +168,11 @@ class _Opening:
         return Continuous(self._names, space.low.reshape(-1), space.high.reshape(-1), clips=True)
 
     def _stated(self) -> Continuous:
-        return self._within(*(self._wanted.range or (-1.0, 1.0)))
+        return self._within(*(self._wanted.range or (-1.0, 1.0)), assumed=not self._wanted.range)
 
-    def _within(self, low: float, high: float) -> Continuous:
+    def _within(self, low: float, high: float, *, assumed: bool = True) -> Continuous:
         size = len(self._names)
-        return Continuous(self._names, np.full(size, low, np.float32), np.full(size, high, np.float32))
+        return Continuous(self._names, np.full(size, low, np.float32), np.full(size, high, np.float32), assumed=assumed)
 
     def _no_range(self) -> None:
         if self._wanted.range:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from data.ranges import ActionRange
 from hitl.agents.actions import Continuous
 from hitl.agents.agent import Agent
 from hitl.agents.keeping import keep
@@ -73,6 +74,12 @@ class ForeignPolicy:
     def can_judge(self) -> bool:
         """There are no critics of an agent from elsewhere."""
         return False
+
+    def compare(self, game: ActionRange | None) -> None:
+        """Note what is to be said of an agent whose actions have another range than the game's; None: it states none."""
+        actions = self.agent.actions
+        if game is not None and isinstance(actions, Continuous) and (said := actions.unlike(game)):
+            self.notices.append(said)
 
     def _note_beyond(self) -> None:
         actions = self.agent.actions

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import Any
 
 from data.errors import CheckpointError, HitlError, UsageError
@@ -67,6 +68,8 @@ def main(argv: list[str]) -> int:
                 rig.policy.hold(args.checkpoint or "latest")
             except CheckpointError as error:  # perhaps another game is meant
                 raise CheckpointError(" ".join(filter(None, [str(error), told(typed, settings)]))) from error
+        for said in rig.policy.notices if policy is not None else ():  # the session tells them to nobody here
+            print(f"hitl eval: {in_home(said, args.home)}", file=sys.stderr)
         results = rig.evaluate(args.trials, 1_000_000 + 1000 * args.seed)
         if not results:
             raise HitlError("The evaluation was stopped before its first episode ended, so there is nothing to show.")

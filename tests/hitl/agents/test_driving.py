@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 import sqlite3
 
+import gymnasium
 import numpy as np
 import pytest
+from gymnasium import spaces
 
 from data.errors import InputFileError
+from data.ranges import ActionRange
 from data.store import Store
+from hitl.agents.actions import Continuous
 from hitl.agents.keeping import driving_agent, folder_of
 from hitl.agents.policy import ForeignPolicy, agent_policy
 from hitl.cli import main
@@ -163,3 +167,37 @@ def test_statistics_beside_it_are_asked_for(tmp_path, archives):
     make = agent_policy(AgentSettings(use=str(tmp_path / "ddpg.zip")), Home(tmp_path / "home"))
     policy = make(("a", "b", "c"), ("torque",))
     assert ["--agent-normalize vecnormalize.pkl" in said for said in policy.notices] == [True]
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "said"),
+    [
+        (-2.0, 2.0, ""),
+        (-1.0, 1.0, ""),  # in proportion: 0 is 0
+        (0.0, 1.0, "torque from 0 to 1, and the game takes it from -2 to 2. Taken around 0, which is rest here, 0 becomes 0. "
+         "If it was trained to mean -2 (RescaleAction), it drives wrongly"),
+        (-1.0, 3.0, "0 becomes 0. If it was trained to mean -1 (RescaleAction)"),
+        (-np.inf, np.inf, ""),
+    ],
+)  # fmt: skip
+def test_bounds_that_are_not_those_of_the_game_are_told(low, high, said):
+    actions = Continuous(("torque",), np.array([low]), np.array([high]))
+    game = ActionRange(spaces.Box(-2.0, 2.0, (1,)))
+    told = actions.unlike(game)
+    assert said in told
+    assert bool(told) == bool(said)
+    assert Continuous(("torque",), np.array([low]), np.array([high]), assumed=True).unlike(game) == ""
+
+
+def test_an_agent_of_another_range_is_told_in_a_drive_and_in_an_evaluation(tmp_path, capsys):
+    from stable_baselines3 import SAC
+
+    env = gymnasium.wrappers.RescaleAction(gymnasium.make("Pendulum-v1"), np.float32(0), np.float32(1))
+    SAC("MlpPolicy", env, policy_kwargs={"net_arch": [8]}, buffer_size=1, device="cpu").save(tmp_path / "a.zip")
+    more = ["--home", str(tmp_path / "home"), "--env", "gym:Pendulum-v1", "--agent", str(tmp_path / "a.zip"), "--episodes", "1"]
+    assert main(["play", "--headless", "--pad", "none", *more]) == 0
+    assert "from 0 to 1, and the game takes it from -2 to 2" in " ".join(capsys.readouterr().out.split())
+    assert main(["eval", "--json", *more]) == 0
+    said = capsys.readouterr()
+    assert json.loads(said.out)["checkpoint"] == "a.zip"
+    assert "from 0 to 1, and the game takes it from -2 to 2" in said.err
