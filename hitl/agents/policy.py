@@ -11,7 +11,8 @@ from data.ranges import ActionRange
 from hitl.agents.actions import Continuous
 from hitl.agents.agent import Agent
 from hitl.agents.keeping import keep
-from hitl.agents.opening import file_of, left_out, open_agent
+from hitl.agents.opening import file_of, open_agent
+from hitl.agents.surroundings import left_out
 from hitl.home import Home
 from hitl.settings import AgentSettings
 
@@ -108,7 +109,7 @@ def agent_policy(wanted: AgentSettings, home: Home) -> Callable[[tuple[str, ...]
         agent = open_agent(wanted, home, observation_names, action_names)
         keep(home, agent.identity, wanted)
         policy = ForeignPolicy(agent, len(observation_names))
-        if said := left_out(wanted, file_of(wanted, home)):
+        if said := left_out(wanted, file_of(wanted, home), len(observation_names), agent.shown.stack):
             policy.notices.append(said)
         return policy
 

@@ -55,6 +55,26 @@ class Sb3Model:
 
 def read(data: bytes, name: str) -> Sb3Model:
     """Return the model in an archive. Raises InputFileError."""
+    entries, said = _opened(data, name)
+    weights = tensors_of(entries[POLICY], name)
+    observation = _box(said.get("observation_space"), name, "observations")
+    kwargs = said.get("policy_kwargs")
+    kwargs = kwargs if isinstance(kwargs, Mapping) else {}
+    _refuse_other_makes(weights, kwargs, name)
+    return _Builder(weights, said, kwargs, name).model(observation)
+
+
+def saw_all_as_it_came(data: bytes, name: str) -> bool:
+    """Tell whether an archive says that no ``VecNormalize`` was around its environment. Raises InputFileError.
+
+    PPO, A2C and TRPO keep what was seen before it was normalised only where it was.
+    """
+    _, said = _opened(data, name)
+    return said.get("_last_obs") is not None and "_last_original_obs" in said and said["_last_original_obs"] is None
+
+
+def _opened(data: bytes, name: str) -> tuple[dict[str, bytes], dict[str, Any]]:
+    """Return an archive's entries, and what its ``data`` says."""
     entries = unzipped(data, name)
     if "data" not in entries or POLICY not in entries:
         raise InputFileError(
@@ -67,12 +87,7 @@ def read(data: bytes, name: str) -> Sb3Model:
             raise ValueError("it is not a table")
     except (ValueError, RecursionError) as error:
         raise InputFileError(f"'{name}' is damaged: its 'data' is not JSON ({shown(error)}). Save the model again.") from error
-    weights = tensors_of(entries[POLICY], name)
-    observation = _box(said.get("observation_space"), name, "observations")
-    kwargs = said.get("policy_kwargs")
-    kwargs = kwargs if isinstance(kwargs, Mapping) else {}
-    _refuse_other_makes(weights, kwargs, name)
-    return _Builder(weights, said, kwargs, name).model(observation)
+    return entries, said
 
 
 def _refuse_other_makes(weights: Weights, kwargs: Mapping[str, Any], name: str) -> None:
