@@ -8,14 +8,13 @@ from pathlib import Path
 
 from data.errors import InputFileError, shown
 from data.files.paths import as_typed
-from data.words import number_of
 from hitl.agents.archives import read_whole
 from hitl.agents.statistics import read_normalization
 from hitl.settings import AgentSettings
 
 SUFFIXES = (".zip", ".tmod", ".pt", ".ts", ".onnx", ".safetensors")
 """What the names of agents end with."""
-WEIGHTS = (".pth", ".cleanrl_model", ".ckpt", ".bin")
+WEIGHTS = (".pth", ".ckpt", ".cleanrl_model")
 """What the names of weights end with that come without their network."""
 MOST = 2**24
 """Bytes of statistics that are looked into without being asked."""
@@ -32,7 +31,7 @@ def of_folder(folder: Path) -> str:
     if not found:
         return f"{said}: there is none in it ({', '.join(SUFFIXES)})."
     best = next((file for file in found if "best" in file.stem.lower()), found[0])
-    which = "there" if len(found) == 1 else f"one of the {number_of(len(found), 'file')} there"
+    which = "it" if len(found) == 1 else f"one of the {len(found)} there"
     return f"{said}. Name {which}: --agent {as_typed(best)}."
 
 

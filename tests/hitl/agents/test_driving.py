@@ -232,7 +232,7 @@ def test_a_folder_is_told_so_and_the_archive_in_it_is_named(tmp_path, archives):
     for name in ("Pendulum-v1.zip", "best_model.zip"):
         shutil.copyfile(archives.folder / "ddpg.zip", zoo / name)
     best = as_typed(zoo / "best_model.zip")
-    assert refused() == f"'Pendulum-v1_1' is a folder, and an agent is a file. Name one of the 2 files there: --agent {best}."
+    assert refused() == f"'Pendulum-v1_1' is a folder, and an agent is a file. Name one of the 2 there: --agent {best}."
     with SessionSetup(home, SessionOptions()):
         pass
     assert "is a folder" in refused(), "in a home that has a store, too"
