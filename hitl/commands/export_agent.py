@@ -120,6 +120,7 @@ def _into_archive(
     home: Home, out: Path, actor: Actor, meta: CheckpointMeta, given: dict[str, object], seed: int
 ) -> str:
     """Write a copy of the agent's archive that drives as the actor does, and return what is to be said of it."""
+    from data.files.paths import as_typed
     from data.store import Store
     from data.words import number_of
     from hitl.agents.export.sb3 import distill
@@ -134,10 +135,12 @@ def _into_archive(
     agent = open_agent(wanted, home, tuple(meta.observation_names), tuple(meta.action_names))
     with Store.open_existing(home.store_path) as store:
         left = distill(agent, archive, _episodes(store, meta), _along(actor), out, seed)
+    more = f" --agent-normalize {as_typed(wanted.normalize)}" if wanted.normalize else ""
+    more += f" --agent-stack {wanted.stack}" if wanted.stack > 1 else ""
     return (
         f"{out.name} is '{archive.name}' with a network that was taught on {number_of(left.steps, 'step')} to drive as here. "
         f"On episodes kept back, its actions (-1 to 1) are {left.mean:.3f} off on average, 95 % of them less than "
-        f'{left.p95:.3f}, at most {left.most:.2f}. Measure it as any agent: `hitl eval --agent "{out.name}"`.'
+        f"{left.p95:.3f}, at most {left.most:.2f}. Measure it by itself: `hitl eval --agent {as_typed(out)} --agent-alone{more}`."
     )
 
 
