@@ -99,6 +99,15 @@ class Teacher:
         return self.agent.follow(observations, executed)
 
 
+def known_agents(store: Store) -> list[dict[str, Any]]:
+    """Return the agents from elsewhere that a store knows, the one that drove last at the end.
+
+    Those of evaluations come first: what ours was exported into, say, was only measured here.
+    """
+    evaluated = {session.id for session in store.sessions() if session.kind == "evaluation"}
+    return [agent for _, agent in sorted(store.agents().items(), key=lambda found: found[0] not in evaluated)]
+
+
 def teacher(
     home: Home, wanted: AgentSettings, observation_names: Names, action_names: Names
 ) -> Teacher:
@@ -110,9 +119,7 @@ def teacher(
     if wanted.use not in ("", "none") and not wanted.use.startswith(PAD):  # of a pad nothing can be asked
         return Teacher(open_agent(wanted, home, observation_names, action_names))
     with Store.open_existing(home.store_path) as store:
-        evaluated = {session.id for session in store.sessions() if session.kind == "evaluation"}
-        agents = {session: agent for session, agent in store.agents().items() if agent.get("kind") != ONLY_A_PAD}
-    known = [agent for session, agent in agents.items() if session not in evaluated] or list(agents.values())
+        known = [agent for agent in known_agents(store) if agent.get("kind") != ONLY_A_PAD]
     if not known:
         raise InputFileError(
             "No agent from elsewhere drives here, so none can teach (frozen_teaches): let it drive, `hitl play --agent FILE`."

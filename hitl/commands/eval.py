@@ -94,7 +94,8 @@ def main(argv: list[str]) -> int:
     from hitl.screens.lap_words import print_laps
 
     out, count = console(), len(results)
-    learned = number_of(summary["updates"], "update") if policy is None else rig.policy.agent.identity.kind
+    ours = policy is None or getattr(rig.policy, "taught", False)
+    learned = number_of(summary["updates"], "update") if ours else rig.policy.agent.identity.kind
     out.print(
         f"{summary['checkpoint']} ({learned}), {number_of(count, 'episode')} "
         f"on {track_words(summary['track'])}, mean return {summary['return_mean']:.1f}"

@@ -102,14 +102,14 @@ def _wanted(home: Home, given: dict[str, object], ending: str = "") -> AgentSett
     Raises UsageError where there is none.
     """
     from data.store import Store
-    from hitl.agents.keeping import kept_settings
+    from hitl.agents.keeping import kept_settings, known_agents
     from hitl.settings import load
 
     wanted = load(home, "agent", over={"agent": given}).agent
     if wanted.use not in ("", "none"):
         return wanted
     with Store.open_existing(home.store_path) as store:
-        known = [k for k in store.agents().values() if str(k.get("name", "")).lower().endswith(ending)]
+        known = [k for k in known_agents(store) if str(k.get("name", "")).lower().endswith(ending)]
     if not known:
         what = "agent of Stable-Baselines3 has driven here: name its archive" if ending else "agent has driven here: name it"
         raise UsageError(f"No {what} with --agent FILE.")

@@ -104,6 +104,8 @@ def test_another_agent_that_is_named_later_has_not_taught_it(home, tmp_path, cap
         ours = store.checkpoints()[0].name
     other = ["eval", "--home", str(copy.root), "--agent", OTHER, "--episodes", "1"]
     capsys.readouterr()
+    assert main(other) == 0
+    assert f"{ours}, taught by {AGENT} (" in " ".join(capsys.readouterr().out.split())
     assert main([*other, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["checkpoint"] == f"{ours}, taught by {AGENT}"
     assert play(copy, "--agent", OTHER, "--episodes", "1") == 0
