@@ -29,7 +29,7 @@ def of_folder(folder: Path) -> str:
         found = []
     said = f"'{shown(folder.name)}' is a folder, and an agent is a file"
     if not found:
-        return f"{said}: there is none in it ({', '.join(SUFFIXES)})."
+        return f"{said}: it holds no file that can be one ({', '.join(SUFFIXES)})."
     best = next((file for file in found if "best" in file.stem.lower()), found[0])
     which = "it" if len(found) == 1 else f"one of the {len(found)} there"
     return f"{said}. Name {which}: --agent {as_typed(best)}."

@@ -135,12 +135,13 @@ def _into_archive(
     agent = open_agent(wanted, home, tuple(meta.observation_names), tuple(meta.action_names))
     with Store.open_existing(home.store_path) as store:
         left = distill(agent, archive, _episodes(store, meta), _along(actor), out, seed)
-    more = f" --agent-normalize {as_typed(wanted.normalize)}" if wanted.normalize else ""
-    more += f" --agent-stack {wanted.stack}" if wanted.stack > 1 else ""
+    shown_by = ["--agent-normalize", as_typed(wanted.normalize)] if wanted.normalize else []
+    shown_by += ["--agent-stack", str(wanted.stack)] if wanted.stack > 1 else []
+    command = " ".join(["hitl eval --agent-alone", "--agent", as_typed(out), *shown_by])
     return (
         f"{out.name} is '{archive.name}' with a network that was taught on {number_of(left.steps, 'step')} to drive as here. "
         f"On episodes kept back, its actions (-1 to 1) are {left.mean:.3f} off on average, 95 % of them less than "
-        f"{left.p95:.3f}, at most {left.most:.2f}. Measure it by itself: `hitl eval --agent {as_typed(out)} --agent-alone{more}`."
+        f"{left.p95:.3f}, at most {left.most:.2f}. Measure it by itself: `{command}`."
     )
 
 

@@ -55,7 +55,7 @@ class Sb3Model:
 
 def read(data: bytes, name: str) -> Sb3Model:
     """Return the model in an archive. Raises InputFileError."""
-    entries, said = _opened(data, name)
+    entries, said = _unpacked(data, name)
     weights = tensors_of(entries[POLICY], name)
     observation = _box(said.get("observation_space"), name, "observations")
     kwargs = said.get("policy_kwargs")
@@ -69,11 +69,11 @@ def saw_all_as_it_came(data: bytes, name: str) -> bool:
 
     PPO, A2C and TRPO keep what was seen before it was normalised only where it was.
     """
-    _, said = _opened(data, name)
+    _, said = _unpacked(data, name)
     return said.get("_last_obs") is not None and "_last_original_obs" in said and said["_last_original_obs"] is None
 
 
-def _opened(data: bytes, name: str) -> tuple[dict[str, bytes], dict[str, Any]]:
+def _unpacked(data: bytes, name: str) -> tuple[dict[str, bytes], dict[str, Any]]:
     """Return an archive's entries, and what its ``data`` says."""
     entries = unzipped(data, name)
     if "data" not in entries or POLICY not in entries:

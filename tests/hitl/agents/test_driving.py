@@ -228,7 +228,7 @@ def test_a_folder_is_told_so_and_the_archive_in_it_is_named(tmp_path, archives):
             agent_policy(AgentSettings(use=str(zoo)), home)(("a", "b", "c"), ("torque",))
         return str(found.value)
 
-    assert refused().startswith("'Pendulum-v1_1' is a folder, and an agent is a file: there is none in it (.zip,")
+    assert refused().startswith("'Pendulum-v1_1' is a folder, and an agent is a file: it holds no file that can be one (.zip,")
     for name in ("Pendulum-v1.zip", "best_model.zip"):
         shutil.copyfile(archives.folder / "ddpg.zip", zoo / name)
     best = as_typed(zoo / "best_model.zip")
