@@ -1,68 +1,105 @@
-"""The demo over several seeds: passes before and after, seconds of takeover, wall time.
+"""The demo over several seeds, with help and without: passes before and after, seconds of takeover, wall time.
 
-    python benchmarks/demo.py [--seeds 5] [--skill good] [--json FILE]
+    python benchmarks/demo.py [--seeds 5] [--skills good,none] [--agents own] [--track default] [--json FILE]
 
-``--skill``: who stands in for the player (`hitl/drivers/person.py`); ``expert`` is the scripted driver itself.
+``--skills``: who stands in for the player (`hitl/drivers/person.py`); ``expert`` is the scripted driver itself, with ``none``
+nobody helps. ``--agents own``: each seed first trains an agent of its own until it stalls, as the shipped one was made (by
+itself, with no lap in its memory), instead of beginning with that.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import subprocess
-import sys
+import contextlib
+import io
+import os
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
+from typing import Any
 
-from common import stopwatch, write_report
+from common import parser, print_table, run_jobs
 
-from hitl.drivers.person import SKILLS
+from hitl.drivers.person import NOBODY, SKILLS
 
-FIGURES = ("before_passes", "after_passes", "takeover_seconds", "agent_steps", "updates", "wall_seconds")
+IN_A_ROW = 5  # evaluations without a pass, as with the shipped agent
+MINUTES = 15.0  # beyond these the demo's limit of driven steps ends it
+FIGURES = ("takeovers", "takeover_seconds", "agent_steps", "updates", "wall_seconds")
 
 
-def run(seed: int, track: str, skill: str) -> dict[str, float]:
-    """Run one demo as a player would and return its figures."""
-    with tempfile.TemporaryDirectory() as folder:
-        out = Path(folder) / "demo.json"
-        command = [sys.executable, "-m", "hitl", "demo", "--headless", "--seed", str(seed), "--track", track, "--skill", skill]
-        command += ["--home", str(Path(folder) / "home"), "--json", str(out)]
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        result = json.loads(out.read_text(encoding="utf-8"))
-    return {
-        "before_passes": result["before"]["corner_passes"],
-        "after_passes": result["after"]["corner_passes"],
-        "takeover_seconds": result["takeover_seconds"],
-        "agent_steps": result["agent_steps"],
-        "updates": result["updates"],
-        "wall_seconds": result["wall_seconds"],
-    }
+@dataclass(frozen=True)
+class Job:
+    """One demo."""
+
+    skill: str
+    seed: int
+    track: str
+    own: bool
+
+
+def run(job: Job) -> dict[str, Any]:
+    """Run one demo as `hitl demo --headless` does; return its figures."""
+    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stderr(io.StringIO()):
+        result = demo(job, Path(folder))
+    found = {"skill": job.skill, "seed": job.seed, "track": job.track, "own_agent": job.own}
+    return found | ({"stalled": False} if result is None else {"stalled": True} | result)
+
+
+def demo(job: Job, folder: Path) -> dict[str, Any] | None:
+    """Return the content of the demo's ``--json``; None where the seed's own agent did not stall."""
+    from hitl.demo.run import run_headless
+    from hitl.demo.shipped import open_shipped, ship, stalled_at
+    from hitl.demo.stall import train_until_stalled
+    from hitl.home import Home
+
+    home = Home(folder / "home")
+    if job.own:
+        trained, shipped = Home(folder / "trained"), folder / "shipped"
+        if train_until_stalled(trained, job.track, seed=job.seed, in_a_row=IN_A_ROW, laps=0).corner is None:
+            return None
+        ship(trained, shipped)
+        open_shipped(home, job.track, shipped)
+    else:
+        open_shipped(home, job.track)
+    corner = stalled_at(home, job.track)
+    assert corner is not None
+    result = run_headless(home, "box2d", job.track, corner, seed=job.seed, minutes=MINUTES, skill=job.skill)
+    return result.as_json() | {"ended": result.ended}
+
+
+def arguments() -> argparse.Namespace:
+    """Read the command line."""
+    made = parser((__doc__ or "").splitlines()[0])
+    made.add_argument("--seeds", type=int, default=5)
+    made.add_argument("--skills", default=f"good,{NOBODY}", help=f"of {', '.join((*SKILLS, NOBODY))} (default: good,{NOBODY})")
+    made.add_argument("--agents", choices=("shipped", "own"), default="shipped")
+    made.add_argument("--track", default="default")
+    made.add_argument("--jobs", type=int, default=1, help="demos at once, of two processes each (default: 1)")
+    args = made.parse_args()
+    args.skills = args.skills.split(",")
+    if unknown := set(args.skills) - {*SKILLS, NOBODY}:
+        made.error(f"no such skill: {', '.join(sorted(unknown))}")
+    return args
 
 
 def main() -> None:
-    """Print a row a seed, the medians, and write the JSON."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--track", default="default")
-    parser.add_argument("--skill", choices=SKILLS, default="good")
-    parser.add_argument("--json", type=Path, metavar="FILE")
-    args = parser.parse_args()
+    """Print a row a demo, the medians, and write the JSON."""
+    args = arguments()
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
     seeds = list(range(args.seeds))
+    jobs = [Job(skill, seed, args.track, args.agents == "own") for seed in seeds for skill in args.skills]
+    runs = run_jobs(run, jobs, args.jobs, args.json, seeds)
     rows = []
-    print(f"{'seed':>6} {'before':>7} {'after':>7} {'takeover s':>11} {'steps':>7} {'updates':>8} {'wall s':>7}")
-    line = (
-        "{:>6} {before_passes:>7.0f} {after_passes:>7.0f} {takeover_seconds:>11.1f} "
-        "{agent_steps:>7.0f} {updates:>8.0f} {wall_seconds:>7.0f}"
-    )
-    with stopwatch() as watch:
-        for seed in seeds:
-            rows.append(run(seed, args.track, args.skill))
-            print(line.format(seed, **rows[-1]), flush=True)
-    figures = {name: [row[name] for row in rows] for name in FIGURES}
-    print(line.format("median", **{name: median(values) for name, values in figures.items()}))
-    if args.json:
-        write_report(args.json, figures, seeds=seeds, wall_seconds=watch.seconds)
+    for skill in args.skills:
+        of_skill = sorted((r for r in runs if r["skill"] == skill and r["stalled"]), key=lambda r: r["seed"])
+        passes = ((r["before"]["corner_passes"], r["after"]["corner_passes"]) for r in of_skill)
+        cells = [(r["seed"], *both, *(r[f] for f in FIGURES)) for r, both in zip(of_skill, passes, strict=True)]
+        rows += [(skill, *row) for row in cells]
+        if cells:
+            rows.append((skill, "median", *(round(median(column), 1) for column in zip(*(c[1:] for c in cells), strict=True))))
+    columns = ("who helps", "seed", "passes before", "after", "takeovers", "s of takeover", "agent steps", "updates", "wall s")
+    print_table(f"The demo on {args.track}, {args.agents} agents", columns, rows)
 
 
 if __name__ == "__main__":

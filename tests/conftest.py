@@ -61,6 +61,7 @@ LONGEST_S = {
     "tests/trainer/daemon/test_laps_first.py": 6.0,
     "tests/benchmarks/test_opponents.py": 6.0,
     "tests/hitl/agents/test_taught.py": 6.0,
+    "tests/hitl/agents/test_helped_early.py": 6.0,
     "tests/trainer/networks/test_images.py": 6.0,
     "tests/takeover_ui/report/test_report.py": 5.0,
     "tests/trainer/diagnosis/test_trained.py": 5.0,

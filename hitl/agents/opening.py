@@ -5,14 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 from gymnasium import spaces
 
 from data.errors import CheckpointError, InputFileError, StoreError, UsageError, shown
 from data.files.paths import user_path
-from data.words import number_of
 from hitl.agents.actions import Actions, Continuous, Table
 from hitl.agents.agent import Agent, AgentIdentity, Network
 from hitl.agents.archives import read_whole, sha256_of
@@ -127,10 +126,9 @@ class _Opening:
         if len(shape) == 2 and shape[1] == len(self._observations):  # Gymnasium's own stack of observations
             self._stack, self._repeat_first = shape[0], True
         if isinstance(model.actions, int):
-            return model.algorithm, model.network, self._table or self._needs_table(model.actions)
-        self._no_table()
+            return model.algorithm, model.network, self._chosen(model.actions)
         low, high = model.actions.low, model.actions.high
-        self._same_count(len(low))
+        self._check_count(len(low))
         return model.algorithm, model.network, Continuous(
             self._names, low, high, squashed=model.squashed, clips=not model.squashed
         )
@@ -165,18 +163,36 @@ class _Opening:
         from hitl.agents.formats.programs import PythonNetwork
 
         network = PythonNetwork(self._wanted.use)
-        return "Python", network.sha256(self._wanted.use), network, self._table or self._of_space(network.space)
+        return "Python", network.sha256(self._wanted.use), network, self._of_space(network.action_space)
 
     # -- what it is shown, and what its answers stand for
 
     def _of_space(self, space: Any) -> Actions:
-        """Return what the answers of a model stand for that states the space of its actions, as those of Stable-Baselines3 do."""
+        """Return what a model's answers stand for by its own space; by what is typed where that says nothing of it."""
         if isinstance(space, spaces.Discrete):
-            self._needs_table(int(space.n))
-        if self._wanted.range or not isinstance(space, spaces.Box):
+            return self._chosen(int(space.n))
+        if not isinstance(space, spaces.Box) or len(space.shape) != 1 or self._wanted.range:
+            return self._table or self._stated()
+        self._check_count(len(space.low))
+        if not space.is_bounded():
             return self._stated()
-        self._same_count(space.low.size)
-        return Continuous(self._names, space.low.reshape(-1), space.high.reshape(-1), clips=True)
+        return Continuous(self._names, space.low.astype(np.float32), space.high.astype(np.float32))
+
+    def _chosen(self, count: int) -> Actions:
+        if self._table is None:
+            raise InputFileError(
+                f"The agent '{self._name}' chooses one of {count} actions, and this session has {len(self._names)} action "
+                f"numbers ({', '.join(self._names)}): give a table of {count} rows with --actions FILE."
+            )
+        return self._table
+
+    def _check_count(self, count: int) -> None:
+        self._no_table()
+        if count != len(self._names):
+            raise InputFileError(
+                f"The agent '{self._name}' has {count} action numbers, and this session has {len(self._names)} "
+                f"({', '.join(self._names)}): use the environment that it was trained in."
+            )
 
     def _stated(self) -> Continuous:
         return self._within(*(self._wanted.range or (-1.0, 1.0)), assumed=not self._wanted.range)
@@ -188,19 +204,6 @@ class _Opening:
     def _no_range(self) -> None:
         if self._wanted.range:
             raise UsageError(f"'{self._name}' states the range of its actions itself: omit --agent-range.")
-
-    def _same_count(self, count: int) -> None:
-        if count != len(self._names):
-            raise InputFileError(
-                f"The agent '{self._name}' has {number_of(count, 'action number')}, and this session has {len(self._names)} "
-                f"({', '.join(self._names)}): use the environment that it was trained in."
-            )
-
-    def _needs_table(self, choices: int) -> NoReturn:
-        raise InputFileError(
-            f"The agent '{self._name}' chooses one of {choices} actions, and this session has {len(self._names)} action numbers "
-            f"({', '.join(self._names)}): give a table of {choices} rows with --actions FILE."
-        )
 
     def _no_table(self) -> None:
         if self._table is not None:

@@ -28,7 +28,7 @@ REPORT = "demo-report.html"
 
 def main(argv: list[str]) -> int:
     """Run the demo, print before and after, and write the report."""
-    from hitl.drivers.person import SKILLS
+    from hitl.drivers.person import NOBODY, SKILLS
 
     parser = Parser(
         prog="hitl demo",
@@ -61,7 +61,8 @@ def main(argv: list[str]) -> int:
         "--no-stand-in", action="store_true", help="with a window: only you take over, never the scripted driver"
     )
     parser.add_argument(
-        "--skill", choices=SKILLS, default="good", help="how good the scripted driver is (default: good)"
+        "--skill", choices=(*SKILLS, NOBODY), default="good",
+        help=f"how good the scripted driver is (default: good); {NOBODY}: it never helps, to see what help is worth",
     )
     args = parser.parse_args(argv)
 
@@ -130,12 +131,14 @@ def _window(home: Home, named: Path | None) -> Window:
 
 def _run(home: Home, args: argparse.Namespace, corner: Corner, window: Window | None) -> DemoResult | None:
     from hitl.demo.run import run_headless, run_in_window
+    from hitl.drivers.person import NOBODY
 
     minutes = args.minutes or (8.0 if args.headless else 10.0)
     shared: dict[str, Any] = {"seed": args.seed, "minutes": minutes, "skill": args.skill}
     if window is None:
         return run_headless(home, args.env, args.track, corner, **shared)
-    return run_in_window(home, args.env, args.track, corner, window, stand_in=not args.no_stand_in, **shared)
+    stand_in = not args.no_stand_in and args.skill != NOBODY
+    return run_in_window(home, args.env, args.track, corner, window, stand_in=stand_in, **shared)
 
 
 def _report(home: Home, track: str, result: DemoResult) -> Report:
@@ -183,7 +186,7 @@ def _prepare(home: Home, args: argparse.Namespace, track: str, ships: bool) -> C
         if corner is None:
             raise HitlError("The stalled agent that comes with hitl is missing. Install hitl again.")
         return corner
-    from hitl.demo.stall import train_until_stalled
+    from hitl.demo.stall import LAPS, train_until_stalled
 
     home.require_empty()
     print(f"No stalled agent comes with '{track}', so one is trained first.")
@@ -192,6 +195,8 @@ def _prepare(home: Home, args: argparse.Namespace, track: str, ships: bool) -> C
         args.track,
         env=args.env,
         seed=args.seed,
+        # As the shipped agent of that game: laps in its memory would do what the help is for.
+        laps=0 if args.env == "box2d" else LAPS,
         report=lambda e: print(
             f"  {e.agent_steps:>6,} steps: return {e.return_mean:.1f}, {e.progress_mean:.0f} m", flush=True
         ),

@@ -51,6 +51,7 @@ def main(argv: list[str]) -> int:
     home = home_path(args)
     record = find_checkpoint(home, args.checkpoint)
     actor, meta = load_policy(home.checkpoints / record.name)
+    _need_ours(record.name, meta)
     if args.out.suffix.lower() == ".zip":
         print(in_home(_into_archive(home, args.out, actor, meta, agent_given(args), args.seed), args.home))
         return 0
@@ -69,25 +70,39 @@ def main(argv: list[str]) -> int:
     return 0
 
 
+def _need_ours(name: str, meta: CheckpointMeta) -> None:
+    """Raise UsageError where a checkpoint drives nowhere: what would go out is the agent as it came in."""
+    if meta.drives_alone or any(meta.zones_on(track) for track in meta.zones):
+        return
+    if meta.config.get("frozen_teaches"):
+        raise UsageError(
+            f"With {name} your agent still drives, and not ours, which is learning what it does: there is nothing to export yet. "
+            "It takes at least five drives of your agent without help (`hitl play --agent FILE`) and a trainer (`hitl train`). "
+            "`hitl train status` says how near ours is; export again once it drives."
+        )
+    raise UsageError(
+        f"With {name} ours has not learned to take over anywhere yet, so there is nothing to export: help the agent "
+        "(`hitl play --agent FILE`), and let a trainer learn from that (`hitl train`)."
+    )
+
+
 def _together(
     home: Home, ours: nn.Module, meta: CheckpointMeta, given: dict[str, object], track: str
 ) -> tuple[nn.Module, str]:
     """Return the agent that drove here and ours beside it as one, and which is where; only ours, and "", where that is all.
 
-    ``track``: the name of the one that it is for. Raises UsageError where there is none, or where it must be named.
+    ``track``: the name of the one that it is for. Raises UsageError where it is another, or must be named.
     """
     from hitl.agents.export.together import together
     from hitl.agents.opening import open_agent
     from trainer.checkpoints.meta import EVERYWHERE
 
     tracks = [name for name in meta.zones if meta.zones_on(name)]
-    if not tracks:
-        raise UsageError("Ours has not learned to take over anywhere yet: help the agent first (`hitl play --agent FILE`).")
     if track not in tracks and (track or len(tracks) > 1):
         known = ", ".join(f"'{name}'" for name in tracks)
         raise UsageError(f"Ours takes over on {known}: say with --track which one the program is for.")
     zones = meta.zones[track or tracks[0]]
-    if zones == [(-EVERYWHERE, EVERYWHERE)]:  # a game without a road
+    if zones in ([(-EVERYWHERE, EVERYWHERE)], [(0.0, 0.0)]):  # a game without a road; from 0 to 0 m in older checkpoints
         return ours, ""
     agent = open_agent(_wanted(home, given), home, tuple(meta.observation_names), tuple(meta.action_names))
     places = ", ".join(f"{low:.0f} to {high:.0f} m" for low, high in zones)

@@ -16,18 +16,19 @@ SHIPPED = {"box2d": "default", "supertuxkart": "fortmagma"}
 """The track of each game for which a stalled agent comes with hitl."""
 
 
-def open_shipped(home: Home, track: str = "default") -> None:
+def open_shipped(home: Home, track: str = "default", folder: Path | None = None) -> None:
     """Copy a track's stalled agent, with the laps in its memory if it had any, into an empty home folder.
 
-    Raises UsageError when it already holds a store, HitlError when the agent is missing.
+    ``folder``: where ``ship`` has written another one. Raises UsageError when the home already holds a store, HitlError when the
+    agent is missing.
     """
     home.require_empty()
-    folder = resources.files("hitl") / "stalled"
-    folder = folder if track == SHIPPED["box2d"] else folder / track
-    if not (folder / "store.sqlite").is_file():
+    all_shipped = resources.files("hitl") / "stalled"
+    source = folder or (all_shipped if track == SHIPPED["box2d"] else all_shipped / track)
+    if not (source / "store.sqlite").is_file():
         raise HitlError("The stalled agent that comes with hitl is missing. Install hitl again.")
     home.create()
-    with resources.as_file(folder) as shipped:
+    with resources.as_file(source) as shipped:
         shutil.copyfile(shipped / "store.sqlite", home.store_path)
         for file in Path(shipped).glob("*.safetensors"):
             shutil.copyfile(file, home.checkpoints / file.name)

@@ -90,16 +90,24 @@ class Training:
         if not count:
             if asked and not update.more:
                 self._caught_up(asked)
+            self._look_at_teaching()  # what was driven last may be what it takes to know
             waiting, self._report.beat.detail = self._waits()
             self._rest("waiting" if waiting else "idle")
             return
         laps = self.laps
         self._report.beat.detail = f"on your laps, before the first drive: {laps.share:.0%}" if laps.active else ""
-        if (teaching := self.owed.teaching).active:
-            apart = "known after five of its drives" if teaching.apart is None else f"{teaching.apart:.3f} apart"
-            self._report.beat.detail = f"what your agent does: {apart}, until {self.config.frozen_bound:g} that drives"
+        if self.owed.teaching.active:
+            self._report.beat.detail = f"what your agent does: {self.owed.teaching.state}"
         self._learn(count)
         self._tell("training")
+
+    def _look_at_teaching(self) -> None:
+        """Find out whether ours does by now what the agent does that teaches it: from here on it drives."""
+        if self.owed.teaching.over():
+            self._report.event("taught", self.owed.teaching.result)
+            self._checkpoint()
+        if text := self.owed.teaching.stuck():
+            self._report.event("taught", text, "warning")
 
     def _waits(self) -> tuple[bool, str]:
         """Return whether too little was driven to learn from, and what is waited for."""
@@ -114,7 +122,8 @@ class Training:
             return True, text
         if not self.replay.online_rows:
             return True, f"for the first driven steps: {self._report.source}"
-        return False, "(every update for what was driven is done)"
+        teaching = f", of what your agent does: {self.owed.teaching.state}" if self.owed.teaching.active else ""
+        return False, f"(every update for what was driven is done){teaching}"
 
     def _learn(self, count: int) -> None:
         c, began = self.config, time.monotonic()
@@ -122,10 +131,7 @@ class Training:
         self._updates.make(count)
         drawing = self._updates.drawing_s - drawn
         self.budget.paid(count)
-        if self.owed.teaching.over():
-            self._end_teaching()
-        if text := self.owed.teaching.stuck():
-            self._report.event("taught", text, "warning")
+        self._look_at_teaching()
         now = time.monotonic()
         self.watch.spent("sampling", drawing)
         self.watch.spent("training", now - began - drawing, count)
@@ -152,11 +158,6 @@ class Training:
         text = self.laps.result()
         if self.learner.updates and (not self._checkpoints.behind or self._checkpoint()) and text:
             self._report.event("laps", text)
-
-    def _end_teaching(self) -> None:
-        """Ours has learned what the agent does that teaches it: it drives from here on."""
-        self._report.event("taught", self.owed.teaching.result)
-        self._checkpoint()
 
     def _roll_back(self) -> None:
         """Go back to the last good checkpoint. Raises TrainingError when that does not help."""

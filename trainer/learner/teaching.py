@@ -10,17 +10,19 @@ from trainer.learner.learner import Learner
 from trainer.replay.replay import Replay
 
 EVERY = 100  # updates between two looks
-NO_NEARER = 10_000  # updates without coming a tenth nearer, after which the player is told
+NO_NEARER = 10_000  # updates without coming a tenth nearer, or without knowing how near it is, after which the player is told
 
 
 class Teaching:
     """Compares the learner with the agent that teaches it, in drives that it has not learned from, until the two agree."""
 
     def __init__(self, learner: Learner, replay: Replay) -> None:
-        self._learner, self._replay, self._looked = learner, replay, learner.updates
+        self._learner, self._replay = learner, replay
+        self._looked = learner.updates - EVERY if learner.updates else 0  # a run that goes on is looked at first of all
         self.apart: float | None = None
         """How far the two were apart when this was last looked at, in actions from -1 to 1; None while it cannot be known."""
-        self._nearest, self._nearer_at, self._told = math.inf, learner.updates, False
+        self._nearest, self._nearer_at = math.inf, learner.updates
+        self._told: set[bool] = set()  # whether it was known then how far the two are apart
         if (gates := replay.demos.gates) is not None:
             gates.everywhere = learner.drives_everywhere
 
@@ -34,12 +36,25 @@ class Teaching:
         """What is to be said when the two agree."""
         return f"It does what your agent does, {self.apart or 0.0:.3f} apart on average (1 is full): from now on it drives."
 
+    @property
+    def state(self) -> str:
+        """How far it is, in a few words."""
+        apart = "known after five of its drives without help" if self.apart is None else f"{self.apart:.3f} apart"
+        return f"{apart}, until {self._learner.config.frozen_bound:g} that drives"
+
     def stuck(self) -> str | None:
         """Return what is to be said, once, when ours comes no nearer to the agent for long, so that help cannot show."""
-        learner = self._learner
-        if self._told or self.apart is None or not self.active or learner.updates < self._nearer_at + NO_NEARER:
+        learner, known = self._learner, self.apart is not None
+        if known in self._told or not self.active or learner.updates < self._nearer_at + NO_NEARER:
             return None
-        self._told = True
+        self._told.add(known)
+        if self.apart is None:
+            return (
+                f"For {NO_NEARER:,} updates it could not be known how near ours is to what your agent does: that takes five of "
+                "its drives without your help, and is seen only where you never helped. Until then your agent drives, and your "
+                "help does not show. Let it drive alone, or type `hitl train stop`, and then "
+                "`hitl train --set frozen_teaches=false` to have ours drive only where you helped."
+            )
         bound = math.ceil(110 * self.apart) / 100
         return (
             f"For {NO_NEARER:,} updates ours has come no nearer to what your agent does: it is {self.apart:.3f} apart, "

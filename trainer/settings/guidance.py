@@ -91,7 +91,7 @@ class GuidanceSettings:
     an agent which can be asked."""
     frozen_bound: NotNegative = 0.05
     """With ``frozen_teaches``, it drives once its actions (-1 to 1) are no further than this from the other agent's, on average
-    over every fifth of that one's drives, from which it does not learn."""
+    where the human has not helped, in every fifth of that one's drives without help, from which it does not learn."""
 
     # Own finishes (self-imitation, Oh et al. 2018)
     own_finishes: Annotated[int, Meta(ge=0, le=10_000)] = 10

@@ -56,14 +56,19 @@ class TorchScriptNetwork(Stateless):
         try:
             with self._torch.inference_mode():
                 given = self.module(self._torch.tensor(shown_, dtype=self._dtype))
-        except RuntimeError as error:
+        except Exception as error:  # what a program raises itself comes as torch.jit.Error, which is no RuntimeError
             takes = f" (its first layer takes {self._takes})" if self._takes is not None else ""
+            numbers = f"the {shown_.shape[1]} numbers that it is shown here"
+            what = f"does not take {numbers}{takes}" if isinstance(error, RuntimeError) else f"fails with {numbers}"
+            said = (str(error).strip() or type(error).__name__).splitlines()[-1].removeprefix("builtins.")
+            raise InputFileError(f"'{self._name}' {what}: {shown(said, 100)}.") from error
+        first = given[0] if isinstance(given, tuple | list) and given else given
+        if not isinstance(first, self._torch.Tensor):
             raise InputFileError(
-                f"'{self._name}' does not take the {shown_.shape[1]} numbers that it is shown here{takes}: "
-                f"{shown(str(error).strip().splitlines()[-1], 100)}."
-            ) from error
-        first = given[0] if isinstance(given, tuple | list) else given
-        return np.asarray(first.numpy())
+                f"The answer of '{self._name}' is no tensor ({type(first).__name__}): let it return its action as one (B, A), "
+                "and save it again."
+            )
+        return np.asarray((first.float() if first.dtype == self._torch.bfloat16 else first).detach().numpy())
 
 
 class OnnxNetwork(Stateless):
@@ -112,8 +117,6 @@ class PythonNetwork:
 
     A class is called without arguments to make one. An object with ``predict`` (a model of Stable-Baselines3) is asked by it. Its
     ``reset()``, where there is one, is called when an episode begins. It is trusted because it was typed.
-
-    ``space``: of its actions, where such a model states it; None elsewhere.
     """
 
     remembers = True  # nothing is known of what it keeps
@@ -135,10 +138,11 @@ class PythonNetwork:
         predict: Any = getattr(made, "predict", None)
         if not callable(made) and predict is None:
             raise InputFileError(f"'{spec}' is a {type(made).__name__}, which can neither be called nor asked to predict.")
+        self.action_space = getattr(made, "action_space", None) if not callable(made) else None
+        """The space that a model's answers lie in; None where it states none."""
         self._ask: Callable[[Floats], Any] = made if callable(made) else self._predicted
         self._predict, self._takes_state = predict, not callable(made) and "state" in inspect.signature(predict).parameters
         self._memory: Any = None  # of a model that remembers (RecurrentPPO): what it answered last, beside the action
-        self.space: Any = None if callable(made) else getattr(made, "action_space", None)
         self._reset = getattr(made, "reset", None)
 
     def __call__(self, shown_: Floats) -> NDArray[Any]:

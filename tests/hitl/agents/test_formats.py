@@ -7,8 +7,9 @@ import pytest
 import torch
 from torch import nn
 
-from data.errors import CheckpointError, DeviceError, InputFileError
+from data.errors import CheckpointError, DeviceError, InputFileError, UsageError
 from data.store import Store
+from hitl.cli import main
 from hitl.demo.shipped import open_shipped
 from hitl.drivers.policy import CheckpointPolicy
 from hitl.home import Home
@@ -197,8 +198,47 @@ def test_an_onnx_program_drives(tmp_path, opened):
         opened(tmp_path / "b.onnx")
 
 
+class Raises(nn.Module):
+    """Drives so many times, and raises an error then."""
+
+    def __init__(self, times: int) -> None:
+        super().__init__()
+        self.left = times
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if self.left == 0:
+            raise ValueError("no more")
+        self.left -= 1
+        return torch.tanh(x[:, :1])
+
+
+class Named(nn.Module):
+    def forward(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
+        return {"action": x[:, :1]}
+
+
+class Short(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.tanh(x[:, :1]).to(torch.bfloat16)
+
+
+def test_a_torchscript_program_that_raises_an_error_is_told_so(tmp_path, opened, capsys):
+    with pytest.raises(InputFileError, match=r"'a\.pt' fails with the 3 numbers .*: ValueError: no more\.$"):
+        opened(scripted(Raises(0), tmp_path / "a.pt"))
+    with pytest.raises(InputFileError, match=r"The answer of 'b\.pt' is no tensor \(dict\)"):
+        opened(scripted(Named(), tmp_path / "b.pt"))
+    assert abs(opened(scripted(Short(), tmp_path / "c.pt")).act(np.ones(3, np.float32))[0] - np.tanh(1)) < 0.01
+    late = scripted(Raises(20), tmp_path / "late.pt")
+    played = ["--home", str(tmp_path / "home"), "--env", "gym:Pendulum-v1", "--headless", "--pad", "none", "--episodes", "1"]
+    assert main(["play", *played, "--agent", str(late)]) == InputFileError.exit_code
+    assert "'late.pt' fails with the 3 numbers that it is shown here: ValueError: no more." in capsys.readouterr().err
+    with Store(Home(tmp_path / "home").store_path, read_only=True) as store:
+        assert sum(len(store.steps(episode)) for episode in store.episodes()) == 19, "what it drove until then is kept"
+
+
 OWN = """
 import numpy as np
+from gymnasium import spaces
 episodes = 0
 
 class Counting:
@@ -213,6 +253,20 @@ class Counting:
 class Model:
     def predict(self, observation, deterministic):
         return np.array([observation[0] / 10]), None
+
+class Ranged(Model):
+    action_space = spaces.Box(-2.0, 4.0, (1,))
+
+class Pair(Model):
+    action_space = spaces.Box(-2.0, 4.0, (2,))
+
+class Boundless(Model):
+    action_space = spaces.Box(-np.inf, np.inf, (1,))
+
+class Chooses(Model):
+    action_space = spaces.Discrete(5)
+    def predict(self, observation, deterministic):
+        return np.array(1), None
 
 def second(observation):
     return 1
@@ -247,9 +301,29 @@ def test_the_users_own_code_drives(own, opened, table):
     assert opened(f"{own}:second", actions=str(table)).act(OBSERVATIONS[0])[0] == -0.5
 
 
+def test_a_model_states_the_range_of_its_actions_itself(own, opened, table):
+    looks = np.array([[10, 0, 0], [20, 0, 0], [-20, 0, 0]], np.float32)
+    acts = {what: [float(opened(f"{own}:{what}").act(o)[0]) for o in looks] for what in ("Ranged", "Boundless", "Model")}
+    assert acts == {"Ranged": [0.25, 0.5, -1.0], "Boundless": [1.0, 1.0, -1.0], "Model": [1.0, 1.0, -1.0]}
+    assert float(opened(f"{own}:Ranged", range=(-1.0, 1.0)).act(looks[0])[0]) == 1.0, "what is typed counts"
+    assert opened(f"{own}:Chooses", actions=str(table)).act(looks[0])[0] == -0.5
+    with pytest.raises(UsageError, match="its actions are numbers: omit --actions"):
+        opened(f"{own}:Ranged", actions=str(table))
+
+
+def test_a_model_of_stable_baselines_drives_as_its_archive(archives, own, opened, tmp_path):
+    archive = archives.folder / "ddpg.zip"
+    (tmp_path / f"{own}.py").write_text(f"from stable_baselines3 import TD3\nmodel = TD3.load({str(archive)!r}, device='cpu')\n")
+    model, same = opened(f"{own}:model"), opened(archive)
+    for look in OBSERVATIONS:
+        np.testing.assert_allclose(model.act(look), same.act(look), atol=1e-6)
+
+
 @pytest.mark.parametrize(
     ("what", "match"),
     [
+        ("Chooses", r"chooses one of 5 actions.*give a table of 5 rows with --actions FILE"),
+        ("Pair", r"has 2 action numbers, and this session has 1 \(torque\)"),
         ("wide", r"answers with 2 numbers, and this session has 1 action numbers \(torque\)"),
         ("fails", "fails with the 3 numbers that it is shown.*ZeroDivisionError"),
         ("missing", "has no 'missing'"),

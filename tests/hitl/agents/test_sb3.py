@@ -183,7 +183,7 @@ def test_what_is_typed_of_a_model_in_a_module_holds(archives, opened, in_a_modul
     np.testing.assert_allclose(
         opened(use, range=(-4.0, 4.0)).follow(OBSERVATIONS), opened(use).follow(OBSERVATIONS) / 2, atol=2e-6
     )
-    with pytest.raises(InputFileError, match="has 1 action number, and this session has 2"):
+    with pytest.raises(InputFileError, match="has 1 action numbers, and this session has 2"):
         opened(use, done=PAIR)
     chooses = in_a_module(archives.models["dqn"])
     with pytest.raises(InputFileError, match=r"chooses one of 5 actions.*give a table of 5 rows with --actions FILE"):

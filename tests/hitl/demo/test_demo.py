@@ -204,8 +204,8 @@ def test_a_player_who_leaves_while_it_learns_sees_what_it_has_learned_or_skips_t
     assert len(result.after.results) == (0 if again else 1)
 
 
-@pytest.mark.realtime
-def test_the_headless_demo_from_end_to_end_in_a_short_form(tmp_path, monkeypatch):
+@pytest.fixture
+def short(monkeypatch):
     """Fewer episodes before and after, and smaller updates; it ends after so many steps, however busy this machine is."""
     small = ("--set", "batch_size=32", "--set", "checkpoint_seconds=0.2")
     monkeypatch.setattr(run_demo, "TrainerProcess", lambda *words: TrainerProcess(*words, *small))
@@ -213,6 +213,26 @@ def test_the_headless_demo_from_end_to_end_in_a_short_form(tmp_path, monkeypatch
     monkeypatch.setattr(demo, "MOST_OWED", 50)
     for module in (demo, before_after):
         monkeypatch.setattr(module, "EPISODES", 4)
+
+
+@pytest.mark.realtime
+@pytest.mark.usefixtures("short")
+def test_where_nobody_helps_the_agent_stays_at_its_corner(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(demo, "MOST_STEPS", 300)
+    home, out = tmp_path / "home", tmp_path / "demo.json"
+    assert cli.main(["demo", "--headless", "--skill", "none", "--home", str(home), "--json", str(out)]) == 0
+    result = json.loads(out.read_text())
+    assert result["takeovers"] == result["takeover_seconds"] == 0
+    assert result["updates"] > 100, "it learns from its own drives all the same"
+    assert result["before"]["corner_passes"] == result["after"]["corner_passes"] == 0
+    assert "No one took over." in capsys.readouterr().out
+    with Store(home / "store.sqlite", read_only=True) as store:
+        assert not store.segments()
+
+
+@pytest.mark.realtime
+@pytest.mark.usefixtures("short")
+def test_the_headless_demo_from_end_to_end_in_a_short_form(tmp_path):
     home, out = tmp_path / "home", tmp_path / "demo.json"
     assert cli.main(["demo", "--headless", "--seed", "3", "--home", str(home), "--json", str(out)]) == 0
     result = json.loads(out.read_text())

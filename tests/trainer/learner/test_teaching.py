@@ -15,10 +15,10 @@ from trainer.learner.make import make_learner
 def taught():
     """A teaching, and how far the agent's actions are moved away from ours."""
     learner = make_learner(OBS, ACT, TINY.with_values(frozen_agent=True, frozen_teaches=True, frozen_bound=0.05))
-    away, seen = SimpleNamespace(by=0.5), torch.zeros(8, OBS)
+    away, seen = SimpleNamespace(by=0.5, known=True), torch.zeros(8, OBS)
     replay = SimpleNamespace(
         demos=SimpleNamespace(gates=SimpleNamespace(everywhere=False)),
-        kept_back=lambda: (seen, learner.newest.act(seen, True) + away.by),
+        kept_back=lambda: (seen, learner.newest.act(seen, True) + away.by) if away.known else None,
     )
     return teaching.Teaching(learner, replay), learner, away
 
@@ -58,3 +58,31 @@ def test_what_agrees_is_not_stuck(taught):
     away.by = 0.01
     assert look(found, learner, 2 * teaching.NO_NEARER)
     assert found.stuck() is None
+
+
+def test_it_says_once_that_it_cannot_know_how_near_it_is(taught):
+    found, learner, away = taught
+    away.known = False
+    assert found.state == "known after five of its drives without help, until 0.05 that drives"
+    assert not look(found, learner, teaching.NO_NEARER - 1)
+    assert found.stuck() is None
+    look(found, learner, 1)
+    text = found.stuck()
+    assert "five of its drives without your help" in text
+    assert "`hitl train --set frozen_teaches=false`" in text
+    assert found.stuck() is None
+    away.known = True
+    look(found, learner, teaching.EVERY)
+    assert found.state == "0.500 apart, until 0.05 that drives"
+    assert not look(found, learner, teaching.NO_NEARER)
+    assert "0.500 apart" in found.stuck()
+
+
+def test_a_run_that_goes_on_is_looked_at_before_it_learns_more(taught):
+    first, learner, _ = taught
+    assert not look(first, learner, 1000)
+    assert first.apart == pytest.approx(0.5)
+    again = teaching.Teaching(learner, first._replay)
+    assert again.apart is None
+    assert not again.over()
+    assert again.apart == pytest.approx(0.5)

@@ -115,7 +115,8 @@ class Demos:
             if part is None:
                 news |= gates.drop(id_)
             elif episode is not None and episode.record is not None:
-                news |= gates.note(id_, tracks.get(episode.record.session_id, ""), part[2], episode)
+                track = tracks.get(episode.record.session_id, "")
+                news |= gates.note(id_, track, part[2], episode, segment.roadless)
         wanted = dict(episodes) if news else {id_: episodes[id_] for id_ in touched if id_ in episodes}
         gates.mark(wanted, tracks)
         gates.ask(wanted)

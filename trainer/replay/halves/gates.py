@@ -28,12 +28,14 @@ class Gates:
     """The zones of each track, and the rows that lie in them.
 
     A zone reaches from ``frozen_before_s`` before a takeover that counts to ``frozen_after_s`` after it. Where there is no
-    progress, all is one zone from the first takeover on.
+    progress, all is one zone from the first takeover on; with an agent that teaches, there is none, and the human helped in the
+    steps of the takeovers alone: elsewhere in that game there is still much to learn from it.
     """
 
     def __init__(self, config: TrainConfig, table: RowTable) -> None:
         self._before, self._after, self._table = config.frozen_before_s, config.frozen_after_s, table
-        self._of_takeover: dict[int, tuple[str, Zone]] = {}
+        self._of_takeover: dict[int, tuple[str, Zone | None]] = {}
+        self._rows_of: dict[int, np.ndarray] = {}
         self._taught, self._config = config.taught, config
         self.teacher: Teacher | None = None
         """What is asked; None: nothing can be learned from the frozen agent but what it did."""
@@ -42,10 +44,11 @@ class Gates:
         self._asked: set[int] = set()  # episodes
         self._own, self._kept_back = 0, set[int]()
 
-    def note(self, takeover: int, track: str, rows: np.ndarray, episode: Episode) -> bool:
+    def note(self, takeover: int, track: str, rows: np.ndarray, episode: Episode, roadless: bool = False) -> bool:
         """Take up the rows of a takeover that counts; tells whether its zone is news. ``takeover``: its segment's number.
 
-        What followed it may come later. Of an old episode what was around it may be gone: a zone never becomes smaller.
+        ``roadless``: whether its game may tell no metres. What followed it may come later. Of an old episode what was around it
+        may be gone: a zone never becomes smaller.
         """
         table, around = self._table, episode.rows
         t, hz = table.t[around], episode.hz
@@ -53,18 +56,22 @@ class Gates:
         first, last = np.searchsorted(t, early), np.searchsorted(t, late, side="right")
         metres = table.progress[around[first:last]]
         known = np.isfinite(metres)
-        if not known.any():
-            zone = (-math.inf, math.inf)
-        else:
+        if roadless and not metres[known].any():  # a game without a road says 0 everywhere
+            known[:] = False
+        zone: Zone | None = None
+        if known.any():
             low, high = float(metres[known].min()), float(metres[known].max())
             if early < t[0]:  # it began with its episode, as after going back: as far before as at its first speed
                 low -= (t[0] - early) * self._pace(rows)
             zone = (low, high)
+        elif not self._taught:
+            zone = (-math.inf, math.inf)
         before = self._of_takeover.get(takeover)
-        if before is not None:
-            zone = (min(zone[0], before[1][0]), max(zone[1], before[1][1]))
-        self._of_takeover[takeover] = track, zone
-        return before != (track, zone)
+        if before is not None and before[1] is not None:
+            zone = before[1] if zone is None else (min(zone[0], before[1][0]), max(zone[1], before[1][1]))
+        moved = self._taught and not np.array_equal(self._rows_of.get(takeover, rows[:0]), rows)
+        self._of_takeover[takeover], self._rows_of[takeover] = (track, zone), rows
+        return moved or before != (track, zone)
 
     def _pace(self, rows: np.ndarray) -> float:
         """Return the metres a step at the beginning of these rows."""
@@ -74,13 +81,14 @@ class Gates:
 
     def drop(self, takeover: int) -> bool:
         """A takeover counts no more; tells whether it did."""
+        self._rows_of.pop(takeover, None)
         return self._of_takeover.pop(takeover, None) is not None
 
     @property
     def zones(self) -> dict[str, list[Zone]]:
         """The zones of each track, where the human helped; those that touch as one, in the order of the road."""
         found: dict[str, list[Zone]] = {}
-        for track, (low, high) in sorted(self._of_takeover.values()):
+        for track, (low, high) in sorted((track, zone) for track, zone in self._of_takeover.values() if zone is not None):
             zones = found.setdefault(track, [])
             if zones and low <= zones[-1][1]:
                 zones[-1] = zones[-1][0], max(zones[-1][1], high)
@@ -104,11 +112,13 @@ class Gates:
 
     def mark(self, episodes: Mapping[int, Episode], tracks: Mapping[int, str]) -> None:
         """Write into the rows of these episodes where the human helped. ``tracks``: by session."""
-        zones = self.zones
+        zones, helped = self.zones, np.zeros(len(self._table), bool)
+        for rows in self._rows_of.values():
+            helped[rows] = True
         for episode in episodes.values():
             track = tracks.get(episode.record.session_id, "") if episode.record is not None else ""
             rows = episode.all_rows
-            self._table.array[rows, self._table.gate] = self.inside(rows, zones.get(track, []))
+            self._table.array[rows, self._table.gate] = self.inside(rows, zones.get(track, [])) | helped[rows]
             self._table.changed(rows)
 
     def ask(self, episodes: Mapping[int, Episode]) -> None:
@@ -148,10 +158,13 @@ class Gates:
     def kept_back(self, episodes: Mapping[int, Episode], most: int = 2000) -> tuple[torch.Tensor, torch.Tensor] | None:
         """Return what was seen (B, O) and done (B, A) in drives of the agent that teaches, from which nothing was learned.
 
-        The newest ``most`` steps, without those where the human helped; None while there are none.
+        The newest ``most`` steps, without those where the human helped. Where it gets nowhere else without help, as one that
+        stands still at the start, what it drove in all other drives has to do. None while there is nothing.
         """
         table = self._table
-        parts = [episodes[id_].rows for id_ in sorted(self._kept_back & episodes.keys())]
-        rows = np.concatenate([np.empty(0, np.int64), *parts])
-        rows = rows[table.array[rows, table.gate] < 0.5][-most:]
-        return (table.seen(torch.from_numpy(rows)), torch.from_numpy(table.lesson[rows])) if len(rows) else None
+        for drives in (self._kept_back, self._asked) if self._kept_back else ():
+            rows = np.concatenate([np.empty(0, np.int64), *(episodes[id_].rows for id_ in sorted(drives & episodes.keys()))])
+            rows = rows[(table.array[rows, table.gate] < 0.5) & (table.driver[rows] == AGENT)][-most:]
+            if len(rows):
+                return table.seen(torch.from_numpy(rows)), torch.from_numpy(table.lesson[rows])
+        return None

@@ -97,10 +97,15 @@ def test_of_an_old_drive_what_is_around_its_takeover_stays():
     assert {6, 9, 20, 21} <= {int(t) for t in table.t[replay._episodes[1].rows]}
 
 
-def test_without_progress_all_is_one_zone_once_there_was_help():
+UNKNOWN = pytest.mark.parametrize("no_metres", [{"by_m": np.nan}, {"by_m": 0.0, "roadless": True}], ids=["not a number", "0"])
+"""What stands where there is no road: nothing in arrays of one's own, and 0 in what is recorded of a Gymnasium game."""
+
+
+@UNKNOWN
+def test_without_progress_all_is_one_zone_once_there_was_help(no_metres):
     replay = Replay(OBS, ACT, CONFIG)
-    replay.add(with_takeover(1, 40, 39, 40))
-    replay.add(with_takeover(2, 40, 10, 20))
+    replay.add(driven(1, 39, 40, **no_metres))
+    replay.add(driven(2, 10, 20, **no_metres))
     assert replay.demos.gates.zones[""] == [(-math.inf, math.inf)]
     assert all(gate for gate, _ in marked(replay).values())
 
@@ -159,6 +164,14 @@ def taught():
     return Replay(OBS, ACT, TAUGHT, teacher=lesson)
 
 
+def unhelped(id_, **changes):
+    """A drive of the agent alone."""
+    update = driven(id_, 39, 40, **changes)
+    update.driver[:] = 0
+    update.segments.clear()
+    return update
+
+
 def test_the_agent_that_teaches_is_cloned_wherever_the_human_did_not_help():
     replay = taught()
     replay.add(driven(1, 10, 20))
@@ -193,10 +206,7 @@ def test_it_is_asked_once_a_drive_is_over_and_about_all_of_it():
 def test_of_five_of_its_drives_one_is_not_learned_from():
     replay = taught()
     for id_ in range(1, 11):
-        update = driven(id_, 39, 40)
-        update.driver[:] = 0
-        update.segments.clear()
-        replay.add(update)
+        replay.add(unhelped(id_))
     cloned = {id_ for (id_, _), (_, yes) in marked(replay).items() if yes}
     assert cloned == {1, 2, 3, 4, 6, 7, 8, 9}
     seen, theirs = replay.kept_back()
@@ -204,12 +214,59 @@ def test_of_five_of_its_drives_one_is_not_learned_from():
     assert np.array_equal(theirs.numpy(), lesson(seen.numpy(), None))
 
 
+def test_a_game_of_gymnasium_that_tells_metres_has_zones():
+    replay = Replay(OBS, ACT, CONFIG)
+    replay.add(driven(1, 10, 20, roadless=True))
+    assert replay.demos.gates.zones[""] == [(12.0, 42.0)]
+
+
+@UNKNOWN
+@pytest.mark.parametrize("help_comes", [0, 3, 7], ids=["first", "between", "last"])
+def test_without_a_road_it_is_cloned_in_all_that_the_human_did_not_drive(help_comes, no_metres):
+    replay = taught()
+    for id_ in range(1, 8):
+        if id_ == help_comes + 1:
+            replay.add(driven(20, 10, 20, **no_metres))
+        replay.add(unhelped(id_, **no_metres))
+    if help_comes == 7:
+        replay.add(driven(20, 10, 20, **no_metres))
+    table = replay.table
+    for (id_, t), (gate, cloned) in marked(replay).items():
+        helped = id_ == 20 and 10 <= t < 20
+        assert gate == helped
+        assert cloned == (id_ != 5), (id_, t)
+    rows = replay._episodes[20].rows
+    t, answer = table.t[rows], table.array[rows, table.answer]
+    theirs = lesson(table.array[rows], None)
+    human = (t >= 10) & (t < 20)
+    assert np.array_equal(answer[~human], theirs[~human])
+    assert np.array_equal(answer[human], table.array[rows, table.action][human])
+    seen, _ = replay.kept_back()
+    assert len(seen) == 40, "how near ours is to it is known all the same"
+    number = next(iter(replay.demos.segments))
+    update = unhelped(30, **no_metres)
+    update.segments[number] = dataclasses.replace(replay.demos.segments[number], verdict="bad")
+    replay.add(update)
+    assert not any(gate for gate, _ in marked(replay).values())
+    assert np.array_equal(table.array[rows, table.answer], theirs), "a bad takeover is no answer"
+
+
+def test_of_one_that_only_drives_where_it_was_helped_the_other_drives_have_to_do():
+    replay = taught()
+    replay.add(driven(20, 0, 10))
+    for id_ in range(1, 5):
+        replay.add(unhelped(id_, by_m=0.0))  # it stands at the start
+    assert replay.kept_back() is None
+    replay.add(unhelped(5, by_m=0.0))
+    seen, theirs = replay.kept_back()
+    assert sorted(seen[:, 1].int().tolist()) == list(range(12, 40)), "behind the takeover and its zone"
+    assert np.array_equal(theirs.numpy(), lesson(seen.numpy(), None))
+
+
 def test_a_finish_that_is_kept_back_is_not_cloned_either():
     replay = Replay(OBS, ACT, TAUGHT.with_values(own_finishes=10), teacher=lesson)
     for id_ in range(1, 6):
-        update = driven(id_, 39, 40)
-        update.driver[:] = 0
-        update.segments.clear()
+        update = unhelped(id_)
         for number, record in update.episodes.items():
             update.episodes[number] = dataclasses.replace(record, reason="finish")
         replay.add(update)
