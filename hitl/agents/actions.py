@@ -34,13 +34,22 @@ class Continuous:
     """Outputs (B, A) are actions in ``low`` to ``high`` (A,), the bounds that the agent was trained with.
 
     ``squashed``: the network's outputs are in [-1, 1] and stand for the whole range (SAC, TQC, TD3, DDPG). ``clips``: the agent's
-    own program clips what lies beyond (PPO), so nothing is said of it. Raises InputFileError for bounds without room.
+    own program clips what lies beyond (PPO), so nothing is said of it. ``assumed``: nobody has stated these bounds. Raises
+    InputFileError for bounds without room.
     """
 
     def __init__(
-        self, names: Sequence[str], low: Floats, high: Floats, *, squashed: bool = False, clips: bool = False
+        self,
+        names: Sequence[str],
+        low: Floats,
+        high: Floats,
+        *,
+        squashed: bool = False,
+        clips: bool = False,
+        assumed: bool = False,
     ) -> None:
         self.size, self._names, self.squashed, self._clips = len(names), tuple(names), squashed, clips
+        self._assumed = assumed
         low, high = np.asarray(low, np.float32), np.asarray(high, np.float32)
         if (wrong := np.flatnonzero(~(low < high))).size:  # NaN is neither
             k = wrong[0]
@@ -80,6 +89,28 @@ class Continuous:
                 "If it chooses one of several actions, say which ones with --actions FILE."
             )
         return None
+
+    def unlike(self, game: ActionRange) -> str:
+        """Return a sentence about an action whose bounds are not in proportion to those of ``game``; "" where all are.
+
+        Around 0 each side is stretched by itself. Whoever put `RescaleAction` around a game has spread the range evenly.
+        """
+        if self._assumed or len(game) != self.size or game.whole:
+            return ""
+        share = np.linspace(0.0, 1.0, 5)[:, None]
+        own = self.low + share * (self.high - self.low)
+        even = game.low + share * (game.high - game.low)
+        taken = np.stack([np.asarray(game(ours), np.float64) for ours in self._range.back(own)])
+        apart = np.abs(taken - even) * (self._range.stated & game.stated)
+        if (apart <= BEYOND * (game.high - game.low)).all():
+            return ""
+        at, k = divmod(int(apart.argmax()), self.size)
+        return (
+            f"The agent gives its {self._names[k]} from {self.low[k]:g} to {self.high[k]:g}, and the game takes it from "
+            f"{game.low[k]:g} to {game.high[k]:g}. Taken around 0, which is rest here, {own[at, k]:g} becomes {taken[at, k]:g}. "
+            f"If it was trained to mean {even[at, k]:g} (RescaleAction), it drives wrongly: give a function that converts its "
+            "actions to numbers from -1 to 1, as --agent module:callable (docs/agents.md has an example)."
+        )
 
     def _note(self, given: NDArray[np.float64]) -> None:
         over = np.maximum(given - self.high, self.low - given)

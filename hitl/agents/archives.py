@@ -48,6 +48,8 @@ def unzipped(data: bytes, name: str) -> dict[str, bytes]:
                     f"'{name}' unpacks to {whole / 2**20:,.0f} MiB in {len(entries):,} parts, and an agent may have "
                     f"{MOST / 2**20:.0f} MiB: it was not unpacked."
                 )
+            if min((e.header_offset for e in entries), default=0) and data.startswith(b"PK\3\4"):  # one within it was found
+                raise zipfile.BadZipFile("it is cut off: its end is missing")
             return {e.filename: archive.read(e) for e in entries if not e.is_dir()}
     except (zipfile.BadZipFile, EOFError, ValueError, NotImplementedError, RuntimeError, OSError) as error:
         raise InputFileError(f"'{name}' is not a whole zip archive ({shown(error)}): copy or save it again.") from error

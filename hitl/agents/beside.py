@@ -36,7 +36,12 @@ class BesidePolicy(CheckpointPolicy):
         before = self.taught
         super()._load(path, checkpoint_id)
         if self.taught and not before:
-            self.notices.append(f"It has learned what '{self.agent.identity.name}' does, and drives in its place from now on.")
+            agent, teacher = self.agent.identity.name, self._teacher
+            self.notices.append(
+                f"Ours was taught by '{teacher}' and drives, not '{agent}': add --agent-alone to let '{agent}' drive."
+                if teacher not in ("", agent)
+                else f"It has learned what '{agent}' does, and drives in its place from now on."
+            )
 
     @property
     def full_name(self) -> str:
@@ -44,12 +49,19 @@ class BesidePolicy(CheckpointPolicy):
         agent, ours = self.agent.identity.name, self.checkpoint_name
         if not (ours and self.zones):
             return agent
-        return f"{ours}, taught by {agent}" if self.taught else f"{agent}, with {ours} where it was helped"
+        if not self.taught:
+            return f"{agent}, with {ours} where it was helped"
+        return f"{ours}, taught by {self._teacher}" if self._teacher else f"{ours} in the place of {agent}"
 
     @property
     def taught(self) -> bool:
         """Whether ours has learned all that the agent does, and drives in its place."""
         return self._loaded is not None and self._loaded[1].drives_alone
+
+    @property
+    def _teacher(self) -> str:
+        """Which agent has taught ours, as its checkpoint says: not always the one that was named for this session."""
+        return self._loaded[1].teacher if self._loaded is not None else ""
 
     @property
     def name(self) -> str:

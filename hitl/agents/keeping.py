@@ -9,8 +9,8 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -83,23 +83,48 @@ def kept_settings(home: Home, identity: Mapping[str, Any]) -> AgentSettings:
     return replace(wanted, **named)
 
 
+@dataclass(frozen=True)
+class Teacher:
+    """An agent that is asked what it would have done along an episode: observations (T, O) and what was done (T, A) to (T, A)."""
+
+    agent: Agent
+
+    @property
+    def name(self) -> str:
+        """What it is known by, for the player."""
+        return self.agent.identity.name
+
+    def __call__(self, observations: Floats, executed: Floats) -> Floats:
+        """See above."""
+        return self.agent.follow(observations, executed)
+
+
+def known_agents(store: Store) -> list[dict[str, Any]]:
+    """Return the agents from elsewhere that a store knows, the one that drove last at the end.
+
+    Those of evaluations come first: what ours was exported into, say, was only measured here.
+    """
+    evaluated = {session.id for session in store.sessions() if session.kind == "evaluation"}
+    return [agent for _, agent in sorted(store.agents().items(), key=lambda found: found[0] not in evaluated)]
+
+
 def teacher(
     home: Home, wanted: AgentSettings, observation_names: Names, action_names: Names
-) -> Callable[[Floats, Floats], Floats]:
-    """Return what says what an agent would have done along an episode: observations (T, O) and what was done (T, A) to (T, A).
+) -> Teacher:
+    """Return the agent that is ``wanted``, to be asked, or else the one that drove here last, whatever has driven since.
 
-    The agent is the one that is ``wanted``, or else the one that drove here last, whatever has driven since: once ours is taught,
-    it drives without that. Raises InputFileError when there is none, or it cannot be opened.
+    Once ours is taught, it drives without that. One that was only evaluated here (what ours was exported into, say) teaches where
+    no other drove. Raises InputFileError when there is none, or it cannot be opened.
     """
     if wanted.use not in ("", "none") and not wanted.use.startswith(PAD):  # of a pad nothing can be asked
-        return open_agent(wanted, home, observation_names, action_names).follow
+        return Teacher(open_agent(wanted, home, observation_names, action_names))
     with Store.open_existing(home.store_path) as store:
-        known = [agent for agent in store.agents().values() if agent.get("kind") != ONLY_A_PAD]
+        known = [agent for agent in known_agents(store) if agent.get("kind") != ONLY_A_PAD]
     if not known:
         raise InputFileError(
             "No agent from elsewhere drives here, so none can teach (frozen_teaches): let it drive, `hitl play --agent FILE`."
         )
-    return open_agent(kept_settings(home, known[-1]), home, observation_names, action_names).follow
+    return Teacher(open_agent(kept_settings(home, known[-1]), home, observation_names, action_names))
 
 
 def driving_agent(store: Store, home: Home) -> Agent | None:

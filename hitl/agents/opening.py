@@ -10,18 +10,18 @@ from typing import Any
 import numpy as np
 from gymnasium import spaces
 
-from data.errors import CheckpointError, InputFileError, UsageError, shown
+from data.errors import CheckpointError, InputFileError, StoreError, UsageError, shown
 from data.files.paths import user_path
 from hitl.agents.actions import Actions, Continuous, Table
 from hitl.agents.agent import Agent, AgentIdentity, Network
 from hitl.agents.archives import read_whole, sha256_of
 from hitl.agents.preprocessing import Normalization, Preprocessing
 from hitl.agents.statistics import read_actions, read_normalization
+from hitl.agents.surroundings import SUFFIXES, WEIGHTS, of_folder
 from hitl.home import Home
 from hitl.settings import AgentSettings
 
 PYTHON = re.compile(r"[A-Za-z_]\w*(\.\w+)*:[A-Za-z_]\w*(\.\w+)*")
-SUFFIXES = (".zip", ".tmod", ".pt", ".ts", ".onnx", ".safetensors")
 PAD = "pad:"
 """What the name of another program's pad begins with: such an agent can be watched, and not be opened."""
 NEXT = "next"
@@ -51,13 +51,19 @@ def file_of(wanted: AgentSettings, home: Home) -> Path | None:
     for found in (path, path.with_name(f"{path.name}.zip")):  # as Stable-Baselines3's own load takes it
         if found.is_file():
             return found
-    if path.suffix.lower() in SUFFIXES and path.suffix.lower() != ".safetensors":
+    if path.suffix.lower() in (*SUFFIXES, *WEIGHTS) and path.suffix.lower() != ".safetensors" and not path.is_dir():
         raise InputFileError(f"There is no file '{shown(path.name)}' there, which --agent names: check the path.")
     if PYTHON.fullmatch(wanted.use):
         return None
     from hitl.drivers.policy import find_checkpoint
 
-    path = home.checkpoints / find_checkpoint(home, wanted.use).name
+    try:
+        record = find_checkpoint(home, wanted.use)
+    except (CheckpointError, StoreError):
+        if path.is_dir():
+            raise InputFileError(of_folder(path)) from None
+        raise
+    path = home.checkpoints / record.name
     if not path.is_file():
         raise CheckpointError(f"The file of '{path.name}' is gone by now: `hitl checkpoints` says which ones are there.")
     return path
@@ -94,6 +100,11 @@ class _Opening:
             raise InputFileError(
                 f"'{shown(path.name)}' is what tmrl's trainer goes on from: give the agent that it wrote for its workers, "
                 "a .tmod in TmrlData/weights."
+            )
+        if suffix in WEIGHTS:
+            raise InputFileError(
+                f"'{shown(path.name)}' holds weights alone, as it seems, and not how its network is built: save it as "
+                "TorchScript (`torch.jit.script(actor).save(\"actor.pt\")`), or give your own code as module:callable."
             )
         if suffix not in SUFFIXES:
             raise InputFileError(
@@ -184,11 +195,11 @@ class _Opening:
             )
 
     def _stated(self) -> Continuous:
-        return self._within(*(self._wanted.range or (-1.0, 1.0)))
+        return self._within(*(self._wanted.range or (-1.0, 1.0)), assumed=not self._wanted.range)
 
-    def _within(self, low: float, high: float) -> Continuous:
+    def _within(self, low: float, high: float, *, assumed: bool = True) -> Continuous:
         size = len(self._names)
-        return Continuous(self._names, np.full(size, low, np.float32), np.full(size, high, np.float32))
+        return Continuous(self._names, np.full(size, low, np.float32), np.full(size, high, np.float32), assumed=assumed)
 
     def _no_range(self) -> None:
         if self._wanted.range:
@@ -222,20 +233,3 @@ class _Opening:
                     f"{size}{f' in a stack of {stack}' if stack > 1 else ''}: take those that were saved with this agent."
                 )
         return Preprocessing(size, stack, normalization, repeat_first=self._repeat_first)
-
-
-def left_out(wanted: AgentSettings, path: Path | None) -> str:
-    """Return a sentence about statistics that lie beside an agent's file and were not asked for; "" where there are none."""
-    if path is None or wanted.normalize or path.suffix.lower() not in (".zip", ".pt", ".ts", ".onnx"):
-        return ""
-    try:
-        folders = [path.parent, *(folder for folder in path.parent.iterdir() if folder.is_dir() and folder.name in path.stem)]
-        found = next((f for folder in folders for f in sorted(folder.glob("*.pkl")) if "normal" in f.name.lower()), None)
-    except OSError:
-        return ""
-    if found is None:
-        return ""
-    return (
-        f"Beside the agent there are statistics, '{found.name}': if it was trained with them, it drives well only with "
-        f"--agent-normalize {found.name}."
-    )

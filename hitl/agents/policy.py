@@ -7,10 +7,12 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from data.ranges import ActionRange
 from hitl.agents.actions import Continuous
 from hitl.agents.agent import Agent
 from hitl.agents.keeping import keep
-from hitl.agents.opening import file_of, left_out, open_agent
+from hitl.agents.opening import file_of, open_agent
+from hitl.agents.surroundings import left_out
 from hitl.home import Home
 from hitl.settings import AgentSettings
 
@@ -74,6 +76,12 @@ class ForeignPolicy:
         """There are no critics of an agent from elsewhere."""
         return False
 
+    def compare(self, game: ActionRange | None) -> None:
+        """Note what is to be said of an agent whose actions have another range than the game's; None: it states none."""
+        actions = self.agent.actions
+        if game is not None and isinstance(actions, Continuous) and (said := actions.unlike(game)):
+            self.notices.append(said)
+
     def _note_beyond(self) -> None:
         actions = self.agent.actions
         if self._said_beyond or not isinstance(actions, Continuous) or actions.farthest is None:
@@ -101,7 +109,7 @@ def agent_policy(wanted: AgentSettings, home: Home) -> Callable[[tuple[str, ...]
         agent = open_agent(wanted, home, observation_names, action_names)
         keep(home, agent.identity, wanted)
         policy = ForeignPolicy(agent, len(observation_names))
-        if said := left_out(wanted, file_of(wanted, home)):
+        if said := left_out(wanted, file_of(wanted, home), len(observation_names), agent.shown.stack):
             policy.notices.append(said)
         return policy
 

@@ -64,10 +64,10 @@ def _npz(path: Path) -> dict[str, Any]:
 def _vec_normalize(data: bytes) -> dict[str, Any]:
     pickled = loads_restricted(data, _CLASSES)
     state = pickled.state if isinstance(pickled, Holder) else {}
+    if not state.get("norm_obs", True):  # first of all: such a one holds no statistics of observations
+        raise ValueError("it normalised rewards only, so the agent needs no --agent-normalize")
     if "obs_rms" not in state:
         raise ValueError("it is not a VecNormalize")
-    if not state.get("norm_obs", True):
-        raise ValueError("it normalised rewards only, so the agent needs no --agent-normalize")
     if not isinstance(rms := state["obs_rms"], Holder):
         raise ValueError("it holds statistics of several observations, and a session has one")
     more = {name: state[key] for name, key in (("epsilon", "epsilon"), ("clip", "clip_obs")) if key in state}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import Any
 
 from data.errors import CheckpointError, HitlError, UsageError
@@ -67,6 +68,8 @@ def main(argv: list[str]) -> int:
                 rig.policy.hold(args.checkpoint or "latest")
             except CheckpointError as error:  # perhaps another game is meant
                 raise CheckpointError(" ".join(filter(None, [str(error), told(typed, settings)]))) from error
+        for said in rig.policy.notices if policy is not None else ():  # the session tells them to nobody here
+            print(f"hitl eval: {in_home(said, args.home)}", file=sys.stderr)
         results = rig.evaluate(args.trials, 1_000_000 + 1000 * args.seed)
         if not results:
             raise HitlError("The evaluation was stopped before its first episode ended, so there is nothing to show.")
@@ -91,7 +94,8 @@ def main(argv: list[str]) -> int:
     from hitl.screens.lap_words import print_laps
 
     out, count = console(), len(results)
-    learned = number_of(summary["updates"], "update") if policy is None else rig.policy.agent.identity.kind
+    ours = policy is None or getattr(rig.policy, "taught", False)
+    learned = number_of(summary["updates"], "update") if ours else rig.policy.agent.identity.kind
     out.print(
         f"{summary['checkpoint']} ({learned}), {number_of(count, 'episode')} "
         f"on {track_words(summary['track'])}, mean return {summary['return_mean']:.1f}"

@@ -117,14 +117,14 @@ def _wanted(home: Home, given: dict[str, object], ending: str = "") -> AgentSett
     Raises UsageError where there is none.
     """
     from data.store import Store
-    from hitl.agents.keeping import kept_settings
+    from hitl.agents.keeping import kept_settings, known_agents
     from hitl.settings import load
 
     wanted = load(home, "agent", over={"agent": given}).agent
     if wanted.use not in ("", "none"):
         return wanted
     with Store.open_existing(home.store_path) as store:
-        known = [k for k in store.agents().values() if str(k.get("name", "")).lower().endswith(ending)]
+        known = [k for k in known_agents(store) if str(k.get("name", "")).lower().endswith(ending)]
     if not known:
         what = "agent of Stable-Baselines3 has driven here: name its archive" if ending else "agent has driven here: name it"
         raise UsageError(f"No {what} with --agent FILE.")
@@ -135,6 +135,7 @@ def _into_archive(
     home: Home, out: Path, actor: Actor, meta: CheckpointMeta, given: dict[str, object], seed: int
 ) -> str:
     """Write a copy of the agent's archive that drives as the actor does, and return what is to be said of it."""
+    from data.files.paths import as_typed
     from data.store import Store
     from data.words import number_of
     from hitl.agents.export.sb3 import distill
@@ -149,10 +150,13 @@ def _into_archive(
     agent = open_agent(wanted, home, tuple(meta.observation_names), tuple(meta.action_names))
     with Store.open_existing(home.store_path) as store:
         left = distill(agent, archive, _episodes(store, meta), _along(actor), out, seed)
+    shown_by = ["--agent-normalize", as_typed(wanted.normalize)] if wanted.normalize else []
+    shown_by += ["--agent-stack", str(wanted.stack)] if wanted.stack > 1 else []
+    command = " ".join(["hitl eval --agent-alone", "--agent", as_typed(out), *shown_by])
     return (
         f"{out.name} is '{archive.name}' with a network that was taught on {number_of(left.steps, 'step')} to drive as here. "
         f"On episodes kept back, its actions (-1 to 1) are {left.mean:.3f} off on average, 95 % of them less than "
-        f'{left.p95:.3f}, at most {left.most:.2f}. Measure it as any agent: `hitl eval --agent "{out.name}"`.'
+        f"{left.p95:.3f}, at most {left.most:.2f}. Measure it by itself: `{command}`."
     )
 
 

@@ -172,6 +172,7 @@ def _gym(name: str, options: SessionOptions, home: Home) -> World:
         action_names(name, size),
         controls,
         has_line=False,
+        scaled=env.scaled,
         stepped=not env.runs_on,
         told=to_tell(name, controls, player.controls),
         warned=tuple(filter(None, [unbounded(name, env.scaled, f"{REGISTER} {stating_bounds(env.scaled)}.")])),

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from data.ranges import ActionRange
 from hitl.coach.rules import Said
 from hitl.pads.base import Control
 from hitl.protocols import Clock
@@ -44,6 +45,7 @@ class World:
     stepped: bool = False  # its time passes in our steps alone: between two of them the car stands
     own_window: bool = True  # it is seen in a window of its own, over which ours floats; False: ours shows the road from above
     picture: Path | None = None  # the file that the game's own picture is drawn into (`takeover_ui.window.picture`)
+    scaled: ActionRange | None = None  # what our actions become there, where it states a range of its own
     bends: Callable[[float], float] | None = None  # what the game makes of a stick, where that is undone before sending
     plug: Callable[[Any], None] = lambda hub: None  # makes our own pad; ``hub``: the devices that the player's is read from
     heed: Callable[[Callable[[], bool]], None] = lambda leaving: None  # has it ask, while it waits, whether the player leaves

@@ -264,7 +264,7 @@ class SymmetricReplay:
         written.
         """
         from trainer.checkpoints.files import save
-        from trainer.checkpoints.meta import CheckpointMeta, zone_numbers
+        from trainer.checkpoints.meta import CheckpointMeta, taught_by, zone_numbers
 
         if self._file is None or self._follower is None:
             raise UsageError("A checkpoint lies beside a store, and this replay has none.")
@@ -278,13 +278,15 @@ class SymmetricReplay:
             numbers |= self._owed.budget.numbers()
         else:
             numbers |= {"online_steps": self.replay.online_steps, "owed_updates": 0.0}
+        teacher = ""
         if (gates := self.replay.demos.gates) is not None:
             numbers |= zone_numbers(gates.zones)
+            teacher = taught_by(gates.teacher, self._start.meta if self._start is not None else None)
         folder, config = self._file.parent / "checkpoints", learner.config.to_dict()
         with Store(self._file) as store:
             tracks = store.track_digests(self.replay.tracks)
             meta = CheckpointMeta.of(
-                learner, self.observation_names, self.action_names, kind=KIND, numbers=numbers, tracks=tracks
+                learner, self.observation_names, self.action_names, kind=KIND, numbers=numbers, tracks=tracks, teacher=teacher
             )
             name, sha256 = save(folder, learner, meta, {"rng.replay": self._generator.get_state()})
             store.add_checkpoint(name, sha256, learner.updates, learner.env_steps, KIND, config)

@@ -93,6 +93,8 @@ class SessionSetup:
             if isinstance(driving, PadPolicy):
                 stack.callback(driving.close)
                 driving.fit(world.controls, world.bends)
+            elif isinstance(foreign := getattr(driving, "frozen", driving), ForeignPolicy):
+                foreign.compare(world.scaled)
             self.foresight: PolicyForesight | None = None
             if (per_minute := options.help.requests_per_minute) > 0:
                 layout = self.observation_names, self.action_names

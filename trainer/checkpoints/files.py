@@ -21,6 +21,7 @@ from torch import Tensor
 
 from data.errors import CheckpointError, UsageError, shown
 from data.files import held
+from data.words import number_of
 from trainer.checkpoints.checks import check_fit
 from trainer.checkpoints.meta import FORMAT, CheckpointMeta
 from trainer.checkpoints.packed import ACTORS, digest, header_of, pack, prefix_of
@@ -92,7 +93,13 @@ def load(path: Path, sha256: str | None = None) -> tuple[dict[str, Tensor], Chec
         raise altered
     try:
         tensors = parse(data)
-        description, expected = header_of(data)
+        try:
+            description, expected = header_of(data)
+        except (KeyError, TypeError) as error:  # as it was written, and not by us
+            raise CheckpointError(
+                f"'{path.name}' is no checkpoint of hitl: it holds {number_of(len(tensors), 'tensor')}, and not what they are "
+                "for. Give an agent of another program as TorchScript, ONNX or module:callable."
+            ) from error
         values = json.loads(description)
         if digest(_arrays(tensors), description) != expected:
             raise altered

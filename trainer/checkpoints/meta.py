@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from msgspec import Meta
 
-from data.fields import MOST_NAMES, Name, checked
+from data.fields import MOST_NAMES, Name, checked, is_text
 
 if TYPE_CHECKING:
     from trainer.learner.learner import Learner
@@ -47,6 +47,8 @@ class CheckpointMeta:
     """Counters of the learner and the daemon."""
     tracks: dict[Name, Name] = field(default_factory=dict)
     """What it has learned on: names of tracks by their digests (``data.tables.tracks``)."""
+    teacher: Name = ""
+    """Which agent teaches or has taught it (``frozen_teaches``); "" where none does, or an earlier version did not say."""
     format: _Counter = FORMAT
 
     @property
@@ -89,6 +91,7 @@ class CheckpointMeta:
         kind: str = "train",
         numbers: Mapping[str, float] | None = None,
         tracks: Mapping[str, str] | None = None,
+        teacher: str = "",
     ) -> CheckpointMeta:
         """Describe a learner; ``numbers`` are added to its own counters, and have other names."""
         own, more = learner.numbers(), dict(numbers or {})
@@ -102,4 +105,13 @@ class CheckpointMeta:
             kind=kind,
             numbers=own | more,
             tracks=dict(tracks or {}),
+            teacher=teacher,
         )
+
+
+def taught_by(teacher: object, before: CheckpointMeta | None) -> str:
+    """Return who teaches a learner that goes on from ``before``, by name; once it is taught, who did, whoever is asked now."""
+    known, now = before.teacher if before is not None else "", getattr(teacher, "name", "")
+    if before is not None and before.drives_alone:
+        return known
+    return now if now and is_text(now) else known

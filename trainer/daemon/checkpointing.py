@@ -13,7 +13,7 @@ from data.files import held
 from data.store import Store
 from data.tables.checkpoints import CheckpointRecord
 from trainer.checkpoints.files import load, save
-from trainer.checkpoints.meta import CheckpointMeta, zone_numbers
+from trainer.checkpoints.meta import CheckpointMeta, taught_by, zone_numbers
 from trainer.daemon.intake import Intake
 from trainer.daemon.reporting import Reporter
 from trainer.daemon.resume import KIND, LearnerStart
@@ -71,11 +71,15 @@ class CheckpointWriter:
         """Write a checkpoint and its row; False when there is no room, and what is learned stays in memory until there is."""
         learner, beat, name = self._learner, self._report.beat, ""
         numbers = {**self._budget.numbers(), "last_step": self._intake.follower.last_step}
+        before, teacher = self._start.meta, ""
         if (gates := self._intake.replay.demos.gates) is not None:
             numbers |= zone_numbers(gates.zones)
-        before = self._start.meta.tracks if self._start.meta is not None else {}
-        learned_on = before | self._intake.watch.digests(self._store_path, self._intake.replay.tracks)
-        meta = CheckpointMeta.of(learner, *self._intake.names, kind=KIND, numbers=numbers, tracks=learned_on)
+            teacher = taught_by(gates.teacher, before)
+        learned_on = before.tracks if before is not None else {}
+        learned_on = learned_on | self._intake.watch.digests(self._store_path, self._intake.replay.tracks)
+        meta = CheckpointMeta.of(
+            learner, *self._intake.names, kind=KIND, numbers=numbers, tracks=learned_on, teacher=teacher
+        )
         self._saved_at, self._tried = time.monotonic(), True
         try:
             name, sha256 = save(self._folder, learner, meta, {"rng.replay": self._generator.get_state()})

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 NEWEST = 150
 """Episodes of the agent that are looked at: what it did as a beginner is over."""
 MOST_STEPS = 60_000
+AT_LIMIT = 0.985
+"""From here on an action lies at a limit."""
 RECENT = 40
 """Newest unaided episodes that say how the agent drives now."""
 _COLUMNS = (
@@ -85,6 +87,8 @@ class Drives:
     has_road: bool = True
     """False for an environment without one: it has neither place nor speed, corner nor finish."""
     name: str = "store"
+    foreign: frozenset[int] = frozenset()
+    """Episodes in which an agent from elsewhere was at the wheel, or ours in its place."""
 
     def __len__(self) -> int:
         return len(self.reward)
@@ -93,6 +97,12 @@ class Drives:
     def agent(self) -> NDArray[np.bool_]:
         """(N,): the agent drove."""
         return self.driver != HUMAN
+
+    @property
+    def theirs_at_limit(self) -> float:
+        """The share of steps by an agent from elsewhere in which it asked for every control at a limit; 0 where none drove."""
+        theirs = self.agent & (self.checkpoint_id < 0) & np.isin(self.episode, list(self.foreign))
+        return float((np.abs(self.proposed[theirs]) > AT_LIMIT).all(1).mean()) if theirs.any() else 0.0
 
     @property
     def brought(self) -> NDArray[np.bool_]:
@@ -126,7 +136,7 @@ def from_store(
 
     ``untold``: by environment, the observations that it never fills.
     """
-    sessions = {s.id: s for s in store.sessions()}
+    sessions, agents = {s.id: s for s in store.sessions()}, store.agents()
     driven = [e for e in store.episodes(closed=False) if e.length > 0]
     if not driven:
         return None
@@ -164,6 +174,7 @@ def from_store(
         segments=tuple(segments),
         rule=rule,
         has_road=not last.env.startswith(ROADLESS),
+        foreign=frozenset(e.id for e in episodes if e.session_id in agents),
     )
 
 

@@ -14,7 +14,7 @@ from data.errors import CheckpointError
 from data.records import HUMAN
 from trainer.checkpoints.files import load
 from trainer.config import TrainConfig
-from trainer.diagnosis.drives import Drives
+from trainer.diagnosis.drives import AT_LIMIT, Drives
 from trainer.learner.learner import Learner
 from trainer.learner.make import make_learner
 from trainer.replay.batch import Batch, beside
@@ -37,6 +37,8 @@ class Probe:
     """Mean absolute difference of the first two critics over the deviation of Q; NaN with one critic."""
     saturated: float
     """Share of greedy actions with every control at a limit."""
+    shown: float = 0.0
+    """The same share of what it clones from an agent that teaches it; 0 where none does."""
     name: str = "critic"
     paid: bool = True
     """Whether any of the rows was paid anything: else Q is what the critics do not know yet, and varies by chance alone."""
@@ -74,10 +76,15 @@ def look(learner: Learner, batch: Batch, name: str = "critic") -> Probe:
         spread=float(others.std(0).mean()) / deviation,
         gain=1.0 - float(right.mean()) / max(1e-12, float(wrong.mean())),
         twins=float((each[0] - each[1]).abs().mean()) / deviation if len(each) > 1 else math.nan,
-        saturated=float((greedy.abs() > 0.985).all(1).float().mean()),
+        saturated=_at_limit(greedy),
+        shown=_at_limit(batch.answer[batch.cloned]) if learner.config.taught and bool(batch.cloned.any()) else 0.0,
         name=name,
         paid=bool((batch.reward != 0).any()),
     )
+
+
+def _at_limit(actions: Tensor) -> float:
+    return float((actions.abs() > AT_LIMIT).all(1).float().mean())
 
 
 def learner_of(path: Path, sha256: str | None = None) -> Learner:

@@ -113,7 +113,7 @@ class LearnerParts:
             given = np.asarray(observation, np.float32)
         except (TypeError, ValueError, RuntimeError) as error:
             raise UsageError(f"The observation cannot be read as numbers: {shown(error, 200)}") from None
-        seen = torch.as_tensor(given, device=self.device)
+        seen = torch.tensor(given, device=self.device)  # a copy: rows of a store cannot be written to, of which torch would warn
         if seen.shape[-1:] != (self.observation_size,):
             raise UsageError(f"The observation has shape {tuple(seen.shape)}, and the learner takes ({self.observation_size},).")
         if not np.isfinite(given).all():

@@ -20,6 +20,10 @@ from hitl.agents.agent import Stateless
 from hitl.agents.archives import sha256_of
 
 Floats = NDArray[np.float32]
+ONNX_NUMBERS: dict[str, type[np.floating[Any]]] = {
+    "tensor(float)": np.float32, "tensor(double)": np.float64, "tensor(float16)": np.float16,
+}  # fmt: skip
+"""The kinds of numbers that an ONNX program may take, by their names there."""
 
 
 class TorchScriptNetwork(Stateless):
@@ -43,13 +47,15 @@ class TorchScriptNetwork(Stateless):
             raise InputFileError(f"'{name}': {bad:,} numbers of its weights are not finite, so it cannot drive.")
         first = next((p for p in self.module.parameters() if p.dim() == 2), None)
         self._takes = int(first.shape[1]) if first is not None else None
+        # Weights of 64 bits take numbers of 64 bits; a program in whole numbers (quantised) still takes these.
+        self._dtype = first.dtype if first is not None and first.is_floating_point() else torch.float32
         self.inputs: int | None = None  # its first weight may be behind something else: only trying tells
 
     def __call__(self, shown_: Floats) -> NDArray[Any]:
         """Return outputs (B, K) for what is shown (B, I)."""
         try:
             with self._torch.inference_mode():
-                given = self.module(self._torch.tensor(shown_, dtype=self._torch.float32))
+                given = self.module(self._torch.tensor(shown_, dtype=self._dtype))
         except Exception as error:  # what a program raises itself comes as torch.jit.Error, which is no RuntimeError
             takes = f" (its first layer takes {self._takes})" if self._takes is not None else ""
             numbers = f"the {shown_.shape[1]} numbers that it is shown here"
@@ -66,7 +72,7 @@ class TorchScriptNetwork(Stateless):
 
 
 class OnnxNetwork(Stateless):
-    """An ONNX program with one input (B, I) float32, whose first output is (B, K)."""
+    """An ONNX program with one input (B, I) of fractions, whose first output is (B, K)."""
 
     def __init__(self, data: bytes, name: str) -> None:
         try:
@@ -85,7 +91,10 @@ class OnnxNetwork(Stateless):
         if len(taken) != 1:
             names = ", ".join(shown(i.name) for i in taken)
             raise InputFileError(f"'{name}' takes {len(taken)} inputs ({names}), and a session has one observation.")
-        self._input = taken[0].name
+        self._input, kind = taken[0].name, taken[0].type
+        if kind not in ONNX_NUMBERS:
+            raise InputFileError(f"'{name}' takes {shown(kind)}, and is shown fractions here: export it with a float input.")
+        self._dtype = ONNX_NUMBERS[kind]
         sizes = taken[0].shape[1:]
         self.inputs: int | None = sizes[0] if len(sizes) == 1 and isinstance(sizes[0], int) else None
         # An export without a free batch takes one observation at a time.
@@ -96,7 +105,7 @@ class OnnxNetwork(Stateless):
         if self._one_by_one and len(shown_) > 1:
             return np.concatenate([self(row[None]) for row in shown_])
         try:
-            return np.asarray(self._session.run(None, {self._input: np.ascontiguousarray(shown_, np.float32)})[0])
+            return np.asarray(self._session.run(None, {self._input: np.ascontiguousarray(shown_, self._dtype)})[0])
         except Exception as error:  # as above
             raise InputFileError(
                 f"'{self._name}' does not take the {shown_.shape[1]} numbers that it is shown here ({shown(error, 100)})."
@@ -126,12 +135,14 @@ class PythonNetwork:
             raise InputFileError(f"The module '{module}' has no '{path}': give --agent module:callable.") from error
         except Exception as error:
             raise InputFileError(f"'{spec}' cannot be made ({shown(type(error).__name__)}: {shown(error, 100)}).") from error
-        predict = getattr(made, "predict", None)
+        predict: Any = getattr(made, "predict", None)
         if not callable(made) and predict is None:
             raise InputFileError(f"'{spec}' is a {type(made).__name__}, which can neither be called nor asked to predict.")
         self.action_space = getattr(made, "action_space", None) if not callable(made) else None
         """The space that a model's answers lie in; None where it states none."""
-        self._ask: Callable[[Floats], Any] = made if callable(made) else lambda seen: predict(seen, deterministic=True)[0]  # type: ignore[misc]
+        self._ask: Callable[[Floats], Any] = made if callable(made) else self._predicted
+        self._predict, self._takes_state = predict, not callable(made) and "state" in inspect.signature(predict).parameters
+        self._memory: Any = None  # of a model that remembers (RecurrentPPO): what it answered last, beside the action
         self._reset = getattr(made, "reset", None)
 
     def __call__(self, shown_: Floats) -> NDArray[Any]:
@@ -149,11 +160,19 @@ class PythonNetwork:
             raise InputFileError(f"'{self._spec}' answers with another number of numbers each time.") from error
         return answer if answer.ndim == 2 else answer[:, None]
 
+    def _predicted(self, seen: Floats) -> Any:
+        remembered = {} if self._memory is None else {"state": self._memory}
+        answer = self._predict(seen, deterministic=True, **remembered)
+        if self._takes_state:
+            self._memory = answer[1]
+        return answer[0]
+
     def stepped(self, executed: Floats) -> None:
         """It is told nothing of what was done."""
 
     def reset(self) -> None:
         """An episode begins."""
+        self._memory = None
         if callable(self._reset):
             self._reset()
 

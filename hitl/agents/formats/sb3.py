@@ -55,6 +55,26 @@ class Sb3Model:
 
 def read(data: bytes, name: str) -> Sb3Model:
     """Return the model in an archive. Raises InputFileError."""
+    entries, said = _unpacked(data, name)
+    weights = tensors_of(entries[POLICY], name)
+    observation = _box(said.get("observation_space"), name, "observations")
+    kwargs = said.get("policy_kwargs")
+    kwargs = kwargs if isinstance(kwargs, Mapping) else {}
+    _refuse_other_makes(weights, kwargs, name)
+    return _Builder(weights, said, kwargs, name).model(observation)
+
+
+def saw_all_as_it_came(data: bytes, name: str) -> bool:
+    """Tell whether an archive says that no ``VecNormalize`` was around its environment. Raises InputFileError.
+
+    PPO, A2C and TRPO keep what was seen before it was normalised only where it was.
+    """
+    _, said = _unpacked(data, name)
+    return said.get("_last_obs") is not None and "_last_original_obs" in said and said["_last_original_obs"] is None
+
+
+def _unpacked(data: bytes, name: str) -> tuple[dict[str, bytes], dict[str, Any]]:
+    """Return an archive's entries, and what its ``data`` says."""
     entries = unzipped(data, name)
     if "data" not in entries or POLICY not in entries:
         raise InputFileError(
@@ -67,16 +87,20 @@ def read(data: bytes, name: str) -> Sb3Model:
             raise ValueError("it is not a table")
     except (ValueError, RecursionError) as error:
         raise InputFileError(f"'{name}' is damaged: its 'data' is not JSON ({shown(error)}). Save the model again.") from error
-    weights = tensors_of(entries[POLICY], name)
-    observation = _box(said.get("observation_space"), name, "observations")
-    kwargs = said.get("policy_kwargs")
-    kwargs = kwargs if isinstance(kwargs, Mapping) else {}
-    _refuse_other_features(weights, kwargs, name)
-    return _Builder(weights, said, kwargs, name).model(observation)
+    return entries, said
 
 
-def _refuse_other_features(weights: Weights, kwargs: Mapping[str, Any], name: str) -> None:
+def _refuse_other_makes(weights: Weights, kwargs: Mapping[str, Any], name: str) -> None:
     custom = str(kwargs.get("features_extractor_class") or "FlattenExtractor")
+    for what, library, is_it in (
+        ("remembers what it has seen", "RecurrentPPO", lambda key: key.startswith(("lstm_actor.", "lstm_critic."))),
+        ("normalises within its network", "CrossQ", lambda key: key.endswith(".ra_mean")),
+    ):
+        if any(map(is_it, weights)):
+            raise InputFileError(
+                f"'{name}' {what} ({library}), and such an archive cannot be rebuilt here: load it in a module of your own, "
+                f"mine.py (model = {library}.load(...)), and give --agent mine:model."
+            )
     if any("features_extractor." in key for key in weights) or "FlattenExtractor" not in custom:
         raise InputFileError(
             f"'{name}' looks at its observations through a features extractor of its own (pictures?), and only MlpPolicy can be "

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sqlite3
 
+import gymnasium
 import numpy as np
 import pytest
+from gymnasium import spaces
+from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
 from data.errors import InputFileError
+from data.files.paths import as_typed
+from data.ranges import ActionRange
 from data.store import Store
+from hitl.agents.actions import Continuous
 from hitl.agents.keeping import driving_agent, folder_of
 from hitl.agents.policy import ForeignPolicy, agent_policy
 from hitl.cli import main
@@ -17,6 +24,7 @@ from hitl.home import Home
 from hitl.session.setup import SessionSetup
 from hitl.session_options import SessionOptions
 from hitl.settings import AgentSettings, load
+from tests.hitl.agents.conftest import Small, box
 
 
 def rows(home, sql):
@@ -157,9 +165,108 @@ def test_settings_name_it_and_the_command_line_can_take_it_back(tmp_path):
     assert agent_policy(load(home, over={"agent": {"use": "none"}}).agent, home) is None
 
 
-def test_statistics_beside_it_are_asked_for(tmp_path, archives):
-    (tmp_path / "vecnormalize.pkl").write_bytes(b"x")
-    (tmp_path / "ddpg.zip").write_bytes((archives.folder / "ddpg.zip").read_bytes())
-    make = agent_policy(AgentSettings(use=str(tmp_path / "ddpg.zip")), Home(tmp_path / "home"))
-    policy = make(("a", "b", "c"), ("torque",))
-    assert ["--agent-normalize vecnormalize.pkl" in said for said in policy.notices] == [True]
+def statistics(path, size=3, **more):
+    env = DummyVecEnv([lambda: Small(box((-2, 2)), (size,))])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    VecNormalize(env, **more).save(path)
+
+
+def told_beside(archive, seen=("a", "b", "c")):
+    policy = agent_policy(AgentSettings(use=str(archive)), Home(archive.parent / "home"))(seen, ("torque",))
+    return policy.notices
+
+
+@pytest.mark.parametrize(
+    ("agent", "file"),
+    [
+        ("ddpg.zip", "vecnormalize.pkl"),
+        ("ddpg.zip", "ddpg_vecnormalize.pkl"),
+        ("rl_model_500_steps.zip", "rl_model_vecnormalize_500_steps.pkl"),
+        ("Pendulum-v1_1/best_model.zip", "Pendulum-v1_1/Pendulum-v1/vecnormalize.pkl"),
+        ("Pendulum-v1_1/Pendulum-v1.zip", "Pendulum-v1_1/Pendulum-v1/vecnormalize.pkl"),
+    ],
+)
+def test_statistics_beside_it_are_asked_for(tmp_path, archives, agent, file):
+    folder = tmp_path / "its agents"
+    statistics(folder / file)
+    statistics(folder / "rl_model_vecnormalize_400_steps.pkl")
+    for name in (agent, "rl_model_400_steps.zip"):
+        shutil.copyfile(archives.folder / "ddpg.zip", folder / name)
+    (said,) = told_beside(folder / agent)
+    assert said.endswith(f"only with --agent-normalize {as_typed(folder / file)}.")
+
+
+def test_statistics_that_cannot_be_its_own_are_not_asked_for(tmp_path, archives):
+    for name in ("ddpg", "other"):
+        shutil.copyfile(archives.folder / "ddpg.zip", tmp_path / f"{name}.zip")
+    (tmp_path / "normal.pkl").write_bytes(b"x")
+    statistics(tmp_path / "vecnormalize.pkl", 5)
+    statistics(tmp_path / "vec_normalize.pkl", norm_obs=False)
+    statistics(tmp_path / "other_vecnormalize.pkl")
+    assert told_beside(tmp_path / "ddpg.zip") == []
+    assert "other_vecnormalize.pkl" in told_beside(tmp_path / "other.zip")[0]
+
+
+def test_an_archive_that_says_it_saw_all_as_it_came_is_asked_for_no_statistics(tmp_path):
+    from stable_baselines3 import PPO
+
+    for name, env in (("plain", lambda env: env), ("normalised", VecNormalize)):
+        model = PPO("MlpPolicy", env(DummyVecEnv([lambda: gymnasium.make("Pendulum-v1")])), n_steps=8, batch_size=8, device="cpu")
+        model.learn(8).save(tmp_path / name)
+    statistics(tmp_path / "vecnormalize.pkl")
+    assert told_beside(tmp_path / "plain.zip") == []
+    assert len(told_beside(tmp_path / "normalised.zip")) == 1
+
+
+def test_a_folder_is_told_so_and_the_archive_in_it_is_named(tmp_path, archives):
+    home = Home(tmp_path / "home")
+    zoo = tmp_path / "my zoo" / "Pendulum-v1_1"
+    (zoo / "Pendulum-v1").mkdir(parents=True)
+
+    def refused():
+        with pytest.raises(InputFileError) as found:
+            agent_policy(AgentSettings(use=str(zoo)), home)(("a", "b", "c"), ("torque",))
+        return str(found.value)
+
+    assert refused().startswith("'Pendulum-v1_1' is a folder, and an agent is a file: it holds no file that can be one (.zip,")
+    for name in ("Pendulum-v1.zip", "best_model.zip"):
+        shutil.copyfile(archives.folder / "ddpg.zip", zoo / name)
+    best = as_typed(zoo / "best_model.zip")
+    assert refused() == f"'Pendulum-v1_1' is a folder, and an agent is a file. Name one of the 2 there: --agent {best}."
+    with SessionSetup(home, SessionOptions()):
+        pass
+    assert "is a folder" in refused(), "in a home that has a store, too"
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "said"),
+    [
+        (-2.0, 2.0, ""),
+        (-1.0, 1.0, ""),  # in proportion: 0 is 0
+        (0.0, 1.0, "torque from 0 to 1, and the game takes it from -2 to 2. Taken around 0, which is rest here, 0 becomes 0. "
+         "If it was trained to mean -2 (RescaleAction), it drives wrongly"),
+        (-1.0, 3.0, "0 becomes 0. If it was trained to mean -1 (RescaleAction)"),
+        (-np.inf, np.inf, ""),
+    ],
+)  # fmt: skip
+def test_bounds_that_are_not_those_of_the_game_are_told(low, high, said):
+    actions = Continuous(("torque",), np.array([low]), np.array([high]))
+    game = ActionRange(spaces.Box(-2.0, 2.0, (1,)))
+    told = actions.unlike(game)
+    assert said in told
+    assert bool(told) == bool(said)
+    assert Continuous(("torque",), np.array([low]), np.array([high]), assumed=True).unlike(game) == ""
+
+
+def test_an_agent_of_another_range_is_told_in_a_drive_and_in_an_evaluation(tmp_path, capsys):
+    from stable_baselines3 import SAC
+
+    env = gymnasium.wrappers.RescaleAction(gymnasium.make("Pendulum-v1"), np.float32(0), np.float32(1))
+    SAC("MlpPolicy", env, policy_kwargs={"net_arch": [8]}, buffer_size=1, device="cpu").save(tmp_path / "a.zip")
+    more = ["--home", str(tmp_path / "home"), "--env", "gym:Pendulum-v1", "--agent", str(tmp_path / "a.zip"), "--episodes", "1"]
+    assert main(["play", "--headless", "--pad", "none", *more]) == 0
+    assert "from 0 to 1, and the game takes it from -2 to 2" in " ".join(capsys.readouterr().out.split())
+    assert main(["eval", "--json", *more]) == 0
+    said = capsys.readouterr()
+    assert json.loads(said.out)["checkpoint"] == "a.zip"
+    assert "from 0 to 1, and the game takes it from -2 to 2" in said.err

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import re
+import shlex
 import shutil
 
 import gymnasium
@@ -158,7 +161,11 @@ def test_an_archive_that_drove_here_need_not_be_named(tmp_path, taught, capsys):
     with Store(home.store_path) as store:
         store.add_event("agent", "", session_id=store.newest_session().id, data=identity.as_dict())
     assert main(words) == 0
-    assert "'mine.zip'" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "'mine.zip'" in said
+    command = shlex.split(re.search("`hitl (.*)`", said)[1].replace("\\", "/"))
+    assert main([*command, "--episodes", "1", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["checkpoint"] == "back.zip", "and not what taught it"
 
 
 def test_what_cannot_go_back_is_told_so(tmp_path, archives, shipped, capsys):

@@ -144,6 +144,27 @@ def test_a_torchscript_program_drives(tmp_path, opened):
         opened(saved(net, tmp_path / "b.pt"))
 
 
+@pytest.mark.parametrize("kind", [torch.float64, torch.float16])
+def test_a_program_in_numbers_of_another_length_drives(tmp_path, opened, kind):
+    net = nn.Linear(3, 1).to(kind)
+    agent = opened(scripted(net, tmp_path / "a.pt"))
+    with torch.no_grad():
+        expected = net(torch.from_numpy(OBSERVATIONS).to(kind)).float()
+    np.testing.assert_allclose(agent.act_many(OBSERVATIONS), expected.clip(-1, 1), atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", [torch.float64, torch.float16])
+def test_an_onnx_program_in_numbers_of_another_length_drives(tmp_path, opened, kind):
+    pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
+    pytest.importorskip("onnx", reason="onnx is not installed")
+    net = nn.Linear(3, 1).to(kind)
+    torch.onnx.export(net, (torch.zeros(2, 3, dtype=kind),), tmp_path / "a.onnx", dynamic_axes={"x": {0: "n"}}, input_names=["x"],
+                      dynamo=False)  # fmt: skip
+    with torch.no_grad():
+        expected = net(torch.from_numpy(OBSERVATIONS).to(kind)).float()
+    np.testing.assert_allclose(opened(tmp_path / "a.onnx").act_many(OBSERVATIONS), expected.clip(-1, 1), atol=2e-3)
+
+
 def test_a_range_can_be_stated_and_what_lies_beyond_is_told(tmp_path, opened):
     agent = opened(scripted(Pushes(), tmp_path / "a.ts"), range=(-6.0, 6.0))
     np.testing.assert_allclose(agent.act_many(OBSERVATIONS)[:, 0], OBSERVATIONS[:, 0] / 3, atol=1e-6)
@@ -339,3 +360,13 @@ def test_a_checkpoint_of_ours_is_an_agent_too(tmp_path, opened):
         opened("latest", done=done)
     with pytest.raises(CheckpointError, match="is gone by now"):
         opened("1", seen=seen, done=done)
+
+
+def test_safetensors_of_another_program_are_no_damaged_checkpoint(tmp_path, opened):
+    from safetensors.torch import save_file
+
+    save_file(nn.Linear(3, 1).state_dict(), tmp_path / "a.safetensors")
+    save_file(nn.Linear(3, 1).state_dict(), tmp_path / "b.safetensors", {"format": "pt"})
+    for name in ("a", "b"):
+        with pytest.raises(CheckpointError, match=rf"'{name}\.safetensors' is no checkpoint of hitl: it holds 2 tensors"):
+            opened(tmp_path / f"{name}.safetensors")

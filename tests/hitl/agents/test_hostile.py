@@ -135,6 +135,23 @@ def test_half_a_file_is_refused_in_a_sentence(archives, opened, tmp_path, keep, 
     assert type(found.value).__module__ == "data.errors"
 
 
+def test_an_archive_without_its_end_is_called_cut_off(archives, opened, tmp_path):
+    whole = (archives.folder / "ddpg.zip").read_bytes()
+    end = whole.rindex(b"PK\x05\x06", 0, -22)  # of the last archive within it
+    (tmp_path / "a.zip").write_bytes(whole[: end + 22])
+    with pytest.raises(InputFileError, match=r"'a\.zip' is not a whole zip archive \(it is cut off"):
+        opened(tmp_path / "a.zip")
+
+
+@pytest.mark.parametrize("suffix", [".pth", ".cleanrl_model"])
+def test_weights_alone_are_told_what_to_save(opened, tmp_path, suffix):
+    (tmp_path / f"a{suffix}").write_bytes(dumped({"0.weight": torch.zeros(2, 2)}))
+    with pytest.raises(InputFileError, match=r"holds weights alone.*save it as TorchScript"):
+        opened(tmp_path / f"a{suffix}")
+    with pytest.raises(InputFileError, match="There is no file 'b"):
+        opened(tmp_path / f"b{suffix}")
+
+
 def test_every_flipped_byte_is_taken_or_refused_in_a_sentence(archives, opened, tmp_path):
     whole, rng = bytearray((archives.folder / "ddpg.zip").read_bytes()), np.random.default_rng(0)
     refused = []

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import sys
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 from stable_baselines3.common.vec_env import DummyVecEnv, VecFrameStack, VecNormalize
 
 from data.errors import InputFileError, UsageError
@@ -146,6 +148,75 @@ def test_what_does_not_fit_is_said_with_both_sides_numbers(archives, opened, tab
         opened(folder / "ddpg", actions=str(table))
     with pytest.raises(UsageError, match="omit --agent-range"):
         opened(folder / "ddpg", range=(-2.0, 2.0))
+
+
+@pytest.mark.parametrize(("kind", "policy"), [("RecurrentPPO", "MlpLstmPolicy"), ("CrossQ", "MlpPolicy")])
+def test_an_archive_of_a_make_that_cannot_be_rebuilt_names_the_way(tmp_path, opened, kind, policy):
+    import sb3_contrib
+
+    more = {"policy_kwargs": {"net_arch": [8]}, "device": "cpu"} | ({"buffer_size": 1} if kind == "CrossQ" else {})
+    getattr(sb3_contrib, kind)(policy, Small(box((-2, 2))), **more).save(tmp_path / "a")
+    with pytest.raises(InputFileError, match=rf"\({kind}\).*cannot be rebuilt here.*give --agent mine:model"):
+        opened(tmp_path / "a.zip")
+
+
+@pytest.fixture
+def in_a_module(monkeypatch):
+    """What makes a model the ``model`` of a module, and returns how an agent names it."""
+
+    def put(model):
+        monkeypatch.setitem(sys.modules, "mine_model", SimpleNamespace(model=model))
+        return "mine_model:model"
+
+    return put
+
+
+@pytest.mark.parametrize("name", ["sac", "ppo", "td3"])
+def test_a_model_in_a_module_drives_as_its_archive_does(archives, opened, in_a_module, name):
+    agent, archive = opened(in_a_module(archives.models[name]), done=PAIR), opened(archives.folder / name, done=PAIR)
+    np.testing.assert_allclose(agent.follow(OBSERVATIONS), archive.follow(OBSERVATIONS), atol=2e-6)
+    assert agent.actions.farthest is None
+
+
+def test_what_is_typed_of_a_model_in_a_module_holds(archives, opened, in_a_module, table):
+    use = in_a_module(archives.models["ddpg"])
+    np.testing.assert_allclose(
+        opened(use, range=(-4.0, 4.0)).follow(OBSERVATIONS), opened(use).follow(OBSERVATIONS) / 2, atol=2e-6
+    )
+    with pytest.raises(InputFileError, match="has 1 action numbers, and this session has 2"):
+        opened(use, done=PAIR)
+    chooses = in_a_module(archives.models["dqn"])
+    with pytest.raises(InputFileError, match=r"chooses one of 5 actions.*give a table of 5 rows with --actions FILE"):
+        opened(chooses)
+    rows, _ = archives.models["dqn"].predict(OBSERVATIONS, deterministic=True)
+    driven = opened(chooses, actions=str(table)).follow(OBSERVATIONS)
+    np.testing.assert_allclose(driven[:, 0], np.linspace(-1, 1, 5)[rows])
+
+
+def test_a_model_in_a_module_remembers_until_the_episode_ends(opened, in_a_module):
+    from sb3_contrib import RecurrentPPO
+
+    model = RecurrentPPO("MlpLstmPolicy", Small(box((-2, 2))), policy_kwargs={"net_arch": [8]}, device="cpu", seed=1)
+    with torch.no_grad():
+        model.policy.action_net.weight.mul_(100)
+    state, expected = None, []
+    for observation in OBSERVATIONS[:8]:
+        action, state = model.predict(observation, state=state, deterministic=True)
+        expected.append(action / 2)
+    agent = opened(in_a_module(model))
+    for _ in range(2):
+        np.testing.assert_allclose([agent.act(o) for o in OBSERVATIONS[:8]], expected, atol=1e-5)
+        agent.reset()
+    forgetful = [model.predict(o, deterministic=True)[0] / 2 for o in OBSERVATIONS[:8]]
+    assert np.abs(np.subtract(forgetful, expected)).max() > 1e-3
+
+
+@pytest.mark.parametrize("off", ["norm_obs", "both"])
+def test_statistics_of_rewards_alone_are_told_so(tmp_path, archives, opened, off):
+    normalized = VecNormalize(DummyVecEnv([lambda: Played(OBSERVATIONS)]), norm_obs=False, norm_reward=off == "norm_obs")
+    normalized.save(tmp_path / "v.pkl")
+    with pytest.raises(InputFileError, match="normalised rewards only, so the agent needs no --agent-normalize"):
+        opened(archives.folder / "ddpg", normalize=str(tmp_path / "v.pkl"))
 
 
 def test_an_identity_holds_no_folder(archives, opened):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sqlite3
 
@@ -23,7 +24,7 @@ from trainer.daemon.daemon import ALONE, Daemon
 from trainer.daemon.wish import Wish
 from trainer.presets import PRESETS
 
-AGENT = "tests.support.straight:drive"
+AGENT, OTHER = "tests.support.straight:drive", "tests.support.straight:slowly"
 WANTED = AgentSettings(use=AGENT)
 SMALL = PRESETS["hitl"].with_values(
     hidden=16, batch_size=16, utd=0.5, warmup_steps=20, lr_actor=1e-3, frozen_teaches=True, frozen_bound=0.2
@@ -64,6 +65,7 @@ def home(tmp_path_factory):
     assert {tuple(action) for action in newest_actions(home)} == {(0.5, 0.0)}, "until they agree, the agent itself drives"
     meta = learn(home, SMALL)
     assert meta.drives_alone
+    assert meta.teacher == AGENT
     return home
 
 
@@ -92,6 +94,31 @@ def test_the_agent_that_taught_is_known_after_ours_has_driven_without_it(home, t
     with Store(copy.store_path, read_only=True) as store:
         assert store.newest_agent() is None
     with pytest.raises(InputFileError, match="is run only where it is named"):  # it is a program; others are opened
+        teacher(copy, AgentSettings(), ("a",), ("b",))
+
+
+def test_another_agent_that_is_named_later_has_not_taught_it(home, tmp_path, capsys):
+    copy = Home(tmp_path / "copy")
+    shutil.copytree(home.root, copy.root)
+    with Store(copy.store_path, read_only=True) as store:
+        ours = store.checkpoints()[0].name
+    other = ["eval", "--home", str(copy.root), "--agent", OTHER, "--episodes", "1"]
+    capsys.readouterr()
+    assert main(other) == 0
+    assert f"{ours}, taught by {AGENT} (" in " ".join(capsys.readouterr().out.split())
+    assert main([*other, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["checkpoint"] == f"{ours}, taught by {AGENT}"
+    assert play(copy, "--agent", OTHER, "--episodes", "1") == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert f"Ours was taught by '{AGENT}' and drives, not '{OTHER}': add --agent-alone" in said
+    assert learn(copy, SMALL).teacher == AGENT
+
+
+def test_one_that_is_only_evaluated_does_not_become_the_teacher(home, tmp_path):
+    copy = Home(tmp_path / "copy")
+    shutil.copytree(home.root, copy.root)
+    assert main(["eval", "--home", str(copy.root), "--agent", OTHER, "--agent-alone", "--episodes", "1"]) == 0
+    with pytest.raises(InputFileError, match=f"'{AGENT}' is a program, and is run only where it is named"):
         teacher(copy, AgentSettings(), ("a",), ("b",))
 
 
@@ -176,7 +203,9 @@ def test_a_script_is_taught_as_well(home, tmp_path):
         for batch in replay.batches(learner):
             learner.update(batch)
         assert learner.drives_everywhere
-        assert load(replay.save(learner))[1].drives_alone
+        saved = load(replay.save(learner))[1]
+    assert saved.drives_alone
+    assert saved.teacher == AGENT
 
 
 def test_without_an_agent_there_is_none_to_ask(tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+import warnings
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -160,3 +161,11 @@ def test_one_in_which_nobody_takes_over_can_be_copied() -> None:
         pickle.dumps(env)
     env.close()
     other.close()
+
+
+def test_rows_of_a_store_can_be_asked_about_though_nobody_may_write_to_them() -> None:
+    seen = np.zeros((2, 3), np.float32)
+    seen.flags.writeable = False
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert learner().act(seen).shape == (2, 1)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from planted import Plan, make
 from planted_faults import FAULTS
 
@@ -18,11 +19,14 @@ from hitl.demo.shipped import open_shipped
 from hitl.diagnosis.cases import BOUNDED, of_home
 from hitl.drivers.scripted import Skill
 from hitl.home import Home
+from tests.support.batches import ACT, OBS, TINY, random_batch
 from tests.support.daemon_runs import drive, info
 from trainer.daemon.heartbeat import Heartbeat, write_heartbeat
 from trainer.diagnosis.case import Case
 from trainer.diagnosis.drives import Drives, from_store
+from trainer.diagnosis.probe import Probe, look
 from trainer.diagnosis.run import diagnose
+from trainer.learner.make import make_learner
 
 
 def drives_of(root: Path) -> Drives:
@@ -111,6 +115,29 @@ def laps(drives: Drives, values: np.ndarray, change: Callable[[np.ndarray], np.n
 
 def test_full_lock_and_full_pedal(sound: Drives) -> None:
     assert names(replace(sound, proposed=np.sign(sound.proposed + 1e-6))) == ["actions-saturated"]
+
+
+def test_an_agent_from_elsewhere_that_asks_for_full_lock_is_not_mended_here(sound: Drives) -> None:
+    wide = replace(sound, proposed=np.sign(sound.proposed + 1e-6))
+    theirs = replace(wide, foreign=frozenset(wide.episode.tolist()), checkpoint_id=np.full(len(wide), -1))
+    assert theirs.theirs_at_limit == 1.0
+    assert names(theirs) == []
+    assert names(replace(theirs, foreign=frozenset())) == ["actions-saturated"]
+
+
+@pytest.mark.parametrize(("shown", "told"), [(0.0, True), (0.6, True), (0.95, False)])
+def test_a_policy_that_is_taught_full_lock_is_not_told_of_it(shown: float, told: bool) -> None:
+    probe = Probe(rows=512, updates=2000, spread=0.5, gain=0.5, twins=0.1, saturated=1.0, shown=shown)
+    found = diagnose([Case(probe=probe)])
+    assert ("actions-saturated" in [f.fault for f in found.findings]) == told
+
+
+def test_what_a_policy_is_taught_is_looked_at_in_its_batches() -> None:
+    cloned = torch.arange(32) < 16
+    batch = random_batch(1, cloned=cloned, answer=torch.where(cloned[:, None], 1.0, 0.0).expand(32, ACT))
+    for taught in (True, False):
+        learner = make_learner(OBS, ACT, TINY.with_values(frozen_agent=taught, frozen_teaches=taught))
+        assert look(learner, batch).shown == float(taught)
 
 
 def test_past_actions_and_pictures_lie_at_their_ends_by_nature(sound: Drives) -> None:

@@ -8,12 +8,11 @@ from numpy.typing import NDArray
 from data.reading.standing import STANDS
 from data.words import number_of
 from trainer.diagnosis.case import Answer, Case, Check, case_check, drives_check
-from trainer.diagnosis.drives import Drives
+from trainer.diagnosis.drives import AT_LIMIT, Drives
 from trainer.diagnosis.finding import Finding, Lacking, Sound
 
 LEAST_STEPS = 400
 CLIPPED = 0.15  # share of steps at one end of the range from which an observation counts as clipped
-AT_LIMIT = 0.985
 SENT = ("slip", "gear", "rpm", "steer_left", "steer_right", "acceleration", "jerk", "ground", "skid")
 """Beginnings of the names of numbers that only some of the game's plugins send."""
 DEAF = 0.3
@@ -115,6 +114,8 @@ def saturated(drives: Drives, case: Case) -> Answer:
     text = ", ".join(f"{n} {s:.0%}" for n, s in zip(drives.action_names, share, strict=True))
     text = f"share of the agent's last {number_of(len(agent), 'step')} at a limit: {text}"
     if (share > 0.85).all():
+        if drives.theirs_at_limit > 0.85:  # how it was made by another program is nothing that a setting here could mend
+            return Sound(f"{text}; so does the agent from elsewhere that drives here")
         sentence = "Whatever it sees, the policy asks for full lock and full pedal: there its gradient is zero."
         return Finding(sentence, (text,), 0.9)
     return Sound(text)

@@ -17,6 +17,8 @@ from trainer.diagnosis.stats import middle, part, trend
 if TYPE_CHECKING:
     from trainer.diagnosis.probe import Probe
 
+AS_SHOWN = 0.15
+"""How much more often than the agent that teaches it a policy may be at its limits and still be like it."""
 STILL = 0.03
 """Change of a mean or a deviation of the policy's actions, beyond the noise of batches, that is none."""
 
@@ -80,6 +82,11 @@ def _still(history: History) -> bool:
     return known > 0
 
 
+def _theirs(case: Case) -> float:
+    """Return how often an agent from elsewhere has asked for every control at a limit in the drives that are looked at."""
+    return case.drives.theirs_at_limit if case.drives is not None else 0.0
+
+
 @history_check("actions-saturated")
 def saturated(history: History, case: Case) -> Answer:
     """Every control stuck at one limit, whatever is seen."""
@@ -92,6 +99,8 @@ def saturated(history: History, case: Case) -> Answer:
     size = np.sqrt(mean**2 + spread**2)
     text = "root mean square of the policy's actions " + ", ".join(f"{s:.3f}" for s in size)
     if (size > 0.985).all():
+        if _theirs(case) > 0.85:
+            return Sound(f"{text}; the agent that teaches it does the same")
         sentence = "Every action of the policy lies at a limit, where its gradient is zero: it cannot leave."
         return Finding(sentence, (text, "1 is the limit"), 0.85)
     return Sound(text)
@@ -131,6 +140,9 @@ def stuck(probe: Probe, case: Case) -> Answer:
     """Greedy actions that are all at their limits."""
     text = f"in {probe.saturated:.0%} of {probe.rows} states every control of the greedy action lies at a limit"
     if probe.saturated > 0.85:
+        theirs = max(probe.shown, _theirs(case))
+        if theirs > probe.saturated - AS_SHOWN:
+            return Sound(f"{text}; so does the agent that teaches it, in {theirs:.0%}")
         sentence = "Whatever it sees, the policy asks for full lock and full pedal."
         return Finding(sentence, (text,), 0.9)
     return Sound(text)
