@@ -5,8 +5,9 @@ A hint is no verdict. It says where to look first.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from heapq import nlargest
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,6 +27,7 @@ _OFF = 0.5  # share of the half width that the car is beside the line on average
 _OTHERS = 4  # of the same corner, which went well: fewer are no habit
 _UNLIKE = 3.0  # times as far from the middle one of the others as these usually are
 _USUAL_M, _USUAL_SPEED = 0.8, 1.5  # m and m/s that are usual in any case
+_NEWEST = 32  # others of a corner that make a habit: what is compared does not grow with the store
 _Values = NDArray[np.float64]
 
 
@@ -39,6 +41,42 @@ class _Measured:
     metres: NDArray[np.int64]
     left: _Values
     speed: _Values
+
+
+class _Habit:
+    """How the newest good takeovers of a corner were driven, to compare others of the corner with."""
+
+    def __init__(self, rows: Mapping[int, _Measured]) -> None:
+        self._rows = {number: k for k, number in enumerate(rows)}
+        self._grid = np.unique(np.concatenate([row.metres for row in rows.values()])) if rows else np.empty(0)
+        self._values = {name: np.array([self._along(row, name) for row in rows.values()]) for name in ("left", "speed")}
+        self._all = {name: self._usual(values) for name, values in self._values.items()}
+
+    def far(self, number: int, mine: _Measured) -> float:
+        """Return how many times as far as usual a takeover's line or speed is from where the others are."""
+        row, far = self._rows.get(number), [0.0]
+        for name, least in (("left", _USUAL_M), ("speed", _USUAL_SPEED)):
+            values = self._values[name]
+            if row is None:
+                own, (middle, spread) = self._along(mine, name), self._all[name]
+            else:  # it is not among its others
+                own, (middle, spread) = values[row], self._usual(np.delete(values, row, axis=0))
+            known = np.isfinite(own) & np.isfinite(middle)
+            if known.any():
+                far.append(float((np.abs(own - middle) / np.maximum(spread, least))[known].mean()))
+        return max(far)
+
+    def _along(self, row: _Measured, name: str) -> _Values:
+        return np.interp(self._grid, row.metres, getattr(row, name), np.nan, np.nan)
+
+    def _usual(self, values: _Values) -> tuple[_Values, _Values]:
+        """Return the middle and the usual distance from it, by metre; NaN where fewer drove than make a habit."""
+        middle, spread = np.full((2, len(self._grid)), np.nan)
+        known = np.isfinite(values).sum(axis=0) >= _OTHERS
+        if known.any():
+            middle[known] = np.nanmedian(values[:, known], axis=0)
+            spread[known] = np.nanmedian(np.abs(values[:, known] - middle[known]), axis=0)
+        return middle, spread
 
 
 def turns(values: _Values, least: float = _TURN) -> int:
@@ -61,8 +99,11 @@ class Quality:
 
     def __init__(self, read: Callable[[Segment], Drive], road: Ribbon, half_width: float) -> None:
         self._read, self._road, self._half_width = read, road, half_width
-        self._measured: dict[int, tuple[Segment, _Measured | None]] = {}
-        self._said: dict[int, tuple[int, tuple[str, ...]]] = {}
+        self._measured: dict[int, _Measured | None] = {}
+        self._good: dict[str, dict[int, _Measured]] = {}
+        """By corner, the takeovers that may make a habit."""
+        self._habits: dict[str, _Habit] = {}
+        self._said: dict[int, tuple[_Habit | None, tuple[str, ...]]] = {}
 
     def knows(self, segment: Segment) -> bool:
         """Tell whether a segment was measured."""
@@ -70,19 +111,36 @@ class Quality:
 
     def measure(self, segment: Segment, anew: bool = False) -> None:
         """Measure a segment, once, or ``anew`` where it was judged or trimmed; it costs about a millisecond."""
-        if anew:
-            self._said.clear()
-        if anew or segment.id not in self._measured:
-            known = segment.kind == "takeover" and segment.seconds >= _LEAST_S
-            self._measured[segment.id] = segment, self._look(self._read(segment)) if known else None
+        if not anew and self.knows(segment):
+            return
+        known = segment.kind == "takeover" and segment.seconds >= _LEAST_S
+        mine = self._measured[segment.id] = self._look(self._read(segment)) if known else None
+        self._said.pop(segment.id, None)
+        for corner, good in self._good.items():  # it may have had another corner before
+            if good.pop(segment.id, None) is not None:
+                self._habits.pop(corner, None)
+        if mine is not None and segment.corner and segment.verdict != "bad" and segment.outcome == "cleared":
+            self._good.setdefault(segment.corner, {})[segment.id] = mine
+            self._habits.pop(segment.corner, None)
 
     def hints(self, segment: Segment) -> tuple[str, ...]:
         """Return what is to be said of a segment, of `HINTS`; empty where it was not measured, or is as it should be."""
-        count, said = self._said.get(segment.id, (-1, ()))
-        if count != len(self._measured):
-            said = self._hints(segment)
-            self._said[segment.id] = len(self._measured), said
+        mine = self._measured.get(segment.id)
+        if mine is None:
+            return ()
+        habit = self._habit(segment.corner or "")
+        compared, said = self._said.get(segment.id, (None, ()))
+        if segment.id not in self._said or compared is not habit:
+            said = self._hints(segment.id, mine, habit)
+            self._said[segment.id] = habit, said
         return said
+
+    def _habit(self, corner: str) -> _Habit | None:
+        """Return what is usual at a corner; None where no good takeover is known."""
+        good = self._good.get(corner)
+        if good and corner not in self._habits:
+            self._habits[corner] = _Habit({number: good[number] for number in nlargest(_NEWEST, good)})
+        return self._habits.get(corner)
 
     def _look(self, drive: Drive) -> _Measured | None:
         drive = drive[drive.human & np.isfinite(drive.progress) & np.isfinite(drive.x) & np.isfinite(drive.speed)]
@@ -98,36 +156,11 @@ class Quality:
             metres, left[first], drive.speed[first],
         )  # fmt: skip
 
-    def _hints(self, segment: Segment) -> tuple[str, ...]:
-        mine = self._measured.get(segment.id, (segment, None))[1]
-        if mine is None:
-            return ()
+    def _hints(self, number: int, mine: _Measured, habit: _Habit | None) -> tuple[str, ...]:
         found = (
             mine.steer > _TURNS,
             mine.pedals > _TURNS,
             mine.off > _OFF * self._half_width,
-            self._is_unlike(segment, mine),
+            habit is not None and habit.far(number, mine) > _UNLIKE,
         )
         return tuple(name for name, yes in zip(HINTS, found, strict=True) if yes)
-
-    def _is_unlike(self, segment: Segment, mine: _Measured) -> bool:
-        """Tell whether a takeover's line or speed is far from where the player's others at this corner are."""
-        others = [
-            m
-            for s, m in self._measured.values()
-            if m is not None and s.id != segment.id and s.corner == segment.corner and s.corner and s.verdict != "bad"
-            and s.outcome == "cleared"
-        ]  # fmt: skip
-        if len(others) < _OTHERS:
-            return False
-        far = []
-        for name, usual in (("left", _USUAL_M), ("speed", _USUAL_SPEED)):
-            own = getattr(mine, name)
-            theirs = np.array([np.interp(mine.metres, o.metres, getattr(o, name), np.nan, np.nan) for o in others])
-            known = np.isfinite(theirs).sum(axis=0) >= _OTHERS
-            if not known.any():
-                continue
-            middle = np.nanmedian(theirs[:, known], axis=0)
-            spread = np.maximum(np.nanmedian(np.abs(theirs[:, known] - middle), axis=0), usual)
-            far.append(float((np.abs(own[known] - middle) / spread).mean()))
-        return bool(far) and max(far) > _UNLIKE

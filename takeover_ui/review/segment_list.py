@@ -41,6 +41,7 @@ class SegmentList:
         self.index = 0
         self._difference, self._why_not, self._quality = difference, why_not, quality
         self._differences: dict[int, float] = {}
+        self._doubts: dict[int, int] = {}
         self.arrange()
 
     @property
@@ -100,20 +101,22 @@ class SegmentList:
         corners = list(dict.fromkeys((None, *self.corners, self.corner)))
         values = {"corner": corners, "verdict": VERDICT_FILTERS, "sort": SORTS}[what]
         setattr(self, what, values[(values.index(getattr(self, what)) + 1) % len(values)])
+        self._doubts.clear()  # a verdict may have changed what is usual; until now, rows stayed where they were
         self.arrange()
 
     def compare(self, seconds: float) -> bool:
         """Work out differences that the order needs, and hints, for so many seconds; tell whether the list was arranged again."""
         end = time.perf_counter() + seconds
-        missing = [s for s in self.shown if not self._is_compared(s)]
-        for segment in missing:
-            if self.sort == "different":
-                self._differences[segment.id] = self._difference(segment)
-            elif self._quality is not None:
-                self._quality.measure(segment)
+        worked = False
+        while missing := self._missing():
+            worked = True
+            for segment in missing:
+                self._work_out(segment)
+                if time.perf_counter() > end:
+                    break
             if time.perf_counter() > end:
                 break
-        done = bool(missing) and self._is_compared(missing[-1]) and self.sort in ("different", "doubtful")
+        done = worked and self.sort in ("different", "doubtful") and not self._missing()
         if done:
             self.arrange()
         return done
@@ -122,10 +125,24 @@ class SegmentList:
         """Return what stands out in how a segment was driven, as far as it is known yet."""
         return self._quality.hints(segment) if self._quality is not None else ()
 
-    def _is_compared(self, segment: Segment) -> bool:
+    def _missing(self) -> list[Segment]:
+        """Return the listed segments of which something is to be worked out next: hints compare, so all are measured first."""
         if self.sort == "different":
-            return segment.id in self._differences
-        return self._quality is None or self._quality.knows(segment)
+            return [s for s in self.shown if s.id not in self._differences]
+        if self._quality is None:
+            return []
+        missing = [s for s in self.shown if not self._quality.knows(s)]
+        if not missing and self.sort == "doubtful":
+            missing = [s for s in self.shown if s.id not in self._doubts]
+        return missing
+
+    def _work_out(self, segment: Segment) -> None:
+        if self.sort == "different":
+            self._differences[segment.id] = self._difference(segment)
+        elif self._quality is not None and not self._quality.knows(segment):
+            self._quality.measure(segment)
+        else:
+            self._doubts[segment.id] = len(self.hints(segment))
 
     def _key(self, segment: Segment) -> tuple[float, ...]:
         if self.sort == "newest":
@@ -133,7 +150,7 @@ class SegmentList:
         if self.sort == "different":
             return (-self._differences.get(segment.id, 0.0), -segment.id)
         if self.sort == "doubtful":
-            return (segment.verdict != "unreviewed", -len(self.hints(segment)), -segment.id)
+            return (segment.verdict != "unreviewed", -self._doubts.get(segment.id, 0), -segment.id)
         return (segment.verdict != "unreviewed", wrecked_start(segment), -segment.priority, self._rank(segment), -segment.id)
 
     def _rank(self, segment: Segment) -> int:

@@ -12,7 +12,7 @@ from data.records import Segment
 from data.store import Store
 from hitl.screens.stored.scene import stored_scene
 from takeover_ui.geometry import ribbon
-from takeover_ui.review.quality import Quality, turns
+from takeover_ui.review.quality import _NEWEST, Quality, _Habit, turns
 from takeover_ui.review.segment_list import SegmentList
 from tests.support.recorded import summary
 
@@ -94,6 +94,40 @@ def test_a_turn_is_a_change_of_way_by_more_than_a_little() -> None:
     assert turns(np.array([])) == 0
     assert turns(np.array([0.0, 0.5, 1.0, 0.9, 1.0, 0.8])) == 0
     assert turns(np.array([0.0, 1.0, 0.0, 1.0])) == 2
+
+
+def test_a_habit_is_that_of_the_newest_so_that_a_long_list_takes_no_longer_for_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    many = 20 * _NEWEST
+    drives = {k: drive(speed=20.0 if k >= many // 2 else 9.0) for k in range(many)}
+    quality = Quality(lambda s: drives[s.id], ribbon(LINE, 5.0, 1.0), 5.0)
+    for k in range(many):
+        quality.measure(segment(k))
+    asked, usual = [], _Habit._usual
+    monkeypatch.setattr(_Habit, "_usual", lambda self, values: asked.append(1) or usual(self, values))
+    assert quality.hints(segment(0)) == ("unlike",), "half of them were driven so, but none of the newest"
+    assert all(quality.hints(segment(k)) == () for k in range(many // 2, many))
+    assert len(asked) <= 2 * (_NEWEST + 1), "of each of these without itself, and once of all"
+    quality.measure(segment(1, corner="other"), anew=True)
+    asked.clear()
+    assert quality.hints(segment(1, corner="other")) == ()
+    assert all(quality.hints(segment(k)) == () for k in range(many - 5, many)), "of a corner with another habit now"
+    assert len(asked) <= 2 * (5 + 3)
+
+
+def test_an_order_is_asked_for_without_working_out_what_it_needs_at_once(store: Store) -> None:
+    scene, data = stored_scene(store), StoreReview(store, "default")
+    quality = Quality(data.driven, ribbon(scene.points, scene.half_width, 1.0), scene.half_width)
+    listed = SegmentList(data.segments(), data.difference, data.why_not, quality, sort="different")
+    for s in listed.all.values():
+        quality.measure(s)
+    asked: list[int] = []
+    quality.hints = lambda s: asked.append(s.id) or ()  # type: ignore[func-returns-value, method-assign]
+    listed.cycle("sort")
+    assert (listed.sort, asked) == ("doubtful", [])
+    assert not listed.compare(0.0), "a little in each frame"
+    assert len(asked) == 1
+    assert listed.compare(60.0)
+    assert sorted(asked) == sorted(listed.all), "each once"
 
 
 def test_the_most_doubtful_takeovers_come_first(store: Store) -> None:
