@@ -26,6 +26,10 @@ LAP_FROM_S = 5.0
 """A lap that failed sooner than this is a wrecked start, and no lap."""
 
 
+UNNAMED: dict[str, Any] = {"failed_takeovers": False, "bc_weight": 0.0}
+"""What a run does whose settings do not name these: it is of a version that did nothing of the kind, and goes on so."""
+
+
 class Why(StrEnum):
     """Why a segment does not count, in a player's words; what was measured may follow in brackets.
 
@@ -75,16 +79,20 @@ class DemoRule:
     takeover_held_s: float = 1.0
 
     @classmethod
-    def of(cls, settings: Mapping[str, Any]) -> DemoRule:
-        """Return the rule of a run's settings (those of a checkpoint); what they do not name, or misname, is as usual."""
+    def of(cls, settings: Mapping[str, Any], *, begins: bool = False) -> DemoRule:
+        """Return the rule of a run's settings (those of a checkpoint).
+
+        What they do not name, or misname, the run does not do (`UNNAMED`); it is as usual where a run only ``begins``.
+        """
         values: dict[str, Any] = {}
         for known in dataclasses.fields(cls):
-            value = settings.get(known.name, known.default)
+            default = known.default if begins else UNNAMED.get(known.name, known.default)
+            value = settings.get(known.name, default)
             if isinstance(known.default, bool):
                 good = isinstance(value, bool)
             else:
                 good = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < math.inf
-            values[known.name] = value if good else known.default
+            values[known.name] = value if good else default
         return cls(**values)
 
     @property

@@ -12,6 +12,7 @@ from typing import Annotated, Any, NamedTuple
 
 from msgspec import Meta
 
+from data.demos import UNNAMED
 from data.errors import UsageError
 from data.files.validation import SettingPlace, checked
 from trainer.settings.batches import BatchSettings
@@ -150,7 +151,6 @@ PLAIN = TrainConfig(
     shared_encoder=False,
     gamma=0.9925,
     n_step=3,
-    bc_weight=0.0,
     own_finishes=0,
     finishes_kept="best",
     lap_utd=0.0,
@@ -161,13 +161,13 @@ PLAIN = TrainConfig(
     stalled_steps=0,
     takeover_fraction=0.0,
     kind_fraction=0.0,
-    failed_takeovers=False,
     q_after_laps=1.0,
     log_std_max=2.0,
     lr_actor=3e-4,
     utd=1.0,
     grad_clip_actor=None,
     grad_clip_critic=None,
+    **UNNAMED,
 )
 """TQC with half and half batches, and nothing else: what other recipes are built on, and what a checkpoint means by settings that
 it does not name. A setting that is added later and changes how a run learns is off here, but for ``past_action_dropout``: a run

@@ -238,11 +238,11 @@ def newest_name(conn: sqlite3.Connection) -> str:
     return str(row[0]) if row else ""
 
 
-def newest_settings(conn: sqlite3.Connection) -> Any:
-    """Return what the newest checkpoint of this home's run holds as settings, {} while there is none."""
-    sql = f"SELECT config FROM checkpoints WHERE kind IN (?, ?) AND {_OURS} ORDER BY id DESC LIMIT 1"
+def newest_settings(conn: sqlite3.Connection) -> tuple[Any, int]:
+    """Return what the newest checkpoint of this home's run holds as settings, and its updates; {} and 0 while there is none."""
+    sql = f"SELECT config, updates FROM checkpoints WHERE kind IN (?, ?) AND {_OURS} ORDER BY id DESC LIMIT 1"
     row = conn.execute(sql, (RUN, IMPORTED, others(conn))).fetchone()
-    return json.loads(row[0]) if row else {}
+    return (json.loads(row[0]), int(row[1])) if row else ({}, 0)
 
 
 def id_of(conn: sqlite3.Connection, name: str) -> int | None:

@@ -100,8 +100,8 @@ class SegmentTables:
     @readable_rows()
     def rule(self) -> DemoRule:
         """Return what counts as a demo here: by the settings in the trainer's newest checkpoint, else the usual ones."""
-        settings = newest_settings(self.conn)
-        return DemoRule.of(settings if isinstance(settings, dict) else {})
+        settings, updates = newest_settings(self.conn)
+        return DemoRule.of(settings if isinstance(settings, dict) else {}, begins=not updates)
 
     def count_laps(self, layout: Layout) -> tuple[int, int]:
         """Return how many laps count as demos, and how many there are, of those who see and do what ``layout`` names."""

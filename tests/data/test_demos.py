@@ -10,6 +10,7 @@ from data.demos import DemoRule
 from data.recording.recorder import Recorder
 from data.records import AGENT, HUMAN, SegmentRecord
 from data.store import Store
+from data.tables.checkpoints import RUN
 from hitl.cli import main
 from tests.support.recorded import session_info, step_row
 from trainer.config import TrainConfig
@@ -86,9 +87,21 @@ def test_the_settings_of_the_rule_are_training_settings_and_of_a_stored_run_what
     config = TrainConfig(takeover_min_m=9.0, failed_takeovers=False, failed_cut_s=2.0)
     rule = DemoRule(takeover_min_m=9.0, failed_takeovers=False, failed_cut_s=2.0)
     assert DemoRule.of(json.loads(json.dumps(config.to_dict()))) == rule
-    assert DemoRule.of(TrainConfig().to_dict()) == DemoRule() == DemoRule.of({})
+    assert DemoRule.of(TrainConfig().to_dict()) == DemoRule() == DemoRule.of({}, begins=True)
     odd = {"failed_laps": None, "takeover_min_m": "far", "star_priority": float("nan"), "one_replay": 1, "lap_priority": -1}
-    assert DemoRule.of(odd) == DemoRule()
+    assert DemoRule.of(TrainConfig().to_dict() | odd) == DemoRule()
+
+
+def test_what_a_run_has_no_setting_for_counts_as_its_trainer_takes_it(tmp_path):
+    earlier = {"utd": 1.0, "takeover_min_m": 9.0}
+    assert DemoRule.of(earlier) == DemoRule.of(TrainConfig.from_dict(earlier).to_dict())
+    with Store(tmp_path / "store.sqlite") as store:
+        assert store.rule() == DemoRule(), "nothing has begun yet"
+        store.add_checkpoint("0.safetensors", "0" * 64, 0, 0, RUN, earlier)
+        assert store.rule() == DemoRule(takeover_min_m=9.0), "it has learned nothing, and goes on as a run of today"
+        store.add_checkpoint("1.safetensors", "1" * 64, 100, 0, RUN, earlier)
+        assert store.rule() == DemoRule.of(TrainConfig.from_dict(earlier).to_dict())
+        assert not store.rule().failed_takeovers
 
 
 def record(path, *, known=True):
