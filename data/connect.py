@@ -79,7 +79,7 @@ def _open(path: Path, timeout_s: float, mode: str, *others: str) -> _Connection:
 def header_version(path: Path, busy_timeout_s: float = BUSY_TIMEOUT_S) -> int | None:
     """Return the file's ``user_version``, and write nothing to it; None for no or an empty file.
 
-    Raises StoreError when the file is not an SQLite database or belongs to another program.
+    Raises StoreError when the file is not an SQLite database, is damaged or belongs to another program.
 
     SQLite itself must read it. Opening the file beside it and closing it again would drop, on POSIX, every lock that this
     process's other connections hold on it (https://sqlite.org/howtocorrupt.html, 2.2); the next visitor from another
@@ -93,7 +93,7 @@ def header_version(path: Path, busy_timeout_s: float = BUSY_TIMEOUT_S) -> int | 
     if size == 0:
         return None
     if size < 512:  # the smallest page
-        raise StoreError(refused)
+        raise StoreError(refused.replace("file)", "file, or cut off)"))
     # Opened for writing where that can be: only such a connection takes its log and shared memory away when it was alone.
     modes = ("mode=rw",) if can_write(path) else ("mode=ro", "mode=ro&immutable=1")
     logged = log_size(path) > 0
@@ -106,10 +106,16 @@ def header_version(path: Path, busy_timeout_s: float = BUSY_TIMEOUT_S) -> int | 
     except sqlite3.OperationalError:
         raise
     except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # SQLite quotes a damaged schema as it is
-        raise StoreError(refused) from error
+        other = getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_NOTADB
+        raise StoreError(refused if other else _damaged(path, error)) from error
     if version and application != APPLICATION_ID:
         raise StoreError(f"{path.name} is a database of another program, not a store: choose another --home.")
     return version
+
+
+def _damaged(path: Path, error: Exception) -> str:
+    """Return what is said of a store that cannot be opened; there `hitl store check` could look at nothing either."""
+    return f"The store {path.name} is damaged or incomplete ({shown(error, 120)}): put a copy in its place."
 
 
 def _refuse_newer(path: Path, version: int, known: int) -> None:
@@ -315,7 +321,5 @@ def open_store(
     except sqlite3.OperationalError:
         raise
     except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
-        raise StoreError(
-            f"The store {path.name} is damaged ({shown(error, 120)}): run `hitl store check`, or put a copy in its place."
-        ) from error
+        raise StoreError(_damaged(path, error)) from error
     return conn

@@ -43,6 +43,19 @@ def test_the_version_is_read_of_stores_and_of_nothing_else(tmp_path):
             header_version(tmp_path / "text")
 
 
+@pytest.mark.parametrize("left", [600, 4096, 5000, 50_000])
+def test_a_store_that_was_cut_off_is_damaged_and_no_file_of_another_program(path, left):
+    Store(path).close()
+    path.write_bytes(path.read_bytes()[:left])
+    said = r"damaged or incomplete \(database disk image is malformed\): put a copy in its place"
+    for opened in (header_version, open_store, Store.open_existing):
+        with pytest.raises(StoreError, match=said):
+            opened(path)
+    path.write_bytes(b"x" * left)
+    with pytest.raises(StoreError, match="not an SQLite file"):
+        header_version(path)
+
+
 @pytest.mark.realtime
 def test_asking_who_is_alive_takes_no_lock_away(tmp_path):
     """One thread asks again and again while locks are taken: each lock is taken, and the others see it."""
