@@ -58,7 +58,9 @@ class Judgements:
             raise UsageError(f"A priority is a number from 0 to {MOST_PRIORITY:,.0f}, not {shown(priority)}.")
         if note is not None and not isinstance(note, str):
             raise UsageError(f"A note is a text, not {shown(repr(note))}.")
-        add, remove = _tags(tags_add) - {""}, _tags(tags_remove)
+        add = {" ".join(tag.split()) for tag in _tags(tags_add)} - {""}  # on one line
+        remove = _tags(tags_remove)
+        remove |= {" ".join(tag.split()) for tag in remove}  # or as an earlier version took it
         changed = 0
         with transaction(self.conn):
             step, at = UndoStep(), now()

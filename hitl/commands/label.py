@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from data.errors import UsageError
+from data.errors import UsageError, shown
 from data.records import VERDICTS
 from data.suggest import did_you_mean
 from data.tables.review_fields import MERGED, Undone
@@ -62,7 +62,7 @@ def undone_text(undone: Sequence[Undone]) -> str:
     alike: dict[str, list[int]] = {}
     for review in undone:
         alike.setdefault(listed(map(_said, review.fields.items())), []).append(review.segment)
-    whose = "" if last.by == "player" else f" by {last.by}"
+    whose = "" if last.by == "player" else f" by {shown(last.by)}"
     said = "; ".join(f"{what} on {numbers_text(sorted(numbers))}" for what, numbers in alike.items())
     return f"Undone: {said}, given {when}{whose}."
 
@@ -77,7 +77,7 @@ def _said(field: tuple[str, Any]) -> str:
         return "a note" if value else "no note"
     if name == "trim":
         return "a trim" if any(value) else "no trim"
-    return f"{'tag' if value else 'without tag'} '{name.partition(':')[2]}'"
+    return f"{'tag' if value else 'without tag'} '{shown(name.partition(':')[2])}'"
 
 
 def main(argv: list[str]) -> int:

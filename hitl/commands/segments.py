@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
+from data.errors import shown as one_line
 from data.words import number_of
 from hitl.arguments import Parser
 from hitl.commands.selection import add_filters, filters_meant, local_time, open_store, selected
@@ -59,7 +60,7 @@ def _print_table(segments: list[Segment], rule: DemoRule, named: Path | None, nu
         if head in names:
             shown.columns[names.index(head)].min_width = max(len(head), name_width(held))
     for segment in segments:
-        said = " ".join([*(f"#{tag}" for tag in segment.tags), segment.note]).strip()
+        said = one_line(" ".join([*(f"#{tag}" for tag in segment.tags), segment.note]), most=4000)
         outcome = "interrupted" if segment.interrupted else segment.outcome if segment.closed else "recording"
         outcome = "nothing" if rule.empty(segment) else outcome
         standing = rule.judge(segment)

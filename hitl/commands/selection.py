@@ -25,13 +25,16 @@ FILTERS = (
 
 
 def open_store(args: argparse.Namespace, *, tells: bool = True) -> TakeoverStore:
-    """Open the store of the home folder, which must be there. Raises UsageError where it lacks the session that was given.
+    """Open the store of the home folder, which must be there.
+
+    Raises UsageError where it lacks the session that was given, and for filters that nothing can meet.
 
     ``tells``: say that something of what was driven is not in it yet, where that is so.
     """
     from data.tables.checks import not_read_back
     from hitl.scripting.store import TakeoverStore
 
+    _refuse_contradictions(args)
     store = TakeoverStore.open_existing(home_path(args).store_path)
     if tells and (said := not_read_back(store.conn, store.path)):
         print(in_home(said, args.home), file=sys.stderr)
@@ -87,6 +90,15 @@ def selected(store: Store, args: argparse.Namespace) -> list[Segment]:
             listed = ", ".join(f"'{track}'" for track in on)
             raise UsageError(f"{len(on)} tracks have a corner '{args.corner}': {listed}. Choose one with --track.")
     return store.segments(**filters)
+
+
+def _refuse_contradictions(args: argparse.Namespace) -> None:
+    """Raise UsageError for limits of which the lower one is above the upper one."""
+    for least, most, is_above in (("since", "until", "later than"), ("min_seconds", "max_seconds", "more than")):
+        low, high = getattr(args, least, None), getattr(args, most, None)
+        if low is not None and high is not None and low > high:
+            names = [f"--{name.replace('_', '-')}" for name in (least, most)]
+            raise UsageError(f"{names[0]} is {is_above} {names[1]}, so nothing can meet both: exchange the two.")
 
 
 def filters_meant(store: Store, args: argparse.Namespace) -> str:

@@ -152,11 +152,29 @@ def test_label_from_the_command_line(home, filled, capsys, monkeypatch):
     assert [s.verdict for s in filled.segments()] == ["good", "good", "good"]
 
 
+def test_a_tag_is_on_one_line(home, filled, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "160")
+    assert hitl(home, "label", "1", "--tag", " late\n \texit ") == 0
+    assert filled.segments()[0].tags == ("late exit",)
+    with filled.conn:
+        filled.conn.execute("INSERT INTO tags VALUES (1, 'x' || char(10) || 'y')")  # of an earlier version
+    capsys.readouterr()
+    assert hitl(home, "segments") == 0
+    assert "#late exit #x y" in capsys.readouterr().out
+    assert hitl(home, "label", "1", "--untag", "x\ny", "--by", "an\nna") == 0
+    assert filled.segments()[0].tags == ("late exit",)
+    capsys.readouterr()
+    assert hitl(home, "label", "--undo") == 0
+    assert "Undone: without tag 'x y' on 1, given " in (said := capsys.readouterr().out)
+    assert said.endswith("ago by an na.\n")
+
+
 @pytest.mark.parametrize(
     "words",
     [
         "label", "label 1", "label --verdict good", "label x --verdict good", "label 9 --note n", "label 5-1 --note n",
-        "label 1 --undo --note x", "segments --since tomorrowish",
+        "label 1 --undo --note x", "segments --since tomorrowish", "segments --since 2026-11-30 --until 2026-11-29",
+        "segments --min-seconds 5 --max-seconds 4", "export minari out --min-seconds 5 --max-seconds 4",
     ],
 )  # fmt: skip
 def test_wrong_command_lines_are_one_sentence(home, words, capsys):
