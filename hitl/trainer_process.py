@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from data.errors import StoreError, TrainingError, shown
 from data.files.paths import disk_is_full
 from data.store import Store
+from data.words import about
 from hitl.coach.rules import Said, Say
 from hitl.home import Home
 from hitl.processes import apart, command, environment
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 START_S = 30.0  # a trainer must have written its first heartbeat by then
 STOP_S = 20.0  # a trainer needs a moment to write its last checkpoint
 SLOW_S = 2.0  # what takes longer is explained
+AGAIN_S = 60.0  # and how long it still takes is said as often
 FOLLOWS = "HITL_TRAINER_FOLLOWS"  # set for a trainer that is to end when its standard input is closed, so when its parent ends
 
 
@@ -161,19 +163,27 @@ class TakingTurns:
             control.ask(root, self._name)
         except OSError:  # no room, no right: the session goes on
             return
-        shown = 0
+        shown, tell_at = 0, SLOW_S
         while control.asked(root, self._name) and self._learns() and not stop():
             if (waited := time.monotonic() - began) >= shown + 1:
                 shown = int(waited)
                 show(float(shown))
-            if not self._told and waited > SLOW_S:
-                self._told = True
-                self._tell(
-                    "The trainer learns from each episode before the next is driven. `hitl train pause` lets the session go on "
-                    "alone."
-                )
+            if waited > tell_at:
+                tell_at = waited + (AGAIN_S if self._tell_why() else SLOW_S)
             time.sleep(0.01)
         control.withdraw(root, self._name)
+
+    def _tell_why(self) -> bool:
+        """Say what is waited for, once, and how much longer; return whether that is known."""
+        beat = read_heartbeat(self._rig.home.root)
+        left = about(beat.left_s) if beat is not None and beat.left_s is not None else ""
+        if not self._told:
+            self._told = True
+            text = "The trainer learns from each episode before the next is driven"
+            self._tell(f"{text}{f': that takes {left} now' if left else ''}. `hitl train pause` lets the session go on alone.")
+        elif left:
+            self._tell(f"The trainer is still learning, for {left}.")
+        return bool(left)
 
     def _learns(self) -> bool:
         """Whether a trainer is at work: one that is paused, or silent, is not waited for."""

@@ -12,7 +12,7 @@ from data.words import number_of
 from hitl.coach.call_me import CallMe
 from hitl.coach.first_touch import FirstTouch
 from hitl.coach.observer import Looking
-from hitl.home import Named
+from hitl.home import Named, in_home
 from hitl.protocols import EpisodeResult
 from hitl.session.practice import TRIES, Practice
 from hitl.trainer_process import TakingTurns
@@ -57,7 +57,7 @@ class PlayLoop:
         from hitl.screens.coach_screen import wants_practice
 
         rig, args = self.rig, self.args
-        turns = TakingTurns(rig, lambda text: print(text, flush=True))
+        turns = TakingTurns(rig, lambda text: print(in_home(text, self._named), flush=True))
         if self._practice is not None:
             words = self._watch.words if self._watch is not None else ENGLISH
             if self._watch is not None:

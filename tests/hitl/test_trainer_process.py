@@ -242,6 +242,20 @@ def test_a_trainer_that_does_not_catch_up_holds_no_session(home: Path, monkeypat
     assert len(texts) == (why in ("the player leaves", "it is killed")), "what takes a while is explained, once"
 
 
+@pytest.mark.usefixtures("trainer")
+def test_it_is_said_how_long_the_trainer_learns_before_the_next_drive(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rig, asked, texts = Rig(home, None), iter([False] * 30 + [True] * 9), list[str]()
+    rig.written = lambda: True  # type: ignore[attr-defined]
+    monkeypatch.setattr(trainer_process, "SLOW_S", 0.03)
+    monkeypatch.setattr(trainer_process, "AGAIN_S", 0.06)
+    now = time.monotonic()
+    write_heartbeat(home, Heartbeat(state="training", at=time.time(), ticks=now, owed_updates=900_000, updates_per_second=50.0))
+    TakingTurns(rig, texts.append).wait(lambda: next(asked))  # type: ignore[arg-type]
+    first, *again = texts
+    assert first.startswith("The trainer learns from each episode before the next is driven: that takes about 5 hours now. ")
+    assert set(again) == {"The trainer is still learning, for about 5 hours."}
+
+
 @pytest.mark.parametrize("why", ["none", "of another layout"])
 def test_in_a_home_without_laps_of_this_game_the_player_is_shown_the_way(home: Path, tmp_path_factory: Any, why: str) -> None:
     rig = Rig(tmp_path_factory.mktemp("empty") if why == "none" else home, None)

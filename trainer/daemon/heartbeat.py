@@ -44,6 +44,8 @@ class Heartbeat:
     """Driven steps after which learning begins, while it is ``waiting`` for them; 0: none, or not known."""
     steps_behind: int = 0
     """The same in steps."""
+    steps_forgiven: int = 0
+    """Online steps for which no updates are owed any more: they were too many when they were read (``max_debt_steps``)."""
     hz: float = 20.0
     """Steps in a second of the newest drive."""
     utd: float = 0.0
@@ -73,6 +75,12 @@ class Heartbeat:
     def doing(self) -> str:
         """The state, and what is waited for."""
         return f"{self.state} {self.detail}".rstrip()
+
+    @property
+    def left_s(self) -> float | None:
+        """Seconds until all is learned that is owed; None while it is not learning, or its pace is not known."""
+        known = self.state == "training" and self.updates_per_second > 0.0
+        return self.owed_updates / self.updates_per_second if known else None
 
     @property
     def age_s(self) -> float:

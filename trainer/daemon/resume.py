@@ -58,6 +58,7 @@ class LearnerStart:
             # A run of an earlier version has learned from the laps that are there, if it has learned anything.
             budget.last_lap = int(numbers.get("last_lap", last_lap if self.meta.updates else 0))
             budget.held_out = int(numbers.get("held_from", 0)), int(numbers.get("held_to", 0))
+            budget.forgiven = float(numbers.get("forgiven_steps", 0.0))  # earlier versions did not count them
         elif self.meta.updates:
             # It was trained on its env_steps already, as far as these are in this store.
             budget.online, budget.warmup = min(self.meta.env_steps, online_now), 0

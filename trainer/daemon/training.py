@@ -243,7 +243,7 @@ class Training:
         beat.online_steps, beat.owed_updates = budget.online, budget.due
         beat.steps_missing = max(0, budget.warmup - budget.online)
         beat.steps_behind = 0 if self.laps.active else int(budget.due / self.config.utd)
-        beat.hz = self.replay.hz
+        beat.steps_forgiven, beat.hz = round(budget.forgiven), self.replay.hz
         new = budget.online - self._online_at_start
         on_drives = self.learner.updates - max(self._updates_at_start, self.learner.clones_until)
         beat.utd = max(0, on_drives) / new if new > 0 else 0.0

@@ -39,12 +39,17 @@ class UpdateBudget:
     """Number of the newest lap that was counted."""
     held_out: tuple[int, int] = (0, 0)
     """One in ten of the laps from behind the first number to the second is held out while the others are learned from."""
+    forgiven: float = 0.0
+    """Online steps for which nothing is owed, because more than ``limit`` would have been."""
 
     def steps(self, online: int) -> None:
         """Count up to ``online`` steps in all."""
         new = max(0, online - max(self.online, self.warmup))
         self.online = max(self.online, online)
-        self.owed = min(self.owed + self.utd * new, self.limit)
+        asked = self.owed + self.utd * new
+        self.owed = min(asked, self.limit)
+        if asked > self.owed:
+            self.forgiven += (asked - self.owed) / self.utd
 
     def laps(self, rows: Mapping[int, int]) -> int:
         """Count new laps, by their numbers and steps; return how many more updates may be done for them."""
@@ -62,7 +67,7 @@ class UpdateBudget:
         """Return what a checkpoint keeps of it."""
         return {
             "online_steps": self.online, "owed_updates": self.owed, "last_lap": self.last_lap, "held_from": self.held_out[0],
-            "held_to": self.held_out[1],
+            "held_to": self.held_out[1], "forgiven_steps": self.forgiven,
         }  # fmt: skip
 
     def paid(self, updates: int) -> None:

@@ -15,12 +15,13 @@ def progress(beat: Heartbeat) -> tuple[float, str]:
         share, what = beat.laps_learned, "of your laps"
     else:
         total = beat.updates + beat.owed_updates
-        share, what = (beat.updates / total if total else 0.0), "of what was driven"
+        share = beat.updates / total if total else 0.0
+        what = "of the updates that are asked for" if beat.steps_forgiven else "of what was driven"
     text = f"{int(100 * share)} % {what}"
     if behind := beat.steps_behind / beat.hz:
         text += f", {about(behind)} behind"
-    if beat.owed_updates and beat.updates_per_second > 0.0 and beat.state == "training":
-        text += f"; learned in {about(beat.owed_updates / beat.updates_per_second)}"
+    if beat.owed_updates and beat.left_s is not None:
+        text += f"; learned in {about(beat.left_s)}"
     return share, text
 
 
@@ -31,11 +32,14 @@ def facts_of(beat: Heartbeat, named: Path | None = None) -> list[tuple[str, str]
     rate = f"{beat.updates_per_second:.0f} a second" + (f", {beat.utd:.2f} for each step" if beat.utd else "")
     if beat.utd_wanted:
         rate += f"; the recipe wants {beat.hz * beat.utd_wanted:.0f} a second while you drive"
+    driven = f"{number_of(beat.online_steps, 'step')} in this store ({about(beat.online_steps / beat.hz)})"
+    if beat.steps_forgiven:
+        driven += f"; {about(beat.steps_forgiven / beat.hz)} of these ask for no updates (max_debt_steps)"
     return [
         ("state", in_home(beat.doing, named)),
         ("learned", progress(beat)[1]),
         ("updates", f"{beat.updates:,} ({rate})"),
-        ("driven", f"{number_of(beat.online_steps, 'step')} in this store ({about(beat.online_steps / beat.hz)})"),
+        ("driven", driven),
         ("demos", f"{number_of(beat.demo_rows, 'step')}, {beat.takeover_seconds:.0f} s of takeover"),
         ("checkpoint", checkpoint + (f", {about(age)} ago" if age is not None else "")),
     ]

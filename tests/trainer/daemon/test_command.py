@@ -15,7 +15,7 @@ from data.words import about
 from hitl.cli import main
 from hitl.commands.train import _lines
 from hitl.screens.training.train_terminal import draw
-from hitl.screens.training.train_words import progress
+from hitl.screens.training.train_words import facts_of, progress
 from tests.support.daemon_runs import SMALL, drive, newest, wait_for
 from tests.support.recorded import session_info, step_row
 from trainer.checkpoints.verdicts import Verdict
@@ -209,6 +209,15 @@ def test_a_trainer_says_how_far_it_is_in_a_players_units() -> None:
     assert [about(s) for s in (3, 31, 56, 130, 7_300)] == [
         "a few seconds", "about 30 seconds", "about 1 minute", "about 2 minutes", "about 2 hours",
     ]  # fmt: skip
+
+
+def test_a_trainer_says_which_of_what_was_driven_asks_for_no_updates() -> None:
+    beat = Heartbeat(state="training", updates=4_000, owed_updates=196_000, steps_behind=196_000, online_steps=1_432_131)
+    assert dict(facts_of(beat))["driven"] == "1,432,131 steps in this store (about 20 hours)"
+    beat = replace(beat, steps_forgiven=1_232_131)
+    assert progress(beat)[1] == "2 % of the updates that are asked for, about 3 hours behind"
+    told = "1,432,131 steps in this store (about 20 hours); about 17 hours of these ask for no updates (max_debt_steps)"
+    assert dict(facts_of(beat))["driven"] == told
 
 
 def test_checkpoints_are_listed_with_what_they_can_do(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -41,6 +41,9 @@ def test_long_past_steps_are_forgiven() -> None:
     budget.paid(100)
     budget.steps(10_000)
     assert budget.due == 0
+    assert budget.forgiven == 9_950
+    budget.steps(10_040)
+    assert (budget.due, budget.forgiven, budget.numbers()["forgiven_steps"]) == (80, 9_950, 9_950)
 
 
 def evaluation(id_: int, passes: int, episodes: int = 20, mean: float = 50.0) -> Evaluation:
