@@ -58,7 +58,8 @@ def stored_report(
             f"No episode on '{scene.track}' in that part of the store. Loosen --session, --since or --until."
         )
     segments = store.segments(track=scene.track, session=session, since=since, until=until)
-    segments = [s for s in segments if game is None or s.episode_id in {e.id for e in episodes}]
+    driven = {e.id for e in episodes}
+    segments = [s for s in segments if game is None or s.episode_id in driven]
     rule, checkpoints = store.rule(), {c.id: c for c in store.checkpoints()}
     takeovers = takeovers_that_show(store, segments)
     strange = store.strange_checkpoints()
