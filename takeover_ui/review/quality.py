@@ -100,6 +100,8 @@ class Quality:
     def __init__(self, read: Callable[[Segment], Drive], road: Ribbon, half_width: float) -> None:
         self._read, self._road, self._half_width = read, road, half_width
         self._measured: dict[int, _Measured | None] = {}
+        self._steps: dict[int, tuple[int, int]] = {}
+        """Of what each was measured: a verdict is no reason to read it anew."""
         self._good: dict[str, dict[int, _Measured]] = {}
         """By corner, the takeovers that may make a habit."""
         self._habits: dict[str, _Habit] = {}
@@ -113,8 +115,12 @@ class Quality:
         """Measure a segment, once, or ``anew`` where it was judged or trimmed; it costs about a millisecond."""
         if not anew and self.knows(segment):
             return
-        known = segment.kind == "takeover" and segment.seconds >= _LEAST_S
-        mine = self._measured[segment.id] = self._look(self._read(segment)) if known else None
+        steps = segment.start + segment.trim_start, segment.stop - segment.trim_stop
+        if self._steps.get(segment.id) != steps:
+            known = segment.kind == "takeover" and segment.seconds >= _LEAST_S
+            self._measured[segment.id] = self._look(self._read(segment)) if known else None
+            self._steps[segment.id] = steps
+        mine = self._measured[segment.id]
         self._said.pop(segment.id, None)
         for corner, good in self._good.items():  # it may have had another corner before
             if good.pop(segment.id, None) is not None:

@@ -70,8 +70,8 @@ def test_each_hint_is_said_of_the_drive_that_has_it(mine: Drive, said: tuple[str
 
 
 def test_what_was_judged_bad_is_no_habit_any_more() -> None:
-    drives = {0: drive(speed=9.0), **{k: drive(left=0.1 * k) for k in range(1, 5)}}
-    quality = Quality(lambda s: drives[s.id], ribbon(LINE, 5.0, 1.0), 5.0)
+    drives, read = {0: drive(speed=9.0), **{k: drive(left=0.1 * k) for k in range(1, 5)}}, list[int]()
+    quality = Quality(lambda s: read.append(s.id) or drives[s.id], ribbon(LINE, 5.0, 1.0), 5.0)  # type: ignore[func-returns-value]
     for k in range(5):
         quality.measure(segment(k))
     assert quality.hints(segment(0)) == ("unlike",)
@@ -79,6 +79,10 @@ def test_what_was_judged_bad_is_no_habit_any_more() -> None:
     assert quality.hints(segment(0)) == ("unlike",), "it is measured once"
     quality.measure(segment(4, verdict="bad"), anew=True)
     assert quality.hints(segment(0)) == ()
+    assert read == [0, 1, 2, 3, 4], "a verdict changes nothing of what was driven"
+    quality.measure(segment(4, trim_start=5), anew=True)
+    assert read[5:] == [4]
+    assert quality.hints(segment(0)) == ("unlike",)
 
 
 def test_a_habit_takes_more_than_a_few_others() -> None:
