@@ -68,7 +68,28 @@ def stop_on_signal() -> Callable[[], bool]:
     with contextlib.suppress(ValueError):  # not in the main thread: signals are handled elsewhere
         signal.signal(signal.SIGINT, ask)
         signal.signal(signal.SIGTERM, ask)
+        when_hung_up(lambda: asked.append(0))
     return lambda: bool(asked)
+
+
+def when_hung_up(ask: Callable[[], None]) -> None:
+    """Call ``ask`` when this process's terminal is closed. One that was started to outlive it (``nohup``) is left alone.
+
+    Nothing can be printed there from then on, and trying it would be an error: what is printed goes nowhere.
+    """
+    hangup = getattr(signal, "SIGHUP", None)  # Windows has none
+    if hangup is None or signal.getsignal(hangup) is signal.SIG_IGN:
+        return
+    terminals = [fd for fd in (1, 2) if os.isatty(fd)]  # a closed one no longer tells that it was one
+
+    def hung_up(number: int, frame: object) -> None:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        for fd in terminals:
+            os.dup2(nowhere, fd)
+        os.close(nowhere)
+        ask()
+
+    signal.signal(hangup, hung_up)
 
 
 @contextlib.contextmanager

@@ -112,8 +112,10 @@ def _run(home: Home, args: argparse.Namespace, wish: Wish) -> int:
     for name in ("SIGINT", "SIGTERM", "SIGBREAK"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), lambda number, frame: asked.append(number))
+    from hitl.processes import when_hung_up
     from hitl.trainer_process import when_parent_ends
 
+    when_hung_up(lambda: asked.append(0))
     when_parent_ends(lambda: asked.append(0))
     from hitl.agents.keeping import teacher
     from hitl.settings import load

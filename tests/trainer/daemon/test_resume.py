@@ -1,5 +1,6 @@
 """How a run goes on after an end, a kill, or from another run's checkpoint."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -87,6 +88,44 @@ def test_killed_without_warning_it_goes_on(tmp_path: Path) -> None:
     assert beat is not None
     assert beat.state == "stopped"
     assert newest(tmp_path).updates == beat.updates > before
+
+
+@pytest.mark.realtime
+@pytest.mark.skipif(sys.platform == "win32", reason="no such signal there")
+@pytest.mark.parametrize("stays", [False, True])
+def test_a_closed_terminal_ends_it_in_order_and_nohup_keeps_it(tmp_path: Path, stays: bool) -> None:
+    import pty
+
+    drive(tmp_path / "store.sqlite", 400, 5)
+    args = ["nohup"] * stays + [sys.executable, "-m", "hitl", "train", "--home", str(tmp_path), "--seed", "1"]
+    for key in ("hidden=16", "quantiles=5", "batch_size=16", "checkpoint_seconds=60", "utd=200", "warmup_steps=20"):
+        args += ["--set", key]
+    terminal, theirs = pty.openpty()
+    os.set_blocking(terminal, False)
+    takes = "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execvp(sys.argv[1], sys.argv[1:])"
+    process = subprocess.Popen(
+        [sys.executable, "-c", takes, *args], env={**os.environ, "OMP_NUM_THREADS": "1"}, start_new_session=True,
+        stdin=theirs, stdout=(tmp_path / "nohup.out").open("w") if stays else theirs, stderr=theirs,
+    )  # fmt: skip
+    with process, ended(process):
+        os.close(theirs)
+
+        def learns() -> bool:
+            with contextlib.suppress(OSError):  # nothing there now, or nohup has let go of the terminal
+                os.read(terminal, 1 << 16)
+            return (beat := read_heartbeat(tmp_path)) is not None and beat.updates > 100
+
+        wait_for(learns)
+        os.close(terminal)
+        if stays:
+            time.sleep(1.0)
+            assert process.poll() is None
+            control.ask(tmp_path, control.STOP)
+        assert process.wait(30) == 0
+    beat = read_heartbeat(tmp_path)
+    assert beat is not None
+    assert beat.state == "stopped"
+    assert newest(tmp_path).updates == beat.updates > 100
 
 
 def test_begins_from_another_run_with_its_whole_state(tmp_path: Path) -> None:
