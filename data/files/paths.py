@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import os
 import re
@@ -60,6 +61,11 @@ def disk_is_full(folder: Path) -> bool:
         return shutil.disk_usage(folder).free < ROOM
     except OSError:  # no such folder, or it cannot be asked
         return False
+
+
+def is_no_room(error: OSError) -> bool:
+    """Tell whether something could not be written because the disk is full, or the user's share of it."""
+    return error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
 
 
 def private_folder(path: Path) -> None:

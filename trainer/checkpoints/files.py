@@ -21,6 +21,7 @@ from torch import Tensor
 
 from data.errors import CheckpointError, UsageError, shown
 from data.files import held
+from data.files.paths import is_no_room
 from data.words import number_of
 from trainer.checkpoints.checks import check_fit
 from trainer.checkpoints.meta import FORMAT, CheckpointMeta
@@ -61,9 +62,10 @@ def save(
     except OSError as error:
         with contextlib.suppress(OSError):
             held.unlink(half)
+        if is_no_room(error):
+            raise CheckpointError("The disk is full: no checkpoint can be written. Make room on it.") from error
         raise CheckpointError(
-            f"The checkpoint '{name}' could not be written ({error.strerror}): make room in the home folder; training "
-            "goes on from the one before."
+            f"The checkpoint '{name}' could not be written ({error.strerror}): check that the home folder can be written."
         ) from error
     return name, sha256
 

@@ -40,6 +40,8 @@ class CheckpointWriter:
         self._began = self._saved_at = time.monotonic()
         self._saved_updates = self._learner.updates if start.own else -1
         self._tried = False
+        self._failing = ""
+        """Why the last one could not be written."""
         if start.own and start.path is not None:
             report.beat.checkpoint = start.path.name
 
@@ -67,6 +69,11 @@ class CheckpointWriter:
         """Whether something was learned since the last one."""
         return self._learner.updates != self._saved_updates
 
+    @property
+    def unsaved(self) -> int:
+        """Updates since the last one."""
+        return max(0, self._learner.updates - max(0, self._saved_updates))
+
     def write(self) -> bool:
         """Write a checkpoint and its row; False when there is no room, and what is learned stays in memory until there is."""
         learner, beat, name = self._learner, self._report.beat, ""
@@ -91,13 +98,27 @@ class CheckpointWriter:
             if name:  # no one asks for a file without a row, and such files could fill the disk
                 with contextlib.suppress(OSError):
                     held.unlink(self._folder / name)
-            beat.problem = str(error)
+            self._fail(str(error))
             return False
+        self._recover(name)
         self._saved_updates, self._saved_at = learner.updates, time.monotonic()
         beat.problem, beat.checkpoint = "", name
         beat.checkpoint_at, beat.checkpoint_ticks = time.time(), self._saved_at
         self._forget_old()
         return True
+
+    def _fail(self, why: str) -> None:
+        """Note why no checkpoint can be written; it is said and stored once, not at each try."""
+        self._report.beat.problem = why
+        if not self._failing:
+            self._report.event("checkpoint", f"{why} Training goes on meanwhile, and tries it again.", "warning")
+        self._failing = why
+
+    def _recover(self, name: str) -> None:
+        """Say that checkpoints are written again. On a full disk there was no room for the event of why they were not."""
+        if self._failing:
+            self._report.event("checkpoint", f"Checkpoints are written again ({name}). Before: {self._failing}")
+        self._failing = ""
 
     def _forget_old(self) -> None:
         """Delete the files of old checkpoints of ours; the newest, the best and evaluated ones stay. All rows stay."""

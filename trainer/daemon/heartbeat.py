@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import time
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from data.files import held
+from data.files.paths import is_no_room
 
 NAME = "trainer.json"
 TOKEN = "HITL_TRAINER_TOKEN"
@@ -56,6 +58,8 @@ class Heartbeat:
     checkpoint: str = ""
     checkpoint_at: float = 0.0
     checkpoint_ticks: float = 0.0
+    unsaved: int = 0
+    """Updates that no checkpoint holds yet."""
     demo_rows: int = 0
     takeover_seconds: float = 0.0
     """Seconds of takeover in the demo half."""
@@ -100,9 +104,19 @@ def _age(ticks: float, at: float) -> float:
 
 
 def write_heartbeat(root: Path, beat: Heartbeat, name: str = NAME) -> None:
-    """Write the beat so that a reader sees the old one or the new one, never half of one."""
-    with contextlib.suppress(OSError):  # a full disk, or a reader on Windows that stays: the next beat will do
-        held.write_whole(root / name, json.dumps(asdict(beat)))
+    """Write the beat so that a reader sees the old one or the new one, never half of one.
+
+    On a full disk it is written over the one before, which takes no room: who waits for the trainer must hear of it.
+    """
+    content = json.dumps(asdict(beat)).encode()
+    with contextlib.suppress(OSError):  # a reader on Windows that stays: the next beat will do
+        try:
+            held.write_whole(root / name, content)
+        except OSError as error:
+            if not is_no_room(error):
+                raise
+            with (root / name).open("r+b", buffering=0) as file:
+                file.write(content.ljust(os.fstat(file.fileno()).st_size))  # blanks behind JSON do not matter
 
 
 def read_heartbeat(root: Path, name: str = NAME) -> Heartbeat | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from data.errors import StoreError
@@ -28,9 +28,14 @@ class Reporter:
         """``source``: what steps come from, ``HERE`` or ``FROM_WORKERS``."""
         self.source = source
         self._root, self._store_path = root, root / "store.sqlite"
-        self.say, self._show = say, show
+        self._say, self._show = say, show
         self.beat = Heartbeat(pid=os.getpid(), token=os.environ.get(TOKEN, ""))
         self._written_at = time.monotonic()
+
+    def say(self, text: str) -> None:
+        """Tell the player a sentence."""
+        with _unheard():
+            self._say(text)
 
     def event(self, kind: str, text: str, level: str = "info", data: dict[str, str] | None = None) -> None:
         """Tell the player a sentence and store it as an event."""
@@ -56,4 +61,19 @@ class Reporter:
         if problem is not None:
             beat.problem = problem
         write_heartbeat(self._root, beat)
-        self._show(beat, watch)
+        with _unheard():
+            self._show(beat, watch)
+
+
+@contextlib.contextmanager
+def _unheard() -> Iterator[None]:
+    """Go on where what is said cannot be printed: ``trainer.log`` may lie on a full disk.
+
+    A reader of a pipe that has gone away (`hitl train | head`) ends the trainer as ever.
+    """
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError:
+        pass

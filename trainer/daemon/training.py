@@ -239,7 +239,7 @@ class Training:
         """Put the run's numbers into the heartbeat."""
         beat, budget, now = self._report.beat, self.budget, time.monotonic()
         beat.updates, beat.env_steps = self.learner.updates, self.learner.env_steps
-        beat.laps_learned = self.laps.share
+        beat.unsaved, beat.laps_learned = self._checkpoints.unsaved, self.laps.share
         beat.online_steps, beat.owed_updates = budget.online, budget.due
         beat.steps_missing = max(0, budget.warmup - budget.online)
         beat.steps_behind = 0 if self.laps.active else int(budget.due / self.config.utd)

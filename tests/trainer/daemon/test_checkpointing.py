@@ -8,9 +8,11 @@ import pytest
 from data.errors import CheckpointError, StoreError, TrainingError
 from data.store import Store
 from tests.support.daemon_runs import SMALL, drive, newest, train
+from trainer.checkpoints import files
 from trainer.checkpoints.files import load
 from trainer.checkpoints.meta import CheckpointMeta
 from trainer.daemon.daemon import Daemon
+from trainer.daemon.evaluations import Watch
 from trainer.daemon.heartbeat import read_heartbeat
 from trainer.daemon.metric_logs import MetricRows
 from trainer.daemon.reporting import Reporter
@@ -135,17 +137,73 @@ def test_checkpoints_by_updates_and_old_ones_go(tmp_path: Path) -> None:
     assert len(list((tmp_path / "checkpoints").iterdir())) == 3
 
 
-def test_a_full_disk_is_told_and_survived(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_told_once_and_survived(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     drive(tmp_path / "store.sqlite", 40, 2)
 
     def full(*args: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("trainer.checkpoints.files.os.replace", full)
-    daemon = train(tmp_path, 50)
-    assert "could not be written" in daemon.beat.problem
-    assert daemon.training.learner.updates >= 50
+    daemon, said, began = Daemon(tmp_path, Wish(SMALL.with_values(checkpoint_updates=5))), [], time.monotonic()
+    daemon._report._say = said.append
+    with monkeypatch.context() as patch:
+        patch.setattr("trainer.checkpoints.files.os.replace", full)
+        patch.setattr("data.files.held.os.replace", full)  # nor can a heartbeat be written beside the one before
+        (tmp_path / "trainer.json").write_text("{}" + " " * 3000)
+
+        def stop() -> bool:
+            assert time.monotonic() - began < 60
+            return daemon.training is not None and daemon.training.learner.updates >= 50
+
+        daemon.stop = stop
+        daemon.run()
+    assert "The disk is full" in daemon.beat.problem
     assert not list((tmp_path / "checkpoints").iterdir())  # nothing half-written lies about
+    told = [text for text in said if "The disk is full" in text]
+    assert told == [f"{daemon.beat.problem} Training goes on meanwhile, and tries it again."], "however often it was tried"
+    beat = read_heartbeat(tmp_path)
+    assert beat is not None
+    assert (beat.state, beat.problem) == ("stopped", daemon.beat.problem)
+    assert beat.unsaved == beat.updates >= 50
+
+
+def test_once_there_is_room_again_that_is_told_and_why_there_was_none_is_stored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drive(tmp_path / "store.sqlite", 40, 2)
+    tries: list[int] = []
+
+    def save(*args: object) -> tuple[str, str]:
+        tries.append(1)
+        if len(tries) < 4:
+            raise CheckpointError("The disk is full.")
+        return files.save(*args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("trainer.daemon.checkpointing.save", save)
+    daemon = train(tmp_path, None, SMALL.with_values(checkpoint_updates=5))
+    assert daemon.beat.problem == ""
+    assert daemon.beat.unsaved == 0
+    with Store(tmp_path / "store.sqlite") as store:
+        events = [row[0] for row in store.conn.execute("SELECT message FROM events WHERE kind = 'checkpoint' ORDER BY id")]
+    assert len(events) == 2
+    assert events[0].startswith("The disk is full.")
+    assert "are written again" in events[1]
+    assert events[1].endswith("Before: The disk is full.")
+
+
+def test_where_nothing_can_be_printed_it_trains_on(tmp_path: Path) -> None:
+    drive(tmp_path / "store.sqlite", 40, 2)
+
+    def full(*args: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    def gone(*args: object) -> None:
+        raise BrokenPipeError
+
+    reporter = Reporter(tmp_path, full, full)
+    reporter.event("graphs", "A sentence.")
+    reporter.write("idle", Watch())
+    with pytest.raises(BrokenPipeError):
+        Reporter(tmp_path, gone, gone).say("A sentence.")
 
 
 def test_a_checkpoint_without_a_row_leaves_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
