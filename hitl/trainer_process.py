@@ -25,6 +25,7 @@ from trainer.daemon.heartbeat import TOKEN, Heartbeat, read_heartbeat
 if TYPE_CHECKING:
     from hitl.session.setup import SessionSetup
 
+FULL_S = 5.0  # s after which a trainer that could not write a heartbeat is taken for one without room for it
 START_S = 30.0  # a trainer must have written its first heartbeat by then
 STOP_S = 20.0  # a trainer needs a moment to write its last checkpoint
 SLOW_S = 2.0  # what takes longer is explained
@@ -87,6 +88,9 @@ class TrainerProcess:
         while not self._has_begun() and not left():
             if not self.alive:
                 raise TrainingError(f"The trainer ended at once: {self.last_line()}")
+            if time.monotonic() > self._begun + FULL_S and self._has_no_room():
+                tell("The disk is full: the trainer is at work, but can write no checkpoint, nor how it does. Make room on it.")
+                return
             if not told and time.monotonic() > self._begun + START_S:
                 told = True
                 tell(f"The trainer is still starting; {self._log.name} in the home folder says more. Ctrl+C stops waiting.")
@@ -96,6 +100,10 @@ class TrainerProcess:
         # Not by the process id: in a virtual environment on Windows, python.exe starts the trainer as another process.
         beat = self.heartbeat()
         return beat is not None and beat.token == self._token and beat.state not in ("stopped", "failed")
+
+    def _has_no_room(self) -> bool:
+        """Whether it has the home to itself already, and cannot write there."""
+        return disk_is_full(self._home.root) and control.running(self._home.store_path)
 
     def last_line(self) -> str:
         """Return the last line that it printed."""

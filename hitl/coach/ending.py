@@ -41,8 +41,13 @@ def table(coaching: Coaching, words: Words) -> tuple[tuple[str, ...], ...]:
     return (heads, *rows) if rows else ()
 
 
-def lines(coaching: Coaching, looking: Looking, beat: Heartbeat | None, words: Words, elsewhere: bool = False) -> list[str]:
-    """Return what is said below the table. ``elsewhere``: another machine trains, and how it does is not known here."""
+def lines(
+    coaching: Coaching, looking: Looking, beat: Heartbeat | None, words: Words, elsewhere: bool = False, works: bool = False
+) -> list[str]:
+    """Return what is said below the table. ``elsewhere``: another machine trains, and how it does is not known here.
+
+    ``works``: a trainer has this home to itself, whatever is heard of it: one on a full disk may be silent, or it just starts.
+    """
     said = [*_uncounted(coaching, words)] if coaching.helped else [words["end_nothing"]]
     if looking.failed_noisy and not looking.failed:
         said.append(words.say("end_uncalled", n=looking.failed_noisy))
@@ -51,7 +56,7 @@ def lines(coaching: Coaching, looking: Looking, beat: Heartbeat | None, words: W
     if elsewhere:
         pass
     elif beat is None or beat.state in ("stopped", "failed") or beat.age_s >= SILENT_S:
-        said.append(words["end_no_trainer"])
+        said.append(words["end_trainer" if works else "end_no_trainer"])
     elif beat.owed_updates > 0 and beat.updates_per_second > 0:
         said.append(words.say("end_trained", n=max(1, round(beat.owed_updates / beat.updates_per_second / 60))))
     practised = looking.practised[0] if looking.practised is not None else ""
@@ -88,18 +93,22 @@ def following(coaching: Coaching, words: Words, *, called: bool = False, practis
     return "" if called else words["end_next_call"]
 
 
-def card(coaching: Coaching, looking: Looking, beat: Heartbeat | None, words: Words, elsewhere: bool = False) -> Card:
+def card(
+    coaching: Coaching, looking: Looking, beat: Heartbeat | None, words: Words, elsewhere: bool = False, works: bool = False
+) -> Card:
     """Return the last card of a session."""
-    said = lines(coaching, looking, beat, words, elsewhere)
+    said = lines(coaching, looking, beat, words, elsewhere, works)
     if looking.practised is not None:  # the terminal counts the tries anyway
         corner, passed, of = looking.practised
         said.insert(0, words.say("practice_so_far", corner=corner, passed=passed, of=of))
     return Card(words["end_title"], tuple(said), table(coaching, words), words["end_keys"], closes=True)
 
 
-def printed(coaching: Coaching, looking: Looking, beat: Heartbeat | None, elsewhere: bool = False) -> str:
+def printed(
+    coaching: Coaching, looking: Looking, beat: Heartbeat | None, elsewhere: bool = False, works: bool = False
+) -> str:
     """Return the same for the terminal."""
-    return "\n".join([*_columns(table(coaching, ENGLISH)), *lines(coaching, looking, beat, ENGLISH, elsewhere)])
+    return "\n".join([*_columns(table(coaching, ENGLISH)), *lines(coaching, looking, beat, ENGLISH, elsewhere, works)])
 
 
 def _columns(rows: Sequence[Sequence[str]]) -> list[str]:

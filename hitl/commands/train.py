@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 THERE = "The trainer of this home is on another machine: type this there."
 SERVER_S = 12.0  # a server that answers does so within a second or two, and then it is known why not
-STOP_S = 60.0  # it may be writing a checkpoint to a slow disk
 
 
 def main(argv: list[str]) -> int:
@@ -82,7 +81,7 @@ def main(argv: list[str]) -> int:
     if args.what in ("pause", "resume"):
         return _pause(home, args.what == "pause", args.home)
     if args.what == "stop":
-        return _stop(home)
+        return _stop(home, args.home)
     _check_named(home, args)
     if not args.from_server:
         _refuse_unused(args)
@@ -269,6 +268,8 @@ def _cuda_if_there() -> str:
 
 
 def _status(home: Home, named: Path | None) -> int:
+    from hitl.screens.training.stopping import unsaved
+
     beat = read_heartbeat(home.root)
     if trains_elsewhere(home):
         print(f"The trainer of this home is {far_said(home)}. `hitl train status` says more on that machine.")
@@ -278,6 +279,8 @@ def _status(home: Home, named: Path | None) -> int:
             print(in_home(f"The trainer has stopped: {beat.problem}", named))
         elif beat is not None and beat.state != "stopped":
             print(in_home(_killed(home, beat), named))
+        elif beat is not None and beat.unsaved:
+            print(in_home(unsaved(beat), named))
         else:
             print(in_home("No trainer is at work on this home folder: `hitl train` starts one.", named))
         if curve := _curve(home):
@@ -328,30 +331,31 @@ def _curve(home: Home) -> list[tuple[str, str]]:
 
 
 def _pause(home: Home, pause: bool, named: Path | None) -> int:
+    from hitl.screens.training.stopping import ask
+
     if trains_elsewhere(home):
         raise TrainingError(THERE)
     if not control.running(home.store_path):
         raise TrainingError("No trainer is at work on this home folder: `hitl train` starts one.")
-    (control.ask if pause else control.withdraw)(home.root, control.PAUSE)
+    if pause:
+        ask(home, control.PAUSE)
+    else:
+        control.withdraw(home.root, control.PAUSE)
     if not pause and control.asked(home.root, control.PAUSE):
         raise TrainingError(f"Training stays paused: '{control.PAUSE}' in the home folder cannot be deleted. Delete that file.")
     print(in_home("Training is paused. Resume with `hitl train resume`.", named) if pause else "Training goes on.")
     return 0
 
 
-def _stop(home: Home) -> int:
+def _stop(home: Home, named: Path | None) -> int:
+    from hitl.screens.training.stopping import stop
+
     if trains_elsewhere(home):
         raise TrainingError(THERE)
     if not control.running(home.store_path):
         print("No trainer is at work on this home folder.")
         return 0
-    control.ask(home.root, control.STOP)
-    until = time.monotonic() + STOP_S
-    while control.running(home.store_path):
-        if time.monotonic() > until:
-            raise TrainingError(f"The trainer has not stopped within {STOP_S:.0f} s: end its process by hand.")
-        time.sleep(0.05)
-    print("The trainer has written its last checkpoint and stopped.")
+    print(stop(home, named))
     return 0
 
 

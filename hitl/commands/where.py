@@ -9,7 +9,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from data.errors import DiskFullError, InputFileError, NewerStoreError, StoreError
-from data.files.paths import as_typed
+from data.files.paths import as_typed, disk_is_full
 from data.records import ROADLESS, SessionRecord
 from data.words import number_of
 from hitl.arguments import agent_words
@@ -27,6 +27,7 @@ TRIES = 10  # of each corner, the newest ones
 FAILS = 0.5  # share of these from which a corner is said to fail
 MANY_LOST = 5  # laps from which on, if none was finished, driving some more is no advice
 EMPTY = "Nothing is recorded yet."
+MAKE_ROOM = "make room on the disk; `hitl doctor` says how much is free."
 
 
 def main(argv: list[str]) -> int:
@@ -59,7 +60,7 @@ def look(home: Home) -> tuple[list[tuple[str, str]], str]:
         with Store.open_existing(home.store_path) as store:
             return _look(home, store)
     except DiskFullError as error:
-        return [("store", str(error))], "Next: make room on the disk; `hitl doctor` says how much is free."
+        return [("store", str(error))], f"Next: {MAKE_ROOM}"
     except NewerStoreError as error:
         return [("store", str(error))], "Next: update hitl, or choose another home with --home DIR."
     except StoreError as error:
@@ -97,6 +98,12 @@ def _look(home: Home, store: Store) -> tuple[list[tuple[str, str]], str]:
         rows.append(("trainer", far_said(home)))
         return rows, f"Next: {_next_of_worker(store, session, failing, glance.laps, glance.unreviewed)}"
     rows.append(("trainer", _trainer(beat, works)))
+    if works and beat is not None and beat.problem:
+        rows.append(("problem", beat.problem))
+    elif disk_is_full(home.root):
+        rows.append(("problem", "The disk is full: nothing that is driven or learned can be kept."))
+    if disk_is_full(home.root):
+        return rows, f"Next: {MAKE_ROOM}"
     following = _next(store, session, beat, works, failing, glance.laps, glance.unreviewed)
     return rows, f"Next: {following if session is None else _as_begun(home, store, session, following)}"
 

@@ -18,6 +18,7 @@ from hitl.home import Named, in_home
 from hitl.session.practice import TRIES
 from takeover_ui.language import ENGLISH
 from takeover_ui.view import Card, Level
+from trainer.daemon import control
 from trainer.daemon.heartbeat import read_heartbeat
 
 if TYPE_CHECKING:
@@ -152,13 +153,14 @@ def tell_ending(
     coaching = rig.session.coaching
     if coaching is None:
         return ""
-    home = rig.home.root
+    home, works = rig.home.root, control.running(rig.home.store_path)
     if window is not None and not window.closed and not left():
-        window.card(ending.card(coaching, looking, read_heartbeat(home), window.options.words, elsewhere))
+        window.card(ending.card(coaching, looking, read_heartbeat(home), window.options.words, elsewhere, works))
         down, answered = window.keys(), False  # the key that was pressed to leave may still be down, and is no answer
         while not (answered or window.closed or left()):
             time.sleep(0.02)
             before, down = down, window.keys()
             answered = not {"return", "escape"}.isdisjoint(down - before)
     # Read anew: the card may have stayed for minutes, and a heartbeat of before would be that of a trainer that is silent.
-    return ending.printed(coaching, looking, read_heartbeat(home), elsewhere)
+    works = control.running(rig.home.store_path)
+    return ending.printed(coaching, looking, read_heartbeat(home), elsewhere, works)

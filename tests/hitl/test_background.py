@@ -76,6 +76,21 @@ def test_on_a_full_disk_that_is_why_it_says_nothing(tmp_path: Path, monkeypatch:
 
 
 @pytest.mark.realtime
+def test_on_a_full_disk_no_heartbeat_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trainer_process, "FULL_S", 0.1)
+    monkeypatch.setattr(trainer_process, "disk_is_full", lambda folder: True)
+    texts: list[str] = []
+    trainer = start(monkeypatch, tmp_path, "30", "starting", "0")
+    try:
+        with control.trainer_lock(tmp_path / "store.sqlite"):
+            trainer.wait_for_heartbeat(texts.append)
+    finally:
+        trainer._process.kill()
+        trainer._process.wait()
+    assert [text.startswith("The disk is full: the trainer is at work") for text in texts] == [True]
+
+
+@pytest.mark.realtime
 @pytest.mark.skipif(sys.platform == "win32", reason="process ids differ there anyway")
 def test_a_trainer_whose_process_id_is_another_is_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As in a virtual environment on Windows, whose python.exe only starts the interpreter."""

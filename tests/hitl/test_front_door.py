@@ -17,10 +17,13 @@ from data.store import Store
 from hitl import cli
 from hitl.agents.agent import AgentIdentity
 from hitl.agents.keeping import keep
+from hitl.commands import where
 from hitl.home import Home
 from hitl.settings import AgentSettings
 from tests.support.places import ROOT
 from tests.support.recorded import drive, session_info
+from trainer.daemon.control import trainer_lock
+from trainer.daemon.heartbeat import Heartbeat, write_heartbeat
 
 HEAVY = {"torch", "pygame", "numpy", "gymnasium", "sqlite_utils", "rich", "msgspec", "stable_baselines3"}
 
@@ -124,6 +127,19 @@ def test_hitl_alone_says_where_one_stands(
     assert "store check" not in said
     (home / "store.sqlite").write_bytes(b"x" * 5000)
     assert "Next: `hitl store check`" in alone(home, capsys, monkeypatch)
+
+
+def test_a_full_disk_comes_first(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    Store(tmp_path / "store.sqlite").close()
+    with trainer_lock(tmp_path / "store.sqlite"):
+        write_heartbeat(tmp_path, Heartbeat(state="training", updates=5, problem="The checkpoint is too large."))
+        said = alone(tmp_path, capsys, monkeypatch)
+        assert "problem  The checkpoint is too large.\n" in said
+        assert "make room" not in said
+    monkeypatch.setattr(where, "disk_is_full", lambda folder: True)
+    said = alone(tmp_path, capsys, monkeypatch)
+    assert "problem  The disk is full" in said
+    assert "Next: make room on the disk; `hitl doctor`" in said
 
 
 def _at(progress: float):  # type: ignore[no-untyped-def]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from data.errors import TrainingError, shown
 from data.files import held
-from data.recording.session_lock import LiveLock, is_alive
+from data.recording.session_lock import LiveLock, is_alive, live_path
 
 STOP, PAUSE = "trainer.stop", "trainer.pause"
 CATCH_UP = "trainer.catch-up."
@@ -35,6 +35,7 @@ def trainer_lock(store: Path) -> Iterator[None]:
         raise TrainingError(
             "Another trainer is at work on this home folder: `hitl train status` shows it, `hitl train stop` ends it."
         )
+    lock.tell(str(os.getpid()).encode())
     try:
         yield
     finally:
@@ -46,8 +47,16 @@ def running(store: Path) -> bool:
     return is_alive(store, _NAME)
 
 
+def process(store: Path) -> int:
+    """Return the process id of the trainer at work on this store; 0 where that is not known."""
+    try:
+        return int(live_path(store, _NAME).read_bytes()) if running(store) else 0
+    except (OSError, ValueError):  # of an earlier version, or begun on a full disk
+        return 0
+
+
 def ask(root: Path, name: str) -> None:
-    """Leave the file ``STOP``, ``PAUSE`` or one of ``CATCH_UP`` for the trainer of this home folder."""
+    """Leave the file ``STOP``, ``PAUSE`` or one of ``CATCH_UP`` for the trainer of this home folder. Raises OSError."""
     (root / name).write_text("", encoding="utf-8")
 
 

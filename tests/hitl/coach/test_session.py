@@ -30,6 +30,7 @@ from takeover_ui.language import ENGLISH, LANGUAGES
 from takeover_ui.view import Card, LearnedView
 from takeover_ui.window.options import WindowOptions
 from tests.support.held import Cruise
+from trainer.daemon import control
 from trainer.daemon.heartbeat import Heartbeat, write_heartbeat
 
 LOUD = CoachSettings(sound=False)
@@ -280,6 +281,22 @@ def test_a_trainer_that_works_on_while_the_last_screen_stays_is_at_work(tmp_path
         write_heartbeat(tmp_path, Heartbeat(state="stopped"))
         printed = tell_ending(rig, window, Looking(), lambda: False)  # type: ignore[arg-type]
     assert ENGLISH["end_no_trainer"] not in printed
+
+
+def test_a_silent_trainer_that_has_the_home_to_itself_is_not_said_to_be_missing(tmp_path: Path) -> None:
+    from hitl.coach.observer import Looking
+
+    window = Shown()
+    window.pressed = [frozenset(), frozenset({"return"}), frozenset()]
+    with (
+        SessionSetup(Home(tmp_path), OPTIONS, say=lambda said: None) as rig,
+        control.trainer_lock(tmp_path / "store.sqlite"),  # its disk is full, perhaps
+    ):
+        printed = tell_ending(rig, window, Looking(), lambda: False)  # type: ignore[arg-type]
+    assert ENGLISH["end_no_trainer"] not in printed
+    assert ENGLISH["end_trainer"] in printed
+    assert window.cards[0] is not None
+    assert ENGLISH["end_trainer"] in window.cards[0].lines
 
 
 def test_the_coach_is_set_in_its_section(tmp_path: Path) -> None:
