@@ -41,6 +41,14 @@ class NoStoreError(StoreError):
     """There is no store yet, or only the empty file that one begins as."""
 
 
+class StoreGoneError(StoreError):
+    """The store that is followed was deleted or moved away."""
+
+
+class StoreReplacedError(StoreError):
+    """Another file lies where the store that is followed was."""
+
+
 class NewerStoreError(StoreError):
     """A newer version of hitl has written the store."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -10,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from data.connect import BUSY_TIMEOUT_S, data_version, open_to_follow, transaction
-from data.errors import StoreError
+from data.errors import StoreError, StoreGoneError, StoreReplacedError
 from data.numbers import all_numbers, no_numbers
 from data.reading.layouts import driven_layout
 from data.reading.schema_check import readable_rows
@@ -67,6 +68,7 @@ class Follower:
         """Steps driven that are left out, by the purpose of their episode."""
         self._busy = busy_timeout_s
         self._conn: sqlite3.Connection | None = None
+        self._file: os.stat_result | None = None  # that the connection reads
         self.layout: Layout | None = None
         """Observation names and action names of the steps given; None while not decided."""
         if observation_names is not None and action_names is not None:
@@ -96,6 +98,26 @@ class Follower:
             self._conn.close()
             self._conn = None
 
+    def check_place(self) -> None:
+        """Raise StoreGoneError or StoreReplacedError where the file that is read is no longer the one at its place.
+
+        SQLite reads on in what was deleted, and nothing that comes would ever be seen.
+        """
+        if self._file is None:
+            return
+        name = self.path.name
+        try:
+            if os.path.samestat(self._file, self.path.stat()):
+                return
+        except (FileNotFoundError, NotADirectoryError):
+            raise StoreGoneError(
+                f"The store {name} is no longer at its place: it was deleted or moved, perhaps with its home folder. If it was "
+                "moved, name its new home with --home DIR."
+            ) from None
+        except OSError:  # it cannot be looked at for a moment
+            return
+        raise StoreReplacedError(f"The store {name} was replaced by another file.")
+
     def __enter__(self) -> Follower:
         return self
 
@@ -105,14 +127,17 @@ class Follower:
     def poll(self, limit: int = 200_000) -> Update:
         """Return what is new, at most ``limit`` steps; costs a few microseconds when nothing is.
 
-        A store that another program holds locked has nothing new yet. Raises StoreError when the store cannot be read.
+        A store that another program holds locked has nothing new yet. Raises StoreError when the store cannot be read, and as
+        :meth:`check_place`.
         """
+        self.check_place()
         marks = self._step, self._episode, self._segment, self._stretches.copy()
         try:
             if self._conn is None:
                 if not self.path.exists():
                     return self._empty()
                 self._conn = open_to_follow(self.path, self._busy)
+                self._file = self.path.stat()
             version = data_version(self._conn)
             if version == self._seen_version and not self._more:
                 return self._empty()

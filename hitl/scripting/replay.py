@@ -283,7 +283,7 @@ class SymmetricReplay:
             numbers |= zone_numbers(gates.zones)
             teacher = taught_by(gates.teacher, self._start.meta if self._start is not None else None)
         folder, config = self._file.parent / "checkpoints", learner.config.to_dict()
-        with Store(self._file) as store:
+        with Store(self._file, create=False) as store:
             tracks = store.track_digests(self.replay.tracks)
             meta = CheckpointMeta.of(
                 learner, self.observation_names, self.action_names, kind=KIND, numbers=numbers, tracks=tracks, teacher=teacher

@@ -75,7 +75,11 @@ class CheckpointWriter:
         return max(0, self._learner.updates - max(0, self._saved_updates))
 
     def write(self) -> bool:
-        """Write a checkpoint and its row; False when there is no room, and what is learned stays in memory until there is."""
+        """Write a checkpoint and its row; False when there is no room, and what is learned stays in memory until there is.
+
+        Raises StoreGoneError or StoreReplacedError, and writes nothing, where the store that was learned from is no longer there.
+        """
+        self._intake.follower.check_place()
         learner, beat, name = self._learner, self._report.beat, ""
         numbers = {**self._budget.numbers(), "last_step": self._intake.follower.last_step}
         before, teacher = self._start.meta, ""
@@ -90,7 +94,7 @@ class CheckpointWriter:
         self._saved_at, self._tried = time.monotonic(), True
         try:
             name, sha256 = save(self._folder, learner, meta, {"rng.replay": self._generator.get_state()})
-            with Store(self._store_path) as store:
+            with Store(self._store_path, create=False) as store:
                 self._start.parent = store.add_checkpoint(
                     name, sha256, learner.updates, learner.env_steps, KIND, self._config.to_dict(), self._start.parent
                 )

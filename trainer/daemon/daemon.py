@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from data.errors import InputFileError, NoStoreError, StoreError
+from data.errors import InputFileError, NoStoreError, StoreError, StoreGoneError, StoreReplacedError
 from data.exchange.relayout import rebuild_said
 from data.reading.follow import Follower
 from data.reading.layouts import driven_layout, has_road
@@ -45,6 +45,8 @@ ALONE = (
     "The recurrent network can learn nothing from the agent that drives here, nor beside it: what is learned here will drive "
     'alone. For the other, set network="mlp" and begin anew with `hitl train --fresh`.'
 )
+REPLACED = "The store was replaced by another file while the trainer was at work: it goes on with what is in that one."
+SETTLE_S = 2.0
 CACHE = "steps-cache"
 """The folder in the home for what was read of the store, to be taken from there at the next start."""
 
@@ -115,13 +117,25 @@ class Daemon:
     def _run(self) -> None:
         self._rebuild_imports()
         while not self._asked_to_stop():
+            if not self.root.is_dir():  # nor is one made: where it was moved, what is learned would be in two places
+                raise StoreGoneError("The home folder is no longer there: if it was moved, name its new place with --home DIR.")
             try:
                 opened = self._open()
             except NoStoreError:  # a session is just making it
                 time.sleep(0.05)
                 continue
-            if opened is not None and not self._train(opened):
-                return
+            try:
+                if opened is not None and not self._train(opened):
+                    return
+            except StoreReplacedError:
+                self._begin_again()
+
+    def _begin_again(self) -> None:
+        """Wait until whoever replaces the store is through with the files beside it, too; what is there now is learned from."""
+        self.training, until = None, time.monotonic() + SETTLE_S
+        while time.monotonic() < until and not self._asked_to_stop():
+            time.sleep(0.05)
+        self._report.event("replaced", REPLACED, "warning")
 
     def _train(self, opened: Opened) -> bool:
         """Train until asked to stop; True when something else is driven here than the learner was made for: begin anew."""

@@ -86,7 +86,7 @@ class Watch:
         Returns (kind, sentence, level) of what is to be told.
         """
         events = []
-        with Store(store_path) as store:
+        with Store(store_path, create=False) as store:
             # A checkpoint is compared with others on one road: the one that was evaluated last.
             found = store.evaluations()
             track = found[-1].track if found else ""
@@ -130,7 +130,7 @@ class Watch:
 
     def checkpoints(self, store_path: Path, kind: str, limit: int) -> list[CheckpointRecord]:
         """Return the rows of the newest checkpoints of a kind, newest first. Raises StoreError."""
-        with Store(store_path) as store:
+        with Store(store_path, create=False) as store:
             return store.checkpoints(limit, kind)
 
     def spent(self, what: str, seconds: float, updates: int = 0) -> None:

@@ -181,7 +181,7 @@ class MetricRows:
         values["debug/demo_sampling_weight"] = replay.demo_sampling_weight()
         self.written_at = now
         intake.watch.newest = values
-        with contextlib.suppress(StoreError), Store(self._store_path) as store:
+        with contextlib.suppress(StoreError), Store(self._store_path, create=False) as store:
             store.add_metrics(learner.updates, values)
         if batch is not None:
             for finding in self._checks.look(learner, batch, values, intake.terminated, replay.rates):

@@ -40,7 +40,7 @@ class Reporter:
     def event(self, kind: str, text: str, level: str = "info", data: dict[str, str] | None = None) -> None:
         """Tell the player a sentence and store it as an event."""
         self.say(text)
-        with contextlib.suppress(StoreError), Store(self._store_path) as store:
+        with contextlib.suppress(StoreError), Store(self._store_path, create=False) as store:
             store.add_event(kind, text, level, data=data)
 
     def due(self, state: str, online_steps: int, updates: int) -> bool:

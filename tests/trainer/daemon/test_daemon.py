@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 
+from data.errors import StoreGoneError
 from data.recording.recorder import Recorder
 from data.records import StepRow
 from data.store import Store
@@ -236,3 +238,74 @@ def test_every_judgement_is_in_force_within_two_seconds(
     finally:
         control.ask(tmp_path, control.STOP)
         thread.join(20)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows keeps a file that is open")
+def test_a_store_that_is_replaced_by_its_copy_is_learned_from_and_that_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("trainer.daemon.daemon.SETTLE_S", 0.05)
+    path, copy = tmp_path / "store.sqlite", tmp_path / "copy.sqlite"
+    drive(path)
+    shutil.copy(path, copy)
+    said: list[str] = []
+    daemon, began, replaced = Daemon(tmp_path, Wish(SMALL), say=said.append), time.monotonic(), False
+
+    def stop() -> bool:
+        nonlocal replaced
+        assert time.monotonic() - began < 60
+        if daemon.beat.state == "idle" and not replaced:
+            assert daemon.training.learner.updates == 180
+            copy.replace(path)
+            for beside in ("-wal", "-shm"):
+                path.with_name(path.name + beside).unlink(missing_ok=True)
+            drive(path, 50, 1)
+            replaced = True
+            daemon.beat.state = ""
+        return replaced and daemon.training is not None and daemon.beat.state == "idle"
+
+    daemon.stop = stop
+    daemon.run()
+    assert len([text for text in said if "was replaced by another file" in text]) == 1
+    assert daemon.training.replay.online_steps == 250
+    assert daemon.training.learner.updates == 230
+    with Store(path) as store:
+        assert store.latest_checkpoint().updates == 230
+        assert "replaced" in {kind for (kind,) in store.conn.execute("SELECT kind FROM events")}
+        assert store.check() == []
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows keeps a file that is open")
+@pytest.mark.parametrize("when", ["idle", "training", "trial", "waiting"])
+@pytest.mark.parametrize("moved", [True, False])
+def test_a_home_that_is_moved_or_deleted_ends_it_and_none_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, when: str, moved: bool
+) -> None:
+    home, elsewhere = tmp_path / "home", tmp_path / "elsewhere"
+    home.mkdir()
+    if when != "waiting":
+        drive(home / "store.sqlite")
+    daemon, began = Daemon(home, Wish(SMALL)), time.monotonic()
+
+    def go() -> None:
+        if home.exists():
+            if moved:
+                home.rename(elsewhere)
+            else:
+                shutil.rmtree(home)
+
+    def stop() -> bool:
+        assert time.monotonic() - began < 60
+        if daemon.beat.state == when and (when != "training" or daemon.beat.updates > 40):
+            go()
+        return False
+
+    daemon.stop = stop
+    if when == "trial":  # between the look at the store and the checkpoint
+        monkeypatch.setattr("trainer.daemon.training.Training._prove", lambda self, offer: go() if self.learner.updates else None)
+    with pytest.raises(StoreGoneError, match=r"no longer .*there|no longer at its place") as gone:
+        daemon.run()
+    assert "--home DIR" in str(gone.value)
+    assert not home.exists()
+    if moved and when != "waiting":
+        newest(elsewhere)
