@@ -288,7 +288,8 @@ def _status(home: Home, named: Path | None) -> int:
 
             print_facts(curve)
         return 1
-    if beat is None:
+    process = control.process(home.store_path)
+    if beat is None or (beat.pid and process and beat.pid != process):  # that of the one before
         print("A trainer is starting.")
         return 0
     from hitl.console import print_facts

@@ -63,7 +63,7 @@ def trainer_of(store_path: Path, words: Words = ENGLISH) -> Trainer:
         if beat is not None and beat.state == "failed":
             return Trainer("failed", words["trainer_goes_on"], warnings=(beat.problem,))
         return Trainer("quiet", words["trainer_start"])
-    if beat is None:
+    if beat is None or beat.state == "starting":
         return Trainer("working", words["trainer_starting"])
     age = beat.checkpoint_age_s
     silent = beat.age_s >= SILENT_S

@@ -179,7 +179,7 @@ class GymDrives(_Copies):
 
     def _told(self, share: float) -> str:
         low, high = self._range or (0.0, 0.0)
-        return f"earn {low + share * (high - low):.4g}"
+        return f"earned {low + share * (high - low):.4g}"
 
     def _share(self, drive: Solo) -> float:
         assert self._range is not None

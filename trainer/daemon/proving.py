@@ -15,8 +15,8 @@ LAP = 0.9
 
 
 def of_the_lap(share: float) -> str:
-    """Return in words what weights do that drive this share of the lap."""
-    return f"drive {share:.0%} of the lap"
+    """Return in words what weights did that drove this share of the lap."""
+    return f"came {100 * share:.0f} % of the lap"
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Trial:
     worth: float = LAP
     """The share from which on weights are worth holding, before help has shown what is new."""
     told: Callable[[float], str] = of_the_lap
-    """What weights of a share do, in words."""
+    """What weights of a share did, in words."""
 
 
 FARTHER = 0.1
@@ -91,7 +91,11 @@ class Proving:
             return ""
         assert self.trial is not None
         newest, before = self.trial.told(self.held_back), self.trial.told(self.share)
-        return f"The newest weights {newest} in a trial, those before {before}: drives without noise are by those before."
+        return (
+            f"Alone in a copy of the game, the agent as it is now {newest}; as it was before, it {before}. So it drives as it "
+            "did before until it does as well again, but for the drives in which it tries things (with noise). Learning goes "
+            "on; nothing is to be done."
+        )
 
     @property
     def due(self) -> bool:

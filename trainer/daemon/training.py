@@ -21,6 +21,7 @@ from trainer.updates.updates import make_updates
 
 IDLE_S = 0.03  # s between two looks when there is nothing to do
 SLOW_TRIAL_S = 2.0  # s of a trial after which it is said that one goes on
+TRIES = "(tries the newest weights in a copy of the game, and learns on after that)"
 METRICS_S = 2.0  # s between two rows of metrics at the start; grows like the pause between checkpoints
 
 
@@ -191,6 +192,7 @@ class Training:
 
     def during_trial(self) -> None:
         """Say that a trial goes on, once it takes long: nothing is learned meanwhile. Those after the first are no news."""
+        self._report.beat.detail = TRIES
         if not self._told_of_trial and time.monotonic() - self._trial_began > SLOW_TRIAL_S:
             self._told_of_trial = True
             self._report.say("Trying the newest weights in a copy of the game: learning goes on when that is done.")
@@ -204,6 +206,10 @@ class Training:
             text = f"For {PATIENCE:,} updates new weights came less far in trials: learning goes on from those that drive."
             self._report.event("given_up", text)
         self._report.beat.held_back = self._proving.state
+        if self._report.beat.detail == TRIES:
+            self._report.beat.detail = ""
+        # How fast it learns is not how long a trial took.
+        self._rate = (self._rate[0] + time.monotonic() - self._trial_began, self._rate[1])
 
     def _offer(self) -> bool:
         """Try the newest weights; False where that cannot be done. It is an aid, and training goes on without."""
@@ -250,6 +256,6 @@ class Training:
         beat.utd_wanted = self.config.utd
         beat.demo_rows, beat.takeover_seconds = self.replay.demo_rows, self.replay.demo_seconds()
         beat.bc_weight, beat.below_best = self.config.bc_weight, self.watch.below
-        if now - self._rate[0] >= 1.0:
+        if now - self._rate[0] >= 1.0 and beat.detail != TRIES:
             beat.updates_per_second = (self.learner.updates - self._rate[1]) / (now - self._rate[0])
             self._rate = (now, self.learner.updates)

@@ -25,7 +25,8 @@ def draw(beat: Heartbeat, watch: Watch, named: Path | None = None) -> Group:
     for name, key in (("critic loss", "losses/loss_critic"), ("Q", "debug/q1"), ("last return", "return_train")):
         if key in watch.newest:
             rows.add_row(name, f"{watch.newest[key]:.3f}")
-    rows.add_row("", ProgressBar(total=1.0, completed=progress(beat)[0], width=50))
+    if beat.state != "starting":
+        rows.add_row("", ProgressBar(total=1.0, completed=progress(beat)[0], width=50))
     parts: list[object] = [rows]
     places = has_places(watch.evaluations)
     if curve := learning_curve(watch.evaluations):

@@ -8,6 +8,8 @@ from data.words import about, number_of
 from hitl.home import in_home
 from trainer.daemon.heartbeat import Heartbeat
 
+STARTS = "starting: it reads the store"
+
 
 def progress(beat: Heartbeat) -> tuple[float, str]:
     """Return how much of what was driven is learned (0 to 1), and the same in words, with the time left."""
@@ -27,6 +29,8 @@ def progress(beat: Heartbeat) -> tuple[float, str]:
 
 def facts_of(beat: Heartbeat, named: Path | None = None) -> list[tuple[str, str]]:
     """Return names and values of a heartbeat; ``named``: the home as it was typed, for what is advised."""
+    if beat.state == "starting":  # nothing is known yet, and zeros would be taken for what there is
+        return [("state", STARTS)]
     age = beat.checkpoint_age_s
     checkpoint = beat.checkpoint.removesuffix(".safetensors") or "none yet"
     rate = f"{beat.updates_per_second:.0f} a second" + (f", {beat.utd:.2f} for each step" if beat.utd else "")

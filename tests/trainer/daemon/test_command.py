@@ -1,6 +1,7 @@
 import json
 import os
 import re
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -282,6 +283,20 @@ def test_status_tells_what_the_trainer_finds_in_itself(tmp_path: Path, capsys: p
         write_heartbeat(tmp_path, Heartbeat(state="training"))
         assert main(["train", "status", "--home", str(tmp_path)]) == 0
         assert "finding" not in capsys.readouterr().out
+
+
+def test_of_a_trainer_that_starts_no_figures_are_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with trainer_lock(tmp_path / "store.sqlite"):
+        write_heartbeat(tmp_path, Heartbeat(pid=os.getpid(), state="starting", at=time.time(), ticks=time.monotonic()))
+        assert main(["train", "status", "--home", str(tmp_path)]) == 0
+        assert capsys.readouterr().out == "state  starting: it reads the store\n"
+        before = Heartbeat(pid=os.getpid() + 1, state="training", updates=5_506)
+        write_heartbeat(tmp_path, before)
+        assert main(["train", "status", "--home", str(tmp_path)]) == 0
+        assert capsys.readouterr().out == "A trainer is starting.\n", "that is of the one before, which was killed"
+    console = Console(width=100, record=True, file=open(os.devnull, "w"))  # noqa: SIM115
+    console.print(draw(Heartbeat(state="starting"), Watch()))
+    assert console.export_text().split() == ["state", "starting:", "it", "reads", "the", "store"]
 
 
 def test_status_tells_what_is_left_of_a_trainer_that_was_killed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -23,6 +23,7 @@ from trainer.daemon.daemon import Daemon
 from trainer.daemon.heartbeat import read_heartbeat
 from trainer.daemon.proving import FARTHER, LAP, PATIENCE, Proving, Trial
 from trainer.daemon.resume import begin
+from trainer.daemon.training import TRIES
 from trainer.daemon.wish import Wish
 from trainer.learner.make import make_learner
 from trainer.presets import PRESETS
@@ -192,8 +193,8 @@ def test_on_another_road_the_proven_weights_prove_themselves_again() -> None:
     learner.newest = 0.1
     assert not proving.offer()
     proving.use(here)
-    assert "10%" in proving.state
-    assert "95%" in proving.state
+    assert "10 %" in proving.state
+    assert "95 %" in proving.state
     proving.use(there)
     assert learner.proven == 0.95, "they must prove themselves again, and may be better there, too"
     assert proving.state == ""
@@ -346,7 +347,7 @@ def test_a_trainer_holds_worse_weights_back_also_after_it_was_stopped(tmp_path: 
     assert not torch.equal(newest_actor_of(tensors, meta).act(SEEN), first[0])
     beat = read_heartbeat(tmp_path)
     assert beat is not None
-    assert "30%" in beat.held_back
+    assert "the agent as it is now came 30 % of the lap; as it was before, it came 100 % of the lap." in beat.held_back
     assert json.loads((tmp_path / "trainer.json").read_text())["held_back"] == beat.held_back
     run(100)
     tensors, meta = load(tmp_path / "checkpoints" / newest(tmp_path).name)
@@ -454,6 +455,7 @@ def test_a_long_trial_shows_that_the_trainer_is_at_work_and_is_left_when_it_is_t
             time.sleep(0.6)
             daemon.during_trial()
             beats.append(daemon.beat.ticks)
+            assert read_heartbeat(tmp_path).doing == f"training {TRIES}"
         asked.append("stop")
         daemon.during_trial()
         pytest.fail("it goes on")
@@ -461,7 +463,7 @@ def test_a_long_trial_shows_that_the_trainer_is_at_work_and_is_left_when_it_is_t
     daemon._trials = lambda names: Trial(trial)
     daemon.run()
     assert beats[1] - beats[0] >= 0.5
-    assert read_heartbeat(tmp_path).state == "stopped"
+    assert read_heartbeat(tmp_path).doing == "stopped"
     assert newest(tmp_path).updates == daemon.training.learner.updates
     with Store(tmp_path / "store.sqlite") as store:
         assert "trials" not in {kind for _, _, kind, _ in store.events()}
