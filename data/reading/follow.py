@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -11,7 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from data.connect import BUSY_TIMEOUT_S, data_version, open_to_follow, transaction
-from data.errors import StoreError, StoreGoneError, StoreReplacedError
+from data.errors import StoreError
+from data.files.in_place import InPlace
 from data.numbers import all_numbers, no_numbers
 from data.reading.layouts import driven_layout
 from data.reading.schema_check import readable_rows
@@ -68,7 +68,7 @@ class Follower:
         """Steps driven that are left out, by the purpose of their episode."""
         self._busy = busy_timeout_s
         self._conn: sqlite3.Connection | None = None
-        self._file: os.stat_result | None = None  # that the connection reads
+        self._place: InPlace | None = None  # of what the connection reads
         self.layout: Layout | None = None
         """Observation names and action names of the steps given; None while not decided."""
         if observation_names is not None and action_names is not None:
@@ -99,24 +99,9 @@ class Follower:
             self._conn = None
 
     def check_place(self) -> None:
-        """Raise StoreGoneError or StoreReplacedError where the file that is read is no longer the one at its place.
-
-        SQLite reads on in what was deleted, and nothing that comes would ever be seen.
-        """
-        if self._file is None:
-            return
-        name = self.path.name
-        try:
-            if os.path.samestat(self._file, self.path.stat()):
-                return
-        except (FileNotFoundError, NotADirectoryError):
-            raise StoreGoneError(
-                f"The store {name} is no longer at its place: it was deleted or moved, perhaps with its home folder. If it was "
-                "moved, name its new home with --home DIR."
-            ) from None
-        except OSError:  # it cannot be looked at for a moment
-            return
-        raise StoreReplacedError(f"The store {name} was replaced by another file.")
+        """Raise StoreGoneError or StoreReplacedError where the file that is read is no longer the one at its place."""
+        if self._place is not None:
+            self._place.check()
 
     def __enter__(self) -> Follower:
         return self
@@ -137,7 +122,7 @@ class Follower:
                 if not self.path.exists():
                     return self._empty()
                 self._conn = open_to_follow(self.path, self._busy)
-                self._file = self.path.stat()
+                self._place = InPlace(self.path)
             version = data_version(self._conn)
             if version == self._seen_version and not self._more:
                 return self._empty()

@@ -6,6 +6,7 @@ too. What it has to say comes back as lines on its standard output.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -73,7 +74,8 @@ class Child:
     def _read(self, say: Callable[[str], None]) -> None:
         assert self.process.stdout is not None
         for line in self.process.stdout:
-            say(line.rstrip("\n"))
+            with contextlib.suppress(OSError):  # on a full disk: a child that is no longer read from would stand still
+                say(line.rstrip("\n"))
 
     def close(self, timeout: float = 25.0) -> None:
         """Let it finish its work; kill it after ``timeout`` seconds."""

@@ -10,9 +10,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from data.connect import FULL, open_store, reason, transaction
-from data.errors import HitlError, StoreError, shown
+from data.errors import HitlError, StoreError, StoreReplacedError, shown
 from data.exchange.unpickle import Holder
 from data.fields import is_text
+from data.files.in_place import InPlace
 from data.numbers import counted
 from data.recording.applier import Applier
 from data.recording.operations import AddStep, BeginEpisode, EndSession, Operation
@@ -54,6 +55,7 @@ class Inbox:
             self._conn = open_store(self.path)
         except sqlite3.OperationalError as error:
             raise now_unusable(self.path, error, "opened") from error
+        self._place = InPlace(self.path)
         self._sessions: dict[str, tuple[Applier, LiveLock]] = {}
         self.acks: dict[str, int] = {}
         self.steps = 0
@@ -123,6 +125,10 @@ class Inbox:
         """Return the name of the newest checkpoint, "" before the first."""
         return newest_name(self._conn)
 
+    def check_place(self) -> None:
+        """Raise StoreGoneError or StoreReplacedError where the store that is written is no longer the one at its place."""
+        self._place.check()
+
     def close(self) -> None:
         """Close the store; sessions that go on elsewhere stay open in it until their worker is back."""
         for _, lock in self._sessions.values():
@@ -171,6 +177,9 @@ def receive(
     try:
         while not stopping():
             now = time.monotonic()
+            if (found := _at_its_place(inbox, home, stopping, say)) is not inbox:
+                foreign.close()
+                inbox, foreign = found, TmrlSamples(home)
             if (here := connection(endpoint)) is not None and here is not link:
                 link = here
                 endpoint.notify({"trainers": 1 << 30})  # from now on all that comes, as it comes
@@ -242,6 +251,23 @@ def _open_inbox(home: Home, stopping: Callable[[], bool], say: Callable[[str], N
                 said = str(error)
                 say(f"{said} Until then nothing comes from workers.")
         time.sleep(STATE_S)
+
+
+def _at_its_place(inbox: Inbox, home: Home, stopping: Callable[[], bool], say: Callable[[str], None]) -> Inbox:
+    """Return an inbox of the file that lies at the store's place: another one where that was replaced. Raises StoreGoneError.
+
+    The workers hear of another trainer then, and send again what is not in that store.
+    """
+    try:
+        inbox.check_place()
+    except StoreReplacedError as error:
+        say(f"{error} What workers send goes into that one now.")
+        inbox.close()
+        time.sleep(STATE_S)  # whoever replaces it deletes what is left of its log, too
+        other = _open_inbox(home, stopping, say)
+        other.steps = inbox.steps
+        return other
+    return inbox
 
 
 def _take(inbox: Inbox, message: dict[str, Any], say: Callable[[str], None]) -> None:

@@ -1,17 +1,19 @@
 """A trainer whose store lacks what workers had delivered gets it again, and only then."""
 
 import contextlib
+import os
 import shutil
 import sqlite3
 
 import pytest
 
+from data.errors import StoreGoneError
 from data.recording.recorder import Recorder
 from data.store import Store
 from data.tables.received import KIND, Received
 from hitl.home import Home
 from hitl.remote.outbox import Outbox
-from hitl.remote.receive import Inbox
+from hitl.remote.receive import Inbox, _at_its_place
 from tests.support.workers import INFO, carry, everything, record, row, state_of
 
 
@@ -43,6 +45,30 @@ def test_a_trainer_in_a_new_home_gets_all_that_was_delivered(worker, inbox, trai
     carry(Outbox(worker, "one"), new)
     carry(Outbox(worker, "one"), inbox)
     assert (new.steps, inbox.steps) == (120, 120), "each gets it once"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows keeps a file that is open")
+def test_a_store_that_is_put_back_while_it_receives_gets_what_came_since(worker, inbox, monkeypatch):
+    monkeypatch.setattr("hitl.remote.receive.STATE_S", 0.01)
+    outbox, home, said = Outbox(worker, "one"), Home(inbox.path.parent), []
+    record(worker)
+    carry(outbox, inbox)
+    copied(inbox, "restored")
+    record(worker)
+    carry(outbox, inbox)
+    delivered = everything(inbox.path)
+    assert _at_its_place(inbox, home, lambda: False, said.append) is inbox
+    (home.root.with_name("restored") / "store.sqlite").replace(inbox.path)
+    for beside in ("-wal", "-shm"):
+        inbox.path.with_name(inbox.path.name + beside).unlink(missing_ok=True)
+    with contextlib.closing(_at_its_place(inbox, home, lambda: False, said.append)) as other:
+        assert other is not inbox
+        assert said == ["The store store.sqlite was replaced by another file. What workers send goes into that one now."]
+        carry(outbox, other)
+        assert everything(inbox.path) == delivered
+        shutil.rmtree(home.root)
+        with pytest.raises(StoreGoneError, match="no longer at its place"):
+            _at_its_place(other, home, lambda: False, said.append)
 
 
 def test_one_whose_store_was_put_back_from_a_copy_gets_what_came_since(worker, inbox, trainer):
