@@ -18,6 +18,7 @@ from hitl.coach.rules import Said, Say, in_english
 from hitl.drivers.human import HumanSide, button_names, persons_pad
 from hitl.pads.base import MISSING, Control, PadState, braking_action, neutral_action, to_action
 from hitl.pads.hands import look, together
+from hitl.pads.keyboard import KeyboardPad
 from hitl.protocols import Clock
 
 LIES = (
@@ -27,13 +28,17 @@ LIES = (
 
 
 class InVain:
-    """Tells a player who steers without the button that takes the wheel which button that is: at once, and not too often."""
+    """Tells a player who steers without the button that takes the wheel which button that is: at once, and not too often.
 
-    AGAIN_S, MOST = 10.0, 3
+    A key that stays down is a hand, also one that was down before the session began; a stick off its rest may be a worn one.
+    """
+
+    AGAIN_S, MOST, HELD_S = 10.0, 3, 1.0
 
     def __init__(self, settings: arbiter.GatingSettings, say: Say) -> None:
         self._settings, self._say = settings, say
         self._steers: tuple[bool, ...] = ()
+        self._since: float | None = None  # s from which on a driving key has been down in vain
         self._told, self._when = 0, -self.AGAIN_S
 
     def notice(self, human: HumanSide, state: PadState, decision: arbiter.Decision, now: float) -> None:
@@ -41,13 +46,17 @@ class InVain:
         steers = tuple(part.moved >= self._settings.take_at for part in state.parts or (state,))
         begun = [k for k, (was, does) in enumerate(zip(self._steers, steers, strict=False)) if does and not was]
         self._steers = steers
-        if self._settings.mode == "touch" or decision.driver == HUMAN or decision.paused or decision.held:
-            return
-        if not begun or self._told >= self.MOST or now - self._when < self.AGAIN_S:
-            return
-        if (pad := persons_pad(human)) is None:
+        pad = persons_pad(human)
+        if self._settings.mode == "touch" or decision.driver == HUMAN or decision.paused or decision.held or pad is None:
+            self._since = None
             return
         pads = getattr(pad, "parts", (pad,))
+        keys = [k for k, does in enumerate(steers) if does and k < len(pads) and isinstance(pads[k], KeyboardPad)]
+        self._since = None if not keys else now if self._since is None else self._since
+        if not begun and self._since is not None and now - self._since >= self.HELD_S:
+            begun = keys
+        if not begun or self._told >= self.MOST or now - self._when < self.AGAIN_S:
+            return
         buttons = button_names(pads[begun[0]] if begun[0] < len(pads) else pad, "takeover")
         self._told, self._when = self._told + 1, now
         self._say(Said(f"vain_{self._settings.mode}", values={"keys": buttons}))

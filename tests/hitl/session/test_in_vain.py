@@ -51,7 +51,14 @@ def test_the_button_is_named_by_the_device_that_was_moved() -> None:
 
 
 def test_a_stick_that_was_off_its_rest_before_is_not_a_player_who_steers() -> None:
-    assert told("hold", KEYS_ONLY, *[STEERS] * 20) == []
+    assert told("hold", HumanDriver(Pad()), *[STEERS] * 60) == []  # type: ignore[arg-type]
+
+
+def test_keys_that_were_down_before_the_session_began_are_a_player_who_steers() -> None:
+    assert told("hold", KEYS_ONLY, *[STEERS] * 60) == ["The agent drives. To take the wheel, hold space while you steer."]
+    by_key = PadState(steer=1.0, parts=(REST, STEERS))
+    assert told("hold", BOTH, *[by_key] * 60) == ["The agent drives. To take the wheel, hold space while you steer."]
+    assert told("hold", KEYS_ONLY, *[STEERS] * 10) == [], "they may be let go at once, as after a takeover"
 
 
 def test_it_is_said_once_for_each_press_and_not_too_often() -> None:
