@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -191,6 +191,20 @@ class SegmentRecord:
     """What began it."""
     roadless: bool = False
     """Whether its game has no road."""
+
+
+REPLAY = "replay"  # the driver of a session whose laps are of replays: of anyone, so not the player's best
+
+By = Literal["agent", "you", "scripted", "imported", "stranger"]
+"""Who drove a corner: the agent alone, or with a human's part: the player's, the scripted driver's, or one from elsewhere. Or
+another home's agent alone, where this home has one of its own."""
+
+
+def driver_kind(driver: str, trigger: str | None = None) -> By:
+    """Return who drove a human's part, by the driver of its session and by what began it."""
+    if "scripted" in (driver, trigger):
+        return "scripted"
+    return "imported" if driver in ("imported", REPLAY) else "you"
 
 
 @dataclass(frozen=True, slots=True)

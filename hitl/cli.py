@@ -36,7 +36,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "corners": ("hitl.commands.corners", "how each corner goes, and new ones from where episodes end"),
     "settings": ("hitl.commands.settings", "pad, buttons, taking over, overlay, language and track, in a window"),
     "pads": ("hitl.commands.pads", "your pads: live values, choice, calibration, mapping"),
-    "review": ("hitl.commands.review", "look at your takeovers against the agent, and judge them"),
+    "review": ("hitl.commands.review", "look at the takeovers against the agent, and judge them"),
     "report": ("hitl.commands.report", "one HTML page about a session, a day or the whole store"),
     "diagnose": ("hitl.commands.diagnose", "why does it not get better? known faults of a run, with figures"),
     "line": ("hitl.commands.line", "record a map's reference line by driving it once"),

@@ -6,11 +6,11 @@ import json
 import math
 import sqlite3
 from collections.abc import Iterable, Sequence
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from data.reading.drives import EpisodeSummary
 from data.reading.schema_check import readable_rows
-from data.records import DRIVING_FAULTS, Corner
+from data.records import DRIVING_FAULTS, By, Corner, driver_kind
 from data.tables.checkpoints import strangers
 
 RULE = "drives, practice and evaluations that came to the corner, without help between its approach and its end"
@@ -18,12 +18,6 @@ RULE = "drives, practice and evaluations that came to the corner, without help b
 APPROACH_M = 30.0  # m before a corner within which a takeover is meant for it, and its braking begins
 BEGAN_M = 2.0  # m into a corner from which a drive that begins there has not made its entry
 LAST_STEP_M = 3.0  # m that the last step may have led
-
-REPLAY = "replay"  # the driver of a session whose laps are of replays: of anyone, so not the player's best
-
-By = Literal["agent", "you", "scripted", "imported", "stranger"]
-"""Who drove a corner: the agent alone, or with a human's part: the player's, the scripted driver's, or one from elsewhere. Or
-another home's agent alone, where this home has one of its own."""
 
 
 class CornerAttempt(NamedTuple):
@@ -84,13 +78,6 @@ def approaches(corners: Iterable[Corner]) -> dict[str, float]:
         begins[corner.name] = max(corner.from_m - APPROACH_M, min(end, corner.from_m))
         end = max(end, corner.to_m)
     return begins
-
-
-def driver_kind(driver: str, trigger: str | None = None) -> By:
-    """Return who drove a human's part, by the driver of its session and by what began it."""
-    if "scripted" in (driver, trigger):
-        return "scripted"
-    return "imported" if driver in ("imported", REPLAY) else "you"
 
 
 @readable_rows()

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from data.reading.attempts import By
+    from data.records import By
     from hitl.road.corner_mining import FailurePlace
     from hitl.road.corner_stats import CornerStats
     from hitl.road.time_lost import TimeLost

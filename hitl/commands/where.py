@@ -195,7 +195,7 @@ def _next_of_worker(
     if failing:
         return f'`hitl worker --practice "{failing[0][0]}"` {again}: take over there, again and again.'
     if unreviewed and road:
-        return "`hitl review` shows your takeovers; a key says whether each was good."
+        return "`hitl review` shows the takeovers; a key says whether each was good."
     return f"`hitl worker` {again}: let it drive, and take over where it needs you."
 
 
@@ -240,7 +240,7 @@ def _next(
     if failing:
         return f'`hitl play --practice "{failing[0][0]}"`: take over there, again and again.'
     if unreviewed and road:
-        return "`hitl review` shows your takeovers; a key says whether each was good."
+        return "`hitl review` shows the takeovers; a key says whether each was good."
     if unreviewed:
-        return "`hitl segments` lists your takeovers; `hitl label --help` says how to judge them."
+        return "`hitl segments` lists the takeovers; `hitl label --help` says how to judge them."
     return "`hitl play`: let it drive, and take over where it needs you."

@@ -15,9 +15,9 @@ from data.exchange.checks import EpisodeRefusedError, need
 from data.exchange.portable import Portable
 from data.exchange.relayout import add_pending
 from data.exchange.trackmaniarl.reading import Demonstration, find_files, read_demonstration, read_replay
-from data.reading.attempts import REPLAY, corner_of
+from data.reading.attempts import corner_of
 from data.reading.episodes import EpisodeData, SegmentData, takeovers
-from data.records import AGENT, HUMAN
+from data.records import AGENT, HUMAN, REPLAY
 from hitl.games.base import VehicleState
 from hitl.games.trackmania.details import car_details
 from hitl.player_runs.rebuild import COLUMNS, session_of

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from data.reading.attempts import By, CornerAttempt, approaches, outcome
+from data.reading.attempts import CornerAttempt, approaches, outcome
 from data.reading.drives import Drive
-from data.records import AGENT, HUMAN, Corner
+from data.records import AGENT, HUMAN, By, Corner
 from data.statistics import stretches, wilson
 
 BRAKING = 0.1  # brake above this is braking

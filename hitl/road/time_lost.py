@@ -7,9 +7,8 @@ from dataclasses import dataclass, field
 from statistics import fmean
 
 from data.errors import UsageError
-from data.reading.attempts import REPLAY
 from data.reading.drives import Drive, EpisodeSummary
-from data.records import HUMAN, Corner
+from data.records import HUMAN, REPLAY, Corner
 from data.store import Store
 from hitl.road.corner_stats import RECENT
 from hitl.road.laps import CRASH_S, Stretch, corner_times, stretches, time_at

@@ -132,7 +132,7 @@ def wants_practice(rig: SessionSetup, screen: SessionScreen | None, named: Named
     name, coaching.coach.practice = coaching.coach.practice, ""
     if screen is None:
         again = in_home(f'`hitl play --practice "{name}"` tries it again and again.', named)
-        print(f"Three of your takeovers at '{name}' failed in a row: {again}")
+        print(f"Three takeovers at '{name}' failed in a row: {again}")
         return ""
     advice = ""
     rig.written(5.0)

@@ -7,8 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean
 
-from data.reading.attempts import driver_kind
-from data.records import CUT_OFF, Corner
+from data.records import CUT_OFF, Corner, driver_kind
 from data.store import Store
 from hitl.coach.past import attempts
 from hitl.protocols import EpisodeResult

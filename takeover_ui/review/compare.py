@@ -14,7 +14,7 @@ from takeover_ui.review.texts import ENGLISH
 
 if TYPE_CHECKING:
     from data.reading.drives import Drive
-    from data.records import Corner
+    from data.records import By, Corner
     from takeover_ui.view import Scene
 
 _BRAKES_FROM_M = 70.0  # m before a corner in which braking for it begins
@@ -88,26 +88,30 @@ def _off_line(points: NDArray[np.float64], scene: Scene, from_m: float, to_m: fl
     return float(gaps.min(axis=1).mean())
 
 
-def in_words(human: Figures, agent: Figures, to_m: float, words: Words = ENGLISH) -> list[str]:
-    """Return what the player does differently from the agent, the most telling first. What is not known (NaN) is not said."""
+def in_words(human: Figures, agent: Figures, to_m: float, words: Words = ENGLISH, *, who: By = "you") -> list[str]:
+    """Return what the human does differently from the agent, the most telling first. What is not known (NaN) is not said.
+
+    ``who``: whose driving it was.
+    """
     said: list[str] = []
+    than = "than" if who == "you" else "other"
     if agent.farthest_m < to_m <= human.farthest_m:
         said.append(words.say("than_agent_ends", m=to_m - agent.farthest_m))
     gap = agent.braking_m - human.braking_m
     if abs(gap) >= _SAME_M:
-        said.append(words.say("than_brake_earlier" if gap > 0 else "than_brake_later", m=abs(gap)))
+        said.append(words.say(f"{than}_brake_{'earlier' if gap > 0 else 'later'}", m=abs(gap)))
     elif math.isfinite(human.braking_m) and not math.isfinite(agent.braking_m):
-        said.append(words["than_brake_alone"])
+        said.append(words[f"{than}_brake_alone"])
     slowest = agent.apex if agent.farthest_m >= to_m else math.nan  # else that is where it came to rest
     places = ("enter", human.entry, agent.entry), ("slowest", human.apex, slowest), ("leave", human.exit, agent.exit)
     for place, mine, its in places:
         change = (mine - its) * 3.6
         if abs(change) >= _SAME_KMH:
-            said.append(words.say(f"than_{place}_{'faster' if change > 0 else 'slower'}", kmh=abs(change)))
+            said.append(words.say(f"{than}_{place}_{'faster' if change > 0 else 'slower'}", kmh=abs(change)))
     gain = agent.seconds - human.seconds
     if abs(gain) >= _SAME_S:
-        said.append(words.say("than_gain" if gain > 0 else "than_lose", s=abs(gain)))
+        said.append(words.say(f"{than}_{'gain' if gain > 0 else 'lose'}", s=abs(gain)))
     off = human.off_line - agent.off_line
     if abs(off) >= 0.5:
-        said.append(words.say("than_farther" if off > 0 else "than_closer", m=abs(off)))
+        said.append(words.say(f"{than}_{'farther' if off > 0 else 'closer'}", m=abs(off)))
     return said or [words["than_same"]]

@@ -10,6 +10,7 @@ import numpy as np
 import pygame
 from numpy.typing import NDArray
 
+from data.records import driver_kind
 from takeover_ui import signs, theme
 from takeover_ui.geometry import Plan, Ribbon, ribbon
 from takeover_ui.theme import Pen
@@ -152,7 +153,8 @@ class CornerPlan:
     def _legend(self, pen: Pen, rect: pygame.Rect, detail: Detail, words: Words, others: int) -> None:
         entries: list[tuple[str, theme.Colour, Pattern]] = []
         if detail.drive.human.any():
-            entries.append((words["line_you"], theme.HUMAN, "solid"))
+            whose = driver_kind(detail.segment.driver, detail.segment.trigger)
+            entries.append((words[f"line_{whose}"], theme.HUMAN, "solid"))
         else:
             entries.append((words["line_agent"], theme.AGENT, "solid"))
         if detail.same is not None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pygame
 
 from data.demos import wrecked_start
+from data.records import driver_kind
 from takeover_ui import theme
 from takeover_ui.language import Words
 from takeover_ui.review import texts, widgets
@@ -178,7 +179,8 @@ class ReviewView:
         top += pen.px(10)
         words, table = self._compared(detail, model.words)
         if words:
-            pen.text("compare_head", model.words["compare_head"], (left, top), 20, theme.MUTED, width=width)
+            head = model.words[f"compare_head_{driver_kind(segment.driver, segment.trigger)}"]
+            pen.text("compare_head", head, (left, top), 20, theme.MUTED, width=width)
             top += pen.px(22)
             for sentence in words[:5]:
                 top = widgets.paragraph(pen, "word", sentence, left, top, width, theme.TEXT)
@@ -206,7 +208,7 @@ class ReviewView:
         corner = self.scene.corner(segment.corner)
         if agent is not None and corner is not None:
             mine, its = (figures(d, self.scene, corner, segment.hz) for d in (detail.drive, agent))
-            said = in_words(mine, its, corner.to_m, words)
+            said = in_words(mine, its, corner.to_m, words, who=driver_kind(segment.driver, segment.trigger))
             for name, key, factor, unit in (
                 ("braking", "braking_m", 1.0, "m"), ("entry", "entry", 3.6, "km/h"), ("slowest", "apex", 3.6, "km/h"),
                 ("exit", "exit", 3.6, "km/h"), ("off_line", "off_line", 1.0, "m"), ("corner", "seconds", 1.0, "s"),

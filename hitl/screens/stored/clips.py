@@ -118,11 +118,13 @@ class ClipMaker:
         elif episode.failed and drive.progress[-1] > episode.farthest - _AT_ITS_END_M:
             outcome = "failed"
         first, last = int(drive.t[0]), int(drive.t[-1]) + 1
+        sessions = self._data.store.sessions(episode.track)
+        driver = next((s.driver for s in sessions if s.id == episode.session_id), "")
         # As the plan of the review wants it: no segment that the store holds, but the stretch that is shown.
         whole = Segment(
             0, episode.session_id, episode.id, "drive", "", corner.name if corner else None, first, last, 0, 0,
             (last - first) / episode.hz, 1.0, "unreviewed", "unclear", False, True, "", (), None, None, episode.started, "",
-            episode.track, episode.hz, "", episode.purpose, None, None,
+            episode.track, episode.hz, driver, episode.purpose, None, None,
         )  # fmt: skip
         return Pane(title, Detail(whole, drive, None, None), outcome)
 

@@ -109,7 +109,7 @@ class TestShipped:
         assert f"you left after {len(results)} of the 20 laps without help that come first" in " ".join(said.split())
         assert "–" not in said, "a table without a figure"
         assert "No one took over." in said
-        assert "your takeovers" not in said
+        assert "`hitl review`" not in said
 
     @pytest.mark.parametrize(
         ("ended", "why"), [("time", "the time was over"), ("steps", "12,000 steps at most. "), ("player", "you ended it")]

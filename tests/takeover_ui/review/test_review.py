@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import pygame
 import pytest
 
 from data.errors import HitlError
@@ -21,7 +22,7 @@ from hitl.screens.stored.scene import stored_scene
 from takeover_ui.review import compare
 from takeover_ui.review.app import ReviewApp
 from takeover_ui.review.model import ReviewModel
-from takeover_ui.review.texts import ENGLISH
+from takeover_ui.review.texts import ENGLISH, LANGUAGES
 from takeover_ui.review.view import ReviewView
 from tests.support import sample_screens as samples
 from tests.support import sample_stores as stores
@@ -43,6 +44,31 @@ def test_the_comparison_speaks_of_what_is_there() -> None:
         "you brake 22 m earlier", "you enter 31 km/h slower", "you lose 0.8 s in the corner",
     ]  # fmt: skip
     assert compare.in_words(mine, mine, corner[2]) == ["no notable difference"]
+
+
+def test_what_another_drove_is_not_said_of_the_player() -> None:
+    scene = samples.scene()
+    corner = scene.corners[0]
+    mine = compare.figures(_drive(stores.episode(30, blunder=False, takeover=True)), scene, corner, 20.0)
+    for code, words in LANGUAGES.items():
+        later = replace(mine, braking_m=mine.braking_m + 22.0, entry=mine.entry + 31 / 3.6, seconds=mine.seconds - 0.8)
+        other, told = (compare.in_words(mine, later, corner[2], words, who=who) for who in ("scripted", "you"))
+        assert len(other) == len(told)
+        assert not set(other) & set(told), code
+    assert compare.in_words(mine, later, corner[2], who="scripted")[:2] == ["brakes 22 m earlier", "enters 31 km/h slower"]
+
+
+@pytest.mark.parametrize(("who", "named"), [("scripted", "the scripted driver"), ("keyboard", "you")])
+def test_the_review_says_who_drove(store: Store, who: str, named: str) -> None:
+    with store.conn:
+        store.conn.execute("UPDATE sessions SET driver = ?", (who,))
+        store.conn.execute("UPDATE segments SET \"trigger\" = ?", ("scripted" if who == "scripted" else "button",))
+    model = ReviewModel(StoreReview(store, "default"), corner="hairpin")
+    marks = ReviewView(stored_scene(store)).draw(pygame.Surface((1280, 720)), model)
+    said = [mark.text for mark in marks]
+    assert named in said
+    assert f"{named} against the agent" in said
+    assert who == "keyboard" or not any("you" in text.split() for text in said), said
 
 
 def _drive(episode: Any) -> Any:
