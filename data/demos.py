@@ -152,6 +152,15 @@ class DemoRule:
             return self._too_near(segment.moved)
         return self.too_little(segment.start, _seconds(segment), segment.moved, segment.trigger)
 
+    def takeovers(self, segments: Iterable[Segment]) -> tuple[list[Segment], int]:
+        """Return the takeovers among segments, and how many more show nothing: a press too short, a car that hardly moved.
+
+        What is counted as takeovers, wherever it is told, are the first.
+        """
+        taken = [s for s in segments if s.kind == "takeover"]
+        shown = [s for s in taken if not self.nothing_shown(s)]
+        return shown, len(taken) - len(shown)
+
     def empty(self, segment: Segment | SegmentRecord) -> bool:
         """Tell whether a segment shows nothing and has no verdict yet: what a store may be cleaned of."""
         return segment.closed and segment.verdict == "unreviewed" and bool(self.nothing_shown(segment))

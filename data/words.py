@@ -10,6 +10,15 @@ def number_of(count: int, one: str, many: str = "") -> str:
     return f"{count:,} {one if count == 1 else many or one + 's'}"
 
 
+def takeovers_said(count: int, empty: int, bracket: str = "") -> str:
+    """Return "9 takeovers", or "9 takeovers and 1 that shows nothing" (`data.demos.DemoRule.takeovers`).
+
+    ``bracket``: what is said of the first.
+    """
+    others = f" and {empty:,} that {'shows' if empty == 1 else 'show'} nothing" if empty else ""
+    return number_of(count, "takeover") + bracket + others
+
+
 def listed(words: Iterable[str]) -> str:
     """Return "one", "one and two", "one, two and three"."""
     *most, last = words

@@ -97,6 +97,14 @@ class SegmentTables:
         sql = f"{_SELECT} WHERE {' AND '.join(wanted) or '1'} ORDER BY g.id"
         return [_segment(row) for row in self.conn.execute(sql, tuple(wanted.values()))]
 
+    def takeovers_that_show(self) -> tuple[list[Segment], int]:
+        """Return all takeovers that show something, and how many more show nothing (`DemoRule.takeovers`).
+
+        Those of a drive that was imported again in another layout (its origin has a # then) are not among them.
+        """
+        again = {number for (number,) in self.conn.execute("SELECT id FROM episodes WHERE instr(origin, '#')")}
+        return self.rule().takeovers(s for s in self.segments(kind="takeover") if s.episode_id not in again)
+
     @readable_rows()
     def rule(self) -> DemoRule:
         """Return what counts as a demo here: by the settings in the trainer's newest checkpoint, else the usual ones."""

@@ -80,11 +80,11 @@ class Glance:
     episodes: int
     steps: int
     """Steps driven, as :attr:`Info.driven`."""
-    takeovers: int
     laps: int
-    takeover_seconds: float
     unreviewed: int
     """Takeovers without a verdict."""
+    unreviewed_others: int
+    """Laps and kept drives without one, which the review lists, too."""
 
 
 class Upkeep:
@@ -131,11 +131,11 @@ class Upkeep:
         """
         row = self.conn.execute(
             "SELECT (SELECT count(*) FROM sessions), (SELECT count(*) FROM episodes), (SELECT coalesce(sum(length), 0) FROM "
-            f"episodes), count(*) FILTER (WHERE kind = 'takeover'), count(*) FILTER (WHERE {_LAP}), "
-            "coalesce(sum((stop - start) / s.hz) FILTER (WHERE g.kind = 'takeover'), 0), count(*) FILTER (WHERE g.kind = "
-            "'takeover' AND verdict = 'unreviewed' AND stop IS NOT NULL) FROM (SELECT kind, \"trigger\", start, stop, outcome, "
+            f"episodes), count(*) FILTER (WHERE {_LAP}), count(*) FILTER (WHERE g.kind = "
+            "'takeover' AND verdict = 'unreviewed' AND stop IS NOT NULL), count(*) FILTER (WHERE g.kind <> 'takeover' AND "
+            "verdict = 'unreviewed' AND stop IS NOT NULL) FROM (SELECT kind, \"trigger\", start, stop, outcome, "
             "verdict, session_id FROM segments WHERE episode_id NOT IN (SELECT id FROM episodes WHERE instr(origin, '#'))) g "
-            "JOIN (SELECT id, hz FROM sessions) s ON s.id = g.session_id"
+            "JOIN (SELECT id FROM sessions) s ON s.id = g.session_id"
         ).fetchone()
         return Glance(*row)
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from data.errors import DiskFullError, InputFileError, NewerStoreError, StoreError
 from data.files.paths import as_typed, disk_is_full
 from data.records import ROADLESS, SessionRecord
-from data.words import number_of
+from data.words import number_of, takeovers_said
 from hitl.arguments import agent_words
 from hitl.home import Begun, Home, add_home, home_path, in_home
 from hitl.remote.elsewhere import far_said, trains_elsewhere
@@ -75,8 +75,7 @@ def _look(home: Home, store: Store) -> tuple[list[tuple[str, str]], str]:
     works = control.running(home.store_path)
     failing = list(_failing(store, session)) if session is not None else []
     held = f"{number_of(glance.episodes, 'episode')}, {number_of(glance.steps, 'step')}"
-    took = f"{number_of(glance.takeovers, 'takeover')} ({glance.takeover_seconds:.0f} s), {number_of(glance.laps, 'lap')}"
-    rows = [("store", f"{held}; {took}")]
+    rows = [("store", f"{held}; {_takeovers(store)}, {number_of(glance.laps, 'lap')}")]
     if waiting := not_read_back(store.conn, store.path):
         rows.append(("to read back", waiting))
     if session is not None:
@@ -89,7 +88,10 @@ def _look(home: Home, store: Store) -> tuple[list[tuple[str, str]], str]:
         corners = ", ".join(f"{name} ({failed} of the last {tries} tries alone)" for name, failed, tries in failing)
         rows.append(("corners that fail", corners))
     if glance.unreviewed:
-        rows.append(("to review" if _has_road(session) else "to judge", number_of(glance.unreviewed, "takeover")))
+        beside = glance.unreviewed_others
+        others = f", and {number_of(beside, 'lap or kept drive', 'laps or kept drives')}" if beside else ""
+        name = "to review" if _has_road(session) else "to judge"
+        rows.append((name, number_of(glance.unreviewed, "takeover") + others))
     if (session is None or session.status != "open") and (unsent := _unsent(home, store)):
         rows.append(("to send", f"{number_of(unsent, 'step waits', 'steps wait')} here for the trainer's machine"))
         # Its trainer is elsewhere, and does not have them.
@@ -106,6 +108,12 @@ def _look(home: Home, store: Store) -> tuple[list[tuple[str, str]], str]:
         return rows, f"Next: {MAKE_ROOM}"
     following = _next(store, session, beat, works, failing, glance.laps, glance.unreviewed)
     return rows, f"Next: {following if session is None else _as_begun(home, store, session, following)}"
+
+
+def _takeovers(store: Store) -> str:
+    """Return how many takeovers there are, and how long they are after trimming, counted as in the report."""
+    shown, empty = store.takeovers_that_show()
+    return takeovers_said(len(shown), empty, f" ({sum(s.seconds for s in shown):.0f} s)")
 
 
 def _as_begun(home: Home, store: Store, session: SessionRecord, following: str) -> str:

@@ -19,7 +19,6 @@ from data.errors import TrainingError, UsageError
 from data.records import Corner
 from data.store import Store
 from data.words import number_of
-from hitl.screens.stored.report import takeovers_that_show
 from hitl.session.practice import TRIES, Practice
 from hitl.session.session import EpisodeResult
 from hitl.session.setup import SessionSetup
@@ -196,7 +195,7 @@ class Demo:
             after = Measurement([], self.corner.name, None)
         self.rig.written()
         with Store(self.rig.home.store_path, read_only=True) as store:
-            takeovers = takeovers_that_show(store, store.segments(track=self.rig.track.name))
+            takeovers, _ = store.rule().takeovers(store.segments(track=self.rig.track.name))
         scripted = sum(s.seconds for s in takeovers if s.trigger == "scripted")
         return DemoResult(
             stand_in_seconds=scripted,

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from data.records import CUT_OFF
-from data.words import number_of
+from data.words import number_of, takeovers_said
 from hitl.coach.call_me import CallMe
 from hitl.coach.first_touch import FirstTouch
 from hitl.coach.observer import Looking
@@ -158,7 +158,8 @@ class PlayLoop:
     def _told(self) -> str:
         rig, results, count, practice = self.rig, self.results, self._count, self._practice
         hz, steps = rig.task.settings.hz, sum(r.steps for r in results)
-        takeovers = number_of(sum(r.takeovers for r in results), "takeover")
+        empty = rig.session.segments.empty
+        takeovers = takeovers_said(sum(r.takeovers for r in results) - empty, empty)
         human = f"{takeovers}, {sum(r.human_steps for r in results) / hz:.1f} s of human driving."
         driven = f"{number_of(count, 'episode')}, {number_of(steps, 'step')}"
         if practice is not None:

@@ -47,6 +47,8 @@ class Segments:
         self.ended: Callable[[Ended], None] | None = None
         self.verdicts: dict[int, str] = {}
         """What the player has said of segments of this session, by number."""
+        self.empty = 0
+        """How many takeovers of this session showed nothing."""
         self._latest: int | None = None  # the newest takeover, lap or kept stretch of this session
         self.begin_episode()
 
@@ -226,6 +228,7 @@ class Segments:
             self._say(Said("lap_untouched"))
             return
         if why := UNUSED if unused else self._course.nothing_shown(self._hz, self._rule):
+            self.empty += not unused
             self._judge.dismissed(takeover)
             text = f"That takeover shows the agent nothing, so it is not learned from: {why}."
             self._recorder.event("nothing_shown", text, data={"segment": takeover})

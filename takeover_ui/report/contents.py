@@ -113,6 +113,8 @@ class Report:
     after: Score | None = None
     takeover_seconds: float = 0.0
     takeovers: int = 0
+    empty_takeovers: int = 0
+    """Others, which show nothing and are not counted: a press too short, a car that hardly moved."""
     told_takeovers: int = 0
     """Those that the sentence below the title tells of: at the corner, and before the evaluation with which it compares."""
     told_seconds: float = 0.0

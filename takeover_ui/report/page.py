@@ -82,8 +82,9 @@ def _unjudged(report: Report) -> str:
 def _figures(report: Report) -> list[tuple[str, str]]:
     """Return names and values, empty where there is nothing to tell."""
     since, words = "_since" if report.takeovers else "", report.words
+    empty = words.say("and_empty", n=report.empty_takeovers) if report.empty_takeovers else ""
     named = [
-        ("figure_takeovers", f"{report.takeovers:,}" if report.takeovers else ""),
+        ("figure_takeovers", f"{report.takeovers:,}{empty}" if report.takeovers or empty else ""),
         ("help", duration(report.takeover_seconds) if report.takeovers else ""),
         (f"figure_steps{since}", f"{report.agent_steps:,}" if report.agent_steps else ""),
         (f"figure_updates{since}", f"{report.updates:,}" if report.updates else ""),

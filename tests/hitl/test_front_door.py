@@ -19,6 +19,7 @@ from hitl.agents.agent import AgentIdentity
 from hitl.agents.keeping import keep
 from hitl.commands import where
 from hitl.home import Home
+from hitl.screens.stored.report import stored_report
 from hitl.settings import AgentSettings
 from tests.support.places import ROOT
 from tests.support.recorded import drive, session_info
@@ -140,6 +141,28 @@ def test_a_full_disk_comes_first(tmp_path: Path, capsys: pytest.CaptureFixture[s
     said = alone(tmp_path, capsys, monkeypatch)
     assert "problem  The disk is full" in said
     assert "Next: make room on the disk; `hitl doctor`" in said
+
+
+def test_a_takeover_that_shows_nothing_is_told_apart_and_laps_to_review_are_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Recorder(tmp_path / "store.sqlite", session_info()) as recorder:
+        drive(recorder, takeover=(5, 15))
+        drive(recorder, takeover=(5, 8))
+        recorder.begin_episode("lap")
+        lap = recorder.begin_segment("lap", "keyboard")
+        recorder.step(_at(1.0))
+        recorder.end_segment(lap, "cleared")
+        recorder.end_episode("terminated", "finish")
+    said = alone(tmp_path, capsys, monkeypatch)
+    assert "; 1 takeover (0 s) and 1 that shows nothing, 1 lap" in said
+    assert "2 takeovers, and 1 lap or kept drive\n" in said
+    with Store(tmp_path / "store.sqlite") as store:
+        store.label([2], verdict="bad")
+        report = stored_report(store)
+        assert (report.takeovers, report.empty_takeovers) == (1, 1)
+    said = alone(tmp_path, capsys, monkeypatch)
+    assert "; 1 takeover (0 s) and 1 that shows nothing, 1 lap" in said, "cleaned or not"
 
 
 def _at(progress: float):  # type: ignore[no-untyped-def]

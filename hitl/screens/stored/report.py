@@ -61,7 +61,7 @@ def stored_report(
     driven = {e.id for e in episodes}
     segments = [s for s in segments if game is None or s.episode_id in driven]
     rule, checkpoints = store.rule(), {c.id: c for c in store.checkpoints()}
-    takeovers = takeovers_that_show(store, segments)
+    takeovers, empty = rule.takeovers(segments)
     strange = store.strange_checkpoints()
     alone = [e for e in episodes if e.purpose != "lap" and not e.human_steps and not e.cut_off and e.checkpoint_id not in strange]
     failures = [e.farthest for e in alone if e.failed]
@@ -87,6 +87,7 @@ def stored_report(
         after=scores[1],
         takeover_seconds=sum(s.seconds for s in takeovers),
         takeovers=len(takeovers),
+        empty_takeovers=empty,
         told_takeovers=len(told),
         told_seconds=sum(s.seconds for s in told),
         helped_elsewhere=elsewhere,
@@ -126,12 +127,6 @@ def _laps_said(laps: list[EpisodeSummary], scene: Scene, words: Words) -> str:
     if found.median is None or found.p95 is None:
         return words.say("laps_said", **counted)
     return words.say("laps_said_times", **counted, median=found.median.value, p95=found.p95.value, best=found.best)
-
-
-def takeovers_that_show(store: Store, segments: Sequence[Segment]) -> list[Segment]:
-    """Return the takeovers among segments, without those that show nothing: a press too short, a car that hardly moved."""
-    rule = store.rule()
-    return [s for s in segments if s.kind == "takeover" and not rule.nothing_shown(s)]
 
 
 def _told(takeovers: Sequence[Segment], corner: Corner | None, evaluated: int | None) -> tuple[list[Segment], bool]:

@@ -132,6 +132,7 @@ def test_what_the_environment_failed_with_is_kept_for_the_terminal():
 )
 def test_the_mean_return_is_that_of_the_episodes_that_count(driven, told):
     session = SimpleNamespace(environment=SimpleNamespace(soon=200), stop=lambda: False, leaving=False)
+    session.segments = SimpleNamespace(empty=0)
     world, task = SimpleNamespace(has_line=False), SimpleNamespace(settings=SimpleNamespace(hz=20.0))
     rig = SimpleNamespace(session=session, world=world, task=task)
     loop = PlayLoop(rig, Namespace(call_me=False, practice=""), None, print, None)
