@@ -7,7 +7,7 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from data.errors import TrainingError
-from data.words import number_of
+from data.words import number_of, takeovers_said
 from hitl.arguments import Parser, with_verb
 from hitl.commands.selection import local_time, open_store
 from hitl.dates import parse_date
@@ -53,7 +53,8 @@ def _info(store: Store, args: argparse.Namespace) -> int:
         if found.free_bytes > found.bytes / 10
         else ""
     )
-    takeovers = number_of(found.takeovers, "takeover")
+    shown, empty = store.takeovers_that_show()
+    takeovers = takeovers_said(len(shown), empty)
     driving = f"{number_of(found.driven, 'step')}, {time_text(found.driven_seconds)} of driving"
     rows = [
         ("store", f"{store.path.name}, version {found.version}, {size_text(found.bytes)}{free}"),

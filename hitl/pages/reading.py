@@ -11,7 +11,7 @@ from pathlib import Path
 from data.errors import HitlError, UsageError
 from data.reading.news import page_mark
 from data.reading.segment_review import StoreReview
-from data.records import ROADLESS, Segment
+from data.records import ROADLESS, Segment, driver_kind
 from data.store import Store
 from hitl.commands.selection import local_time
 from hitl.home import Home
@@ -110,12 +110,12 @@ def home_page(store: Store, track: str | None = None, words: Words = ENGLISH) ->
     sessions, more = _sessions(store)
     report = _report(store, head.track, words)
     takeovers = _takeovers(store, head.track)
-    seconds = sum(s.seconds for s in takeovers)
+    counted, empty = store.rule().takeovers(takeovers)
     episodes = store.episodes(head.track)
     return HomePage(
         head,
-        lead=_lead(report, takeovers, seconds, words),
-        tiles=_tiles(report, len(episodes), takeovers, seconds, words),
+        lead=_lead(report, counted, words),
+        tiles=_tiles(report, len(episodes), counted, empty, words),
         charts=[] if report is None else _curves(report),
         corners=() if report is None else report.corners,
         takeovers=_cards(store, head.track, takeovers[: -NEWEST - 1 : -1], words),
@@ -231,7 +231,7 @@ def _against_the_agent(store: Store, segment: Segment, words: Words) -> list[str
     if detail.same is None:
         return [words["than_none"]]
     yours, its = (figures(drive, scene, corner, segment.hz) for drive in (detail.drive, detail.same))
-    return in_words(yours, its, corner.to_m, words)
+    return in_words(yours, its, corner.to_m, words, who=driver_kind(segment.driver, segment.trigger))
 
 
 def _curves(report: Report) -> list[charts.Chart]:
@@ -243,8 +243,8 @@ def _curves(report: Report) -> list[charts.Chart]:
     return [chart for chart in (charts.passes(report), returns) if chart is not None]
 
 
-def _lead(report: Report | None, takeovers: Sequence[Segment], seconds: float, words: Words) -> str:
-    helped = words.say("lead_helped", n=len(takeovers), seconds=seconds)
+def _lead(report: Report | None, takeovers: Sequence[Segment], words: Words) -> str:
+    helped = words.say("lead_helped", n=len(takeovers), seconds=sum(s.seconds for s in takeovers))
     if report is not None and report.corner and report.before and report.after:
         shares = {"before": report.before.said(words), "after": report.after.said(words)}
         return f"{words.say('lead_share', corner=report.corner.name, **shares)} {helped}."
@@ -252,15 +252,15 @@ def _lead(report: Report | None, takeovers: Sequence[Segment], seconds: float, w
 
 
 def _tiles(
-    report: Report | None, episodes: int, takeovers: Sequence[Segment], seconds: float, words: Words
+    report: Report | None, episodes: int, takeovers: Sequence[Segment], empty: int, words: Words
 ) -> list[tuple[str, str]]:
     verdicts = Counter(s.verdict for s in takeovers)
     after = report.after if report is not None else None
     tiles = [
         *([("tile_passed", after.said(words))] if after else []),
         *([("tile_best", words.written(f"{after.best_lap:.1f} s"))] if after and after.best_lap else []),
-        ("figure_takeovers", words.written(f"{len(takeovers):,}")),
-        ("help", words.written(f"{seconds:.1f} s")),
+        ("figure_takeovers", words.written(f"{len(takeovers):,}") + (words.say("and_empty", n=empty) if empty else "")),
+        ("help", words.written(f"{sum(s.seconds for s in takeovers):.1f} s")),
         ("tile_unreviewed", words.written(f"{verdicts['unreviewed']:,}")),
         ("tile_episodes", words.written(f"{episodes:,}")),
     ]
@@ -270,10 +270,10 @@ def _tiles(
 def _sessions(store: Store) -> tuple[list[SessionRow], int]:
     """Return the newest sessions, newest first, and how many there are beside them."""
     sessions = store.sessions()
-    rows, drawn = [], dict[str, bool]()
+    rows, drawn, rule = [], dict[str, bool](), store.rule()
     for s in sessions[: -SESSIONS - 1 : -1]:
         episodes = store.episodes(session=s.id, closed=False)
-        takeovers = _takeovers(store, s.track, session=s.id)
+        takeovers, _ = rule.takeovers(_takeovers(store, s.track, session=s.id))
         seconds = sum(t.seconds for t in takeovers)
         when = local_time(s.started, short=True)
         if s.track not in drawn:
