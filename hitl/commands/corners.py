@@ -28,6 +28,7 @@ _NAMES: dict[By, str] = {
 }  # fmt: skip
 _WITH: dict[By, str] = {"you": "with\nyou", "scripted": "by\nscript", "imported": "from\nfiles"}
 """Who is compared with the agent."""
+_COLUMNS: dict[By, str] = {"you": "With you", "scripted": "By script", "imported": "From files"}
 WIDE = 90  # letters from which on the terminal has room between the columns
 
 
@@ -131,6 +132,7 @@ def _table(
                 "human": rate(Rate(sum(r.k for r in s.humans), sum(r.n for r in s.humans))),
                 "by": {who: rate(of) for who, of in s.by.items()},
                 "takeovers": {"count": s.takeovers.k, "visits": s.takeovers.n, "share": s.takeovers.share},
+                "newest": rate(s.newest),
                 "trend": s.trend,
                 "entry_speed_ms": {"agent": s.agent_entry, "human": s.human_entry},
                 "braking_m_before": {"agent": s.agent_braking, "human": s.human_braking},
@@ -152,9 +154,11 @@ def _print(
 ) -> None:
     from data.reading.attempts import RULE
     from hitl.console import console, name_width, table
+    from hitl.road.corner_stats import RECENT
 
     out, seconds = console(), {one.corner: one.lost for one in times}
-    heads = "metres", "lost\ns", "agent\nalone", "95 %", "trend", _WITH[human], "taken\nover", "entry\nkm/h", "brakes\nm before"
+    agents = "agent\nalone", "95 %", f"newest\n{RECENT}"
+    heads = "metres", "lost\ns", *agents, _WITH[human], "taken\nover", "entry\nkm/h", "brakes\nm before"
     between = (0, int(out.width >= WIDE), 0, 0)
     shown = table("corner", *heads, right=heads, title=f"Corners of {track_words(track)}", padding=between)
     for column in shown.columns:
@@ -168,7 +172,7 @@ def _print(
             "–" if (lost := seconds[s.corner.name]) is None else f"{lost:.1f}",
             f"{s.agent.k}/{s.agent.n}",
             f"{100 * low:.0f}–{high:.0%}" if s.agent.n else "–",
-            "–" if s.trend is None else f"{s.trend:+.0%}" if s.trend else "0%",
+            f"{s.newest.k}/{s.newest.n}" if s.newest.n else "–",
             f"{s.by[human].k}/{s.by[human].n}" if human in s.by else "–",
             "–" if s.takeovers.share is None else f"{s.takeovers.share:.0%}",
             _pair(s.agent_entry, s.human_entry, 3.6),
@@ -176,7 +180,9 @@ def _print(
         )
     if stats:
         out.print(shown)
-        out.print(f"Agent alone: {RULE}.", style="dim")
+        out.print(f"Agent alone: {RULE}, of all that is recorded, and of the newest {RECENT}.", style="dim")
+        if any(human in s.by for s in stats):
+            out.print(f"{_COLUMNS[human]}: laps, and drives with help there; two takeovers in a drive are one.", style="dim")
         out.print(f"Pairs are agent / {_NAMES[human]}, medians.{_others(stats, human)}", style="dim")
         _print_lost(out, times)
     else:
@@ -209,7 +215,7 @@ def _print_lost(out: Console, times: list[TimeLost]) -> None:
     if any(one.lost is not None for one in times):
         out.print(
             f"Lost: seconds a lap in the newest {RECENT} tries, from the approach to the next corner's, against the fastest lap "
-            f"here; a failure counts as {CRASH_S:.0f} s. Trend: passes of the newest {RECENT} less those of as many earlier.",
+            f"here; a failure counts as {CRASH_S:.0f} s.",
             style="dim",
         )
     names = {
@@ -220,7 +226,8 @@ def _print_lost(out: Console, times: list[TimeLost]) -> None:
         lost = {lap: s for lap in one.laps if (s := one.against(lap)) is not None}
         compared = [f"{0.0 if abs(s) < 0.005 else s:+.2f} s against {names[lap]}" for lap, s in lost.items()]
         if compared:
-            out.print(f"{one.corner}: {', '.join(compared)}.")
+            through = f", the {one.tries - one.failed} of {one.tries} tries that came through" if one.failed else ""
+            out.print(f"{one.corner}{through}: {', '.join(compared)}.")
 
 
 def _pair(agent: float | None, human: float | None, scale: float) -> str:

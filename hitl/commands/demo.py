@@ -233,8 +233,11 @@ def _print(result: DemoResult, report: Report, saved: str, named: Path | None = 
             rules = {"side_before": report.before, "side_after": report.after}
             told = (ENGLISH.say(side, rule=ENGLISH[score.rule]) for side, score in rules.items() if score is not None)
             out.print(" ".join(told))
-    took = f"{number_of(result.agent_steps, 'agent step')}, {result.wall_seconds:.0f} s in all."
-    said = [helped(result), unfinished(report), took, saved]
+    steps = f"{number_of(result.agent_steps, 'agent step')} in all"
+    if result.takeovers:
+        steps = f"{number_of(report.agent_steps, 'agent step')} since then"
+    took = f"{steps}; the demo took {result.wall_seconds:.0f} s."
+    said = [helped(result, report), took, unfinished(report), saved]
     out.print(" ".join(text for text in said if text), soft_wrap=True)
     if rows[0][2] != "–" and result.after.passes < 0.9 * len(result.after.results):
         out.print(in_home(_not_learned(result), named), soft_wrap=True)

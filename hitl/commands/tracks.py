@@ -42,7 +42,7 @@ def main(argv: list[str]) -> int:
 
     from hitl.console import console, table
 
-    right = "metres", "drives", "your\nbest lap", "agent's\nbest lap"
+    right = "metres", "drives", "your best\nlap ever", "agent's best\nlap ever"
     shown = table("track", "metres", "corners", *right[1:], right=right)
     for name, row in ((name, row) for name, games in rows.items() for row in games):
         times = ("–" if row[who] is None else f"{row[who]:.1f} s" for who in ("your_best_s", "agent_best_s"))

@@ -54,8 +54,8 @@ def unfinished(report: Report, words: Words = ENGLISH) -> str:
     )
 
 
-def helped(result: DemoResult, words: Words = ENGLISH) -> str:
-    """Return who helped, and for how long."""
+def helped(result: DemoResult, report: Report, words: Words = ENGLISH) -> str:
+    """Return who helped, for how long, and what was learned since, counted as in the report."""
     if not result.takeovers:
         return words["helped_not"]
     mine, driver = result.takeover_seconds - result.stand_in_seconds, result.stand_in_seconds
@@ -67,7 +67,7 @@ def helped(result: DemoResult, words: Words = ENGLISH) -> str:
         "helped",
         takeovers=words.say("count_takeovers", n=result.takeovers),
         who=", ".join(part for part in parts if part),
-        updates=words.say("count_updates", n=result.updates),
+        updates=words.say("count_updates", n=report.updates),
     )
 
 
@@ -100,7 +100,7 @@ def closing_card(words: Words = ENGLISH) -> Card:
 def outcome_card(result: DemoResult, report: Report, words: Words = ENGLISH) -> Card:
     """Return the last card: before and after, who helped, and what to do next."""
     table = compared(result, report, words)
-    lines = [helped(result, words), unfinished(report, words), *next_steps(words, takeovers=result.takeovers > 0)]
+    lines = [helped(result, report, words), unfinished(report, words), *next_steps(words, takeovers=result.takeovers > 0)]
     before, after = table[1][1:]
     title = words["outcome_left"]
     if after != "–":

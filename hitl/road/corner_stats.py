@@ -62,6 +62,7 @@ class CornerStats:
     agent: Rate  # the agent alone
     by: Mapping[By, Rate]  # laps and takeovers, by who drove them, and what another home's agent drove alone
     takeovers: Rate  # of the visits in which a human could help
+    newest: Rate  # of these the newest
     trend: float | None  # the agent's pass rate of the newest attempts less that of those before; None: too few
     agent_entry: float | None
     human_entry: float | None
@@ -150,6 +151,7 @@ def _summary(corner: Corner, visits: Sequence[Visit], attempts: Sequence[CornerA
         Rate.of(alone),
         {who: Rate.of(passed) for who, passed in outcomes.items()},
         Rate.of([a.by != "agent" for a in attempts if a.ours and a.purpose not in ("lap", "evaluation")]),
+        Rate.of(alone[-RECENT:]),
         trend(alone),
         _median([v.entry_speed for v in ours if v.entry_speed is not None and v.entry_driver == AGENT]),
         _median([v.entry_speed for v in theirs if v.entry_speed is not None and v.entry_driver == HUMAN]),

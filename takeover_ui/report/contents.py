@@ -78,6 +78,8 @@ class CornerRow:
     takeovers: int
     human_seconds: float
     cleared: int = 0
+    newest: tuple[int, int] = (0, 0)
+    """Of the newest of these attempts: how many passed, and how many there are."""
 
 
 @dataclass(frozen=True, slots=True)

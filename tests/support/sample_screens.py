@@ -148,7 +148,7 @@ def report() -> Report:
         failures=tuple(float(v) for v in rng.normal(corner[1] + 14, 5, 60)),
         failures_before=40,
         alone=(60, 70),
-        corners=(CornerRow("hairpin", corner[1], corner[2], 80, 33, 12, 31.4, 11),),
+        corners=(CornerRow("hairpin", corner[1], corner[2], 80, 33, 12, 31.4, 11, (19, 20)),),
         verdicts={"unreviewed": 3, "good": 6, "bad": 1, "star": 2},
         figures=(("seed", "0"), ("wall time", "187 s")),
         versions={"hitl": "0.1.0", "Python": "3.11"},

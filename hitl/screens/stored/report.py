@@ -17,6 +17,7 @@ from data.records import AGENT, HUMAN, VERDICTS, Corner, Segment
 from data.store import Store
 from data.tables.checkpoints import CheckpointRecord
 from hitl import __version__
+from hitl.road.corner_stats import RECENT
 from hitl.road.corners import corner_called
 from hitl.screens.before_after import before_and_after, evaluation_laps, score
 from hitl.screens.lap_words import recorded_laps
@@ -242,6 +243,7 @@ def _corner_row(corner: Corner, attempts: Sequence[CornerAttempt], takeovers: li
         takeovers=len(here),
         human_seconds=sum(s.seconds for s in here),
         cleared=sum(s.outcome == "cleared" for s in here),
+        newest=(sum(alone[-RECENT:]), len(alone[-RECENT:])),
     )
 
 

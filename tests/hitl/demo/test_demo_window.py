@@ -55,7 +55,7 @@ def score(passes: int, finished: int, best_lap: float | None = None) -> Score:
 
 
 def report(after: Score | None) -> Report:
-    return Report("demo", samples.scene(), CORNER, before=score(0, 0), after=after)
+    return Report("demo", samples.scene(), CORNER, before=score(0, 0), after=after, updates=1_200, agent_steps=700)
 
 
 EVERY = tuple(
@@ -97,7 +97,8 @@ def test_what_was_not_measured_is_a_dash_and_laps_that_were_not_finished_get_a_s
     assert unfinished(report(score(20, 18))) == ""
     assert outcome_card(outcome(), report(score(20, 18, 15.04))).rows[3][2] == "15.0 s"
     said = outcome_card(outcome(), report(score(20, 18))).lines[0]
-    assert said == "3 takeovers: you 8.0 s, the scripted driver 4.0 s. 1,500 updates."
+    helped = "3 takeovers: you 8.0 s, the scripted driver 4.0 s. 1,200 updates since the first takeover."
+    assert said == helped, "as the report counts them"
     left = replace(outcome(), before=measured(0, 0, of=7))
     assert {row[1] for row in outcome_card(left, report(score(20, 18))).rows[1:]} == {"–"}, "what the report knows is of before"
 

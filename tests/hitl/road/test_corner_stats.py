@@ -142,6 +142,7 @@ def test_the_table_of_a_corner() -> None:
     assert (stats.agent.k, stats.agent.n) == (11, 21)
     assert [(who, of.k, of.n) for who, of in stats.by.items()] == [("you", 2, 2)]
     assert (stats.takeovers.k, stats.takeovers.n) == (1, 21)  # laps and evaluations could not be taken over
+    assert (stats.newest.k, stats.newest.n) == (11, 20)
     assert stats.trend == pytest.approx(0.9)
     assert stats.agent_braking == 10.0
     assert stats.human_braking == 20.0

@@ -167,7 +167,7 @@ def test_names_that_people_choose_stay_text() -> None:
         figures=((EVIL, EVIL),),
         versions={EVIL: EVIL},
         verdicts={EVIL: 3},
-        corners=(CornerRow(EVIL, 1.0, 2.0, 3, 2, 1, 0.5),),
+        corners=(CornerRow(EVIL, 1.0, 2.0, 3, 2, 1, 0.5, newest=(1, 2)),),
         before=Score((False,) * 20, 1.0, 0, None, EVIL),
     )
     page = outline(render(evil))
@@ -267,7 +267,7 @@ def test_the_road_is_as_wide_as_it_is_and_never_folds_over() -> None:
 
 
 MANY_CORNERS = tuple(
-    CornerRow(name, 100.0 * k, 100.0 * k + 60, 1280 + k, 533, k * 120, 310.4 * k, 11 * k)
+    CornerRow(name, 100.0 * k, 100.0 * k + 60, 1280 + k, 533, k * 120, 310.4 * k, 11 * k, (k, 20))
     for k, name in enumerate(("hairpin", "a corner with a very long name", "chicane", "turn 4", "turn 5", "the last corner"))
 )
 
