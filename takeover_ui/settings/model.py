@@ -14,6 +14,8 @@ from takeover_ui.settings.rows import PAGES, Desk, Row
 Mode = Literal["", "bind", "key", "try", "move", "calibrate"]
 """What the controls are for now: going about, naming a button or a key, trying the gating, moving a gauge, being measured."""
 LANGUAGES = with_words_of("settings")
+OVER_A_GAME = ("overlay.corner", "overlay.opacity", "overlay.keys")
+"""What counts only for an overlay over another game."""
 _NUDGE = 0.02  # of the window
 _GROW = 1.08
 
@@ -125,8 +127,16 @@ class SettingsModel:
         self.page, self.index, self.mode = self.names.index(page), index, ""
 
     def step(self, by: int) -> None:
-        """Go to the line's next value (1) or the one before it (-1); numbers stop at their ends. Raises HitlError."""
+        """Go to the line's next value (1) or the one before it (-1); numbers stop at their ends. Raises HitlError.
+
+        One without effect stays as it is, and why is said; one that the preview does not show has it show that.
+        """
         row, desk = self.row, self.desk
+        if without := self.without_effect(row):
+            self.said = ("info", without)
+            return
+        if row.name in OVER_A_GAME:
+            self.game = "other"
         if row.kind == "local":
             self.game = "other" if self.game == "own" else "own"
         elif row.kind == "gauge":
@@ -233,6 +243,8 @@ class SettingsModel:
         words, desk = self.words, self.desk
         if row.kind in ("act", "local"):
             return ""
+        if without := self.without_effect(row):
+            return without
         origin = desk.origin(row.name)
         said = words["from_default"] if origin == "default" else words.say("from_file", file=origin)
         if origin == "command line":
@@ -243,6 +255,14 @@ class SettingsModel:
         """Tell whether a value matters with the others that are in force."""
         if row.modes:
             return self.desk.value("takeover.mode") in row.modes
-        if row.name in ("overlay.corner", "overlay.opacity", "overlay.keys"):
+        if row.name in OVER_A_GAME:
             return self.game == "other"
         return row.name != "help.offer_s" or self.desk.value("help.offer") != "off"
+
+    def without_effect(self, row: Row) -> str:
+        """Return which other setting keeps a line's value from having any effect, in a sentence; "" where none does."""
+        if row.name in OVER_A_GAME or self.matters(row):
+            return ""
+        by = Row("takeover.mode" if row.modes else "help.offer")
+        value = self.value_text(by, self.desk.value(by.name))
+        return self.words.say("without_effect", row=self.words[f"row_{by.name}"], value=value)

@@ -27,15 +27,18 @@ _OUTLINE = (
 """The left half of the shell, from the middle above to the middle below."""
 _SMALL = {"back": (255, 135), "guide": (300, 100), "start": (345, 135)}
 _KEYS = {
-    "escape": (4, 30, 58, "Esc"), "backspace": (488, 30, 108, "Backspace"), "return": (502, 150, 94, "Enter"),
+    "escape": (4, 30, 58, "Esc"), "tab": (4, 94, 52, "Tab"), "backspace": (488, 30, 108, "Backspace"),
+    "return": (502, 150, 94, "Enter"),
     "left shift": (4, 206, 72, "Shift"), "left ctrl": (4, 262, 72, "Ctrl"), "left alt": (82, 262, 62, "Alt"),
     "space": (150, 262, 230, "Space"), "up": (490, 262, 50, "up"), "left": (434, 318, 50, "left"),
     "down": (490, 318, 50, "down"), "right": (546, 318, 50, "right"),
     **{key: (x + pitch * k, y, pitch - 4, key.upper()) for keys, x, y, pitch in (
-        ("1234567890", 68, 30, 41), ("qwertyuiop", 40, 94, 46), ("asdfghjkl", 54, 150, 46), ("zxcvbnm,.", 82, 206, 46),
+        ("1234567890", 68, 30, 41), ("qwertyuiop", 62, 94, 46), ("asdfghjkl", 70, 150, 46), ("zxcvbnm,.", 82, 206, 46),
     ) for k, key in enumerate(keys)},
 }  # fmt: skip
 """Left, top, width, label; the arrows are drawn."""
+SIZE_KEY = "tab"
+"""It changes the size of the overlay: the window's own, so it has no meaning among those of a pad."""
 _CAPS = {"space": "Space", "escape": "Esc", "esc": "Esc", "return": "Enter", "enter": "Enter", "backspace": "Backspace",
          "tab": "Tab", "del": "Del"}  # fmt: skip
 
@@ -82,7 +85,7 @@ def draw(pen: Pen, rect: pygame.Rect, pad: PadNow, chosen: Collection[str] = ())
     if pad.kind in _STICKS:
         body = _body((round(SIZE[0] * scale), round(SIZE[1] * scale)))
         pen.surface.blit(body, origin)
-    meant = {control for controls in (pad.buttons or {}).values() for control in controls}
+    meant = {control for controls in (pad.buttons or {}).values() for control in controls} | {SIZE_KEY}
     places = _places(pad)
     found = {}
     for control, (x, y, w, h, text) in places.items():

@@ -193,6 +193,31 @@ def test_the_place_over_another_game_is_clicked_on(hand: Hand) -> None:
     assert any(mark.name == "floating" for mark in hand.app.view.pen.marks)
 
 
+@pytest.mark.parametrize("hand", ["takeover"], indirect=True)
+def test_a_value_without_effect_is_not_changed_and_why_is_said(hand: Hand) -> None:
+    why = "This has no effect while “How you take the wheel” is “hold”: change that first."
+    hand.keys("down", "down")
+    assert hand.model.row.name == "takeover.take_at"
+    assert any(mark.text.startswith(why[:30]) for mark in hand.app.view.pen.marks), "before anything is pressed"
+    hand.keys("right", "left", "return")
+    hand.model.do("right")
+    assert hand.model.said == ("info", why)
+    assert not (hand.home.root / "settings.toml").exists()
+    hand.keys("up", "up", "left")
+    assert load(hand.home, "takeover").takeover.mode == "touch"
+    hand.keys("down", "down", "right")
+    assert load(hand.home, "takeover").takeover.take_at == pytest.approx(0.3)
+    assert hand.model.said == ("info", "")
+
+
+@pytest.mark.parametrize("hand", ["overlay"], indirect=True)
+def test_what_counts_over_another_game_is_shown_over_one_when_it_is_set(hand: Hand) -> None:
+    hand.keys("down", "down", "down", "right")
+    assert hand.model.row.name == "overlay.corner"
+    assert hand.model.game == "other"
+    assert any(mark.name == "floating" for mark in hand.app.view.pen.marks)
+
+
 def test_the_gating_is_tried(hand: Hand) -> None:
     hand.model.go_to("takeover", 1)
     hand.keys("return")
@@ -301,7 +326,16 @@ def test_every_key_that_does_something_is_on_the_picture() -> None:
     from hitl.pads.keyboard import KEYS
     from takeover_ui.settings import pad_picture
 
-    assert {key for keys in KEYS.values() for key in keys} <= pad_picture._KEYS.keys()
+    assert {key for keys in KEYS.values() for key in keys} | {pad_picture.SIZE_KEY} <= pad_picture._KEYS.keys()
+    assert not [
+        (a, b) for a, (ax, ay, aw, _) in pad_picture._KEYS.items() for b, (bx, by, _, _) in pad_picture._KEYS.items()
+        if ay == by and ax < bx < ax + aw
+    ], "one over another"
+
+
+@pytest.mark.parametrize("hand", ["keys"], indirect=True)
+def test_the_key_for_the_overlays_size_is_among_those_that_do_something(hand: Hand) -> None:
+    assert any(mark.name == "pad_button" and mark.text == "Tab" for mark in hand.app.view.pen.marks)
 
 
 @pytest.mark.parametrize("hand", ["keys"], indirect=True)
