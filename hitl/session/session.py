@@ -251,7 +251,7 @@ class Session:
         """Drive one tick; return what is seen after it, and how the episode ends with it (None: it goes on)."""
         result, door = self._result, self.environment.door
         proposed = door.action(self._agent.act(observation, self._greedy, info["progress"]), "the agent's")
-        risk, asks = self._foresee(observation, proposed)
+        risk, asks = self._foresee(observation, proposed, info)
         offer = self._offered(info, asks)
         self.clock.wait_for_send()
         if (late := self._agent.read_late()) is not None:
@@ -292,12 +292,18 @@ class Session:
         self.watch(tick)
         return after, next_info, "terminated" if terminated else "truncated" if truncated else None
 
-    def _foresee(self, observation: NDArray[np.float32], proposed: NDArray[np.float32]) -> tuple[float | None, bool]:
-        """Return (how likely the agent is to fail soon, whether it asks for help)."""
+    def _foresee(
+        self, observation: NDArray[np.float32], proposed: NDArray[np.float32], info: dict[str, Any]
+    ) -> tuple[float | None, bool]:
+        """Return (how likely the agent is to fail soon, whether it asks for help).
+
+        The predictor knows nothing of the last second before a failure, in which it would be too late to ask. In it stands a car
+        that is about to be cut off for that, so the time that it has left for moving on is reckoned with as well.
+        """
         if self.foresight is None or self._result.purpose == "lap":
             return None, False
         risk, asks = self.foresight.step(observation, proposed, self._driver == AGENT)
-        return (risk if risk is not None and is_number(risk) else None), asks
+        return (max(risk, info.get("stands", 0.0)) if risk is not None and is_number(risk) else None), asks
 
     def _offered(self, info: dict[str, Any], asks: bool) -> str:
         """Return why the wheel is offered in this tick, "" if it is not."""

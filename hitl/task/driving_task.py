@@ -113,4 +113,4 @@ class DrivingTask:
     def _info(self, state: VehicleState, reason: str | None) -> dict[str, Any]:
         # A lap that counts has all of the line behind it, the corner that ends with the line included.
         progress = self.track.line.length if reason == "finish" else self.place.s
-        return {"state": state, "place": self.place, "progress": progress, "reason": reason}
+        return {"state": state, "place": self.place, "progress": progress, "reason": reason, "stands": self.reward.stands}

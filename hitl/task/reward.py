@@ -71,6 +71,15 @@ class Reward:
         """Go on from what was remembered."""
         self.best_m, self.steps, self.idle, self.hugging = saved
 
+    @property
+    def stands(self) -> float:
+        """How much of the time without progress that ends the episode is used up, 0 to 1.
+
+        Half of it is what a car may need to set off, and only the other half counts until it has.
+        """
+        used = min(1.0, self.idle / self.countdown)
+        return max(0.0, 2.0 * used - 1.0) if self.idle == self.steps else used
+
     def step(self, progress_m: float, distance_m: float, speed_kmh: float, finished: bool) -> tuple[float, str | None]:
         """Return (reward, why the episode ends or None) of one step.
 

@@ -137,6 +137,40 @@ def test_an_agent_that_will_not_fail_does_not_ask(stalled, monkeypatch):
             assert rig.foresight.step(o, a, True) == (risk, asks)
 
 
+class Stops:
+    """Sets off, and then stands on the brake."""
+
+    checkpoint_id = None
+
+    def __init__(self):
+        self.acted = 0
+
+    def act(self, observation, deterministic):
+        self.acted += 1
+        return np.array([0.5 if self.acted < 40 else -1.0, 0.0], np.float32)
+
+    def begin_episode(self):
+        pass
+
+
+def test_a_car_that_stands_is_at_risk_whatever_the_predictor_says(stalled, monkeypatch):
+    ticks = []
+    with SessionSetup(stalled, SessionOptions(help=HelpSettings("off")), watch=ticks.append) as rig:
+        rig.policy.begin_episode()
+        rig.foresight.begin()
+        monkeypatch.setattr(type(rig.foresight.model), "risk", lambda self, rows: np.zeros(len(rows)))
+        rig.session.policy = Stops()
+        result = rig.session.episode("drive", seed=3)
+    assert result.reason == "stalled"
+    risks = [tick.risk for tick in ticks]
+    assert max(risks[:30]) == 0.0, "it sets off"
+    standing = [k for k, tick in enumerate(ticks) if tick.info["state"].speed < 0.1 and k > 40]
+    assert len(standing) > 10
+    assert risks[-1] > 0.9
+    assert min(risks[-20:]) > 0.4
+    assert not any(tick.offer for tick in ticks), "a request keeps to the predictor and its budget"
+
+
 def test_judging_a_step_takes_about_a_millisecond(stalled):
     with SessionSetup(stalled, SessionOptions(help=HelpSettings("off"))) as rig:
         rig.policy.begin_episode()

@@ -35,6 +35,23 @@ RECIPE = RewardSettings(
 )
 
 
+def test_a_car_that_stands_uses_up_its_time_and_one_that_has_not_set_off_has_half_of_it_for_that():
+    reward = Reward(100.0, RewardSettings(standstill_s=2.0), 20.0)
+    shares = []
+    for _ in range(40):
+        reward.step(0.0, 0.0, 0.0, False)
+        shares.append(reward.stands)
+    assert shares[:20] == [0.0] * 20
+    assert shares[-1] == 1.0
+    reward.begin(0.0)
+    reward.step(5.0, 0.0, 50.0, False)
+    for _ in range(10):
+        reward.step(5.0, 0.0, 0.0, False)
+    assert reward.stands == 0.25
+    reward.step(6.0, 0.0, 50.0, False)
+    assert reward.stands == 0.0
+
+
 def test_the_whole_line_pays_a_hundred():
     assert sum(progress_reward(10.0, 1000.0, 0.0, RECIPE) for _ in range(100)) == pytest.approx(100.0)
 
