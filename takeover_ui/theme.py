@@ -144,14 +144,15 @@ def paragraph(text: str, size: int, width: int, most: int) -> tuple[list[str], i
     """Return a text as at most ``most`` lines of one size, and that size: ``size`` pixels, or less where that is too large.
 
     It is not set smaller than :func:`fit` sets a line; what is still too long then is for the last line to shorten. Wide gaps, as
-    between the parts of a hint, become dots, and lines end at these where they can.
+    between the parts of a hint, become dots, and lines end where these would be, without them, where they can.
     """
     parts = [part.strip() for part in text.split("    ") if part.strip()]
     least = max(min(size, _SMALLEST), size * 3 // 4)
 
     def lines_of(pixels: int) -> list[str]:
         whole = [part.replace(" ", _GLUE) if measure(part + " ·", pixels)[0] <= width else part for part in parts]
-        return wrap(f"{_GLUE}· ".join(whole if len(parts) > 1 else parts), pixels, width, most)
+        lines = wrap(f"{_GLUE}· ".join(whole if len(parts) > 1 else parts), pixels, width, most)
+        return [line.removesuffix(" ·") for line in lines] if len(parts) > 1 else lines
 
     for smaller in range(size, least, -1):
         lines = lines_of(smaller)

@@ -18,6 +18,8 @@ from hitl.pads.keyboard import KeyboardPad
 from hitl.pads.mapping import PadMap
 from hitl.road.track import Track
 
+PRINTED = {"return": "Enter"}
+"""What stands on a key that SDL calls otherwise, and that would be read as another word."""
 TOUCHED = 0.25  # deflection from which a person counts as driving
 
 
@@ -72,7 +74,7 @@ def button_names(pad: Pad | None, meaning: str) -> str:
         if getattr(part, "device", part) is None:
             continue  # a pad that is not plugged in has no button to press
         buttons = part.meanings if isinstance(part, KeyboardPad) else getattr(getattr(part, "map", None), "buttons", {})
-        names += buttons.get(meaning, ())
+        names += (PRINTED.get(name, name) for name in buttons.get(meaning, ()))
     return " or ".join(dict.fromkeys(names)) or meaning
 
 

@@ -138,9 +138,9 @@ def test_help_is_called_for_with_its_cause_and_not_twice_in_a_breath() -> None:
 
 def test_a_takeover_that_does_not_count_says_why_in_every_language() -> None:
     (said,) = Coach([CORNER]).ended(Ended(1, "hairpin", 0.2, "unclear", "too short (0.20 s)"))
-    keyed = replace(said, values={**said.values, "key": "return"})
+    keyed = replace(said, values={**said.values, "key": "Enter"})
     texts = {code: keyed.text(words) for code, words in LANGUAGES.items()}
-    assert texts["en"] == "That one did not count: it was too short (0.20 s). return keeps it all the same."
+    assert texts["en"] == "That one did not count: it was too short (0.20 s). Enter keeps it all the same."
     assert "zu kurz (0.20 s)" in texts["de"]
     assert "za krótko (0.20 s)" in texts["pl"]
 

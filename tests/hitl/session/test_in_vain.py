@@ -7,12 +7,13 @@ import pytest
 
 from hitl.arbiter import AGENT, HUMAN, Decision, GatingSettings
 from hitl.coach.rules import in_english
-from hitl.drivers.human import HumanDriver
+from hitl.drivers.human import HumanDriver, button_names
 from hitl.home import Home
 from hitl.pads.base import PadState
 from hitl.pads.combined import EitherPad
 from hitl.pads.keyboard import KeyboardPad
 from hitl.pads.mapping import CONTROLLER
+from hitl.screens.key_hints import key_hint
 from hitl.session.driver_choice import InVain
 from hitl.session.setup import SessionSetup
 from hitl.session_options import SessionOptions
@@ -48,6 +49,11 @@ def test_the_button_is_named_by_the_device_that_was_moved() -> None:
     by_pad = PadState(steer=1.0, parts=(STEERS, REST))
     assert "hold space" in told("hold", BOTH, at_rest, by_key)[0]
     assert "press rightshoulder or a first" in told("toggle", BOTH, at_rest, by_pad)[0]
+
+
+def test_a_key_is_called_by_what_stands_on_it() -> None:
+    assert button_names(KEYS_ONLY.pad, "star") == "Enter", "and not by SDL's word, which is the points' as well"
+    assert "enter: star" in key_hint("hold")
 
 
 def test_a_stick_that_was_off_its_rest_before_is_not_a_player_who_steers() -> None:

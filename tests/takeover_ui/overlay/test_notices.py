@@ -11,6 +11,7 @@ import pytest
 from hitl.pads.mapping import CONTROLLER, JOYSTICK
 from hitl.screens.key_hints import key_hint, pad_hint
 from hitl.screens.telling import sayer, teller
+from takeover_ui import theme
 from takeover_ui.overlay import notices, overlay, texts
 from takeover_ui.overlay.overlay import Size
 from takeover_ui.theme import Mark
@@ -93,6 +94,14 @@ def test_a_key_that_is_held_goes_by_its_name() -> None:
     for language, space in (("en", "space bar"), ("de", "Leertaste"), ("pl", "spacja")):
         said = texts.let_go(("return", "space", "right shoulder"), texts.LANGUAGES[language])
         assert said.endswith(f": return, {space}, right shoulder")
+
+
+def test_no_line_of_a_hint_ends_in_a_dot_that_divides_nothing() -> None:
+    hint = key_hint("hold", mouse=True)
+    assert any(" · " in line for line in theme.paragraph(hint, 20, 900, 8)[0])
+    for width in range(200, 900, 50):
+        lines, _ = theme.paragraph(hint, 20, width, 8)
+        assert not [line for line in lines if line.endswith("·")]
 
 
 class Told:
