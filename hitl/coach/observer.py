@@ -15,6 +15,8 @@ from hitl.coach.speeds import Speeds
 from hitl.protocols import EpisodeResult, Tick
 from hitl.road.attempts import Following
 
+STANDS_S = 8.0  # s for which what was said of a takeover may still be read
+
 
 @dataclass
 class Looking:
@@ -55,6 +57,7 @@ class Coaching:
             if (known := self.coach.learned(corner.name)) is not None:
                 self.before[corner.name] = known.passes, known.of
         self._driven_s = 0.0
+        self._judged_s = 0.0  # when a takeover was judged last
         self._offer = ""
         self._following = Following(self.corners)
         self._newest: tuple[float, float] | None = None  # progress and speed at the newest tick
@@ -90,9 +93,14 @@ class Coaching:
 
     def ended(self, takeover: Ended) -> None:
         """A takeover's outcome is known."""
+        verdict, *more = self.coach.ended(takeover)
+        if self.takeovers and self._driven_s - self._judged_s < STANDS_S:  # else the two would be read as said of one
+            later = takeover.number > self.takeovers[-1].number
+            verdict = replace(verdict, first="coach_after" if later else "coach_before")
         self.takeovers.append(takeover)
         self.helped = True
-        self._tell(self.coach.ended(takeover))
+        self._judged_s = self._driven_s
+        self._tell([verdict, *more])
         if takeover.outcome == "failed" and not takeover.why:
             self._failed = takeover
 

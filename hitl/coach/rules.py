@@ -36,7 +36,8 @@ class Said:
     sound: str = ""
     why: str = ""
     """The name of a text, with the same values, or a text, that is filled in as ``why``."""
-
+    first: str = ""
+    """The name of a text that stands before it."""
 
     @property
     def of_drive(self) -> bool:
@@ -45,10 +46,11 @@ class Said:
 
     def text(self, words: Words) -> str:
         """Return the sentence in a language."""
+        before = f"{words[self.first]} " if self.first else ""
         if not self.why:
-            return words.say(self.name, **self.values)
+            return before + words.say(self.name, **self.values)
         why = words.say(self.why, **self.values) if self.why in words else self.why
-        return words.say(self.name, **self.values, why=why)
+        return before + words.say(self.name, **self.values, why=why)
 
 
 Say = Callable[[Said], None]

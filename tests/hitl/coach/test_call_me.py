@@ -280,6 +280,22 @@ class TestTheEnd:
     def coaching(self, known: list[bool]) -> Coaching:
         return Coaching(Coach([self.corner], {"hairpin": known}), [self.corner], lambda said: None)
 
+    def test_what_is_said_of_two_takeovers_is_not_read_as_of_one(self) -> None:
+        said: list[str] = []
+        coaching = Coaching(Coach([self.corner]), [self.corner], lambda one: said.append(one.text(ENGLISH)))
+        coaching.ended(Ended(1, "", 6.0, "unclear"))
+        coaching._driven_s += 3.0
+        coaching.ended(Ended(3, "hairpin", 4.2, "failed", counted_s=3.2, until_m=198.0))
+        coaching.ended(Ended(2, "hairpin", 0.1, "unclear", "too short (0.10 s)"))
+        coaching._driven_s += 20.0
+        coaching.ended(Ended(4, "", 2.0, "unclear"))
+        assert said == [
+            "That one counted: 6.0 s.",
+            "The takeover after that one. Good until 198 m: these 3.2 s count, what came after does not.",
+            "The takeover before that one. That one did not count: it was too short (0.10 s). star keeps it all the same.",
+            "That one counted: 2.0 s.",
+        ]
+
     def test_it_says_what_was_done_what_came_of_it_and_what_comes_next(self) -> None:
         coaching = self.coaching([False] * 4)
         coaching.ended(Ended(1, "hairpin", 3.0, "cleared"))
