@@ -81,6 +81,8 @@ class Glance:
     steps: int
     """Steps driven, as :attr:`Info.driven`."""
     laps: int
+    """Finished ones."""
+    unfinished_laps: int
     unreviewed: int
     """Takeovers without a verdict."""
     unreviewed_others: int
@@ -131,7 +133,8 @@ class Upkeep:
         """
         row = self.conn.execute(
             "SELECT (SELECT count(*) FROM sessions), (SELECT count(*) FROM episodes), (SELECT coalesce(sum(length), 0) FROM "
-            f"episodes), count(*) FILTER (WHERE {_LAP}), count(*) FILTER (WHERE g.kind = "
+            f"episodes), count(*) FILTER (WHERE {_LAP}), "
+            f"count(*) FILTER (WHERE kind = 'lap' AND stop IS NOT NULL AND NOT ({_LAP})), count(*) FILTER (WHERE g.kind = "
             "'takeover' AND verdict = 'unreviewed' AND stop IS NOT NULL), count(*) FILTER (WHERE g.kind <> 'takeover' AND "
             "verdict = 'unreviewed' AND stop IS NOT NULL) FROM (SELECT kind, \"trigger\", start, stop, outcome, "
             "verdict, session_id FROM segments WHERE episode_id NOT IN (SELECT id FROM episodes WHERE instr(origin, '#'))) g "

@@ -59,7 +59,7 @@ def _info(store: Store, args: argparse.Namespace) -> int:
     rows = [
         ("store", f"{store.path.name}, version {found.version}, {size_text(found.bytes)}{free}"),
         ("drives", f"{found.episodes:,} in {number_of(found.sessions, 'session')}, {driving}"),
-        ("human", f"{time_text(found.human_seconds)} at the wheel: {takeovers}, {number_of(found.laps, 'lap')}"),
+        ("human", f"{time_text(found.human_seconds)} at the wheel: {takeovers}, {number_of(found.laps, 'finished lap')}"),
     ]
     if found.steps < found.driven:
         rows.append(("kept", f"{number_of(found.steps, 'step')} of these: the others were pruned, or never came here"))

@@ -75,7 +75,9 @@ def _look(home: Home, store: Store) -> tuple[list[tuple[str, str]], str]:
     works = control.running(home.store_path)
     failing = list(_failing(store, session)) if session is not None else []
     held = f"{number_of(glance.episodes, 'episode')}, {number_of(glance.steps, 'step')}"
-    rows = [("store", f"{held}; {_takeovers(store)}, {number_of(glance.laps, 'lap')}")]
+    laps = number_of(glance.laps, "finished lap")
+    laps += f", {glance.unfinished_laps:,} unfinished" if glance.unfinished_laps else ""
+    rows = [("store", f"{held}; {_takeovers(store)}, {laps}")]
     if waiting := not_read_back(store.conn, store.path):
         rows.append(("to read back", waiting))
     if session is not None:

@@ -118,7 +118,7 @@ class Training:
             text = f"for {number_of(missing, 'more driven step')}: learning {goes_on} after {self.budget.warmup:,} (warmup_steps)"
             failed = self.replay.failed_laps
             if failed and not self.replay.laps:
-                laps = number_of(failed, "lap of yours is", "laps of yours are")
+                laps = number_of(failed, "unfinished lap of yours is", "unfinished laps of yours are")
                 text += f". {laps} not learned from: a lap counts when it is finished"
             return True, text
         if not self.replay.online_rows:

@@ -36,7 +36,7 @@ def facts_of(beat: Heartbeat, named: Path | None = None) -> list[tuple[str, str]
     rate = f"{beat.updates_per_second:.0f} a second" + (f", {beat.utd:.2f} for each step" if beat.utd else "")
     if beat.utd_wanted:
         rate += f"; the recipe wants {beat.hz * beat.utd_wanted:.0f} a second while you drive"
-    driven = f"{number_of(beat.online_steps, 'step')} in this store ({about(beat.online_steps / beat.hz)})"
+    driven = f"{number_of(beat.online_steps, 'step')} ({about(beat.online_steps / beat.hz)}), without laps and evaluations"
     if beat.steps_forgiven:
         driven += f"; {about(beat.steps_forgiven / beat.hz)} of these ask for no updates (max_debt_steps)"
     return [
