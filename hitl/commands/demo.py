@@ -155,8 +155,12 @@ def _report(home: Home, track: str, result: DemoResult) -> Report:
 
 
 def _stay(window: Window, outcome: Card, report: Path) -> None:
-    """Keep the outcome in sight until the player closes it; Enter opens the report."""
+    """Keep the outcome in sight until the player closes it; Enter opens the report.
+
+    What opens it may say that it did and show nothing, so the card says where the report is as well.
+    """
     import webbrowser
+    from dataclasses import replace
 
     from data.files.paths import page_uri
 
@@ -165,8 +169,9 @@ def _stay(window: Window, outcome: Card, report: Path) -> None:
     while not window.closed:
         time.sleep(0.05)
         before, down = down, window.keys()
-        if "return" in down - before and not webbrowser.open(page_uri(report)):
-            window.toast(window.options.words.say("demo_no_browser", name=report.name), "warning")
+        if "return" in down - before:
+            said = "demo_opened" if webbrowser.open(page_uri(report)) else "demo_no_browser"
+            window.card(replace(outcome, lines=(*outcome.lines, window.options.words.say(said, name=report.name))))
 
 
 def _fresh_home() -> Path:

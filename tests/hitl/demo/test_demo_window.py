@@ -13,6 +13,7 @@ import pytest
 from data.records import Corner
 from data.store import Store
 from hitl.coach.rules import Said
+from hitl.commands.demo import _stay
 from hitl.demo.advice import braking_advice
 from hitl.demo.cards import closing_card, intro_card, outcome_card, practice_card, turn_card, unfinished
 from hitl.demo.demo import DemoResult, Measurement
@@ -58,6 +59,10 @@ def report(after: Score | None) -> Report:
     return Report("demo", samples.scene(), CORNER, before=score(0, 0), after=after, updates=1_200, agent_steps=700)
 
 
+def with_line(card: Card, line: str) -> Card:
+    return replace(card, lines=(*card.lines, line))
+
+
 EVERY = tuple(
     card
     for words in LANGUAGES.values()
@@ -69,6 +74,7 @@ EVERY = tuple(
         outcome_card(outcome(), report(score(20, 0)), words),
         outcome_card(outcome(), report(score(20, 19, 15.0)), words),
         outcome_card(outcome(), report(None), words),
+        with_line(outcome_card(outcome(), report(score(20, 0)), words), words.say("demo_opened", name="demo-report.html")),
     )
 )
 
@@ -101,6 +107,29 @@ def test_what_was_not_measured_is_a_dash_and_laps_that_were_not_finished_get_a_s
     assert said == helped, "as the report counts them"
     left = replace(outcome(), before=measured(0, 0, of=7))
     assert {row[1] for row in outcome_card(left, report(score(20, 18))).rows[1:]} == {"–"}, "what the report knows is of before"
+
+
+@pytest.mark.parametrize("opens", [True, False])
+def test_enter_on_the_last_card_says_where_the_report_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, opens: bool) -> None:
+    shown: list[Card] = []
+    presses = iter([frozenset[str](), frozenset({"return"}), frozenset[str]()])
+
+    class Last:
+        options = WindowOptions()
+        closed = False
+
+        def card(self, card: Card) -> None:
+            shown.append(card)
+
+        def keys(self) -> frozenset[str]:
+            down = next(presses)
+            self.closed = len(shown) > 1
+            return down
+
+    monkeypatch.setattr("webbrowser.open", lambda address: opens)
+    _stay(Last(), outcome_card(outcome(), report(score(20, 18))), tmp_path / "demo-report.html")  # type: ignore[arg-type]
+    assert "demo-report.html" in shown[-1].lines[-1]
+    assert shown[-1].lines[-1].startswith("A browser shows" if opens else "There is no browser")
 
 
 class Window:
