@@ -68,6 +68,8 @@ def test_the_review_says_who_drove(store: Store, who: str, named: str) -> None:
     said = [mark.text for mark in marks]
     assert named in said
     assert f"{named} against the agent" in said
+    taken = next(s for s in store.segments(kind="takeover"))
+    said += takeover_page(store, taken.id).words
     assert who == "keyboard" or not any("you" in text.split() for text in said), said
 
 
