@@ -12,6 +12,7 @@ from gymnasium import spaces
 
 from data.errors import CheckpointError, InputFileError, StoreError, UsageError, shown
 from data.files.paths import user_path
+from data.words import number_of
 from hitl.agents.actions import Actions, Continuous, Table
 from hitl.agents.agent import Agent, AgentIdentity, Network
 from hitl.agents.archives import read_whole, sha256_of
@@ -182,7 +183,7 @@ class _Opening:
         if self._table is None:
             raise InputFileError(
                 f"The agent '{self._name}' chooses one of {count} actions, and this session has {len(self._names)} action "
-                f"numbers ({', '.join(self._names)}): give a table of {count} rows with --actions FILE."
+                f"numbers ({', '.join(self._names)}): give a table of {number_of(count, 'row')} with --actions FILE."
             )
         return self._table
 

@@ -72,7 +72,8 @@ def test_what_a_trainer_says(name):
     said = io.StringIO()
     out = console(file=said, width=200)
     out.print(f"says {name}")
-    out.print(draw(Heartbeat(checkpoint=f"c {name}", problem=f"p {name}", finding=f"f {name}", detail=f"d {name}"), Watch()))
+    beat = Heartbeat(state="idle", checkpoint=f"c {name}", problem=f"p {name}", finding=f"f {name}", detail=f"d {name}")
+    out.print(draw(beat, Watch()))
     for word in ("says", "c", "p", "f", "d"):
         assert f"{word} {name}" in said.getvalue()
 

@@ -214,11 +214,11 @@ def test_a_trainer_says_how_far_it_is_in_a_players_units() -> None:
 
 def test_a_trainer_says_which_of_what_was_driven_asks_for_no_updates() -> None:
     beat = Heartbeat(state="training", updates=4_000, owed_updates=196_000, steps_behind=196_000, online_steps=1_432_131)
-    assert dict(facts_of(beat))["driven"] == "1,432,131 steps in this store (about 20 hours)"
+    assert dict(facts_of(beat))["driven"] == "1,432,131 steps (about 20 hours), without laps and evaluations"
     beat = replace(beat, steps_forgiven=1_232_131)
     assert progress(beat)[1] == "2 % of the updates that are asked for, about 3 hours behind"
-    told = "1,432,131 steps in this store (about 20 hours); about 17 hours of these ask for no updates (max_debt_steps)"
-    assert dict(facts_of(beat))["driven"] == told
+    more = "; about 17 hours of these ask for no updates (max_debt_steps)"
+    assert dict(facts_of(beat))["driven"] == f"1,432,131 steps (about 20 hours), without laps and evaluations{more}"
 
 
 def test_checkpoints_are_listed_with_what_they_can_do(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
