@@ -29,6 +29,9 @@ def composition(history: History, case: Case) -> Answer:
     moved = float(np.nanmax(share) - np.nanmin(share))
     if moved < 0.1:
         return Sound(f"the demo share stays within {moved:.2f}")
+    first, last = middle(part(share, 0, 0.1)), middle(part(share, 0.9))
+    if history.ours and last > first:  # as below; and whether that is learning, the tries without help say
+        return Sound(f"{SHARE} from {first:.2f} to {last:.2f}, as takeovers and own finishes add to the demos")
     columns = ("debug/r", *(f"debug/a_{i}" for i in range(4)))
     related = {c: correlation(history[c][rows], share) for c in columns if c in history}
     tied = {c: v for c, v in related.items() if abs(v) > 0.9}
@@ -36,10 +39,9 @@ def composition(history: History, case: Case) -> Answer:
         text = ", ".join(f"{c} {v:+.2f}" if np.isfinite(v) else f"{c} does not change" for c, v in related.items())
         return Sound(f"correlation with the demo share: {text}")
     evidence = [f"correlation of {c} with {SHARE}: {v:+.2f}" for c, v in tied.items()]
-    began, ended = middle(part(share, 0, 0.1)), middle(part(share, 0.9))
     for c in tied:
-        first, last = middle(part(history[c][rows], 0, 0.1)), middle(part(history[c][rows], 0.9))
-        evidence.append(f"{c} from {first:.3f} to {last:.3f}, the share from {began:.2f} to {ended:.2f}")
+        began, ended = middle(part(history[c][rows], 0, 0.1)), middle(part(history[c][rows], 0.9))
+        evidence.append(f"{c} from {began:.3f} to {ended:.3f}, the share from {first:.2f} to {last:.2f}")
     what = " and ".join(tied)
     sentence = f"{what} change only because the share of demos in a batch does: that is composition, not learning."
     return Finding(sentence, tuple(evidence), 0.95, data={"correlation": tied})
