@@ -21,7 +21,7 @@ from typing import Any
 
 from common import parser, print_table, run_jobs
 
-from hitl.drivers.person import NOBODY, SKILLS
+from hitl.drivers.person import NO_ONE, SKILLS
 
 IN_A_ROW = 5  # evaluations without a pass, as with the shipped agent
 MINUTES = 15.0  # beyond these the demo's limit of driven steps ends it
@@ -72,13 +72,13 @@ def arguments() -> argparse.Namespace:
     """Read the command line."""
     made = parser((__doc__ or "").splitlines()[0])
     made.add_argument("--seeds", type=int, default=5)
-    made.add_argument("--skills", default=f"good,{NOBODY}", help=f"of {', '.join((*SKILLS, NOBODY))} (default: good,{NOBODY})")
+    made.add_argument("--skills", default=f"good,{NO_ONE}", help=f"of {', '.join((*SKILLS, NO_ONE))} (default: good,{NO_ONE})")
     made.add_argument("--agents", choices=("shipped", "own"), default="shipped")
     made.add_argument("--track", default="default")
     made.add_argument("--jobs", type=int, default=1, help="demos at once, of two processes each (default: 1)")
     args = made.parse_args()
     args.skills = args.skills.split(",")
-    if unknown := set(args.skills) - {*SKILLS, NOBODY}:
+    if unknown := set(args.skills) - {*SKILLS, NO_ONE}:
         made.error(f"no such skill: {', '.join(sorted(unknown))}")
     return args
 

@@ -28,7 +28,7 @@ REPORT = "demo-report.html"
 
 def main(argv: list[str]) -> int:
     """Run the demo, print before and after, and write the report."""
-    from hitl.drivers.person import NOBODY, SKILLS
+    from hitl.drivers.person import NO_ONE, SKILLS
 
     parser = Parser(
         prog="hitl demo",
@@ -61,8 +61,8 @@ def main(argv: list[str]) -> int:
         "--no-stand-in", action="store_true", help="with a window: only you take over, never the scripted driver"
     )
     parser.add_argument(
-        "--skill", choices=(*SKILLS, NOBODY), default="good",
-        help=f"how good the scripted driver is (default: good); {NOBODY}: it never helps, to see what help is worth",
+        "--skill", choices=(*SKILLS, NO_ONE), default="good",
+        help=f"how good the scripted driver is (default: good); {NO_ONE}: it never helps, to see what help is worth",
     )
     args = parser.parse_args(argv)
 
@@ -131,13 +131,13 @@ def _window(home: Home, named: Path | None) -> Window:
 
 def _run(home: Home, args: argparse.Namespace, corner: Corner, window: Window | None) -> DemoResult | None:
     from hitl.demo.run import run_headless, run_in_window
-    from hitl.drivers.person import NOBODY
+    from hitl.drivers.person import NO_ONE
 
     minutes = args.minutes or (8.0 if args.headless else 10.0)
     shared: dict[str, Any] = {"seed": args.seed, "minutes": minutes, "skill": args.skill}
     if window is None:
         return run_headless(home, args.env, args.track, corner, **shared)
-    stand_in = not args.no_stand_in and args.skill != NOBODY
+    stand_in = not args.no_stand_in and args.skill != NO_ONE
     return run_in_window(home, args.env, args.track, corner, window, stand_in=stand_in, **shared)
 
 

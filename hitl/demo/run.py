@@ -17,7 +17,7 @@ from hitl.demo.cards import closing_card
 from hitl.demo.demo import PHASES, Demo, DemoResult, Phase, Progress
 from hitl.demo.window import DemoWindow
 from hitl.drivers.human import HumanDriver, HumanOrScripted, NoHuman, ScriptedHuman, scripted_human
-from hitl.drivers.person import NOBODY
+from hitl.drivers.person import NO_ONE
 from hitl.drivers.scripted import HelpRule
 from hitl.drivers.wheel import player_pad
 from hitl.home import Home
@@ -65,12 +65,12 @@ class TerminalProgress(Progress):
 def run_headless(
     home: Home, env: str, track: str, corner: Corner, *, seed: int, minutes: float, skill: str
 ) -> DemoResult:
-    """Run the demo in lock-step; the scripted driver takes over (``skill`` ``NOBODY``: nobody does)."""
+    """Run the demo in lock-step; the scripted driver takes over (``skill`` ``NO_ONE``: no one does)."""
     words = [TextColumn(text, markup=False) for text in ("{task.description}", "{task.fields[text]}")]
     columns = (words[0], BarColumn(), words[1], TimeElapsedColumn())
     options, stopping = SessionOptions(env, track, kind="demo", seed=seed), stop_on_signal()
     with (
-        SessionSetup(home, options, human=lambda t: NoHuman() if skill == NOBODY else _helper(t, corner, seed, skill)) as rig,
+        SessionSetup(home, options, human=lambda t: NoHuman() if skill == NO_ONE else _helper(t, corner, seed, skill)) as rig,
         _trainer(home, seed) as trainer,
         Bar(*columns, console=console(stderr=True)) as bar,
     ):

@@ -81,8 +81,8 @@ PEOPLE: dict[str, Traits] = {
     "lazy": replace(GOOD, lets_go_early_m=25.0),
 }
 SKILLS = ("expert", *PEOPLE)
-NOBODY = "none"
-"""In the place of a skill: nobody helps."""
+NO_ONE = "none"
+"""In the place of a skill: no one helps."""
 """Who may stand in for a player. The ``expert`` is the scripted driver itself: it sees all at once, and its hands obey."""
 
 
