@@ -31,7 +31,7 @@ from hitl.settings_desk.pause import PauseSettings
 from hitl.trainer_process import TrainerProcess
 from takeover_ui.window.window import Window
 
-HELP_SECONDS = 30.0  # of scripted takeover; one that has begun is finished
+HELP_SECONDS = 36.0  # of scripted takeover; one that has begun is finished
 
 
 class TerminalProgress(Progress):
@@ -145,7 +145,7 @@ def run_in_window(
 
 
 def _helper(track: Any, corner: Corner, seed: int, skill: str) -> ScriptedHuman:
-    rule = HelpRule(corners=frozenset({corner.name}), patient=True, danger=False)
+    rule = HelpRule(corners=frozenset({corner.name}), patient=True, danger=False, onward=True)
     return scripted_human(track, skill, rule, seed=seed, corners=(corner,), limit_s=HELP_SECONDS)
 
 

@@ -175,6 +175,16 @@ class HelpRule:
     settle_s: float = 0.6  # s of calm driving before it ends a takeover
     patient: bool = False  # after each help the agent tries by itself, and is helped again only when it fails there
     earlier_s: float = 1.0  # after help that failed, so much earlier the next time, at the speed that the car had; if patient
+    onward: bool = False  # once the agent passes the corners alone, helps where such a try ended before the finish; if patient
+
+
+FINISH_M = 3.0  # m before the end of the line at which a try counts as finished
+AROUND_M = 15.0  # m before and behind the place where a try ended, of help where no corner is
+
+
+def _around(end: float) -> Corner:
+    """Return the stretch of road around a place where a try ended."""
+    return Corner("where it ended", max(0.0, end - AROUND_M), end + AROUND_M)
 
 
 class TakeoverRule:
@@ -191,6 +201,7 @@ class TakeoverRule:
         """``corners``: where ``rule.corners`` are looked up; None: the track's. ``decides_in``: s of reaction, per episode."""
         self.track, self.rule = track, rule
         self._corners = [c for c in (track.corners if corners is None else corners) if c.name in rule.corners]
+        self._where = self._corners
         self._helping, self._helped, self._reached = True, False, 0.0
         self._approach_m, self._speed = rule.approach_m, 0.0
         self._decides_in = decides_in
@@ -206,9 +217,13 @@ class TakeoverRule:
         if self.rule.patient and self._reached > 0:
             passed = all(self._reached >= c.to_m for c in self._corners)
             # Who was ready to help and did not come to it, for the car was lost before, is ready in the next try.
-            self._helping = not self._helped and (self._helping or not passed)
+            alone, short = not self._helped, self._reached < self.track.line.length - FINISH_M
+            goes_on = self.rule.onward and passed and short
+            self._helping = alone and (self._helping or not passed or goes_on)
             if self._helped and not passed:
                 self._approach_m += self.rule.earlier_s * self._speed
+            if alone:
+                self._where = [_around(self._reached)] if goes_on else self._corners
         self._reached, self._helped = 0.0, False
         delay = max(1, round(self._decides_in() * self._hz))
         self._seen: deque[bool] = deque([False] * delay, maxlen=delay + 1)
@@ -220,7 +235,7 @@ class TakeoverRule:
         self._reached = max(self._reached, place.s)
         if not self._helping:
             return False
-        in_corner = any(c.from_m - self._approach_m <= place.s < c.to_m + self.rule.leave_m for c in self._corners)
+        in_corner = any(c.from_m - self._approach_m <= place.s < c.to_m + self.rule.leave_m for c in self._where)
         leaving = self.rule.danger and self._leaving(state, place)
         self._seen.append(in_corner or leaving)
         if not self.holding:

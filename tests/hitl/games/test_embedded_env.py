@@ -220,6 +220,28 @@ def test_a_patient_helper_lets_the_agent_try_and_helps_again_only_after_a_failur
     assert [episode(end) for end in (failed, short, short, passed)] == [False, False, False, True]
 
 
+def test_a_helper_who_goes_on_helps_where_a_try_ended_behind_the_corner():
+    env = DrivingEnv()
+    _, info = env.reset(seed=0)
+    corner, state, line = env.track.corner("hairpin"), info["state"], env.track.line
+    wanted = HelpRule(corners=frozenset({"hairpin"}), danger=False, patient=True, onward=True)
+    rule = TakeoverRule(env.track, wanted, decides_in=lambda: 0.05)
+
+    def taken_at(reaches):
+        rule.begin()
+        way = np.arange(1.0, reaches, 1.0)
+        return next((s for s in way if rule.requests_control(state, line.locate_anywhere(*line.at(s)[:2]))), None)
+
+    behind, finish, at_corner = corner.to_m + 60, line.length, pytest.approx(corner.from_m - 25, abs=2.5)
+    assert taken_at(finish) == at_corner
+    assert taken_at(behind) is None, "the agent's try: it passes the corner"
+    assert taken_at(finish) == pytest.approx(behind - 15 - 25, abs=2.5), "helped where that try ended"
+    assert taken_at(corner.from_m + 20) is None, "the next try fails in the corner"
+    assert taken_at(finish) == at_corner
+    assert taken_at(finish) is None
+    assert taken_at(finish) is None, "nothing is left to help with"
+
+
 def test_after_help_that_failed_it_takes_the_wheel_a_second_earlier():
     env = DrivingEnv()
     _, info = env.reset(seed=0)
