@@ -31,7 +31,7 @@ from hitl.settings_desk.pause import PauseSettings
 from hitl.trainer_process import TrainerProcess
 from takeover_ui.window.window import Window
 
-HELP_SECONDS = 36.0  # of scripted takeover; one that has begun is finished
+HELP_SECONDS = 32.0  # of scripted takeover; one that has begun is finished
 
 
 class TerminalProgress(Progress):
