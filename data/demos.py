@@ -155,9 +155,9 @@ class DemoRule:
     def takeovers(self, segments: Iterable[Segment]) -> tuple[list[Segment], int]:
         """Return the takeovers among segments, and how many more show nothing: a press too short, a car that hardly moved.
 
-        What is counted as takeovers, wherever it is told, are the first.
+        What is counted as takeovers, wherever it is told, are the first. One that is still driven is among neither.
         """
-        taken = [s for s in segments if s.kind == "takeover"]
+        taken = [s for s in segments if s.kind == "takeover" and s.closed]
         shown = [s for s in taken if not self.nothing_shown(s)]
         return shown, len(taken) - len(shown)
 

@@ -87,13 +87,21 @@ def findings(conn: sqlite3.Connection, path: Path) -> list[str]:
     said += unusable_sentences(conn)
     dead = [session for session, uuid in open_sessions(conn) if not is_alive(path, uuid)]
     if dead:
-        said.append(f"Session {', '.join(map(str, dead))} was cut off; the next start closes it as interrupted.")
+        said.append(f"{_sessions(dead)} cut off; the next start closes {_them(dead)} as interrupted.")
     if alone := without_log(conn, path):
-        said.append(f"Session {', '.join(map(str, alone))} was cut off and the store opened alone; {advice(path)}")
+        said.append(f"{_sessions(alone)} cut off and the store opened alone; {advice(path)}")
     waiting, _ = spills_of(conn, path)
     if waiting:
         said.append(f"{number_of(len(waiting), 'spill file waits', 'spill files wait')} to be read back; the next start does it.")
     return said
+
+
+def _sessions(numbers: list[int]) -> str:
+    return f"Session {numbers[0]} was" if len(numbers) == 1 else f"Sessions {', '.join(map(str, numbers))} were"
+
+
+def _them(numbers: list[int]) -> str:
+    return "it" if len(numbers) == 1 else "them"
 
 
 def faults(conn: sqlite3.Connection, *, elsewhere: bool = False) -> list[str]:

@@ -245,15 +245,18 @@ def _print(result: DemoResult, report: Report, saved: str, named: Path | None = 
     said = [helped(result, report), took, unfinished(report), saved]
     out.print(" ".join(text for text in said if text), soft_wrap=True)
     if rows[0][2] != "–" and result.after.passes < 0.9 * len(result.after.results):
-        out.print(in_home(_not_learned(result), named), soft_wrap=True)
+        out.print(" ".join(_not_learned(result, named)), soft_wrap=True)
     out.print(in_home("\n  ".join(next_steps(takeovers=result.takeovers > 0)), named), soft_wrap=True)
 
 
-def _not_learned(result: DemoResult) -> str:
+def _not_learned(result: DemoResult, named: Path | None) -> list[str]:
+    """Return why the corner is not learned, and what to do about it."""
     from hitl.demo.demo import MOST_STEPS
 
-    why, more = "the time was over", "On a busy machine there is little of it: `hitl demo --minutes 30` gives it more."
-    if result.ended != "time":
-        why = f"a demo drives {MOST_STEPS:,} steps at most" if result.ended == "steps" else "you ended it"
-        more = "`hitl play` goes on from here."
-    return f"'{result.corner.name}' is not learned yet: {why}. {more}"
+    ends = {"time": "the time was over", "steps": f"a demo drives {MOST_STEPS:,} steps at most", "player": "you ended it"}
+    helped = "" if result.takeovers else ", and no one helped"
+    said = [f"'{result.corner.name}' is not learned yet: {ends[result.ended]}{helped}."]
+    said.append(in_home("`hitl play` goes on from here.", named))
+    if result.ended == "time" and result.takeovers:  # it needs a home of its own, so this one's is not named
+        said.append("On a busy machine there is little time: `hitl demo --minutes 30` begins anew with more of it.")
+    return said

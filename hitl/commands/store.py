@@ -55,11 +55,12 @@ def _info(store: Store, args: argparse.Namespace) -> int:
     )
     shown, empty = store.takeovers_that_show()
     takeovers = takeovers_said(len(shown), empty)
+    laps = number_of(found.laps, "lap by hand", "laps by hand")
     driving = f"{number_of(found.driven, 'step')}, {time_text(found.driven_seconds)} of driving"
     rows = [
         ("store", f"{store.path.name}, version {found.version}, {size_text(found.bytes)}{free}"),
         ("drives", f"{found.episodes:,} in {number_of(found.sessions, 'session')}, {driving}"),
-        ("human", f"{time_text(found.human_seconds)} at the wheel: {takeovers}, {number_of(found.laps, 'finished lap')}"),
+        ("human", f"{time_text(found.human_seconds)} at the wheel: {takeovers}, {laps}"),
     ]
     if found.steps < found.driven:
         rows.append(("kept", f"{number_of(found.steps, 'step')} of these: the others were pruned, or never came here"))

@@ -75,7 +75,7 @@ def _look(home: Home, store: Store) -> tuple[list[tuple[str, str]], str]:
     works = control.running(home.store_path)
     failing = list(_failing(store, session)) if session is not None else []
     held = f"{number_of(glance.episodes, 'episode')}, {number_of(glance.steps, 'step')}"
-    laps = number_of(glance.laps, "finished lap")
+    laps = number_of(glance.laps, "lap by hand", "laps by hand")
     laps += f", {glance.unfinished_laps:,} unfinished" if glance.unfinished_laps else ""
     rows = [("store", f"{held}; {_takeovers(store)}, {laps}")]
     if waiting := not_read_back(store.conn, store.path):

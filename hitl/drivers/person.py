@@ -80,9 +80,9 @@ PEOPLE: dict[str, Traits] = {
     "wrong": replace(GOOD, bad_takeovers=0.2),
     "lazy": replace(GOOD, lets_go_early_m=25.0),
 }
-SKILLS = ("expert", *PEOPLE)
 NO_ONE = "none"
 """In the place of a skill: no one helps."""
+SKILLS = ("expert", *PEOPLE)
 """Who may stand in for a player. The ``expert`` is the scripted driver itself: it sees all at once, and its hands obey."""
 
 

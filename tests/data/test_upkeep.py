@@ -53,7 +53,7 @@ def test_info(home, filled, capsys):
     assert hitl(home, "store", "info") == 0
     said = capsys.readouterr().out
     assert "850 steps, 42.5 s of driving" in said
-    assert "1 takeover, 1 finished lap" in said
+    assert "1 takeover, 1 lap by hand" in said
     assert hitl(home, "store", "info", "--json") == 0
     assert json.loads(capsys.readouterr().out)["steps"] == 850
 

@@ -107,7 +107,7 @@ def test_hitl_alone_says_where_one_stands(
         assert "Next: `hitl play --lap`" in alone(home, capsys, monkeypatch)
         store.add_checkpoint("a.safetensors", "0", 10, 10, "train", {})
         said = alone(home, capsys, monkeypatch)
-        assert "4 episodes, 23 steps; 1 takeover (0 s), 0 finished laps" in said
+        assert "4 episodes, 23 steps; 1 takeover (0 s), 0 laps by hand" in said
         assert "first bend (3 of the last 3 tries alone)" in said
         assert "last bend" not in said
         assert "to review          1 takeover\n" in said
@@ -160,14 +160,14 @@ def test_a_takeover_that_shows_nothing_is_told_apart_and_laps_to_review_are_told
         recorder.end_segment(lap, "failed")
         recorder.end_episode("terminated", "off_road")
     said = alone(tmp_path, capsys, monkeypatch)
-    assert "; 1 takeover (0 s) and 1 that shows nothing, 1 finished lap, 1 unfinished" in said
+    assert "; 1 takeover (0 s) and 1 that shows nothing, 1 lap by hand, 1 unfinished" in said
     assert "2 takeovers, and 2 laps or kept drives\n" in said
     with Store(tmp_path / "store.sqlite") as store:
         store.label([2], verdict="bad")
         report = stored_report(store)
         assert (report.takeovers, report.empty_takeovers) == (1, 1)
     said = alone(tmp_path, capsys, monkeypatch)
-    assert "; 1 takeover (0 s) and 1 that shows nothing, 1 finished lap, 1 unfinished" in said, "cleaned or not"
+    assert "; 1 takeover (0 s) and 1 that shows nothing, 1 lap by hand, 1 unfinished" in said, "cleaned or not"
 
 
 def _at(progress: float):  # type: ignore[no-untyped-def]

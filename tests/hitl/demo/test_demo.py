@@ -6,6 +6,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from dataclasses import replace
 from importlib import resources
 from types import SimpleNamespace
 
@@ -112,13 +113,18 @@ class TestShipped:
         assert "`hitl review`" not in said
 
     @pytest.mark.parametrize(
-        ("ended", "why"), [("time", "the time was over"), ("steps", "12,000 steps at most. "), ("player", "you ended it")]
+        ("ended", "why"),
+        [("time", "the time was over."), ("steps", "a demo drives 12,000 steps at most."), ("player", "you ended it.")],
     )
-    def test_a_demo_that_ends_unlearned_says_what_was_over(self, ended, why):
+    def test_a_demo_that_ends_unlearned_says_what_was_over(self, ended, why, tmp_path):
         none = Measurement([], "hairpin", 1)
-        result = DemoResult("default", 0, Corner("hairpin", 1.0, 2.0), none, none, 0.0, 0, 0, 0, 1.0, ended=ended)
-        assert why in _not_learned(result)
-        assert "'hairpin' is not learned yet" in _not_learned(result)
+        result = DemoResult("default", 0, Corner("hairpin", 1.0, 2.0), none, none, 3.0, 1, 0, 0, 1.0, ended=ended)
+        said = " ".join(_not_learned(result, tmp_path / "there"))
+        assert said.startswith(f"'hairpin' is not learned yet: {why} `hitl play --home ")
+        assert ("`hitl demo --minutes 30`" in said) == (ended == "time"), "without this home, which is no longer empty"
+        alone = " ".join(_not_learned(replace(result, takeovers=0, takeover_seconds=0.0), None))
+        assert f"{why[:-1]}, and no one helped. `hitl play` goes on from here." in alone
+        assert "--minutes" not in alone
 
     def test_an_altered_checkpoint_is_passed_over(self, home):
         path = next(home.checkpoints.glob("*.safetensors"))
