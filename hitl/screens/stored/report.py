@@ -30,6 +30,7 @@ from takeover_ui.view import Scene
 AROUND_M = 35.0  # m of road shown before and after the corner
 LINES = 5  # of each kind
 CEILING_OF = 20  # newest episodes alone before the help, whose mean return is the ceiling
+LATER = "9999"  # than any time that is written down
 PACKAGES = ("torch", "gymnasium", "numpy", "rtgym")
 
 
@@ -74,7 +75,8 @@ def stored_report(
     measured = [e for e in evaluation_laps(episodes) if e.checkpoint_id in checkpoints]  # not those of an imported agent
     (before, _), (after, _) = evaluated = before_and_after(measured, first_help, first_drive)
     scores = [score(checkpoints, laps, shown, which) for laps, which in evaluated]
-    told, elsewhere = _told(takeovers, shown, after[0].id if all(scores) else None)
+    known = [s for s in takeovers if s.started <= _made(checkpoints, after)]
+    told, elsewhere = _told(known, shown, after[0].id if all(scores) else None)
     unhelped = [e for e in alone if first_help is None or e.id < first_help]
     laps, counts = sum(s.kind == "lap" and s.outcome != "failed" for s in segments), sum(rule.judge(s).counts for s in segments)
     verdicts = Counter(s.verdict if s.verdict in VERDICTS else "unreviewed" for s in segments)
@@ -128,6 +130,12 @@ def _laps_said(laps: list[EpisodeSummary], scene: Scene, words: Words) -> str:
     if found.median is None or found.p95 is None:
         return words.say("laps_said", **counted)
     return words.say("laps_said_times", **counted, median=found.median.value, p95=found.p95.value, best=found.best)
+
+
+def _made(checkpoints: Mapping[int, CheckpointRecord], evaluation: list[EpisodeSummary]) -> str:
+    """Return when the checkpoint of an evaluation was made: it knows nothing of the help that came later."""
+    made = checkpoints.get(evaluation[0].checkpoint_id or 0) if evaluation else None
+    return made.created if made is not None else LATER
 
 
 def _told(takeovers: Sequence[Segment], corner: Corner | None, evaluated: int | None) -> tuple[list[Segment], bool]:

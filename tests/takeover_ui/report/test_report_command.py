@@ -68,6 +68,11 @@ def _evaluated(path: Path, *groups: tuple[str, bool]) -> Report:
         store.conn.execute(
             "UPDATE episodes SET checkpoint_id = (SELECT max(checkpoint_id) FROM steps WHERE episode_id = episodes.id)"
         )
+        # Each of them a second after the one before, and a checkpoint as it is first evaluated.
+        store.conn.execute("UPDATE episodes SET started = printf('2026-01-01T00:00:%02dZ', id)")
+        store.conn.execute("UPDATE segments SET started = printf('2026-01-01T00:00:%02dZ', episode_id)")
+        first = "SELECT min(started) FROM episodes WHERE purpose = 'evaluation' AND checkpoint_id = checkpoints.id"
+        store.conn.execute(f"UPDATE checkpoints SET created = coalesce(({first}), created)")
         return stored_report(store)
 
 
@@ -194,6 +199,11 @@ def test_the_first_sentence_counts_the_help_there_up_to_the_evaluation_that_it_i
         assert "in 1 of 1 after 1 takeover," in render(report)
         store.conn.execute("UPDATE segments SET corner = NULL WHERE id < 3")
         assert "in 1 of 1 without help there" in render(stored_report(store))
+    path = tmp_path / "earlier.sqlite"
+    assert "after 3 takeovers" in render(_evaluated(path, bad, helped, helped, helped, good))
+    with Store(path) as store:
+        store.conn.execute("UPDATE checkpoints SET created = '2026-01-01T00:00:02Z' WHERE name = 'new.safetensors'")
+        assert "in 1 of 1 after 1 takeover," in render(stored_report(store)), "these weights are of before the other two"
 
 
 def test_the_first_sentence_and_the_table_count_the_same(tmp_path: Path) -> None:
