@@ -288,17 +288,20 @@ def _status(home: Home, named: Path | None) -> int:
 
             print_facts(curve)
         return 1
-    process = control.process(home.store_path)
-    if beat is None or (beat.pid and process and beat.pid != process):  # that of the one before
-        print("A trainer is starting.")
-        return 0
     from hitl.console import print_facts
+    from hitl.screens.training.silence import is_of, known_of, silence, wakes_of
     from hitl.screens.training.train_words import facts_of, warnings_of
 
+    waking = wakes_of(home)
+    if beat is None or not is_of(beat, home):
+        print(f"A trainer is starting, and suspended: {waking}" if waking else "A trainer is starting.")
+        return 0
+    state = silence(beat, waking)
+    facts = [("state", state), *known_of(beat)] if state else facts_of(beat, named)
     silent = [("last heard of", f"{about(beat.age_s)} ago")] if beat.age_s > 5 else []
     if (link := link_of(home.root)) is not None:
         silent.append(("server", "connected" if link[0] else link[1] or "not reached yet"))
-    print_facts([*silent, *facts_of(beat, named), *warnings_of(beat, named), *_curve(home)])
+    print_facts([*silent, *facts, *warnings_of(beat, named), *_curve(home)])
     return 0
 
 

@@ -69,10 +69,14 @@ def look(home: Home) -> tuple[list[tuple[str, str]], str]:
 
 def _look(home: Home, store: Store) -> tuple[list[tuple[str, str]], str]:
     from data.tables.checks import not_read_back
+    from hitl.screens.training.silence import is_of, wakes_of
 
     glance, session = store.glance(), next(iter(store.driven_sessions()), None)
     beat = read_heartbeat(home.root)
     works = control.running(home.store_path)
+    waking = wakes_of(home) if works else ""
+    if works and beat is not None and not is_of(beat, home):
+        beat = None
     failing = list(_failing(store, session)) if session is not None else []
     held = f"{number_of(glance.episodes, 'episode')}, {number_of(glance.steps, 'step')}"
     laps = number_of(glance.laps, "lap by hand", "laps by hand")
@@ -101,13 +105,15 @@ def _look(home: Home, store: Store) -> tuple[list[tuple[str, str]], str]:
     if trains_elsewhere(home):
         rows.append(("trainer", far_said(home)))
         return rows, f"Next: {_next_of_worker(store, session, failing, glance.laps, glance.unreviewed)}"
-    rows.append(("trainer", _trainer(beat, works)))
+    rows.append(("trainer", _trainer(beat, works, waking)))
     if works and beat is not None and beat.problem:
         rows.append(("problem", beat.problem))
     elif disk_is_full(home.root):
         rows.append(("problem", "The disk is full: nothing that is driven or learned can be kept."))
     if disk_is_full(home.root):
         return rows, f"Next: {MAKE_ROOM}"
+    if waking:
+        return rows, f"Next: {waking[:-1]}, and what was driven is learned."
     following = _next(store, session, beat, works, failing, glance.laps, glance.unreviewed)
     return rows, f"Next: {following if session is None else _as_begun(home, store, session, following)}"
 
@@ -177,8 +183,13 @@ def _failing(store: Store, session: SessionRecord) -> Iterator[tuple[str, int, i
             yield corner, failed, len(tries)
 
 
-def _trainer(beat: Heartbeat | None, works: bool) -> str:
+def _trainer(beat: Heartbeat | None, works: bool, waking: str) -> str:
+    """Return how it does. ``waking``: how a suspended one goes on."""
     if works:
+        from hitl.screens.training.silence import known_of, silence
+
+        if state := silence(beat, waking):
+            return f"{state}; {known_of(beat)[0][1]}" if beat is not None and beat.updates else state
         said = beat.doing if beat is not None else "starting"
         return f"at work: {said}" + (f"; {number_of(beat.updates, 'update')}" if beat is not None and beat.updates else "")
     if beat is not None and beat.state == "failed":

@@ -39,7 +39,7 @@ from takeover_ui.review.compare import figures, in_words
 from takeover_ui.review.texts import why_not
 from takeover_ui.view import Scene
 from trainer.daemon import control
-from trainer.daemon.heartbeat import read_heartbeat
+from trainer.daemon.heartbeat import Heartbeat, read_heartbeat
 
 NEWEST = 6  # takeovers on the first page
 A_PAGE = 12  # takeovers on a page of their list
@@ -72,13 +72,18 @@ def trainer_of(store_path: Path, words: Words = ENGLISH) -> Trainer:
         words.say("trainer_silent", seconds=beat.age_s) if silent else words.say("trainer_doing", doing=beat.doing),
         (
             (words["beat_updates"], words.written(f"{beat.updates:,}")),
-            (words["beat_speed"], f"{beat.updates_per_second:.0f}"),
-            (words["beat_behind"], words.say("beat_steps", n=beat.steps_behind)),
+            *(() if silent else _pace(beat, words)),
             (words["beat_takeovers"], f"{beat.takeover_seconds:.0f} s"),
             (words["beat_checkpoint"], words["beat_none"] if age is None else words.say("beat_ago", age=_ago(age))),
         ),
         [said for said in (beat.finding, beat.held_back, beat.problem) if said],
     )
+
+
+def _pace(beat: Heartbeat, words: Words) -> tuple[tuple[str, str], ...]:
+    """Return what is true only while it is heard of."""
+    behind = words.say("beat_steps", n=beat.steps_behind)
+    return (words["beat_speed"], f"{beat.updates_per_second:.0f}"), (words["beat_behind"], behind)
 
 
 def _ago(seconds: float) -> str:

@@ -10,6 +10,7 @@ from data.errors import TrainingError, shown
 from data.files.paths import disk_is_full, is_no_room
 from data.words import about, number_of
 from hitl.home import Home, in_home
+from hitl.screens.training.silence import wakes
 from trainer.daemon import control
 from trainer.daemon.heartbeat import Heartbeat, read_heartbeat
 
@@ -82,9 +83,6 @@ def _by_hand(process: int) -> str:
 
 
 def _wakes(process: int) -> str:
-    """Return how to let a process go on that was suspended (Ctrl+Z in its terminal); empty where it was not."""
-    try:
-        state = Path(f"/proc/{process}/stat").read_bytes().rpartition(b")")[2].split()[0]
-    except (OSError, IndexError):  # no Linux, or it is gone
-        return ""
-    return f"It is suspended: `kill -CONT {process}` lets it go on." if state in (b"T", b"t") else ""
+    """Return that a process is suspended, and how to let it go on; empty where it is not."""
+    waking = wakes(process)
+    return f"It is suspended: {waking}" if waking else ""

@@ -11,12 +11,14 @@ from pathlib import Path
 import pytest
 
 from data.recording.session_lock import live_path
+from data.store import Store
 from hitl.cli import main
 from hitl.screens.training import stopping
 from tests.support.daemon_runs import wait_for
 from trainer.daemon import control
 from trainer.daemon.heartbeat import Heartbeat, write_heartbeat
 
+IDLE = "(every update for what was driven is done)"
 Ends = Callable[[Heartbeat | None, float], None]
 
 
@@ -101,7 +103,9 @@ def test_what_takes_long_is_explained_and_at_the_end_the_process_is_named(
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="it is looked at in /proc")
-def test_a_suspended_trainer_is_named_so(tmp_path: Path) -> None:
+def test_a_suspended_trainer_is_named_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     import signal
     import subprocess
 
@@ -110,9 +114,43 @@ def test_a_suspended_trainer_is_named_so(tmp_path: Path) -> None:
             assert stopping._wakes(process.pid) == ""
             process.send_signal(signal.SIGSTOP)
             wait_for(lambda: stopping._wakes(process.pid) == f"It is suspended: `kill -CONT {process.pid}` lets it go on.")
+            monkeypatch.setattr(control, "process", lambda store: process.pid)
+            told_where_one_looks(tmp_path, process.pid, capsys)
         finally:
             process.kill()
     assert stopping._wakes(process.pid) == ""
+
+
+def told_where_one_looks(home: Path, process: int, capsys: pytest.CaptureFixture[str]) -> None:
+    Store(home / "store.sqlite").close()
+    for of in (process, process + 1):  # the second: it was suspended before its first beat
+        write_heartbeat(home, Heartbeat(pid=of, state="idle", detail=IDLE, updates=500, at=time.time(), ticks=time.monotonic()))
+        with control.trainer_lock(home / "store.sqlite"):
+            for words in ([], ["train", "status"]):
+                assert main([*words, "--home", str(home)]) == 0
+                text = " ".join(capsys.readouterr().out.split())
+                assert "suspended" in text
+                assert f"`kill -CONT {process}` lets it go on" in text
+                assert IDLE not in text
+
+
+def test_what_a_silent_trainer_said_last_is_not_told_as_if_it_were_new(
+    tmp_path: Path, trainer: Ends, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ago = {"at": time.time() - 40, "ticks": time.monotonic() - 40}
+    write_heartbeat(tmp_path, Heartbeat(pid=os.getpid(), state="idle", detail=IDLE, updates=500, online_steps=9, **ago))
+    Store(tmp_path / "store.sqlite").close()
+    trainer(stopped())
+    try:
+        for words in ([], ["train", "status"]):
+            assert main([*words, "--home", str(tmp_path)]) == 0
+            text = " ".join(capsys.readouterr().out.split())
+            assert "silent: nothing was heard of it for about 40 seconds" in text
+            assert "500 updates when it was last heard of" in text
+            assert IDLE not in text
+            assert "of what was driven" not in text
+    finally:
+        control.ask(tmp_path, control.STOP)
 
 
 @pytest.mark.parametrize("word", ["stop", "pause"])
