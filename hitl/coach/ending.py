@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from hitl.coach.learned import NEWEST
 from hitl.coach.observer import Coaching, Looking
-from hitl.coach.rules import UNCHANGED, WHY, Ended
+from hitl.coach.rules import FAILURES, WHY, Ended
 from takeover_ui.language import ENGLISH, Words
 from takeover_ui.view import Card
 
@@ -86,11 +86,20 @@ def following(coaching: Coaching, words: Words, *, called: bool = False, practis
         return ""
     if hardest.share >= 1.0:
         return words["end_next_free"]
-    if coaching.coach.fruitless(hardest.corner) >= UNCHANGED:
+    if coaching.coach.enough(hardest.corner):
         return words.say("end_next_enough", corner=hardest.corner)
+    if _mostly_fails(coaching, hardest.corner):
+        return words.say("end_next_slower", corner=hardest.corner)
     if hardest.passes * 2 < min(hardest.of, NEWEST):
         return words.say("end_next_practice", corner=hardest.corner) if hardest.corner != practised else ""
     return "" if called else words["end_next_call"]
+
+
+def _mostly_fails(coaching: Coaching, corner: str) -> bool:
+    """Whether most of the player's takeovers there failed, by the rule of the diagnosis, which gives the same advice."""
+    known = [t.outcome for t in coaching.takeovers if t.corner == corner and t.outcome != "unclear"]
+    failed = known.count("failed")
+    return failed >= FAILURES and 2 * failed > len(known)
 
 
 def card(

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from data.reading.attempts import stored_attempts
-from data.records import ITS_END, Corner
+from data.records import ITS_END, Corner, SessionRecord
 from data.store import Store
 from hitl.coach.earned import NEWEST, Earned
+from hitl.coach.rules import Coach, Ended
 from hitl.coach.speeds import APPROACH_M, Speeds
 
 LOOKED_AT = 80  # newest episodes, and as many without help, of which each corner's newest attempts are
@@ -21,6 +22,22 @@ def attempts(store: Store, track: str, corners: Sequence[Corner], env: str | Non
     drives = store.lately(track, LOOKED_AT, ("drive", "practice", "evaluation"), env=env)
     found = stored_attempts(store.conn, drives, corners)
     return {corner: [a.passed for a in tries if a.by == "agent"] for corner, tries in found.items()}
+
+
+def is_enough(store: Store, session: SessionRecord, corners: Sequence[Corner], corner: str) -> bool:
+    """Whether the coach said at the end of a session that more help at that corner was no use (``Coach.enough``)."""
+    lately = store.lately(session.track, LOOKED_AT, ("drive", "practice"), env=session.env)
+    drives = [e for e in lately if e.session_id == session.id]
+    alone = {a.episode_id: a.passed for a in stored_attempts(store.conn, drives, corners)[corner] if a.by == "agent"}
+    takeovers = store.segments(corner, kind="takeover", session=session.id)
+    coach = Coach(corners)
+    for drive in drives:
+        for takeover in takeovers:
+            if takeover.episode_id == drive.id:
+                coach.ended(Ended(takeover.id, corner, outcome=takeover.outcome))
+        if drive.id in alone:
+            coach.alone(corner, alone[drive.id], drive.checkpoint_id, 0.0)
+    return coach.enough(corner)
 
 
 def speeds(store: Store, track: str, corners: Sequence[Corner], env: str | None = None) -> Speeds:

@@ -17,7 +17,7 @@ from takeover_ui.language import ENGLISH, Words
 
 FAILURES = 3  # of the player in a row at one corner, after which practice is offered
 TAUGHT = 3  # takeovers in a row that cleared a corner, after which the agent should try it alone
-UNCHANGED = 3  # takeovers at a corner, after each of which the agent failed alone with newer weights: enough for today
+UNCHANGED = 3  # takeovers at a corner, most of them good, after which the agent failed alone with newer weights: enough for today
 APART_S = 8.0  # s between two calls for help at one corner
 WHY = {
     Why.SHORT.value: "why_short", Why.HELD.value: "why_held", Why.STILL.value: "why_still", Why.FAILED.value: "why_failed",
@@ -93,7 +93,9 @@ class _At:
     failed: int = 0  # takeovers in a row that failed
     cleared: int = 0  # takeovers in a row that cleared it, since the agent last tried alone
     since: int = 0  # takeovers since the agent's last attempt alone
+    lost: int = 0  # of these, the ones that failed
     fruitless: int = 0  # takeovers after which it failed alone all the same, in a row
+    fruitless_lost: int = 0  # of these, the ones that failed
     weights: int | None = None  # the newest with which it has tried alone
     told: set[str] = field(default_factory=set)
 
@@ -118,13 +120,13 @@ class Coach:
         """Return how far a corner is learned; None for one that the coach does not know."""
         return self._at[corner].progress.now() if corner in self._at else None
 
-    def fruitless(self, corner: str) -> int:
-        """Return after how many takeovers in a row the agent has failed at a corner alone all the same."""
-        return self._at[corner].fruitless if corner in self._at else 0
-
     def enough(self, corner: str) -> bool:
-        """Whether more help at a corner is no use for now: no one is called to it until the agent has passed it once."""
-        return self.fruitless(corner) >= UNCHANGED
+        """Whether more help at a corner is no use for now: no one is called to it until the agent has passed it once.
+
+        Where most takeovers failed, better ones would be of use.
+        """
+        at = self._at.get(corner)
+        return at is not None and at.fruitless >= UNCHANGED and 2 * at.fruitless_lost <= at.fruitless
 
     @property
     def hardest(self) -> Learned | None:
@@ -157,6 +159,7 @@ class Coach:
             at.failed = at.failed + 1 if takeover.outcome == "failed" else 0
             at.cleared = at.cleared + 1 if takeover.outcome == "cleared" else 0
             at.since += 1
+            at.lost += takeover.outcome == "failed"
             if at.failed >= FAILURES:
                 at.failed, self.practice = 0, takeover.corner
         said = self._counted(takeover)
@@ -198,7 +201,7 @@ class Coach:
             at.weights = weights if at.weights is None else max(at.weights, weights)
         at.cleared = 0
         if passed:
-            at.fruitless = at.since = 0
+            at.fruitless = at.fruitless_lost = at.since = at.lost = 0
             at.told.discard("enough")
             row = at.progress.row
             if row >= IN_A_ROW and not had_it:
@@ -206,7 +209,8 @@ class Coach:
             return []
         if at.since and newer:
             at.fruitless, at.since = at.fruitless + at.since, 0
-            if at.fruitless >= UNCHANGED and "enough" not in at.told:
+            at.fruitless_lost, at.lost = at.fruitless_lost + at.lost, 0
+            if self.enough(corner) and "enough" not in at.told:
                 at.told.add("enough")
                 values = {"corner": corner, "n": at.fruitless}
                 return [Said("coach_enough", "warning", values, "enough")]

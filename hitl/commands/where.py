@@ -235,6 +235,15 @@ def _or_the_demos_agent(session: SessionRecord | None) -> str:
     return " Or `hitl play`, and there the key 2: the demo's agent drives, and you help it." if there else ""
 
 
+def _help_at(store: Store, session: SessionRecord | None, corner: str) -> str:
+    """Return what to do about a corner that fails: what the end of the newest session said, too."""
+    from hitl.coach.past import is_enough
+
+    if session is not None and is_enough(store, session, store.corners(session.track), corner):
+        return f"`hitl diagnose` first; more takeovers change nothing at the {corner}."
+    return f'`hitl play --practice "{corner}"`: take over there, again and again.'
+
+
 def _next(
     store: Store,
     session: SessionRecord | None,
@@ -259,7 +268,7 @@ def _next(
     if not works and (newest is None or driven > newest.created):
         return "`hitl train --background` learns from what was driven."
     if failing:
-        return f'`hitl play --practice "{failing[0][0]}"`: take over there, again and again.'
+        return _help_at(store, session, failing[0][0])
     if unreviewed and road:
         return "`hitl review` shows the takeovers; a key says whether each was good."
     if unreviewed:

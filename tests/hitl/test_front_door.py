@@ -130,6 +130,29 @@ def test_hitl_alone_says_where_one_stands(
     assert "Next: `hitl store check`" in alone(home, capsys, monkeypatch)
 
 
+@pytest.mark.parametrize("outcome", ["cleared", "failed"])
+def test_what_hitl_advises_at_a_corner_is_what_the_end_of_the_session_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, outcome: str
+) -> None:
+    with Store(tmp_path / "store.sqlite") as store:
+        store.upsert_corner("hairpin", "first bend", 50.0, 60.0, "track")
+        weights = [store.add_checkpoint(f"{k}.safetensors", "0", k, k, "train", {}) for k in range(4)]
+    with Recorder(tmp_path / "store.sqlite", session_info()) as recorder:
+        for checkpoint in weights:
+            for helped in (True, False):
+                recorder.begin_episode(checkpoint_id=checkpoint)
+                token = recorder.begin_segment("takeover", corner="first bend") if helped else None
+                for _ in range(20):
+                    recorder.step(_at(52.0, int(helped)))
+                if token is not None:
+                    recorder.end_segment(token, outcome)
+                recorder.end_episode("terminated", "off_road")
+    with trainer_lock(tmp_path / "store.sqlite"):
+        said = alone(tmp_path, capsys, monkeypatch)
+    assert ("Next: `hitl diagnose` first; more takeovers change nothing at the first bend." in said) == (outcome == "cleared")
+    assert ('Next: `hitl play --practice "first bend"`' in said) == (outcome == "failed")
+
+
 def test_a_full_disk_comes_first(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     Store(tmp_path / "store.sqlite").close()
     with trainer_lock(tmp_path / "store.sqlite"):
@@ -170,10 +193,10 @@ def test_a_takeover_that_shows_nothing_is_told_apart_and_laps_to_review_are_told
     assert "; 1 takeover (0 s) and 1 that shows nothing, 1 lap by hand, 1 unfinished" in said, "cleaned or not"
 
 
-def _at(progress: float):  # type: ignore[no-untyped-def]
+def _at(progress: float, driver: int = 0):  # type: ignore[no-untyped-def]
     from tests.support.recorded import step_row
 
-    return step_row(1, progress=progress)
+    return step_row(1, driver, progress=progress)
 
 
 def test_after_many_laps_without_a_finish_it_says_what_else_can_be_done(

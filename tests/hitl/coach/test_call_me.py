@@ -333,6 +333,17 @@ class TestTheEnd:
             coaching.coach.alone("hairpin", False, k, 9.0 * k)
         assert "hitl diagnose" in ending.following(coaching, ENGLISH)
 
+    def test_where_most_takeovers_fail_better_ones_would_be_of_use(self) -> None:
+        said: list[str] = []
+        coaching = Coaching(Coach([self.corner], {"hairpin": [False]}), [self.corner], lambda one: said.append(one.name))
+        for k in range(13):
+            coaching.ended(Ended(k, "hairpin", 3.0, "cleared" if k % 4 == 1 else "failed", until_m=120.0))
+            said += [one.name for one in coaching.coach.alone("hairpin", False, k, 9.0 * k)]
+        assert "coach_enough" not in said
+        text = ending.following(coaching, ENGLISH)
+        assert text.startswith("Next time: take over earlier and slower at the hairpin")
+        assert '`hitl play --practice "hairpin"`' in text
+
     def test_after_practice_it_says_how_many_tries_came_through_and_does_not_send_there_again(self) -> None:
         coaching = self.coaching([False] * 3)
         card = ending.card(coaching, Looking(practised=("hairpin", 3, 5)), None, ENGLISH)
