@@ -19,6 +19,15 @@ Doing = Literal["learns", "starts", "waits", "rests", "paused"]
 Level = Literal["info", "good", "warning", "error"]
 
 
+_TOAST_S = 5.0  # at least
+_LETTER_S = 0.07  # what it takes to read one
+
+
+def toast_s(text: str) -> float:
+    """Return for how long (s) a toast stands."""
+    return max(_TOAST_S, len(text) * _LETTER_S)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Scene:
     """The track and the names that hold for a whole session.

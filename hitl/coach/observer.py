@@ -15,7 +15,7 @@ from hitl.coach.speeds import Speeds
 from hitl.protocols import EpisodeResult, Tick
 from hitl.road.attempts import Following
 
-STANDS_S = 8.0  # s for which what was said of a takeover may still be read
+STANDS_S = 8.0  # s for which what was said of a takeover may still be read; whether it is, its speaker knows
 
 
 @dataclass

@@ -25,6 +25,11 @@ WHY = {
 }  # fmt: skip
 """The reasons of ``data.demos`` for which a takeover does not count, by the names of their texts."""
 
+_OF_TAKEOVER = frozenset(
+    ("coach_cleared", "coach_counted", "coach_failed", "coach_failed_part", "coach_not_counted", "coach_ordinary",
+     "coach_ordinary_cleared")
+)  # fmt: skip
+
 
 @dataclass(frozen=True, slots=True)
 class Said:
@@ -37,12 +42,17 @@ class Said:
     why: str = ""
     """The name of a text, with the same values, or a text, that is filled in as ``why``."""
     first: str = ""
-    """The name of a text that stands before it."""
+    """The name of a text that stands before it, where what was said of another takeover is still seen."""
 
     @property
     def of_drive(self) -> bool:
         """Whether it is about what was driven just now."""
         return self.name.startswith(("coach_", "press_", "slow_"))
+
+    @property
+    def of_takeover(self) -> bool:
+        """Whether it says what became of a takeover."""
+        return self.name in _OF_TAKEOVER
 
     def text(self, words: Words) -> str:
         """Return the sentence in a language."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 from data.errors import StoreError
@@ -17,7 +19,7 @@ from hitl.demo.cards import practice_card
 from hitl.home import Named, in_home
 from hitl.session.practice import TRIES
 from takeover_ui.language import ENGLISH
-from takeover_ui.view import Card, Level
+from takeover_ui.view import Card, Level, toast_s
 from trainer.daemon import control
 from trainer.daemon.heartbeat import read_heartbeat
 
@@ -36,8 +38,15 @@ def speaker(
 
     ``named``: the home as it was typed (`in_home`), for the commands in what is printed; a window knows it.
     """
+    until, directly = -math.inf, False  # what was said of a takeover stands until then; nothing was said since
 
     def say(said: Said) -> None:
+        nonlocal until, directly
+        if said.first and not (directly if window is None else time.monotonic() < until):
+            said = replace(said, first="")  # it would refer to nothing that is seen
+        directly = said.of_takeover
+        if directly and window is not None:
+            until = time.monotonic() + toast_s(said.text(window.options.words))
         if window is None or also_printed:
             print(in_home(said.text(ENGLISH), named), flush=True)
         if window is not None:

@@ -12,7 +12,7 @@ from dataclasses import replace
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
 
-from takeover_ui.view import Card, Level, Scene, View
+from takeover_ui.view import Card, Level, Scene, View, toast_s
 
 if TYPE_CHECKING:
     import pygame
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from takeover_ui.window.newest_value import Slot
     from takeover_ui.window.options import WindowOptions
 
-_TOAST_S = 5.0  # at least
-_LETTER_S = 0.07  # what it takes to read one
 NO_KEYS_ANYWHERE = (
     "This system does not say which keys are down in other windows: keys count while the overlay has the focus, or use a pad."
 )
@@ -207,7 +205,7 @@ class _Loop:
                 self.running = False
 
     def _toast(self, level: Level, text: str) -> None:
-        self.toasts.append((time.perf_counter() + max(_TOAST_S, len(text) * _LETTER_S), level, text))
+        self.toasts.append((time.perf_counter() + toast_s(text), level, text))
 
     def _draw(self, now: float) -> None:
         if self.view is None:  # what was said stays until something drives

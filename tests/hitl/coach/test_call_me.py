@@ -291,8 +291,8 @@ class TestTheEnd:
         coaching.ended(Ended(4, "", 2.0, "unclear"))
         assert said == [
             "That one counted: 6.0 s.",
-            "The takeover after that one. Good until 198 m: these 3.2 s count, what came after does not.",
-            "The takeover before that one. That one did not count: it was too short (0.10 s). star keeps it all the same.",
+            "A later takeover. Good until 198 m: these 3.2 s count, what came after does not.",
+            "An earlier takeover. That one did not count: it was too short (0.10 s). star keeps it all the same.",
             "That one counted: 2.0 s.",
         ]
 

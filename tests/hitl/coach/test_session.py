@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -179,6 +181,30 @@ def test_it_is_said_in_the_players_language_and_printed_in_english(code: str, ca
         speaker(None, sounds)(said)
     assert window.toasts == [said.text(LANGUAGES[code])]
     assert capsys.readouterr().out == "That one counted: hairpin cleared, 3.1 s.\n"
+
+
+@pytest.mark.parametrize("code", LANGUAGES)
+def test_another_takeover_is_only_named_beside_what_was_said_of_the_one_before(
+    code: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 100.0
+    monkeypatch.setattr("hitl.screens.coach_screen.time", SimpleNamespace(monotonic=lambda: now))
+    window, words = Shown(code), LANGUAGES[code]
+    verdict = Said("coach_counted", "good", {"seconds": 0.7}, first="coach_after")
+    alone, beside = (replace(verdict, first=first).text(words) for first in ("", "coach_after"))
+    assert beside == f"{words['coach_after']} {alone}"
+    say = speaker(window)  # type: ignore[arg-type]
+    say(verdict)  # nothing was said before that is seen: that of the stand-in's is not shown in the demo
+    now += 3.0
+    say(verdict)
+    now += 10.0
+    say(verdict)
+    assert window.toasts == [alone, beside, alone]
+    say = speaker(None)
+    for said in (verdict, verdict, Said("game_back", "good"), verdict):
+        say(said)
+    begins = [line.startswith("A later takeover. That one counted") for line in capsys.readouterr().out.splitlines()]
+    assert begins == [False, True, False, False]
 
 
 def test_the_window_shows_how_far_the_corner_is(tmp_path: Path) -> None:
