@@ -136,6 +136,9 @@ class Progress:
     def lap(self, number: int, of: int) -> None:
         """Lap ``number`` of an evaluation begins."""
 
+    def lap_over(self, result: EpisodeResult) -> None:
+        """A lap of an evaluation has ended."""
+
     def measured(self, before: Measurement) -> None:
         """The stalled agent has been measured; what is driven next, the player may take over. It may wait for the player."""
 
@@ -296,9 +299,11 @@ class Demo:
 
     def _measure(self, first_seed: int, laps: int | None = None) -> Measurement:
         laps = laps or EPISODES
-        results = self.referee.evaluate(laps, first_seed, lambda number: self.progress.lap(number, laps))
-        for result in results:
-            result.judge((self.corner,))
+
+        def over(result: EpisodeResult) -> None:
+            self.progress.lap_over(result.judge((self.corner,)))
+
+        results = self.referee.evaluate(laps, first_seed, lambda number: self.progress.lap(number, laps), over)
         return Measurement(results, self.corner.name, self.referee.policy.checkpoint_id, laps)
 
     def _wait_for_trainer(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from data.reading.attempts import outcome
 from data.records import CUT_OFF, HUMAN, Corner
 from data.store import Store
 from hitl import arbiter
@@ -110,6 +111,12 @@ class DemoWindow(SessionScreen, Progress):
         times = self._fast_ticks / self._rig.task.settings.hz / seconds if seconds > 0.5 else FAST
         self.fast = self.words.say("demo_fast", number=number, of=of, times=max(1.0, times))
 
+    def lap_over(self, result: EpisodeResult) -> None:
+        """The coach counts this attempt, too, at once: what is shown beside it is as new, and it asks for no help in vain."""
+        passed, coaching = outcome(self._corner, 0.0, result.progress, result.reason), self._rig.session.coaching
+        if coaching is not None and passed is not None:
+            coaching.measured(self._corner.name, [passed])
+
     def measured(self, before: Measurement) -> None:
         """Its return is the ceiling to break, the trend begins with it; and the player is told what to do."""
         self._ceiling = before.return_mean
@@ -123,10 +130,8 @@ class DemoWindow(SessionScreen, Progress):
             wheel.claim()
 
     def evaluated(self, agent_steps: int, measured: Measurement) -> None:
-        """Add a point to the trend; the coach counts these attempts, too, so that it does not ask for help in vain."""
+        """Add a point to the trend."""
         passes, laps = measured.passes, len(measured.results)
-        if (coaching := self._rig.session.coaching) is not None:
-            coaching.measured(self._corner.name, [result.passed[self._corner.name] for result in measured.results])
         self._evaluations += ((float(agent_steps), passes / laps),)
         text = self.words.say("demo_passes", passes=passes, n=laps)
         self._window.toast(text, "good" if passes >= 0.9 * laps else "info")

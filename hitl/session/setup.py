@@ -267,11 +267,16 @@ class SessionSetup:
         return getattr(self.world.clock, "lateness", None)
 
     def evaluate(
-        self, episodes: int = 20, first_seed: int = 1_000_000, begins: Callable[[int], None] = lambda number: None
+        self,
+        episodes: int = 20,
+        first_seed: int = 1_000_000,
+        begins: Callable[[int], None] = lambda number: None,
+        over: Callable[[EpisodeResult], None] = lambda result: None,
     ) -> list[EpisodeResult]:
         """Drive deterministic episodes without help, all with the checkpoint that drives the first one.
 
-        Fewer come back, perhaps none, where the player leaves meanwhile. ``begins`` is told the number of each, from 1.
+        Fewer come back, perhaps none, where the player leaves meanwhile. ``begins`` is told the number of each, from 1, and
+        ``over`` how it went.
         """
         was_fixed = self.policy.fixed
         self.policy.begin_episode()
@@ -284,6 +289,7 @@ class SessionSetup:
                 if result.reason == "stopped":
                     break
                 results.append(result)
+                over(result)
         finally:
             self.policy.fixed = was_fixed
         return results

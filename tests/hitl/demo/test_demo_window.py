@@ -12,7 +12,8 @@ import pytest
 
 from data.records import Corner
 from data.store import Store
-from hitl.coach.rules import Said
+from hitl.coach.observer import Coaching
+from hitl.coach.rules import Coach, Said
 from hitl.commands.demo import _stay
 from hitl.demo.advice import braking_advice
 from hitl.demo.cards import closing_card, intro_card, outcome_card, practice_card, turn_card, unfinished
@@ -228,6 +229,22 @@ def test_practice_is_offered_after_three_failures_of_the_person_and_of_no_one_el
     for _ in range(3):
         over(failed, True)
     assert screen._failed == 3
+
+
+def test_an_evaluation_counts_lap_by_lap_in_what_is_shown_of_the_corner() -> None:
+    screen, _, session = asking(PadState())
+    coaching = session.coaching = Coaching(Coach([CORNER]), [CORNER], lambda said: None)
+    came = (250.0, "finish"), (200.0, "off_road"), (50.0, "off_road"), (200.0, "time_limit")  # the last two: no attempts
+    counted = []
+    for progress, reason in came:
+        screen.lap_over(EpisodeResult("evaluation", reason, progress=progress))
+        now = coaching.coach.learned(CORNER.name)
+        assert now is not None
+        counted.append((now.passes, now.of))
+    assert counted == [(1, 1), (1, 2), (1, 2), (1, 2)]
+    for _ in range(10):
+        screen.lap_over(EpisodeResult("evaluation", "finish", progress=300.0))
+    assert coaching.coach.learned(CORNER.name).passes == 10  # type: ignore[union-attr]
 
 
 def test_the_coach_tells_the_player_of_their_own_driving_and_leaves_the_end_to_the_demo() -> None:
