@@ -113,7 +113,7 @@ def _look(home: Home, store: Store) -> tuple[list[tuple[str, str]], str]:
     if disk_is_full(home.root):
         return rows, f"Next: {MAKE_ROOM}"
     if waking:
-        return rows, f"Next: {waking[:-1]}, and what was driven is learned."
+        return rows, f"Next: {waking.replace('lets it', 'lets the trainer')}"
     following = _next(store, session, beat, works, failing, glance.laps, glance.unreviewed)
     return rows, f"Next: {following if session is None else _as_begun(home, store, session, following)}"
 
@@ -186,10 +186,10 @@ def _failing(store: Store, session: SessionRecord) -> Iterator[tuple[str, int, i
 def _trainer(beat: Heartbeat | None, works: bool, waking: str) -> str:
     """Return how it does. ``waking``: how a suspended one goes on."""
     if works:
-        from hitl.screens.training.silence import known_of, silence
+        from hitl.screens.training.silence import THEN, silence
 
         if state := silence(beat, waking):
-            return f"{state}; {known_of(beat)[0][1]}" if beat is not None and beat.updates else state
+            return f"{state}; {number_of(beat.updates, 'update')} {THEN}" if beat is not None and beat.updates else state
         said = beat.doing if beat is not None else "starting"
         return f"at work: {said}" + (f"; {number_of(beat.updates, 'update')}" if beat is not None and beat.updates else "")
     if beat is not None and beat.state == "failed":

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from data.words import about, number_of
+from data.words import about
 from hitl.home import Home
 from hitl.screens.trainer_state import SILENT_S
 from trainer.daemon import control
 from trainer.daemon.heartbeat import Heartbeat
+
+THEN = "when it was last heard of"
 
 
 def wakes(process: int) -> str:
@@ -48,6 +50,6 @@ def known_of(beat: Heartbeat) -> list[tuple[str, str]]:
     age = beat.checkpoint_age_s
     checkpoint = beat.checkpoint.removesuffix(".safetensors") or "none yet"
     return [
-        ("updates", f"{number_of(beat.updates, 'update')} when it was last heard of"),
+        ("updates", f"{beat.updates:,} {THEN}"),
         ("checkpoint", checkpoint + (f", {about(age)} ago" if age is not None else "")),
     ]
