@@ -85,7 +85,6 @@ def header_version(path: Path, busy_timeout_s: float = BUSY_TIMEOUT_S) -> int | 
     process's other connections hold on it (https://sqlite.org/howtocorrupt.html, 2.2); the next visitor from another
     process would then take itself for the last one and remove the log that they still write to.
     """
-    refused = f"{path.name} is not a store (not an SQLite file): choose another --home, or move that file away."
     try:
         size = path.stat().st_size
     except FileNotFoundError:
@@ -93,7 +92,7 @@ def header_version(path: Path, busy_timeout_s: float = BUSY_TIMEOUT_S) -> int | 
     if size == 0:
         return None
     if size < 512:  # the smallest page
-        raise StoreError(refused.replace("file)", "file, or cut off)"))
+        raise StoreError(_no_store(path, "not an SQLite file, or cut off"))
     # Opened for writing where that can be: only such a connection takes its log and shared memory away when it was alone.
     modes = ("mode=rw",) if can_write(path) else ("mode=ro", "mode=ro&immutable=1")
     logged = log_size(path) > 0
@@ -107,10 +106,14 @@ def header_version(path: Path, busy_timeout_s: float = BUSY_TIMEOUT_S) -> int | 
         raise
     except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # SQLite quotes a damaged schema as it is
         other = getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_NOTADB
-        raise StoreError(refused if other else _damaged(path, error)) from error
+        raise StoreError(_no_store(path, "not an SQLite file") if other else _damaged(path, error)) from error
     if version and application != APPLICATION_ID:
         raise StoreError(f"{path.name} is a database of another program, not a store: choose another --home.")
     return version
+
+
+def _no_store(path: Path, what: str) -> str:
+    return f"{path.name} is not a store ({what}): choose another --home, or move that file away."
 
 
 def _damaged(path: Path, error: Exception) -> str:
