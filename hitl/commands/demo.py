@@ -7,6 +7,7 @@ import contextlib
 import json
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -72,6 +73,7 @@ def main(argv: list[str]) -> int:
     from hitl.demo.cards import intro_card, outcome_card
     from hitl.demo.shipped import SHIPPED
     from hitl.games.supertuxkart.game import drivable_here, kart_track
+    from hitl.processes import stop_on_signal
     from hitl.road.kart_tracks import GAME
     from hitl.road.known_tracks import file_under
     from hitl.road.track import load_track
@@ -106,7 +108,8 @@ def main(argv: list[str]) -> int:
             failed = store.evaluations(track=track.name)[-1].episodes
         if window is not None:
             window.card(intro_card(corner.name, failed, window.options.words))
-        result = _run(home, args, corner, window)
+        stopping = stop_on_signal()
+        result = _run(home, args, corner, window, stopping)
         if result is None:
             print("You left before anything was driven.")
             return 0
@@ -117,7 +120,7 @@ def main(argv: list[str]) -> int:
             args.json.write_text(json.dumps(result.as_json(), indent=1) + "\n", encoding="utf-8")
         _print(result, report, saved, args.home)
         if window is not None:
-            _stay(window, outcome_card(result, report, window.options.words), path)
+            _stay(window, outcome_card(result, report, window.options.words), path, stopping)
     return 0
 
 
@@ -129,16 +132,18 @@ def _window(home: Home, named: Path | None) -> Window:
     return open_window(home, load(home, "overlay").overlay, named=named, title="hitl demo")
 
 
-def _run(home: Home, args: argparse.Namespace, corner: Corner, window: Window | None) -> DemoResult | None:
+def _run(
+    home: Home, args: argparse.Namespace, corner: Corner, window: Window | None, stopping: Callable[[], bool]
+) -> DemoResult | None:
     from hitl.demo.run import run_headless, run_in_window
     from hitl.drivers.person import NO_ONE
 
     minutes = args.minutes or (8.0 if args.headless else 10.0)
     shared: dict[str, Any] = {"seed": args.seed, "minutes": minutes, "skill": args.skill}
     if window is None:
-        return run_headless(home, args.env, args.track, corner, **shared)
+        return run_headless(home, args.env, args.track, corner, stopping=stopping, **shared)
     stand_in = not args.no_stand_in and args.skill != NO_ONE
-    return run_in_window(home, args.env, args.track, corner, window, stand_in=stand_in, **shared)
+    return run_in_window(home, args.env, args.track, corner, window, stand_in=stand_in, stopping=stopping, **shared)
 
 
 def _report(home: Home, track: str, result: DemoResult) -> Report:
@@ -154,8 +159,8 @@ def _report(home: Home, track: str, result: DemoResult) -> Report:
         return stored_report(store, track=track, corner=result.corner.name, figures=figures, words=words)
 
 
-def _stay(window: Window, outcome: Card, report: Path) -> None:
-    """Keep the outcome in sight until the player closes it; Enter opens the report.
+def _stay(window: Window, outcome: Card, report: Path, stopping: Callable[[], bool] = lambda: False) -> None:
+    """Keep the outcome in sight until the player closes it, or this process is asked to end; Enter opens the report.
 
     What opens it may say that it did and show nothing, so the card says where the report is as well.
     """
@@ -166,7 +171,7 @@ def _stay(window: Window, outcome: Card, report: Path) -> None:
 
     window.card(outcome)
     down = window.keys()
-    while not window.closed:
+    while not (window.closed or stopping()):
         time.sleep(0.05)
         before, down = down, window.keys()
         if "return" in down - before:

@@ -21,7 +21,6 @@ from hitl.drivers.person import NO_ONE
 from hitl.drivers.scripted import HelpRule
 from hitl.drivers.wheel import player_pad
 from hitl.home import Home
-from hitl.processes import stop_on_signal
 from hitl.screens.coach_screen import speaker
 from hitl.screens.trainer_state import HeartbeatReader
 from hitl.session.setup import SessionSetup
@@ -63,12 +62,23 @@ class TerminalProgress(Progress):
 
 
 def run_headless(
-    home: Home, env: str, track: str, corner: Corner, *, seed: int, minutes: float, skill: str
+    home: Home,
+    env: str,
+    track: str,
+    corner: Corner,
+    *,
+    seed: int,
+    minutes: float,
+    skill: str,
+    stopping: Callable[[], bool] = lambda: False,
 ) -> DemoResult:
-    """Run the demo in lock-step; the scripted driver takes over (``skill`` ``NO_ONE``: no one does)."""
+    """Run the demo in lock-step; the scripted driver takes over (``skill`` ``NO_ONE``: no one does).
+
+    ``stopping``: whether this process was asked to end; what was learned until then is still measured.
+    """
     words = [TextColumn(text, markup=False) for text in ("{task.description}", "{task.fields[text]}")]
     columns = (words[0], BarColumn(), words[1], TimeElapsedColumn())
-    options, stopping = SessionOptions(env, track, kind="demo", seed=seed), stop_on_signal()
+    options = SessionOptions(env, track, kind="demo", seed=seed)
     with (
         SessionSetup(home, options, human=lambda t: NoHuman() if skill == NO_ONE else _helper(t, corner, seed, skill)) as rig,
         _trainer(home, seed) as trainer,
@@ -88,12 +98,14 @@ def run_in_window(
     minutes: float,
     stand_in: bool,
     skill: str,
+    stopping: Callable[[], bool] = lambda: False,
 ) -> DemoResult | None:
     """Run the demo in real time in an open window, which stays open; evaluations are fast-forwarded.
 
     None where the player has closed the window before anything was driven.
 
-    ``stand_in``: where the player does not take over, the scripted driver does.
+    ``stand_in``: where the player does not take over, the scripted driver does. ``stopping``: as there, and as
+    if the player had left.
     """
     if window.closed:  # while this module was loaded
         return None
@@ -108,8 +120,11 @@ def run_in_window(
             player = HumanDriver(pad)
             return HumanOrScripted(player, _helper(loaded, corner, seed, skill)) if stand_in else player
 
+        def ended() -> bool:
+            return window.closed or stopping()
+
         def leaves() -> bool:
-            return window.closed or live.session.asked_to_leave()
+            return ended() or live.session.asked_to_leave()
 
         chosen = load(home, "coach", "help")
         # The wheel is offered before the corner, and the coach says why; the agent itself does not ask as well.
@@ -121,7 +136,7 @@ def run_in_window(
         measured = SessionOptions(env, track, kind="evaluation", seed=seed)
         say = shown.coached_by(speaker(window, sounds))
         live = stack.enter_context(
-            SessionSetup(home, driven, human=wheel, watch=shown, stop=lambda: window.closed, say=say)
+            SessionSetup(home, driven, human=wheel, watch=shown, stop=ended, say=say)
         )
         referee = stack.enter_context(SessionSetup(home, measured, watch=shown.fast_tick, stop=leaves))
         if window.closed:
@@ -136,7 +151,7 @@ def run_in_window(
             shown,
             minutes=minutes,
             paced=False,
-            cancelled=lambda: window.closed or live.session.leaving,
+            cancelled=lambda: ended() or live.session.leaving,
         )
         result = demo.run()
         window.card(closing_card(shown.words))  # the trainer may need some seconds to end

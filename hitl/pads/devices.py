@@ -42,6 +42,8 @@ class Devices:
     def __init__(self) -> None:
         if not display_available():  # SDL would look for a screen all the same, and print what it does not find
             os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
+        # SDL would turn a request to end this process into an event that no one reads here: `kill` would do nothing.
+        os.environ.setdefault("SDL_NO_SIGNAL_HANDLERS", "1")
         try:
             if not pygame.display.get_init():
                 pygame.display.init()  # SDL delivers no joystick without its event system

@@ -133,6 +133,13 @@ def test_enter_on_the_last_card_says_where_the_report_is(monkeypatch: pytest.Mon
     assert shown[-1].lines[-1].startswith("A browser shows" if opens else "There is no browser")
 
 
+def test_a_process_that_was_asked_to_end_does_not_wait_at_the_outcome(tmp_path: Path) -> None:
+    window = Window()
+    window.keys = frozenset  # type: ignore[attr-defined]
+    _stay(window, outcome_card(outcome(), report(score(20, 18))), tmp_path / "r.html", lambda: True)  # type: ignore[arg-type]
+    assert len(window.cards) == 1
+
+
 class Window:
     """Keeps the cards that it is given."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -326,3 +327,13 @@ with VirtualPad() as device:
         [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True, cwd=ROOT
     )
     assert done.stdout.splitlines()[-1] == ("['takeover'] 1.0" if heard else "[] 0.0")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows ends a process without asking it")
+def test_a_process_that_reads_pads_can_be_asked_to_end() -> None:
+    reads = "from hitl.pads.devices import devices; import time; devices(); print(1, flush=True); time.sleep(60)"
+    with subprocess.Popen([sys.executable, "-c", reads], cwd=ROOT, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline().strip().endswith(b"1")
+        process.terminate()
+        assert process.wait(30) == -signal.SIGTERM
