@@ -109,7 +109,7 @@ def test_an_exported_store_tells_the_same(home: Home, tmp_path: Path, capsys: py
     told = table(new, capsys)[0]
     assert told["by"]["stranger"]["attempts"] > 0, "now it is another one's"
     assert main(["corners", "--home", str(new.root)]) == 0
-    assert "of another home's agent" in " ".join(capsys.readouterr().out.split())
+    assert "of an agent whose weights are not here" in " ".join(capsys.readouterr().out.split())
 
 
 def test_what_it_does_alone_is_known_after_many_helped_drives(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
