@@ -114,7 +114,7 @@ class DemoRule:
             return Standing(False, 0.0, str(Why.TRIMMED))
         # In the one replay of the reference recipe takeovers lie among the other steps already.
         weight = 0.0 if self.one_replay and segment.kind != "lap" else weight
-        return Standing(True, weight, cut_s=self._cut_s(segment))
+        return Standing(True, weight, cut_s=self.cut_s(segment.outcome, segment.verdict, _seconds(segment)))
 
     def shown_steps(self, segment: Segment | SegmentRecord, moved: int | None = None) -> tuple[int, int]:
         """Return the steps of its episode, from the first to before the second, that a segment shows if it counts.
@@ -124,11 +124,13 @@ class DemoRule:
         stop = segment.stop
         if moved is not None and _failed(segment):
             stop = max(segment.start, min(stop, moved))
-        cut = min(round(self._cut_s(segment) * segment.hz), (stop - segment.start) // 2)
+        cut_s = self.cut_s(segment.outcome, segment.verdict, _seconds(segment))
+        cut = min(round(cut_s * segment.hz), (stop - segment.start) // 2)
         return segment.start + segment.trim_start, min(segment.stop - segment.trim_stop, stop - cut)
 
-    def _cut_s(self, segment: Segment | SegmentRecord) -> float:
-        return min(self.failed_cut_s, _seconds(segment) / 2) if _failed(segment) else 0.0
+    def cut_s(self, outcome: str, verdict: str, seconds: float) -> float:
+        """Return how much (s) of the end of a segment of that length (s), as it was driven, does not count."""
+        return min(self.failed_cut_s, seconds / 2) if counts_as_failed(outcome, verdict) else 0.0
 
     def _why_not(self, segment: Segment | SegmentRecord) -> str:
         if not segment.closed:
@@ -190,9 +192,13 @@ def wrecked_start(segment: Segment | SegmentRecord) -> bool:
     return segment.kind == "lap" and segment.outcome == "failed" and _seconds(segment) < LAP_FROM_S
 
 
+def counts_as_failed(outcome: str, verdict: str) -> bool:
+    """Tell whether a segment failed, and the player does not want it all the same."""
+    return outcome == "failed" and verdict not in ("good", "star")
+
+
 def _failed(segment: Segment | SegmentRecord) -> bool:
-    """Whether it failed, and the player does not want it all the same."""
-    return segment.outcome == "failed" and segment.verdict not in ("good", "star")
+    return counts_as_failed(segment.outcome, segment.verdict)
 
 
 def _earned_little(segment: Segment | SegmentRecord) -> bool:

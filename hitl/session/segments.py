@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from data.demos import DemoRule, Why
+from data.demos import DemoRule, Why, counts_as_failed
 from data.reading.attempts import corner_at, corner_most
 from data.recording.recorder import Recorder
 from data.records import ITS_END, Corner, SegmentRecord
@@ -203,15 +203,15 @@ class Segments:
         """An outcome is certain: store it, and say what the takeover was worth."""
         self._recorder.set_outcome(number, outcome)
         course, corner = self._courses.get(number, (Course(0), ""))
-        if number not in self._courses or self.verdicts.get(number) == "bad":
+        verdict = self.verdicts.get(number, "unreviewed")
+        if number not in self._courses or verdict == "bad":
             return
-        seconds = course.steps / self._hz
-        failed = outcome == "failed" and self.verdicts.get(number) != "star"
+        seconds, failed = course.steps / self._hz, counts_as_failed(outcome, verdict)
         if self.ended is None:
             if failed and not self._has_line:
                 self._say(Said("press_little"))
             return
-        cut_s = min(self._rule.failed_cut_s, seconds / 2) if failed else 0.0
+        cut_s = self._rule.cut_s(outcome, verdict, seconds)
         why = str(Why.FAILED) if failed and not self._rule.failed_takeovers else ""
         last = min(len(course.metres), course.steps - round(cut_s * self._hz)) - 1
         until = course.metres[last] if failed and course.moved is not None and last >= 0 else None

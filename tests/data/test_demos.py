@@ -228,3 +228,14 @@ def test_the_rule_of_a_store_is_that_of_its_trainer(tmp_path):
         assert [store.rule().judge(s).counts for s in store.segments()] == [False, False, True]
         store.add_checkpoint("a", "0" * 64, 1, 1, "train", TrainConfig(takeover_min_m=0.0, takeover_held_s=0.0).to_dict())
         assert [store.rule().judge(s).counts for s in store.segments()] == [True, True, True]
+
+
+@pytest.mark.parametrize("verdict", ["unreviewed", "good", "bad", "star"])
+@pytest.mark.parametrize(("steps", "cut_s"), [(60, 1.0), (20, 0.5)])
+def test_the_end_of_a_failed_one_is_cut_by_one_rule_wherever_it_is_asked_for(verdict, steps, cut_s):
+    rule = DemoRule()
+    segment = replace(REAL, outcome="failed", verdict=verdict, stop=REAL.start + steps)
+    said = rule.cut_s("failed", verdict, steps / segment.hz)
+    assert said == (0.0 if verdict in ("good", "star") else cut_s)
+    assert rule.shown_steps(segment) == (segment.start, segment.stop - round(said * segment.hz))
+    assert rule.cut_s("cleared", verdict, 3.0) == rule.cut_s("unclear", verdict, 3.0) == 0.0

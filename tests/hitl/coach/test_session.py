@@ -7,24 +7,28 @@ from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import MagicMock
 
 import numpy as np
 import pytest
 
+from data.demos import DemoRule
 from data.records import DRIVING_FAULTS, Corner
 from data.store import Store
 from hitl.coach import past
 from hitl.coach.call_me import Failure
-from hitl.coach.rules import Said
+from hitl.coach.rules import Ended, Said
 from hitl.coach.sounds import Sounds
 from hitl.drivers.human import HumanDriver, ScriptedHuman
 from hitl.drivers.scripted import HelpRule, ScriptedDriver, TakeoverRule
-from hitl.games.base import Start
+from hitl.games.base import AT_REST, Start
 from hitl.home import Home
 from hitl.pads.base import PadState
+from hitl.protocols import EpisodeResult
 from hitl.screens.coach_screen import Caller, speaker, tell_ending, wants_practice
 from hitl.screens.session_screen import SessionScreen
 from hitl.session.practice import TRIES
+from hitl.session.segments import Segments
 from hitl.session.setup import SessionSetup
 from hitl.session_options import SessionOptions
 from hitl.settings import CoachSettings, HelpSettings, load
@@ -328,3 +332,18 @@ def test_a_silent_trainer_that_has_the_home_to_itself_is_not_said_to_be_missing(
 def test_the_coach_is_set_in_its_section(tmp_path: Path) -> None:
     (tmp_path / "settings.toml").write_text('[coach]\nsay = "off"\nrewind_s = 5\n')
     assert load(Home(tmp_path)).coach == CoachSettings(say="off", rewind_s=5.0)
+
+
+@pytest.mark.parametrize(("verdict", "counted_s"), [("unreviewed", 2.0), ("good", 3.0), ("star", 3.0)])
+def test_what_is_told_of_a_failed_takeover_counts_by_the_rule_of_the_demos(verdict: str, counted_s: float) -> None:
+    recorder, ended = MagicMock(), list[Ended]()
+    recorder.begin_segment.return_value = 1
+    segments = Segments(recorder, DemoRule(), 20.0, print)
+    segments.ended = ended.append
+    segments.begin_takeover("stick", None, 0)
+    for k in range(60):
+        segments.step({"progress": float(k), "state": replace(AT_REST, x=float(k))}, 0.0)
+    segments.end_takeover(3.0, interrupted=False)
+    segments.verdicts[1] = verdict
+    segments.end_episode(3.5, EpisodeResult("drive", reason="off_road"))
+    assert [(one.outcome, one.counted_s) for one in ended] == [("failed", counted_s)]
