@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from hitl.games.base import Start
 
 KEPT_S = 60.0  # s of driving that can be gone back, in steps of a few seconds
 CALM_S, CALM = 0.5, 0.25  # s in which the car hardly turns (rad/s), where hands that come to the wheel are given it
+BEYOND_M = 1e-3  # m from which on a start is a place on the line, and not its beginning
 AGAIN_S = 1.5  # s after a rewind in which the next one goes back from where it landed, and not from here
 
 
@@ -34,11 +35,10 @@ class Moment:
     @property
     def start(self) -> Start:
         """The nearest thing to it, for a game that cannot restore a moment: the car's place and motion on the line."""
-        state, place = self.info["state"], self.info["place"]
-        c, s = math.cos(state.heading), math.sin(state.heading)
-        turn = math.remainder(state.heading - place.heading, math.tau)
-        along, left = c * state.vx + s * state.vy, c * state.vy - s * state.vx
-        return Start(max(place.s, 1e-3), place.offset, turn, along, left, state.yaw_rate, state.steer)
+        state = self.info["state"]
+        start = Start.of(self.info["place"], state.heading, (state.vx, state.vy), state.yaw_rate, state.steer)
+        # The line's very beginning (0 m) would mean a new run to TrackMania; taken back, the car stays in the run that it drives.
+        return replace(start, s=max(start.s, BEYOND_M))
 
 
 class Rewind:

@@ -9,6 +9,8 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from hitl.road.line import Place
+
 
 @dataclass(frozen=True, slots=True)
 class CarDetails:
@@ -70,6 +72,15 @@ class Start:
     side_speed: float = 0.0  # m/s to its left: a car that slides
     yaw_rate: float = 0.0  # rad/s, counter-clockwise
     steer: float = 0.0  # how far its wheels are turned already, -1 (left) to 1 (right)
+
+    @classmethod
+    def of(
+        cls, place: Place, heading: float, velocity: tuple[float, float], yaw_rate: float, steer: float
+    ) -> Start:
+        """Return the start of a car that is at that place of the line. ``heading`` (rad), ``velocity`` (m/s): in world axes."""
+        (vx, vy), c, s = velocity, math.cos(heading), math.sin(heading)
+        turn = math.remainder(heading - place.heading, math.tau)
+        return cls(place.s, place.offset, turn, c * vx + s * vy, c * vy - s * vx, yaw_rate, steer)
 
 
 class Game(Protocol):

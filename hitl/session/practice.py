@@ -96,10 +96,9 @@ def start_at(passage: Drive, line: ReferenceLine, half_width: float) -> Start | 
         return None
     vx, vy, turned = (x1 - x0) * hz / 2, (y1 - y0) * hz / 2, math.remainder(after - before, math.tau)
     steer = float(passage.observation[1, names.index("steer")]) if "steer" in names else 0.0
-    c, s = math.cos(heading), math.sin(heading)
-    along, left = c * vx + s * vy, c * vy - s * vx
-    turn = math.remainder(heading - place.heading, math.tau)
-    return Start(place.s, place.offset, turn, along, left, turned * hz / 2, steer)
+    # Its place may be the line's very beginning (0 m), and is to stay that: a try from there is a new run. In the run of the try
+    # before, TrackMania would put the car down at the last checkpoint, which may lie behind the corner.
+    return Start.of(place, heading, (vx, vy), turned * hz / 2, steer)
 
 
 def starts(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from argparse import Namespace
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,16 +14,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from data.reading.drives import Drive
 from data.reading.follow import Follower
 from data.records import AGENT, HUMAN
 from data.store import Store
 from hitl.arbiter import GatingSettings
 from hitl.coach.handed_wheel import UNUSED_S, HandedWheel
-from hitl.coach.rewind import Rewind
+from hitl.coach.rewind import Moment, Rewind
 from hitl.coach.sounds import Sounds
 from hitl.drivers.human import HumanDriver
 from hitl.drivers.scripted import ScriptedDriver
-from hitl.games.base import Start
+from hitl.games.base import Start, VehicleState
 from hitl.games.box2d import Box2DGame
 from hitl.games.driving_env import DrivingEnv
 from hitl.home import Home
@@ -31,10 +33,12 @@ from hitl.protocols import EpisodeResult, Tick
 from hitl.screens.coach_screen import Caller
 from hitl.screens.session_screen import SessionScreen
 from hitl.session.play_loop import PlayLoop
+from hitl.session.practice import start_at
 from hitl.session.setup import SessionSetup
 from hitl.session_options import SessionOptions
 from tests.hitl.coach.test_session import Shown
 from tests.support.held import Cruise
+from tests.support.recorded import summary
 
 REST, BACK, HOLD = PadState(), PadState(buttons=frozenset({"rewind"})), PadState(gas=0.6, buttons=frozenset({"takeover"}))
 OVER = PadState(buttons=frozenset({"restart"}))
@@ -418,3 +422,16 @@ def test_one_episode_is_one_until_its_end_wherever_the_player_went_back_to(tmp_p
         told = loop.run()
     assert [r.reason for r in loop.results] == ["rewound", "restart"]
     assert told.startswith("1 episode, ")
+
+
+def test_at_the_very_beginning_a_try_is_a_new_run_and_who_goes_back_stays_in_theirs() -> None:
+    line, state = DrivingEnv().track.line, VehicleState(0.0, 0.0, 0.0, 0.0, 0.0, 3.0, 0.0, 0.1, 0.2, 0.0, 0.0)
+    x, y, heading = line.at(0.0)
+    info = {"state": replace(state, heading=heading), "place": line.locate(x, y, 0.0)}
+    back = Moment(None, np.zeros(1, np.float32), info).start
+    columns = {"x": np.full(3, x), "y": np.full(3, y), "heading": np.full(3, heading), "progress": np.zeros(3)}
+    tried = start_at(Drive(summary(), {**columns, "observation": np.zeros((3, 1), np.float32)}), line, 5.0)
+    assert tried is not None
+    assert (tried.s, tried.offset, tried.turn) == pytest.approx((0.0, back.offset, back.turn))
+    assert 0.0 < back.s < 0.01
+    assert (back.speed, back.side_speed) == pytest.approx((3.0 * np.cos(heading), -3.0 * np.sin(heading)))
