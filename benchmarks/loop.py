@@ -27,6 +27,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 import numpy as np
 from common import parser, print_table, stopwatch, write_report
 
+from data.records import HUMAN
 from hitl import arbiter
 from hitl.demo.shipped import open_shipped
 from hitl.drivers.human import HumanDriver
@@ -103,13 +104,13 @@ def next_tick(presses: list[tuple[float, float]], notes: Notes) -> tuple[int, in
     hit = total = between = 0
     for began, done in presses:
         before, tick = np.searchsorted(read, (began, done)).tolist()
-        if tick >= len(read) or (before > 0 and notes.driver[before - 1] == arbiter.HUMAN):
+        if tick >= len(read) or (before > 0 and notes.driver[before - 1] == HUMAN):
             continue
         if first.intersection(range(before, tick + 1)):
             between += 1
             continue
         total += 1
-        hit += notes.driver[tick] == arbiter.HUMAN
+        hit += notes.driver[tick] == HUMAN
     return hit, total, between
 
 

@@ -19,10 +19,10 @@ from typing import Annotated, Literal
 import numpy as np
 from msgspec import Meta
 
+from data.records import AGENT, HUMAN
 from hitl.pads.base import MISSING, Action, PadState
 from hitl.pads.hands import AXES, TAKING, Hand, Seen, disarmed, look, together
 
-AGENT, HUMAN = 0, 1
 Mode = Literal["hold", "toggle", "touch"]
 Deflection = Annotated[float, Meta(ge=0, le=1)]
 Seconds = Annotated[float, Meta(ge=0)]

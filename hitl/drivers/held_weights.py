@@ -9,11 +9,11 @@ from __future__ import annotations
 import copy
 from typing import TYPE_CHECKING
 
+from trainer.daemon.proving import LAP, WORSE
+
 if TYPE_CHECKING:
     from trainer.networks.actor_critic import Actor
 
-LAP = 0.9  # share of the lap from which on weights are worth holding
-WORSE = 0.1  # share of the lap by which newer weights may come less far and still drive
 DRIVES = 2  # with noise, in a row, by which newer weights show that they may drive without noise again
 FAILURES = 2  # in a row, after which the held weights are held no more
 UNFINISHED = 0.85  # share of the lap that a drive counts for at most where it did not reach the finish

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from data.errors import DeviceError, HitlError
+from data.records import HUMAN
 from hitl import arbiter
 from hitl.pads.base import MISSING, PadState, neutral_action
 from hitl.pads.calibration.measure import Calibration
@@ -126,7 +127,7 @@ class PadDesk:
         still = neutral_action(("steer",))
         now = arbiter.Inputs(self._clock(), still, still, still, still, state)
         self._state, decision = arbiter.step(self._state, now, self._gating)
-        return "paused" if decision.paused else "human" if decision.driver == arbiter.HUMAN else "agent"
+        return "paused" if decision.paused else "human" if decision.driver == HUMAN else "agent"
 
     def begin_try(self) -> None:
         """The agent drives, and what is still held must be let go first."""

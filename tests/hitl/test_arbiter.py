@@ -8,7 +8,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from hitl.arbiter import AGENT, HUMAN, GatingSettings, new_episode
+from data.records import AGENT, HUMAN
+from hitl.arbiter import GatingSettings, new_episode
 from hitl.pads.base import MISSING, PadState, braking_action, to_action
 from tests.support.ticking_arbiter import AGENT_ACTION, HELD, NAMES, REST, Wheel, buttons
 

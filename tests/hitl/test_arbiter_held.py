@@ -7,7 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from hitl.arbiter import AGENT, HUMAN, State, new_episode
+from data.records import AGENT, HUMAN
+from hitl.arbiter import State, new_episode
 from hitl.pads.base import MISSING, PadState, to_action
 from tests.support.ticking_arbiter import HELD, NAMES, REST, Wheel, buttons
 

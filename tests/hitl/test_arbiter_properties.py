@@ -7,7 +7,8 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
-from hitl.arbiter import AGENT, HUMAN, GatingSettings, Inputs, State, new_episode, step
+from data.records import AGENT, HUMAN
+from hitl.arbiter import GatingSettings, Inputs, State, new_episode, step
 from hitl.pads.base import MISSING, PadState, braking_action, neutral_action, to_action
 from hitl.pads.hands import LIES_WAITING_S, STILL
 from tests.support.examples import examples

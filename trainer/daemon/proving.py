@@ -6,9 +6,11 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from trainer.learner.learner import Learner
-from trainer.networks.actor_critic import Actor
+if TYPE_CHECKING:  # a session knows the rule's numbers, too, and may do without torch
+    from trainer.learner.learner import Learner
+    from trainer.networks.actor_critic import Actor
 
 LAP = 0.9
 """Share of the lap from which on weights are worth holding. Before, nothing is there to be lost, and the newest always drive."""

@@ -14,7 +14,8 @@ import pygame
 import pytest
 
 from data.errors import DeviceError
-from hitl.arbiter import AGENT, HUMAN, GatingSettings, Inputs, State, step
+from data.records import AGENT, HUMAN
+from hitl.arbiter import GatingSettings, Inputs, State, step
 from hitl.pads.base import MISSING, Pad, PadState, braking_action, neutral_action, to_action
 from hitl.pads.devices import Devices, devices
 from hitl.pads.sdl import SdlPad, pick_by_press

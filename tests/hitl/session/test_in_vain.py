@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from hitl.arbiter import AGENT, HUMAN, Decision, GatingSettings
+from data.records import AGENT, HUMAN
+from hitl.arbiter import Decision, GatingSettings
 from hitl.coach.rules import in_english
 from hitl.drivers.human import HumanDriver, button_names
 from hitl.home import Home
