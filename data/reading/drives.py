@@ -168,13 +168,21 @@ class Drive:
         return np.stack([self.x, self.y], axis=1)
 
     @functools.cached_property
+    def gas(self) -> NDArray[np.float64]:
+        """(n,) the executed gas, 0 to 1; 0 where no action is one."""
+        return self._pedal("gas", 1.0)
+
+    @functools.cached_property
     def brake(self) -> NDArray[np.float64]:
         """(n,) the executed brake, 0 to 1; 0 where no action brakes."""
+        return self._pedal("brake", -1.0)
+
+    def _pedal(self, name: str, sign: float) -> NDArray[np.float64]:
         names = self.episode.action_names[: self.executed.shape[1]]
-        if "brake" in names:
-            pressed = self.executed[:, names.index("brake")]
+        if name in names:
+            pressed = self.executed[:, names.index(name)]
         elif "gas_brake" in names:
-            pressed = -self.executed[:, names.index("gas_brake")]
+            pressed = sign * self.executed[:, names.index("gas_brake")]
         else:
             return np.zeros(len(self))
         return np.clip(pressed, 0.0, 1.0).astype(np.float64)

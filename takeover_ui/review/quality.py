@@ -152,13 +152,12 @@ class Quality:
         drive = drive[drive.human & np.isfinite(drive.progress) & np.isfinite(drive.x) & np.isfinite(drive.speed)]
         if len(drive) < 2:
             return None
-        names, seconds = drive.episode.action_names, len(drive) / drive.episode.hz
-        acted = {name: drive.executed[:, k].astype(np.float64) for k, name in enumerate(names[: drive.executed.shape[1]])}
-        pedals = acted.get("gas_brake", acted.get("gas", np.zeros(1)) - acted.get("brake", np.zeros(1)))
+        names, seconds = drive.episode.action_names[: drive.executed.shape[1]], len(drive) / drive.episode.hz
+        steer = drive["executed", "steer"].astype(np.float64) if "steer" in names else np.zeros(1)
         left = self._road.offset(drive.points, drive.progress)
         metres, first = np.unique(drive.progress.astype(np.int64), return_index=True)
         return _Measured(
-            turns(acted.get("steer", np.zeros(1))) / seconds, turns(pedals) / seconds, float(np.abs(left).mean()),
+            turns(steer) / seconds, turns(drive.gas - drive.brake) / seconds, float(np.abs(left).mean()),
             metres, left[first], drive.speed[first],
         )  # fmt: skip
 

@@ -93,11 +93,13 @@ def test_an_open_episode_is_only_given_when_wanted(path):
 
 def test_rows_of_a_drive():
     drive = Drive(summary(farthest=3.5), {"progress": np.array([0.0, 1.0, np.nan]), "executed": np.array([[-0.5, 0]] * 3, "f4")})
-    assert drive.brake.tolist() == [0.5, 0.5, 0.5]
+    assert (drive.gas.tolist(), drive.brake.tolist()) == ([0.0] * 3, [0.5] * 3)
     assert drive.farthest == 3.5
     assert len(drive[1:]) == 2
     assert drive[np.array([True, False, False])].progress.tolist() == [0.0]
     assert Drive(summary(action_names=("steer",)), {"executed": np.ones((2, 1), "f4")}).brake.tolist() == [0.0, 0.0]
+    pedals = Drive(summary(action_names=("gas", "brake")), {"executed": np.float32([[0.5, -1.0], [-1.0, 0.25]])})
+    assert (pedals.gas.tolist(), pedals.brake.tolist()) == ([0.5, 0.0], [0.0, 0.25])  # one below 0 is released
 
 
 def test_damaged_rows_are_named(path):

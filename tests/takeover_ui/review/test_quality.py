@@ -69,6 +69,14 @@ def test_each_hint_is_said_of_the_drive_that_has_it(mine: Drive, said: tuple[str
     assert hints(mine) == said
 
 
+def test_a_pedal_that_is_released_all_the_time_does_not_hesitate() -> None:
+    whole, shown = np.ones(STEPS), drive()
+    for gas, said in ((-np.abs(TO_AND_FRO * 0.5 + 0.5), ()), (TO_AND_FRO, ("hesitant",))):
+        columns = {name: vars(shown)[name] for name in shown.columns}
+        columns["executed"] = np.stack([gas, -whole, 0.0 * whole], axis=1).astype(np.float32)
+        assert hints(Drive(summary(action_names=("gas", "brake", "steer")), columns)) == said
+
+
 def test_what_was_judged_bad_is_no_habit_any_more() -> None:
     drives, read = {0: drive(speed=9.0), **{k: drive(left=0.1 * k) for k in range(1, 5)}}, list[int]()
     quality = Quality(lambda s: read.append(s.id) or drives[s.id], ribbon(LINE, 5.0, 1.0), 5.0)  # type: ignore[func-returns-value]
