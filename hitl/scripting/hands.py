@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from data.errors import UsageError
 from data.suggest import did_you_mean
-from hitl.arbiter import GatingSettings
 from hitl.drivers.human import HumanDriver, HumanSide, NoHuman, persons_pad
 from hitl.home import Home, default_home
 from hitl.pads import PADS
@@ -19,6 +18,7 @@ from hitl.pads.keyboard import KeyboardPad
 from hitl.scripting.answers import action_of
 
 if TYPE_CHECKING:
+    from hitl.settings import Settings
     from takeover_ui.window.window import Window
 
 HumanFunction = Callable[[Any, dict[str, Any]], Any]
@@ -121,10 +121,8 @@ def unheard(human: HumanSide) -> str:
     )
 
 
-def gating_for(human: Human) -> GatingSettings:
-    """Return how the wheel is taken where the script does not say: by a person as they have set it, else as usual."""
-    if not isinstance(human, str):
-        return GatingSettings()
-    from hitl.settings import load
+def settings_for(human: Human) -> Settings:
+    """Return what a script does not say of taking the wheel: as a person has set it for theirs, else as usual."""
+    from hitl.settings import Settings, load
 
-    return load(Home(default_home()), "takeover").takeover
+    return load(Home(default_home()), "takeover", "help", "coach") if isinstance(human, str) else Settings()

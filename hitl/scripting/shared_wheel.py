@@ -23,26 +23,23 @@ from numpy.typing import NDArray
 from data.demos import DemoRule
 from data.errors import StoreError, UsageError
 from data.numbers import all_numbers, is_number, said, which
-from data.reading.attempts import corner_at
 from data.recording.recorder import Recorder
-from data.records import AGENT, HUMAN, StepRow
+from data.records import AGENT, HUMAN
 from data.store import Store
-from data.tables.lap_times import noted
 from hitl import arbiter
 from hitl.coach import past
-from hitl.drivers.human import NoHuman, button_names, has_pad, persons_pad
-from hitl.protocols import Clock, EpisodeResult
+from hitl.drivers.human import NoHuman, has_pad, persons_pad
+from hitl.protocols import Clock
 from hitl.screens.key_hints import held_names, key_hint
 from hitl.scripting.answers import action_of, cut_sentence, reason_of, sent_for
-from hitl.scripting.hands import FunctionHuman, Human, gating_for, hands_of, unheard
+from hitl.scripting.hands import FunctionHuman, Human, hands_of, settings_for, unheard
 from hitl.scripting.overlay import Counted, Overlay
 from hitl.scripting.setting import Setting, check_gating
 from hitl.scripting.store import file_to_write, make_room
 from hitl.session.driver_choice import DriverChoice
-from hitl.session.offers import RUMBLES
+from hitl.session.offers import RUMBLES, CornerOffers
 from hitl.session.segments import Segments
-from hitl.session.session import EVENTS
-from hitl.settings import CoachSettings
+from hitl.session.step_log import StepLog
 from hitl.timing.clocks import LockstepClock, PacedClock
 from takeover_ui.language import ENGLISH
 from takeover_ui.view import RecorderState
@@ -147,7 +144,8 @@ class SharedWheel:
 
         ``release`` lets go of the controls, when the player pauses. ``render``: see `Overlay`.
         """
-        self.setting, self.gating = setting, gating_for(human) if gating is None else gating
+        settings = settings_for(human)
+        self.setting, self.gating, self._rumbles = setting, settings.takeover if gating is None else gating, settings.help.rumble
         check_gating(self.gating)
         self.purpose, self._release = "drive", release
         self.leaving = False
@@ -177,17 +175,18 @@ class SharedWheel:
                 with contextlib.suppress(StoreError), Store(path, read_only=True) as known:
                     rule = known.rule()
                     earned = None if setting.has_line else past.earned(known, setting.info.track)
-            self._segments = Segments(
+            segments = Segments(
                 self.recorder, rule, hz, self._tell, has_line=setting.has_line, earned=earned, corners=setting.corners
             )
             self._choice = DriverChoice(self.gating, setting.controls, self._clock, self.recorder, self._tell)
+            offers = CornerOffers(setting.corners, "off")  # a script offers the wheel nowhere
+            self._log = StepLog(self.recorder, segments, self._choice, self._clock, offers, settings.coach.keep_s)
             self._stack = stack.pop_all()
         if person and setting.to_tell:
             self._tell("info", setting.to_tell)
         if setting.unbounded:
             self._tell("warning", setting.unbounded)
         self.is_open = self.closed = False
-        self._recorded = False  # the open episode is known to the recorder, from its first step on
         self._under_way = False  # a step was chosen, and it is not known yet what came of it
         self._lost = False  # nor will it be: what the next step begins from has not been seen
         self._pid = os.getpid()
@@ -223,13 +222,13 @@ class SharedWheel:
 
     def _begin_from(self, observation: Any, info: dict[str, Any], seed: int | None) -> None:
         self.setting.see.begin()
-        self._result, self._info, self._seed = EpisodeResult(self.purpose), info, seed
+        self._log.begin(self.purpose)
+        self._info, self._place, self._seed = info, self.setting.place(info), seed
         self._raw, self._seen = observation, self.setting.see(observation)
         self._say_torn(self._seen)
-        self.counted.total, self._driver = 0.0, AGENT
-        self._segments.begin_episode()
+        self.counted.total = 0.0
         self._choice.begin_episode(self.human)
-        self._recorded = self._under_way = self._lost = False
+        self._under_way = self._lost = False
         self.is_open = True
 
     def choose(self, action: Any) -> Choice:
@@ -240,26 +239,22 @@ class SharedWheel:
             raise UsageError("The episode is over: call reset first.")
         if self._under_way:  # the environment raised an error, or was interrupted: it may have moved
             self._cut("env_lost")
-            self._segments.begin_episode()
+            self._log.begin(self.purpose)
             self._choice.begin_episode(self.human)
             self.is_open = self._lost = True
         scaled, proposed = self.setting.scaled, action_of(action, (len(self.setting.scaled),))
         agents, ours = self._sent_for(proposed, "agent's action")
         if self.counted.steps == 1 and self.purpose != "evaluation":  # a window of the environment's own is open by now
             self._tell_unheard()
-        if not self._recorded and not self._lost:
-            self._number, self._recorded = self.recorder.begin_episode(self.purpose, self._seed), True
+        if not self._log.is_open and not self._lost:  # from its first step on
+            self._log.record(self._seed)
         while True:
             self._clock.wait_for_send()
             decision, given = self._decide(ours)
-            if decision.event is not None:
-                self._on_event(decision)
-            if "star" in decision.pressed:
-                self._segments.star()
-            if "discard" in decision.pressed:
-                self._segments.discard(button_names(persons_pad(self.human), "discard"))
-            if "keep" in decision.pressed:
-                self._segments.keep(CoachSettings().keep_s, button_names(persons_pad(self.human), "star"))
+            self._log.decided(decision, self.human, *self._place)
+            self.counted.takeovers += self._log.is_open and decision.event == "takeover"
+            if self._rumbles and decision.event in RUMBLES:
+                self.human.rumble(*RUMBLES[decision.event])
             if "rewind" in decision.pressed:
                 self._tell("info", ENGLISH["press_back_never"])
             ended = self._ended(decision)
@@ -267,7 +262,7 @@ class SharedWheel:
                 break
             if decision.event == "paused":
                 self._release()
-            self._show(decision, ours, self._info)
+            self._show(decision, ours)
             self._clock.hold()
             if self.window is not None and self.window.closed:  # no one can go on from there
                 break
@@ -285,7 +280,7 @@ class SharedWheel:
         self, choice: Choice, observation: Any, reward: float, terminated: bool, truncated: bool, info: dict[str, Any]
     ) -> None:
         """The step was made: write it down. ``observation`` and ``info`` are of after it."""
-        seen, decision, result = self.setting.see(observation), choice.decision, self._result
+        seen, decision, log = self.setting.see(observation), choice.decision, self._log
         self._say_torn(seen, reward)
         self._pass_on(info)
         self._draw()
@@ -297,29 +292,16 @@ class SharedWheel:
             decision = replace(decision, executed=np.asarray(pressed, np.float32))
         if self.setting.progress and not self.setting.has_line and self.setting.progress not in info:
             self._tell("warning", f"Its info has no {self.setting.progress!r}, which `progress` names: metres are not known.")
-        state, progress = self.setting.place(self._info)
-        row = StepRow(
-            observation=self._seen, executed=decision.executed, proposed=choice.ours, driver=decision.driver,
-            reward=float(reward), terminated=terminated, truncated=truncated and not terminated, progress=progress,
-            x=state.x, y=state.y, z=state.z, heading=state.heading, speed=state.speed,
-        )  # fmt: skip
-        self.recorder.step(row)
-        self._segments.step({"progress": progress, "state": state}, row.reward)
-        result.total += float(reward)
-        result.steps += 1
-        self._driver = decision.driver
-        result.human_steps += decision.driver == HUMAN
+        after, answer = self.setting.place(info), (float(reward), terminated, truncated)
+        off_road = self.setting.has_line and bool(info.get("off_road"))
+        log.step(self._seen, choice.ours, decision, self._place, answer, after[1], off_road=off_road)
         self.counted.steps += 1
         self.counted.human_steps += decision.driver == HUMAN
-        self.counted.total = result.total
-        self._raw, self._seen, self._info, self._under_way = observation, seen, info, False
-        after = self.setting.place(info)[1]
-        result.progress = max(result.progress, after)
+        self.counted.total = log.result.total
+        self._raw, self._seen, self._info, self._place, self._under_way = observation, seen, info, after, False
         if terminated or truncated:
             self._finish("terminated" if terminated else "truncated", choice.ended or reason_of(info, terminated))
-        elif not (self.setting.has_line and info.get("off_road")):
-            self._segments.judge(self._clock.now(), after)
-        self._show(decision, choice.ours, info)
+        self._show(decision, choice.ours)
 
     def executed(self, choice: Choice, info: dict[str, Any]) -> NDArray[Any]:
         """Return what was executed: another action where one of our own games could not do all that was asked of it."""
@@ -329,7 +311,7 @@ class SharedWheel:
     def unsent(self, action: NDArray[Any]) -> Choice:
         """Return the choice of a step whose action is not sent any more, because the episode is over: ``action`` still holds."""
         ours = self.setting.scaled.back(action[None])[0]
-        return Choice(action, action, arbiter.Decision(self._driver, ours, 0.0, None, ""), ours)
+        return Choice(action, action, arbiter.Decision(self._log.driver, ours, 0.0, None, ""), ours)
 
     def cut_off(self) -> None:
         """End an episode that is open, whatever it was doing: what follows its last step has been seen.
@@ -413,48 +395,31 @@ class SharedWheel:
             return ENDED_BY["quit"]
         return ENDED_BY["restart"] if "restart" in decision.pressed else ""
 
-    def _on_event(self, decision: arbiter.Decision) -> None:
-        progress = self.setting.place(self._info)[1]
-        if not self._recorded:
-            pass  # there is no episode that it could be a part of
-        elif decision.event == "takeover":
-            corner = corner_at(self.setting.corners, progress)
-            self._segments.begin_takeover(decision.trigger, corner, self._result.steps)
-            self._result.takeovers += 1
-            self.counted.takeovers += 1
-        else:
-            self._segments.end_takeover(self._clock.now(), decision.event == "interrupted")
-        event = str(decision.event)
-        if event in RUMBLES:
-            self.human.rumble(*RUMBLES[event])
-        said = {"trigger": decision.trigger, "progress": round(progress, 1)}
-        self.recorder.event(event, EVENTS.get(event, "The pad went away in the middle of a takeover."), data=said)
-
     def _cut(self, reason: str) -> None:
         """End the open episode before its time; what followed its last step has been seen, or its next step was under way."""
-        self._finish("truncated" if self._result.steps else "interrupted", reason)
+        lost, steps = reason == "env_lost" and self._log.is_open, self._log.result.steps
+        self._finish("interrupted" if lost or not steps else "truncated", reason)
+        if lost:
+            said = "The environment failed in the middle of a step."
+            self.recorder.event("env_lost", said, level="warning", data={"steps": steps})
 
     def _finish(self, end: str, reason: str) -> None:
         self.is_open = self._under_way = False
-        if not self._recorded:  # no step of it was driven
+        if not self._log.is_open:  # no step of it was driven
             return
-        self._recorded = False
-        self._result.reason = reason
-        self._segments.end_episode(self._clock.now(), self._result)
-        self.recorder.end_episode(end, reason, self._seen)
-        if reason == "finish" and isinstance(lap_s := self._info.get("lap_s"), float):
-            self.recorder.event(*noted(self._number, lap_s))
+        lap_s = self._info.get("lap_s")
+        self._log.result.reason, self._log.result.lap_s = reason, lap_s if isinstance(lap_s, float) else None
+        self._log.end(end, self._seen, lost=reason == "env_lost")
         self._clock.rest()
 
-    def _show(self, decision: arbiter.Decision, ours: NDArray[np.float32], info: dict[str, Any]) -> None:
+    def _show(self, decision: arbiter.Decision, ours: NDArray[np.float32]) -> None:
         if self._overlay is None:
             return
         status = self.recorder.status
         recorded = None if status is None else RecorderState(status.queue, status.problem)
         pad, mouse = persons_pad(self.human), self._overlay.window.options.game_view
         hint = key_hint(self.gating.mode, mouse=mouse, pad=has_pad(self.human), back=False) if pad is not None else ""
-        place, held = self.setting.place(info), held_names(decision, pad)
-        self._overlay.show(decision, ours, place, self.counted, recorded, hint, held)
+        self._overlay.show(decision, ours, self._place, self.counted, recorded, hint, held_names(decision, pad))
 
     def _draw(self) -> None:
         for text in self._overlay.draw() if self._overlay is not None else ():

@@ -91,6 +91,11 @@ class DriverChoice:
         """From now on the wheel is taken in another way."""
         self._settings, self._in_vain = settings, InVain(settings, self._say)
 
+    @property
+    def unplugged(self) -> str:
+        """Who drives when the pad is lost during a takeover: ``agent``, or ``brake`` for no one."""
+        return self._settings.unplugged
+
     def begin_episode(self, human: HumanSide, handed: str = "", *, lap: bool = False) -> None:
         """The agent drives, and what is still held must be let go first. ``handed``: why it is the player's, as in a ``lap``."""
         self._state = arbiter.new_episode(self._state)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from data.demos import DemoRule, Why, counts_as_failed
 from data.reading.attempts import corner_at, corner_most
 from data.recording.recorder import Recorder
-from data.records import ITS_END, Corner, SegmentRecord
+from data.records import ITS_END, Corner, SegmentRecord, StepRow
 from hitl.coach.earned import Earned
 from hitl.coach.rules import Ended, Said, Say, in_english, not_counted
 from hitl.protocols import EpisodeResult
@@ -86,14 +85,14 @@ class Segments:
         self._judge.handed_back(time)
         self._open = None
 
-    def step(self, info: dict[str, Any], reward: float) -> None:
-        """A step was driven from there."""
-        self._rewards.append(reward)
+    def step(self, row: StepRow) -> None:
+        """A step was driven."""
+        self._rewards.append(row.reward)
         if self._open is None:
             return
-        state, course = info["state"], self._course
-        course.step(info["progress"], state.x, state.y, state.speed)
-        if not self._lap and not self._courses[self._open][1] and (corner := corner_at(self._corners, info["progress"])):
+        course = self._course
+        course.step(row.progress, row.x, row.y, row.speed)
+        if not self._lap and not self._courses[self._open][1] and (corner := corner_at(self._corners, row.progress)):
             self._courses[self._open] = course, corner.name
             self._judge.filed(self._open, corner)
             self._recorder.file_segment(self._open, corner.name)

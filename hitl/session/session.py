@@ -24,10 +24,8 @@ from numpy.typing import NDArray
 
 from data.demos import DemoRule
 from data.numbers import is_number
-from data.reading.attempts import corner_at
 from data.recording.recorder import Recorder
-from data.records import AGENT, CUT_OFF, HUMAN, StepRow
-from data.tables.lap_times import noted
+from data.records import AGENT, CUT_OFF, HUMAN
 from hitl import arbiter
 from hitl.coach.earned import Earned
 from hitl.coach.observer import Coaching
@@ -35,7 +33,7 @@ from hitl.coach.rewind import Moment, Rewind
 from hitl.coach.rules import Said, Say, in_english
 from hitl.drivers.agent_side import AgentSide
 from hitl.drivers.held_weights import lap_share
-from hitl.drivers.human import HumanSide, NoHuman, button_names, persons_pad
+from hitl.drivers.human import HumanSide, NoHuman
 from hitl.games.hang_guard import EnvironmentLost
 from hitl.games.world import World
 from hitl.protocols import Awaits, EpisodeResult, Policy, Tick
@@ -44,19 +42,13 @@ from hitl.session.environment import Environment
 from hitl.session.help_requests import PolicyForesight
 from hitl.session.offers import RUMBLES, CornerOffers, next_corner
 from hitl.session.segments import Segments
+from hitl.session.step_log import StepLog
 from hitl.session_options import SessionOptions
 
 __all__ = ["EpisodeResult", "Session", "Tick"]
 
 OFFERS = {"zone": "The wheel is offered for a corner.", "asked-for": "The agent asks for help."}
 SLOW = {"zone": "slow_corner", "asked-for": "slow_asks"}  # the texts where it is known what the corner costs
-EVENTS = {
-    "takeover": "The player takes the wheel.",
-    "hand_back": "The agent drives again.",
-    "paused": "Paused.",
-    "resumed": "The session goes on.",
-    "panic": "Panic: everything is let go and the episode ends.",
-}
 
 
 class Session:
@@ -95,7 +87,7 @@ class Session:
         self.corners = self.offers.corners
         self.foresight, self.watch, self.stop = foresight, watch, stop
         self.environment = Environment(world, recorder, tell, say)
-        self.policy = policy
+        self._agent = AgentSide(policy, self.environment.warn)
         self.segments = Segments(
             recorder, rule or DemoRule(), world.task.settings.hz, tell, say, has_line=world.has_line, earned=earned,
             corners=self.corners,
@@ -105,8 +97,12 @@ class Session:
         if coaching is not None:
             self.segments.ended = coaching.ended
         self._choice = DriverChoice(options.gating, world.controls or world.action_names, world.clock, recorder, tell, say)
-        self._drives, self._tell = 0, tell
+        self._log = StepLog(recorder, self.segments, self._choice, world.clock, self.offers, options.coach.keep_s)
         self.leaving = self.hands_off = self._greedy = False
+        self._drives = 0  # of those that the agent learns from
+        self._result = self._log.result
+        self._until: float | None = None  # m at which the episode is cut off
+        self._offer = ""  # why the wheel is offered
 
     def episode(
         self,
@@ -135,10 +131,8 @@ class Session:
             self._greedy = deterministic
         elif moment is None:  # where the player went back, the same drive goes on
             self._greedy = self._is_greedy(purpose)
-        self._until = until_m
-        self._result = result = EpisodeResult(purpose)
-        self._offer, self._driver = "", AGENT
-        self.segments.begin_episode()
+        self._until, self._offer = until_m, ""
+        self._result = result = self._log.begin(purpose)
         self._choice.begin_episode(self.human, moment.trigger if moment is not None else "", lap=purpose == "lap")
         if self.foresight is not None:
             self.foresight.begin()
@@ -161,7 +155,7 @@ class Session:
             return result.judge(self.corners)
         if self.coaching is not None:
             self.coaching.begin_episode(info["progress"], self._agent.checkpoint_id)
-        self._number = self.recorder.begin_episode(purpose, seed, self._agent.checkpoint_id)
+        self._log.record(seed, self._agent.checkpoint_id)
         if purpose == "lap":
             self.segments.begin_lap(self.human.name)
         try:
@@ -249,23 +243,23 @@ class Session:
         self, observation: NDArray[np.float32], info: dict[str, Any]
     ) -> tuple[NDArray[np.float32], dict[str, Any], str | None]:
         """Drive one tick; return what is seen after it, and how the episode ends with it (None: it goes on)."""
-        result, door = self._result, self.environment.door
+        result, door, place = self._result, self.environment.door, (info["state"], info["progress"])
         proposed = door.action(self._agent.act(observation, self._greedy, info["progress"]), "the agent's")
         risk, asks = self._foresee(observation, proposed, info)
         offer = self._offered(info, asks)
         self.clock.wait_for_send()
-        if (late := self._agent.read_late()) is not None:
-            proposed = door.action(late, "the agent's")
+        if (newest := self._agent.read_late()) is not None:
+            proposed = door.action(newest, "the agent's")
         decision = self._decide(proposed, info, offer)
-        if decision.event is not None:
-            self._on_event(decision, info)
-        if ended := self._ended_by_player(decision, info):
+        self._log.decided(decision, self.human, *place)
+        if ended := self._ended_by_player(decision):
             result.reason = ended
             return observation, info, "truncated"
         if decision.paused:  # nothing is sent and nothing recorded: for the game and the learner, no time passes
             if decision.event == "paused":
                 self._release()
-            self.watch(Tick(info, decision, proposed, result.total, result.purpose, risk, "", self.clock.late, result.steps))
+            late = self.clock.late
+            self.watch(Tick(info, decision, proposed, result.total, result.purpose, risk, late=late, steps=result.steps))
             self.clock.hold()
             return observation, info, None
         self.rewind.note(observation, info)
@@ -277,14 +271,16 @@ class Session:
         result.reason, result.lap_s = next_info.get("reason") or "", next_info.get("lap_s")
         if self._until is not None and next_info["progress"] >= self._until and not (terminated or truncated):
             truncated, result.reason = True, "through"
-        self._record(observation, proposed, decision, (reward, terminated, truncated), info, risk)
-        self.segments.step(info, reward)
-        self._count(decision, reward, info["progress"], next_info["progress"])
-        if not (terminated or truncated or next_info.get("off_road")):
-            self.segments.judge(self.clock.now(), next_info["progress"])
+        if decision.driver == HUMAN:
+            self.offers.helped(info["progress"])
+        self._log.step(
+            observation, proposed, decision, place, (reward, terminated, truncated), next_info["progress"],
+            off_road=bool(next_info.get("off_road")), risk=risk, checkpoint_id=self._agent.checkpoint_id,
+        )  # fmt: skip
         lost = self._rumble(decision, offer, info)
-        now = self.clock.late, result.steps
-        tick = Tick(next_info, decision, proposed, result.total, result.purpose, risk, offer, *now)
+        tick = Tick(
+            next_info, decision, proposed, result.total, result.purpose, risk, offer, late=self.clock.late, steps=result.steps
+        )
         corner = next_corner(self.corners, info["progress"], info["state"].speed)[0]
         said = self.coaching is not None and self.coaching.tick(tick, corner)
         if lost and not said:
@@ -302,12 +298,12 @@ class Session:
         """
         if self.foresight is None or self._result.purpose == "lap":
             return None, False
-        risk, asks = self.foresight.step(observation, proposed, self._driver == AGENT)
+        risk, asks = self.foresight.step(observation, proposed, self._log.driver == AGENT)
         return (max(risk, info.get("stands", 0.0)) if risk is not None and is_number(risk) else None), asks
 
     def _offered(self, info: dict[str, Any], asks: bool) -> str:
         """Return why the wheel is offered in this tick, "" if it is not."""
-        if self._result.purpose in ("evaluation", "lap") or self._driver == HUMAN or self.hands_off:
+        if self._result.purpose in ("evaluation", "lap") or self._log.driver == HUMAN or self.hands_off:
             return ""
         if asks:
             return "asked-for"
@@ -322,14 +318,8 @@ class Session:
             decision = replace(decision, executed=self.environment.door.action(decision.executed, "the player's"))
         return decision
 
-    def _ended_by_player(self, decision: arbiter.Decision, info: dict[str, Any]) -> str:
+    def _ended_by_player(self, decision: arbiter.Decision) -> str:
         """Return why the episode is over now, "" if it is not."""
-        if "star" in decision.pressed:
-            self.segments.star()
-        if "discard" in decision.pressed:
-            self.segments.discard(button_names(persons_pad(self.human), "discard"))
-        if "keep" in decision.pressed and self._result.purpose != "evaluation":
-            self.segments.keep(self.options.coach.keep_s, button_names(persons_pad(self.human), "star"))
         if decision.event == "panic":
             self._release()
             self._choice.pause()
@@ -365,23 +355,6 @@ class Session:
         )
         return moment
 
-    def _on_event(self, decision: arbiter.Decision, info: dict[str, Any]) -> None:
-        """The wheel changes hands, or the session pauses or goes on."""
-        event, metre = str(decision.event), float(info["progress"])
-        corner = corner_at(self.corners, metre)
-        if event == "takeover":
-            corner = self.offers.meant(metre, info["state"].speed)
-            self.segments.begin_takeover(decision.trigger, corner, self._result.steps)
-            self._result.takeovers += 1
-        else:
-            self.segments.end_takeover(self.clock.now(), event == "interrupted", self._choice.unused)
-        kind, level, text = event, "info", EVENTS.get(event, "")
-        if event == "interrupted":
-            drives = "the agent drives" if self.options.gating.unplugged == "agent" else "the car brakes until you are back"
-            kind, level, text = "pad_lost", "warning", f"The pad went away in the middle of a takeover; {drives}."
-        where = {"progress": round(metre, 1), "corner": corner.name if corner else None}
-        self.recorder.event(kind, text, level=level, data={"trigger": decision.trigger, **where})
-
     def _rumble(self, decision: arbiter.Decision, offer: str, info: dict[str, Any]) -> tuple[str, float] | None:
         """Rumble when the wheel changes hands or begins to be offered; note the offer, and return what is lost without it."""
         cue: str | None = decision.event if decision.event in RUMBLES else None
@@ -396,37 +369,9 @@ class Session:
             self.human.rumble(*RUMBLES[cue])
         return lost
 
-    def _record(
-        self, observation: NDArray[np.float32], proposed: NDArray[np.float32], decision: arbiter.Decision,
-        answer: tuple[float, bool, bool], info: dict[str, Any], risk: float | None,
-    ) -> None:  # fmt: skip
-        """Hand a step to the recorder. ``answer``: the game's (reward, terminated, truncated); ``info``: of before it."""
-        state, (reward, terminated, truncated) = info["state"], answer
-        row = StepRow(
-            observation=observation, executed=decision.executed, proposed=proposed, driver=decision.driver,
-            reward=reward, terminated=terminated, truncated=truncated, progress=info["progress"],
-            x=state.x, y=state.y, z=state.z, heading=state.heading, speed=state.speed,
-            risk=risk, checkpoint_id=self._agent.checkpoint_id,
-        )  # fmt: skip
-        self.recorder.step(row)
-
-    def _count(self, decision: arbiter.Decision, reward: float, before_m: float, after_m: float) -> None:
-        """Add a step to the episode's result."""
-        result = self._result
-        result.total += reward
-        result.steps += 1
-        result.progress = max(result.progress, after_m)
-        self._driver = decision.driver
-        if decision.driver == HUMAN:
-            result.human_steps += 1
-            self.offers.helped(before_m)
-
     def _finish(self, end: str | None, observation: NDArray[np.float32]) -> None:
         result = self._result
-        self.segments.end_episode(self.clock.now(), result, unused=self._choice.unused)
-        self.recorder.end_episode(str(end), result.reason, observation)
-        if result.reason == "finish" and result.lap_s is not None and result.purpose != "practice":
-            self.recorder.event(*noted(self._number, result.lap_s))
+        self._log.end(str(end), observation)
         if self.coaching is not None:
             self.coaching.end_episode(result)
         self.environment.over()
@@ -439,9 +384,7 @@ class Session:
         """The environment is gone in mid-episode: release the controls, close what is open, tell the player."""
         self._release()
         self.clock.lost()
-        result = self._result
-        result.reason = "env_lost"
-        self.segments.end_episode(self.clock.now(), result, interrupted=True, unused=self._choice.unused)
+        self._result.reason = "env_lost"
         # The last step's successor has been seen.
-        self.recorder.end_episode("interrupted", result.reason, observation if result.steps else None)
+        self._log.end("interrupted", observation if self._result.steps else None, lost=True)
         self.environment.note_lost(error)

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from data.demos import DemoRule
-from data.records import DRIVING_FAULTS, Corner
+from data.records import DRIVING_FAULTS, HUMAN, Corner, StepRow
 from data.store import Store
 from hitl.coach import past
 from hitl.coach.call_me import Failure
@@ -21,7 +21,7 @@ from hitl.coach.rules import Ended, Said
 from hitl.coach.sounds import Sounds
 from hitl.drivers.human import HumanDriver, ScriptedHuman
 from hitl.drivers.scripted import HelpRule, ScriptedDriver, TakeoverRule
-from hitl.games.base import AT_REST, Start
+from hitl.games.base import Start
 from hitl.home import Home
 from hitl.pads.base import PadState
 from hitl.protocols import EpisodeResult
@@ -39,6 +39,7 @@ from tests.support.held import Cruise
 from trainer.daemon import control
 from trainer.daemon.heartbeat import Heartbeat, write_heartbeat
 
+ROW = np.zeros(1, np.float32)
 LOUD = CoachSettings(sound=False)
 OPTIONS = SessionOptions(greedy_every=0, coach=LOUD, help=HelpSettings(offer="all", requests_per_minute=0.0))
 
@@ -342,7 +343,7 @@ def test_what_is_told_of_a_failed_takeover_counts_by_the_rule_of_the_demos(verdi
     segments.ended = ended.append
     segments.begin_takeover("stick", None, 0)
     for k in range(60):
-        segments.step({"progress": float(k), "state": replace(AT_REST, x=float(k))}, 0.0)
+        segments.step(StepRow(ROW, ROW, ROW, HUMAN, 0.0, progress=float(k), x=float(k)))
     segments.end_takeover(3.0, interrupted=False)
     segments.verdicts[1] = verdict
     segments.end_episode(3.5, EpisodeResult("drive", reason="off_road"))

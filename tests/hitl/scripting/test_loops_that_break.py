@@ -257,3 +257,17 @@ def test_a_forked_process_is_told_that_nothing_is_recorded_there(tmp_path: Path)
     env.step(ACTION)
     env.close()
     assert [len(steps) - 1 for steps in steps_of(tmp_path)] == [2]
+
+
+def test_a_step_that_failed_is_told_as_in_a_session_whose_game_was_lost(tmp_path: Path) -> None:
+    with Takeover(Counter(fails=(5,)), lambda seen, info: ACTION, store=tmp_path) as env:
+        env.reset()
+        for _ in range(8):
+            with contextlib.suppress(KeyboardInterrupt):
+                env.step(ACTION)
+    with Store(tmp_path) as store:
+        ends = store.conn.execute('SELECT "end", reason FROM episodes ORDER BY id').fetchall()
+        assert [tuple(row) for row in ends] == [("interrupted", "env_lost"), ("truncated", "stopped")]
+        assert [s.interrupted for s in store.segments(kind="takeover")] == [True, False]
+        told = store.conn.execute("SELECT level, data FROM events WHERE kind = 'env_lost'").fetchall()
+        assert [tuple(row) for row in told] == [("warning", '{"steps": 4}')]
