@@ -243,15 +243,17 @@ class Session:
         self, observation: NDArray[np.float32], info: dict[str, Any]
     ) -> tuple[NDArray[np.float32], dict[str, Any], str | None]:
         """Drive one tick; return what is seen after it, and how the episode ends with it (None: it goes on)."""
-        result, door, place = self._result, self.environment.door, (info["state"], info["progress"])
-        proposed = door.action(self._agent.act(observation, self._greedy, info["progress"]), "the agent's")
+        result, door, state, progress = self._result, self.environment.door, info["state"], info["progress"]
+        # What the agent would do.
+        proposed = door.action(self._agent.act(observation, self._greedy, progress), "the agent's")
         risk, asks = self._foresee(observation, proposed, info)
         offer = self._offered(info, asks)
         self.clock.wait_for_send()
         if (newest := self._agent.read_late()) is not None:
             proposed = door.action(newest, "the agent's")
+        # Who drives.
         decision = self._decide(proposed, info, offer)
-        self._log.decided(decision, self.human, *place)
+        self._log.decided(decision, self.human, state, progress)
         if ended := self._ended_by_player(decision):
             result.reason = ended
             return observation, info, "truncated"
@@ -262,6 +264,7 @@ class Session:
             self.watch(Tick(info, decision, proposed, result.total, result.purpose, risk, late=late, steps=result.steps))
             self.clock.hold()
             return observation, info, None
+        # What the game makes of it.
         self.rewind.note(observation, info)
         self.clock.sending()
         after, reward, terminated, truncated, next_info = self.environment.step(decision.executed)
@@ -271,17 +274,18 @@ class Session:
         result.reason, result.lap_s = next_info.get("reason") or "", next_info.get("lap_s")
         if self._until is not None and next_info["progress"] >= self._until and not (terminated or truncated):
             truncated, result.reason = True, "through"
+        # What is written down, felt and shown of it.
         if decision.driver == HUMAN:
-            self.offers.helped(info["progress"])
+            self.offers.helped(progress)
         self._log.step(
-            observation, proposed, decision, place, (reward, terminated, truncated), next_info["progress"],
+            observation, proposed, decision, (state, progress), (reward, terminated, truncated), next_info["progress"],
             off_road=bool(next_info.get("off_road")), risk=risk, checkpoint_id=self._agent.checkpoint_id,
         )  # fmt: skip
         lost = self._rumble(decision, offer, info)
         tick = Tick(
             next_info, decision, proposed, result.total, result.purpose, risk, offer, late=self.clock.late, steps=result.steps
         )
-        corner = next_corner(self.corners, info["progress"], info["state"].speed)[0]
+        corner = next_corner(self.corners, progress, state.speed)[0]
         said = self.coaching is not None and self.coaching.tick(tick, corner)
         if lost and not said:
             self._say(Said(SLOW[offer], values={"corner": lost[0], "seconds": lost[1]}))
