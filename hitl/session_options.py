@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import argparse
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from hitl import arbiter
 from hitl.games.registry import spelt_out
-from hitl.settings import CoachSettings, HelpSettings
+from hitl.home import Begun, Home
+from hitl.settings import CoachSettings, HelpSettings, Settings
 from hitl.task.driving_task import TaskSettings
 
 
@@ -34,3 +38,22 @@ class SessionOptions:
         env, track = spelt_out(self.env, self.track)
         object.__setattr__(self, "env", env)
         object.__setattr__(self, "track", track)
+
+
+@dataclass(frozen=True)
+class PlayPlan:
+    """What `hitl play` is to do, by its words and the settings, before anything is opened."""
+
+    args: argparse.Namespace
+    home: Home
+    named: Begun
+    """What the commands that are told must name again."""
+    settings: Settings
+    over: Mapping[str, Mapping[str, Any]]
+    """What the command line says of the settings, by section; None: nothing."""
+    options: SessionOptions
+    by_pad: bool
+    """Whether another program drives, by its pad."""
+    inside: bool | None
+    """Whether our window shows the game; None: only the open game says it."""
+    trains_elsewhere: bool

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from data.errors import DeviceError, HitlError, UsageError
+from data.errors import DeviceError, UsageError
 from data.files.paths import as_typed, user_path
 from data.records import ROADLESS
-from data.words import number_of
 from hitl.arguments import SEED_MOST, Parser, add_agent, add_env, agent_given, agent_words, amount, whole
 from hitl.games.registry import SHOWN_FROM_ABOVE
 from hitl.home import Begun, Home, add_home, home_path, in_home
@@ -19,10 +17,9 @@ from hitl.pads import PADS
 from hitl.processes import stop_on_signal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from hitl.screens.empty_home import Choice
+    from hitl.games.world import World
     from hitl.screens.recording import Recording
+    from hitl.session_options import PlayPlan
     from hitl.settings import PlaySettings, Settings
     from takeover_ui.window.window import Window
 
@@ -86,6 +83,43 @@ def command_line() -> Parser:
 
 def main(argv: list[str], *, trains_elsewhere: bool = False) -> int:
     """Run a session until the player leaves or the episodes are driven; ``trains_elsewhere``: no trainer is expected here."""
+    args = _words(argv)
+    if (args.agent or "").strip() == "pad:":
+        from hitl.agents.programs_pad import listed, plugged_in
+
+        print(listed(plugged_in()))
+        return 0
+    plan = _plan(args, trains_elsewhere)
+    recording = _recording(plan)
+    stopping = stop_on_signal()
+    with contextlib.ExitStack() as stack:
+        if recording is not None:
+            stack.push(recording.left)  # last of all, when the session is closed
+        unused = stack.enter_context(contextlib.ExitStack())
+        world, window, inside = _open_window(plan, stack, unused)
+        from hitl.agents.beside import beside_policy
+        from hitl.session.playing.live import Live, wanted
+
+        policy = beside_policy(plan.settings.agent, plan.home, seed=args.seed) if not args.checkpoint else None
+        has_road = plan.settings.play.env in SHOWN_FROM_ABOVE if world is None else inside and world.has_line
+        asks = has_road and not trains_elsewhere and policy is None
+        choice = wanted(args, plan.home, plan.settings.play, window, stopping) if asks else "drive"
+        if choice == "leave":
+            print("Nothing was driven.")
+            return 0
+        live = Live(plan, window, inside, choice, stopping, stack)
+        unused.pop_all()  # the session closes it
+        rig = live.open(policy, world)
+        fits = live.follow(rig, recording)
+        told = live.drive(rig, fits=fits)
+    print(in_home(told, plan.named))
+    if recording is not None:
+        print(recording.write())
+    return 0
+
+
+def _words(argv: list[str]) -> argparse.Namespace:
+    """Return what was typed. Words that do not go together end the program, with a sentence."""
     parser = command_line()
     args = parser.parse_args(argv)
     if args.lap and args.pad == "none":
@@ -96,22 +130,17 @@ def main(argv: list[str], *, trains_elsewhere: bool = False) -> int:
         parser.error("--call-me needs a driver to call, and goes neither with --lap nor with --practice")
     if args.lead is not None and not (args.practice and 0.0 <= args.lead <= 60.0):
         parser.error("--lead goes with --practice, and is a number of seconds from 0 to 60")
-
     if args.checkpoint and args.agent:
         parser.error("--checkpoint names one of the home's own, so it does not go with --agent")
+    return args
 
-    if (args.agent or "").strip() == "pad:":
-        from hitl.agents.programs_pad import listed, plugged_in
 
-        print(listed(plugged_in()))
-        return 0
-
-    from hitl.games.open_game import open_world, shown_by_us
+def _plan(args: argparse.Namespace, trains_elsewhere: bool) -> PlayPlan:
+    """Return what is to be done. Raises HitlError where that cannot be: there is no display, or no such track, for example."""
+    from hitl.games.open_game import shown_by_us
     from hitl.last_driven import told
-    from hitl.road.known_tracks import drivable
-    from hitl.session_options import SessionOptions
+    from hitl.session_options import PlayPlan, SessionOptions
     from hitl.settings import plays_elsewhere
-    from takeover_ui.window.window import display_available
 
     args.or_last_demo &= not (args.lap or args.env or args.track or plays_elsewhere())
     home = home_path(args)
@@ -120,17 +149,9 @@ def main(argv: list[str], *, trains_elsewhere: bool = False) -> int:
         print(said)
     named = _begun(args, settings.play.env)
     play, by_pad = settings.play, _by_pad(settings, args)
-    if not args.headless and not display_available():
-        alone = "none" if play.env.startswith(ROADLESS) else "scripted"  # who follows roads only
-        raise DeviceError(f"There is no display here for the window. Use --headless, with --pad {alone} if you cannot drive.")
-    recording = _recording(home, args, play)
+    _check_display(args, play.env)
+    _check_track(home, play)
     fast = args.headless and args.pad in ("scripted", "none") and not by_pad
-    if play.env == "box2d":  # a mistyped track is told before there is a window
-        drivable(home, play.track)
-    elif play.env == "supertuxkart":
-        from hitl.games.supertuxkart.game import drivable_here, kart_track
-
-        drivable_here(home, kart_track(play.track).name)
     inside = False if args.headless else shown_by_us(play.env, settings.overlay.game_window)
     options = SessionOptions(
         env=play.env,
@@ -146,176 +167,62 @@ def main(argv: list[str], *, trains_elsewhere: bool = False) -> int:
         show=not args.headless,
         own_window=inside is False,
     )
-    stopping = stop_on_signal()
-    with contextlib.ExitStack() as stack:
-        if recording is not None:
-            stack.push(recording.left)  # last of all, when the session is closed
-        window = watch = world = None
-        unused = stack.enter_context(contextlib.ExitStack())
-        if inside is None:  # what a package's game is seen in, it says itself
-            world = open_world(options, home)
-            unused.callback(world.close)
-            inside = world.shown_by_us
-        if not args.headless:
-            from hitl.screens.session_window import open_window
-
-            # Before all that takes longer to load.
-            window = stack.enter_context(open_window(home, settings.overlay, named=named, game_view=inside))
-        from hitl.agents.beside import beside_policy
-        from hitl.coach.sounds import Sounds
-        from hitl.drivers.human import persons_pad
-        from hitl.drivers.wheel import open_wheel, ways_out
-        from hitl.games.tmrl.carried import task_of
-        from hitl.screens.beforehand import layouts_apart, others_driving
-        from hitl.screens.coach_screen import Caller, speaker, tell_ending
-        from hitl.screens.empty_home import drive_first_laps, start_trainer
-        from hitl.screens.session_screen import SessionScreen
-        from hitl.screens.telling import sayer, teller
-        from hitl.session.play_loop import PlayLoop
-        from hitl.session.setup import SessionSetup
-        from hitl.settings_desk.pause import PauseSettings
-        from hitl.trainer_process import wait_for_laps
-        from takeover_ui.language import ENGLISH
-
-        policy = beside_policy(settings.agent, home, seed=args.seed) if not args.checkpoint else None
-        has_road = play.env in SHOWN_FROM_ABOVE if world is None else inside and world.has_line
-        asks = has_road and not trains_elsewhere and policy is None
-        choice = _choice(args, home, play, window, stopping) if asks else "drive"
-        if choice == "leave":
-            print("Nothing was driven.")
-            return 0
-        if window is not None:
-            watch = SessionScreen(window)
-            watch.settings = PauseSettings(home, window, _over(args))
-            stack.callback(watch.settings.close)
-        tell = teller(window, not inside, named)
-        for sentence in others_driving(home):  # before this one is in the store, too
-            teller(window, True, named)("warning", sentence)
-        unused.pop_all()  # the session closes it
-        sounds = stack.enter_context(Sounds(settings.coach.sound and settings.coach.say != "off", settings.coach.volume))
-        rig = stack.enter_context(
-            SessionSetup(
-                home,
-                replace(
-                    options,
-                    task=task_of(args.tmrl_config, home, play.env) if args.tmrl_config is not None else None,
-                    may_be_detailed=(policy is None or by_pad) and not trains_elsewhere,  # another agent or home sees as before
-                ),
-                policy=policy,
-                human=lambda track: open_wheel(args, play.env, home, track, window, stack, tell),
-                watch=watch,
-                stop=lambda: stopping() or (window is not None and window.closed),
-                tell=tell,
-                say=speaker(window, sounds, not inside, named),
-                world=world,
-            )
-        )
-        if rig.options.task is not None:  # under another reward than the home's own
-            name = args.tmrl_config.name
-            rig.recorder.event("tmrl_config", f"It is driven under {name}.", data={"name": name})
-        left_out, short, unfit = layouts_apart(
-            rig, window.options.words if window is not None else ENGLISH, trains_elsewhere
-        )
-        for one in rig.world.told if inside and persons_pad(rig.human) is not None else ():
-            speaker(None, named=named)(one)  # a line that is to be pasted cannot be copied from a window
-        for sentence in left_out if not inside else ():
-            teller(None, named=named)("warning", sentence)
-        if window is not None and short:
-            window.toast(short, "warning")
-        if recording is not None:
-            stack.enter_context(recording.following(rig))
-            if unfilmed := recording.unfilmed(rig):
-                tell("warning", unfilmed)
-        if watch is not None:
-            from hitl.screens.trainer_state import HeartbeatReader
-
-            beats = stack.enter_context(HeartbeatReader(rig.home.root, far=trains_elsewhere))
-            watch.begin(rig, beats, laps=args.lap or choice == "laps")
-            if not inside:  # there our window lacks the keyboard, and the game may cover it
-                watch.hint_by(rig.session.human)
-                print(watch.hint, flush=True)
-        if args.track and not rig.world.has_line:
-            tell("warning", f"'{rig.track.name}' has no road, so --track is ignored.")
-        if args.checkpoint:
-            rig.policy.hold(args.checkpoint, rig.track.name)
-        try:
-
-            def leaves() -> bool:
-                if persons_pad(rig.human) is not None:  # the window's keys are part of it
-                    return rig.session.stop() or rig.session.asked_to_leave()
-                return rig.session.stop() or (window is not None and "escape" in window.keys())  # noqa: SIM118 (a method of ours)
-
-            learns, ended = True, ""
-            if choice == "agent":
-                start_trainer(rig.home, speaker(window, None, True, named), rig.session.stop)
-            elif choice == "laps" and watch is not None:
-                learns = drive_first_laps(rig, watch, args.seed, speaker(window, None, True, named))
-                watch.begin(rig, beats)
-            waits = not args.lap and not trains_elsewhere and not by_pad
-            if not learns:
-                driven = "You left before the laps were finished. `hitl play` asks again."
-            # The window has said already that the agent does not fit.
-            elif waits and not wait_for_laps(
-                rig, speaker(None if unfit else window, None, True, named), leaves, ways_out(rig.human, window)
-            ):
-                driven = "Nothing was driven."
-            else:
-                caller = Caller(rig, window, watch, sounds)
-                loop = PlayLoop(rig, args, watch, sayer(watch, also_printed=not inside), caller, named)
-                driven = loop.run()
-                if watch is not None:
-                    watch.session_over()
-                rig.recorder.close()  # the last screen may stay for minutes, and nothing drives meanwhile
-                if not args.lap:
-                    ended = tell_ending(rig, window if inside else None, loop.looking, stopping, trains_elsewhere)
-        except HitlError as error:
-            rig.recorder.event("error", str(error), level="error")
-            raise
-        for sentence in rig.recorder.recovered:
-            print(in_home(sentence, named))
-        problem = rig.recorder.status.problem
-        for sentence, times in rig.session.environment.losses.items() if inside else ():  # which only the window has said
-            print(sentence if times == 1 else f"{sentence} ({number_of(times, 'time')})")
-    print(in_home("\n".join(text for text in (driven, ended, problem) if text), named))
-    if recording is not None:
-        print(recording.write())
-    return 0
+    return PlayPlan(args, home, named, settings, _over(args), options, by_pad, inside, trains_elsewhere)
 
 
-def _recording(home: Home, args: argparse.Namespace, play: PlaySettings) -> Recording | None:
+def _check_display(args: argparse.Namespace, env: str) -> None:
+    """Raise DeviceError where there is to be a window, and can be none."""
+    from takeover_ui.window.window import display_available
+
+    if not args.headless and not display_available():
+        alone = "none" if env.startswith(ROADLESS) else "scripted"  # who follows roads only
+        raise DeviceError(f"There is no display here for the window. Use --headless, with --pad {alone} if you cannot drive.")
+
+
+def _check_track(home: Home, play: PlaySettings) -> None:
+    """Raise HitlError for a track that cannot be driven: a mistyped one is told before there is a window."""
+    if play.env == "box2d":
+        from hitl.road.known_tracks import drivable
+
+        drivable(home, play.track)
+    elif play.env == "supertuxkart":
+        from hitl.games.supertuxkart.game import drivable_here, kart_track
+
+        drivable_here(home, kart_track(play.track).name)
+
+
+def _open_window(
+    plan: PlayPlan, stack: contextlib.ExitStack, unused: contextlib.ExitStack
+) -> tuple[World | None, Window | None, bool]:
+    """Return the game, where it had to be opened already, the window, None without one, and whether that shows the game.
+
+    ``unused`` closes the game while no session does.
+    """
+    world, inside = None, plan.inside
+    if inside is None:  # what a package's game is seen in, it says itself
+        from hitl.games.open_game import open_world
+
+        world = open_world(plan.options, plan.home)
+        unused.callback(world.close)
+        inside = world.shown_by_us
+    if plan.args.headless:
+        return world, None, inside
+    from hitl.screens.session_window import open_window
+
+    # Before all that takes longer to load.
+    window = stack.enter_context(open_window(plan.home, plan.settings.overlay, named=plan.named, game_view=inside))
+    return world, window, inside
+
+
+def _recording(plan: PlayPlan) -> Recording | None:
     """Return what is kept of this session, None where that is not asked for."""
-    if args.record is None:
+    asked, play = plan.args.record, plan.settings.play
+    if asked is None:
         return None
     from hitl.screens.recording import Recording
 
-    over = _over(args)
-    over["play"] |= {"env": play.env, "track": play.track}
-    return Recording(home, user_path(args.record) if args.record else None, over)
-
-
-def _choice(
-    args: argparse.Namespace, home: Home, play: PlaySettings, window: Window | None, left: Callable[[], bool]
-) -> Choice:
-    """Return what the player wants in a home in which nothing has been learned; ``drive`` where that is clear already."""
-    from hitl.demo.shipped import SHIPPED, add_shipped, open_shipped
-    from hitl.screens.empty_home import nothing_learned, offer
-    from trainer.daemon import control
-
-    said = args.lap or args.practice or args.episodes or args.checkpoint or args.pad in ("none", "scripted")
-    if window is None or said or not nothing_learned(home):
-        return "drive"
-    ships = SHIPPED.get(play.env)
-    track = play.track
-    if play.env == "supertuxkart":
-        from hitl.games.supertuxkart.game import kart_track
-
-        track = kart_track(track).name  # "default" is one of them
-    holds = home.store_path.exists()
-    training = holds and control.running(home.store_path)
-    choice = offer(window, left, agent=ships == track, training=training)
-    if choice == "agent" and ships is not None:
-        (add_shipped if holds else open_shipped)(home, ships)
-    return choice
+    over = {**plan.over, "play": {**plan.over["play"], "env": play.env, "track": play.track}}
+    return Recording(plan.home, user_path(asked) if asked else None, over)
 
 
 def _by_pad(settings: Settings, args: argparse.Namespace) -> bool:

@@ -29,7 +29,7 @@ from hitl.home import Home
 from hitl.pads.base import PadState
 from hitl.protocols import EpisodeResult
 from hitl.screens.coach_screen import Caller
-from hitl.session.play_loop import PlayLoop
+from hitl.session.playing.play_loop import PlayLoop
 from hitl.session.setup import SessionSetup
 from hitl.session_options import SessionOptions
 from hitl.settings import CoachSettings

@@ -19,7 +19,7 @@ from hitl.home import Home
 from hitl.pads.base import MISSING, PadState
 from hitl.protocols import EpisodeResult, Tick
 from hitl.screens.coach_screen import Caller
-from hitl.session.play_loop import PlayLoop
+from hitl.session.playing.play_loop import PlayLoop
 from hitl.session.setup import SessionSetup
 from hitl.session_options import SessionOptions
 from hitl.settings import CoachSettings

@@ -32,7 +32,7 @@ from hitl.pads.base import MISSING, PadState
 from hitl.protocols import EpisodeResult, Tick
 from hitl.screens.coach_screen import Caller
 from hitl.screens.session_screen import SessionScreen
-from hitl.session.play_loop import PlayLoop
+from hitl.session.playing.play_loop import PlayLoop
 from hitl.session.practice import start_at
 from hitl.session.setup import SessionSetup
 from hitl.session_options import SessionOptions

@@ -12,7 +12,7 @@ from data.errors import UsageError
 from data.store import Store
 from hitl.coach.first_touch import FirstTouch
 from hitl.coach.rules import in_english
-from hitl.commands.play import _choice, command_line
+from hitl.commands.play import command_line
 from hitl.demo.shipped import add_shipped, open_shipped, stalled_at
 from hitl.drivers.human import scripted_human
 from hitl.home import Home
@@ -20,6 +20,7 @@ from hitl.pads.base import PadState
 from hitl.protocols import EpisodeResult
 from hitl.screens import empty_home
 from hitl.screens.empty_home import drive_first_laps, nothing_learned, offer
+from hitl.session.playing.live import wanted
 from hitl.session.setup import SessionSetup
 from hitl.session_options import SessionOptions
 from hitl.settings import PlaySettings
@@ -84,7 +85,7 @@ def test_an_empty_home_is_asked_about_once(tmp_path: Path) -> None:
     assert nothing_learned(home)
 
     def choice(window: Any, *words: str) -> str:
-        return _choice(command_line().parse_args(list(words)), home, PlaySettings(), window, lambda: False)
+        return wanted(command_line().parse_args(list(words)), home, PlaySettings(), window, lambda: False)
 
     for words in (["--lap"], ["--pad", "none"], ["--episodes", "3"]):
         assert choice(Window("1"), *words) == "drive", "what to do is clear"
@@ -99,7 +100,7 @@ def test_fort_magmas_agent_is_offered_there(tmp_path: Path) -> None:
     for play, offered in (("fortmagma", words), ("default", words), ("minigolf", ["1", "3"])):
         home, window = Home(tmp_path / play), Window("2", "3")
         settings = PlaySettings(env="supertuxkart", track=play)
-        assert _choice(args, home, settings, window, lambda: False) == ("agent" if offered == words else "drive")  # type: ignore[arg-type]
+        assert wanted(args, home, settings, window, lambda: False) == ("agent" if offered == words else "drive")  # type: ignore[arg-type]
         card = window.cards[0]
         assert card is not None
         assert [line[:3] for line in card.lines] == [f"{key}: " for key in offered]
@@ -125,7 +126,7 @@ def test_the_demos_agent_can_be_taken_until_something_is_learned(tmp_path: Path)
     with Store(home.store_path) as store:
         driven = store.glance().steps
     window: Any = Window("2")
-    assert _choice(args, home, PlaySettings(), window, lambda: False) == "agent"
+    assert wanted(args, home, PlaySettings(), window, lambda: False) == "agent"
     assert stalled_at(home, "default"), "it is known where it fails, as in an empty home"
     assert not nothing_learned(home)
     with Store(home.store_path) as store:

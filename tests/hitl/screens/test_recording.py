@@ -128,7 +128,7 @@ def test_what_is_broken_off_keeps_what_is_done(tmp_path, monkeypatch, capsys):
 def test_a_session_without_a_drive_leaves_nothing(tmp_path, monkeypatch, capsys):
     home = Home(tmp_path / "home").create()
     monkeypatch.setattr("hitl.session.session.Session.episode", lambda self, *a, **k: pytest.fail("nothing is driven"))
-    monkeypatch.setattr("hitl.session.play_loop.PlayLoop._goes_on", lambda self: False)
+    monkeypatch.setattr("hitl.session.playing.play_loop.PlayLoop._goes_on", lambda self: False)
     line = ["play", "--headless", "--pad", "none", "--home", str(home.root), "--record", str(tmp_path / "out")]
     assert main(line) == 0
     assert "Nothing was driven in this session, so nothing of it is recorded." in capsys.readouterr().out
@@ -254,7 +254,7 @@ def test_pictures_that_cannot_be_kept_cost_nothing_else(tmp_path):
 
 def test_a_session_that_ends_with_an_error_is_kept_all_the_same(tmp_path, monkeypatch, capsys):
     from data.errors import DeviceError
-    from hitl.session.play_loop import PlayLoop
+    from hitl.session.playing.play_loop import PlayLoop
 
     drives = PlayLoop.run
 

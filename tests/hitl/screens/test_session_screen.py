@@ -25,7 +25,7 @@ from hitl.screens.coach_screen import Caller
 from hitl.screens.key_hints import LAP, held_names, key_hint, pad_hint
 from hitl.screens.session_screen import SessionScreen
 from hitl.screens.telling import sayer
-from hitl.session.play_loop import PlayLoop
+from hitl.session.playing.play_loop import PlayLoop
 from hitl.session.setup import SessionSetup
 from hitl.session_options import SessionOptions
 from takeover_ui.language import ENGLISH, LANGUAGES

@@ -10,8 +10,8 @@ from data.recording.recorder import Recorder
 from data.store import Store
 from hitl.cli import main
 from hitl.home import Home
-from hitl.screens import coach_screen
 from hitl.screens.beforehand import others_driving
+from hitl.session.playing import live
 from hitl.session.setup import SessionSetup
 from tests.support.recorded import drive, session_info
 
@@ -42,7 +42,7 @@ def test_one_that_only_shows_its_last_screen_does_not_drive(tmp_path: Path, monk
         others.append(others_driving(rig.home))
         return ""
 
-    monkeypatch.setattr(coach_screen, "tell_ending", shows)
+    monkeypatch.setattr(live, "tell_ending", shows)
     line = ["play", "--home", str(tmp_path), "--headless", "--pad", "none", "--episodes", "1", "--record", str(tmp_path / "kept")]
     assert main(line) == 0
     assert others == [[]]

@@ -14,7 +14,7 @@ from hitl.home import Home
 from hitl.protocols import EpisodeResult
 from hitl.screens.beforehand import layouts_apart
 from hitl.session.environment import Environment
-from hitl.session.play_loop import PlayLoop
+from hitl.session.playing.play_loop import PlayLoop
 from hitl.session_options import SessionOptions
 from takeover_ui.language import LANGUAGES
 from tests.support.recorded import drive_without_road, session_info
