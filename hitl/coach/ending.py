@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
 
 from hitl.coach.learned import NEWEST
 from hitl.coach.observer import Coaching, Looking
 from hitl.coach.rules import FAILURES, WHY, Ended
 from takeover_ui.language import ENGLISH, Words
 from takeover_ui.view import Card
-
-if TYPE_CHECKING:
-    from trainer.daemon.heartbeat import Heartbeat
-
-SILENT_S = 15.0  # s after which a trainer is not at work
+from trainer.daemon.heartbeat import SILENT_S, Heartbeat
 
 
 def table(coaching: Coaching, words: Words) -> tuple[tuple[str, ...], ...]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections import deque
 
+from data.reading.standing import STANDS
 from hitl.games.base import VehicleState
 
-STANDS = 5 / 3.6  # m/s below which a car counts as standing, as in the reward
 STOOD_S = 0.25  # s of standing that make an end a stall
 
 

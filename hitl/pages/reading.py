@@ -18,7 +18,6 @@ from hitl.home import Home
 from hitl.remote.elsewhere import far_trainer, is_at_work, trains_elsewhere
 from hitl.screens.stored.report import stored_report
 from hitl.screens.stored.scene import stored_scene
-from hitl.screens.trainer_state import SILENT_S
 from hitl.settings import language_of
 from takeover_ui.geometry import Ribbon, ribbon
 from takeover_ui.language import Words
@@ -39,7 +38,7 @@ from takeover_ui.review.compare import figures, in_words
 from takeover_ui.review.texts import why_not
 from takeover_ui.view import Scene
 from trainer.daemon import control
-from trainer.daemon.heartbeat import Heartbeat, read_heartbeat
+from trainer.daemon.heartbeat import SILENT_S, Heartbeat, read_heartbeat
 
 NEWEST = 6  # takeovers on the first page
 A_PAGE = 12  # takeovers on a page of their list

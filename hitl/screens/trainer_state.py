@@ -10,11 +10,10 @@ from pathlib import Path
 
 from hitl.remote.elsewhere import far_trainer, is_at_work
 from takeover_ui.view import Doing, TrainerState
-from trainer.daemon.heartbeat import Heartbeat, read_heartbeat
+from trainer.daemon.heartbeat import SILENT_S, Heartbeat, read_heartbeat
 
 EVERY_S = 0.5
 RESTS_S = 5.0  # without an update: a trainer that keeps up with who drives rests between any two chunks
-SILENT_S = 15.0  # a trainer that writes a checkpoint to a slow disk may be silent for a while, but not longer
 _DOING: dict[str, Doing] = {"starting": "starts", "waiting": "waits", "idle": "rests", "paused": "paused"}
 
 

@@ -14,6 +14,7 @@ from data.files.paths import is_no_room
 
 NAME = "trainer.json"
 TOKEN = "HITL_TRAINER_TOKEN"
+SILENT_S = 15.0  # a trainer that writes a checkpoint to a slow disk may be silent for a while, but not longer
 """The environment variable in which whoever starts a trainer gives it a token, to know its heartbeat by."""
 
 

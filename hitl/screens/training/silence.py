@@ -6,9 +6,8 @@ from pathlib import Path
 
 from data.words import about
 from hitl.home import Home
-from hitl.screens.trainer_state import SILENT_S
 from trainer.daemon import control
-from trainer.daemon.heartbeat import Heartbeat
+from trainer.daemon.heartbeat import SILENT_S, Heartbeat
 
 THEN = "when it was last heard of"
 
