@@ -24,7 +24,7 @@ from trainer.networks.pictures import PictureEnsemble
 LATER_NUMBERS = frozenset(
     {
         "helped_at", "demo_rows", "reward_scale", "clones_until", "reward_unit", "paid", "paid_batches", "unit_known",
-        "drives_everywhere",
+        "drives_everywhere", "q_grows_from",
     }
 )
 
@@ -86,6 +86,8 @@ class LearnerParts:
         """Updates done when demos last became more, and how many rows they were then (see ``note_demo_count``)."""
         self.clones_until = 0
         """Updates up to which the actor only clones: those on laps, before anything was driven (see ``q_weight``)."""
+        self.q_grows_from = 0
+        """Updates at which it began to drive in place of the agent that taught it; 0: it did not (see ``q_weight``)."""
         self.drives_everywhere = False
         """Whether it has learned what the agent that teaches it does (``frozen_teaches``), and drives in its place."""
         self.rewards = RewardUnit(self.device)
@@ -150,8 +152,8 @@ class LearnerParts:
         return max(c.actor_average, min(1 - 1 / max(1.0, span), c.actor_average_most))
 
     def clone_first(self, updates: int) -> None:
-        """Only clone for so many updates more, if nothing was learned yet but cloning."""
-        if self.config.bc_weight and self.updates <= self.clones_until:
+        """Only clone for so many updates more, if nothing was learned yet but cloning, and it does not drive everywhere."""
+        if self.config.bc_weight and not self.drives_everywhere and self.updates <= self.clones_until:
             self.clones_until += updates
 
     @property
@@ -159,11 +161,13 @@ class LearnerParts:
         """The weight (0 to 1) of Q, and of the entropy, in the actor's loss.
 
         Critics that have seen laps alone know nothing of what is beside them: an actor that follows them soon loses what it has
-        cloned. So it begins with 0 after laps and becomes ``q_after_laps`` over ``q_warmup_updates`` updates on own drives.
+        cloned. So it begins with 0 after laps, and after an agent that taught it, and becomes ``q_after_laps`` over
+        ``q_warmup_updates`` updates on own drives.
         """
-        if not self.clones_until:
+        begin = max(self.clones_until, self.q_grows_from)
+        if not begin:
             return self.config.q_weight
-        on_drives = max(0, self.updates - self.clones_until)
+        on_drives = max(0, self.updates - begin)
         return self.config.q_after_laps * min(1.0, on_drives / max(1, self.config.q_warmup_updates))
 
     def return_to_proven(self) -> None:
@@ -177,7 +181,8 @@ class LearnerParts:
 
     def drive_everywhere(self) -> None:
         """It has learned what the agent does that teaches it: it drives from now on, and more and more follows the critics."""
-        self.drives_everywhere, self.clones_until = True, self.updates
+        self.drives_everywhere, self.q_grows_from = True, self.updates
+        self.clones_until = min(self.clones_until, self.updates)  # laps that are left are learned from while it drives
 
     def _share_encoder(self) -> None:
         """Let an actor that sees with the critics' encoder have the newest one."""
@@ -218,7 +223,7 @@ class LearnerParts:
         result: dict[str, float] = {f"steps.{name}": o.steps for name, o in self._optimisers().items()}
         result.update(updates=self.updates, env_steps=self.env_steps, lr_scale=self.lr_scale)
         result.update(helped_at=self.helped_at, demo_rows=self.demo_rows, clones_until=self.clones_until)
-        result.update(drives_everywhere=int(self.drives_everywhere))
+        result.update(drives_everywhere=int(self.drives_everywhere), q_grows_from=self.q_grows_from)
         if self.worth_holding is not None:
             result["worth_holding"] = self.worth_holding
         return result | self.rewards.numbers()
@@ -234,7 +239,9 @@ class LearnerParts:
         self.updates, self.env_steps = int(numbers["updates"]), int(numbers["env_steps"])
         self.lr_scale = float(numbers["lr_scale"])
         self.helped_at, self.demo_rows = int(numbers.get("helped_at", 0)), int(numbers.get("demo_rows", 0))
-        self.clones_until = int(numbers.get("clones_until", 0))
+        self.clones_until, self.q_grows_from = int(numbers.get("clones_until", 0)), int(numbers.get("q_grows_from", 0))
+        if numbers.get("drives_everywhere") and "q_grows_from" not in numbers:  # earlier versions had one number for both
+            self.clones_until, self.q_grows_from = 0, self.clones_until
         self.worth_holding = numbers.get("worth_holding")
         self.drives_everywhere = bool(numbers.get("drives_everywhere", 0)) and self.config.taught
         self.rewards.load(numbers, has_learned=self.updates > 0)

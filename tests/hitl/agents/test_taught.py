@@ -208,6 +208,23 @@ def test_a_script_is_taught_as_well(home, tmp_path):
     assert saved.teacher == AGENT
 
 
+def test_a_lap_that_comes_just_then_does_not_take_the_wheel_back(home, tmp_path):
+    copy = Home(tmp_path / "copy")
+    shutil.copytree(home.root, copy.root)
+    daemon = Daemon(copy.root, Wish(SMALL, fresh=True))
+    daemon.teacher_of = lambda names: teacher(copy, WANTED, *names)
+    daemon.stop = lambda: daemon.training is not None and daemon.training.learner.drives_everywhere
+    daemon.run()
+    before = daemon.training.learner.updates
+    assert play(copy, "--pad", "scripted", "--lap", "--episodes", "1") == 0
+    said = set()
+    learner = train(copy.root, None, SMALL, said, teacher_of=daemon.teacher_of).training.learner
+    assert learner.updates > before
+    assert not any("before the first drive" in text for text in said)
+    assert learner.clones_until == 0
+    assert 0.0 < learner.q_weight <= SMALL.q_after_laps
+
+
 def test_without_an_agent_there_is_none_to_ask(tmp_path):
     home = Home(tmp_path / "home")
     assert main(["play", "--home", str(home.root), "--headless", "--pad", "scripted", "--episodes", "1"]) == 0

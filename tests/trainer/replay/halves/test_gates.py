@@ -16,6 +16,7 @@ from tests.trainer.replay.test_replay import pieces
 from trainer.learner.teaching import Teaching
 from trainer.learner.tqc import TQC
 from trainer.replay.replay import Replay
+from trainer.updates.update_budget import LapsFirst, UpdateBudget
 
 CONFIG = TINY.with_values(frozen_agent=True, frozen_before_s=0.2, frozen_after_s=0.1, bc_weight=1.0, n_step=1)
 
@@ -293,6 +294,42 @@ def test_a_run_that_went_back_to_before_it_was_taught_does_not_drive():
     learner.drives_everywhere = False
     assert not teaching.over()
     assert replay.demos.gates.driven("") == []
+
+
+@pytest.mark.parametrize("version", ["this", "earlier"])
+def test_a_lap_does_not_silence_what_drives_everywhere(version):
+    """Neither at once, nor where the run goes on from the checkpoint of that moment, nor in a run that begins with it."""
+    replay, learner = taught(), TQC(OBS, ACT, TAUGHT)
+    learner.updates = 500
+    learner.drive_everywhere()
+    assert learner.q_weight == 0.0, "from now on it grows"
+    learner.clone_first(100)
+    budget = UpdateBudget(1.0, lap_utd=0.5)
+    assert not LapsFirst(learner, replay, budget).active
+    learner.updates = 500 + TAUGHT.q_warmup_updates // 2
+    grown = TAUGHT.q_after_laps / 2
+    assert learner.q_weight == pytest.approx(grown)
+    numbers = learner.numbers() | {"updates": 500}
+    if version == "earlier":
+        del numbers["q_grows_from"]
+        numbers["clones_until"] = 500
+    again = TQC(OBS, ACT, TAUGHT)
+    again.load(learner.tensors(), numbers)
+    again.drives_everywhere = False  # as in a run with another agent that begins with it
+    again.clone_first(100)
+    assert not LapsFirst(again, replay, budget).active
+    again.updates = learner.updates
+    assert again.q_weight == pytest.approx(grown), "it means what it meant"
+
+
+def test_laps_that_are_learned_from_are_over_once_it_drives():
+    learner = TQC(OBS, ACT, TAUGHT)
+    learner.clone_first(300)
+    learner.updates = 200
+    learner.drive_everywhere()
+    assert (learner.clones_until, learner.q_weight) == (200, 0.0)
+    learner.clone_first(100)
+    assert learner.clones_until == 200, "it has driven"
 
 
 def test_what_was_earned_is_kept_with_each_step_of_a_drive_that_ended():
