@@ -33,26 +33,26 @@ class Heartbeat:
     """``starting``, ``waiting`` (no steps yet, or too few), ``training``, ``idle`` (all updates done), ``paused``,
     ``stopped`` or ``failed``."""
     detail: str = ""
-    """What it is ``waiting`` for, why it is ``idle``, or what it is ``training`` on, in words that follow the state."""
+    """What it is ``waiting`` for, why it is ``idle``, or what it is ``training`` on or trying, in words that follow the state."""
     laps_learned: float = 0.0
-    """Share of what is learned from laps before the first drive (0 to 1)."""
+    """How much of what laps show before the first drive is learned (0 to 1); 0 where there are no such laps."""
     updates: int = 0
     online_steps: int = 0
     """Online steps of the store that have been read."""
     env_steps: int = 0
     """Online steps of the whole run, earlier stores included."""
     owed_updates: int = 0
-    """Updates that the update ratio still asks for."""
+    """Updates still to be made, for driven steps and for laps."""
     steps_missing: int = 0
     """Driven steps after which learning begins, while it is ``waiting`` for them; 0: none, or not known."""
     steps_behind: int = 0
-    """The same in steps."""
+    """So many driven steps ask for as many updates as are owed; 0 while laps are learned from before the first drive."""
     steps_forgiven: int = 0
     """Online steps for which no updates are owed any more: they were too many when they were read (``max_debt_steps``)."""
     hz: float = 20.0
     """Steps in a second of the newest drive."""
     utd: float = 0.0
-    """Updates for each online step since the start."""
+    """Updates for each online step since the trainer's start, without those on laps before the first drive."""
     utd_wanted: float = 0.0
     """Updates for each online step that the recipe asks for."""
     updates_per_second: float = 0.0
@@ -78,7 +78,7 @@ class Heartbeat:
 
     @property
     def doing(self) -> str:
-        """The state, and what is waited for."""
+        """The state with its detail."""
         return f"{self.state} {self.detail}".rstrip()
 
     @property
@@ -94,7 +94,7 @@ class Heartbeat:
 
     @property
     def checkpoint_age_s(self) -> float | None:
-        """Seconds since the last checkpoint; None before the first."""
+        """Seconds since the last checkpoint; None before the first of this trainer, also where it goes on from one."""
         return _age(self.checkpoint_ticks, self.checkpoint_at) if self.checkpoint_at else None
 
 
