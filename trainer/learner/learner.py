@@ -21,7 +21,7 @@ from trainer.replay.past_actions import with_past_of_others
 from trainer.replay.pixels import shifted
 
 BESIDE = 0.1
-"""Weight in the cloning of a row where a frozen agent drives, against one where this agent does."""
+"""Weight in the cloning of a row where the human did not help a frozen agent, against one where they did."""
 
 
 class Learner(LearnerParts, ABC):
@@ -145,8 +145,8 @@ class Learner(LearnerParts, ABC):
         weight = batch.cloned.to(batch.reward.dtype)
         # The other terms are means over the batch. A mean over the cloned rows alone would give six of them the force of 128.
         force = (weight.sum() / (len(batch) * (c.demo_fraction or 0.5))).clamp_(max=1.0)
-        if batch.gate is not None:  # where the frozen agent drives, this one only stays ready
-            weight = torch.where(batch.gate, weight, weight * BESIDE)
+        if batch.helped is not None:  # what the frozen agent shows elsewhere counts less, and keeps this one ready
+            weight = torch.where(batch.helped, weight, weight * BESIDE)
         if c.iwr_weight != 1.0:
             weight = torch.where(batch.takeover, weight * c.iwr_weight, weight)
         # The mean is over all of them, so rows that the filter leaves out weaken the pull instead of shifting it.
@@ -158,16 +158,16 @@ class Learner(LearnerParts, ABC):
 
     def _or_frozen(self, batch: Batch, action: Tensor, log_pi: Tensor) -> tuple[Tensor, Tensor]:
         """Return the next actions (B, A) and their log-densities (B,): the frozen agent's own where that drives."""
-        gate = self._own_gate(batch.next_gate)
-        if gate is None or batch.next_action is None:
+        ours = self._drives_here(batch.next_helped)
+        if ours is None or batch.next_action is None:
             return action, log_pi
-        return torch.where(gate[:, None], action, batch.next_action), torch.where(gate, log_pi, 0.0)
+        return torch.where(ours[:, None], action, batch.next_action), torch.where(ours, log_pi, 0.0)
 
-    def _own_gate(self, gate: Tensor | None) -> Tensor | None:
-        """Return where this agent drives (B,) of where the human helped; None where it drives everywhere."""
-        if gate is None or self.drives_everywhere:
+    def _drives_here(self, helped: Tensor | None) -> Tensor | None:
+        """Return where this agent drives (B,) bool, by where the human ``helped``; None where it drives everywhere."""
+        if helped is None or self.drives_everywhere:
             return None
-        return torch.zeros_like(gate) if self.config.taught else gate
+        return torch.zeros_like(helped) if self.config.taught else helped
 
     def _above_floor(self, target: Tensor, floor: Tensor | None) -> Tensor:
         """Return targets (B, M) whose mean is at least what was earned from there once (B,): critics do not forget it."""

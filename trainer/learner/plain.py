@@ -52,9 +52,9 @@ class PlainTQC(Learner):
             z = forward(self.critics.body, self.critics.in_units(beside(batch.observation, action)))
             cloning = self.cloning_loss(batch, head, z.detach())
             each = alpha * log_pi - z.mean((0, 2))
-            gate = self._own_gate(batch.gate)
-            if gate is not None:
-                each = each * gate
+            ours = self._drives_here(batch.helped)
+            if ours is not None:
+                each = each * ours
             loss = numbers.q_weight * each.mean() + numbers.bc_weight * cloning
             norm = descend(loss, self.actor, self.actor_flat, self.actor_optimiser, numbers.lr_actor, c.grad_clip_actor)
             if detailed:

@@ -120,9 +120,9 @@ class TQC(Learner):
             z = critics.out  # the quantiles themselves; the step needs only their slope
         slope = critics.slope(-1.0 / (c.critics * c.quantiles * len(batch)), slice(-self.action_size, None))
         gradient = squash.back(slope, alpha, 1.0 / len(batch))
-        gate = self._own_gate(batch.gate)
-        if gate is not None:
-            gradient.mul_(gate[:, None])
+        ours = self._drives_here(batch.helped)
+        if ours is not None:
+            gradient.mul_(ours[:, None])
         if not (isinstance(numbers.q_weight, float) and numbers.q_weight == 1.0):
             gradient.mul_(numbers.q_weight)
         if c.bc_weight > 0:

@@ -77,16 +77,18 @@ class Batch:
     before_takeover: Tensor
     """(B,) bool: the last agent step before a takeover."""
     cloned: Tensor
-    """(B,) bool: the actor is drawn towards this action: the human's, or the agent's own in one of its finishes."""
+    """(B,) bool: the actor is drawn towards ``answer``: in the human's demos, in what the player kept, in the agent's own
+    finishes and farthest drives, and where a frozen agent drove, or was asked what it would do."""
     demo: Tensor
     """(B,) bool: the row was drawn for the demo half."""
     answer: Tensor
     """(B, A): what the actor is drawn towards, where it is: ``action``, a human's a little later (``hand_delay_s``), or what the
     agent that teaches would do (``frozen_teaches``)."""
 
-    gate: Tensor | None = None
-    """(B,) bool: here this agent drives and not the frozen one; None where there is none (``frozen_agent``)."""
-    next_gate: Tensor | None = None
+    helped: Tensor | None = None
+    """(B,) bool: the human helped here, or around this place (``trainer.replay.halves.gates``); None without a frozen agent
+    (``frozen_agent``). There this agent drives in its place, and where that teaches, either everywhere or nowhere."""
+    next_helped: Tensor | None = None
     """(B,) bool: the same for ``next_observation``."""
     next_action: Tensor | None = None
     """(B, A): what was done there."""

@@ -37,7 +37,7 @@ class RowTable:
         self.numbers, self.action = o, slice(o, o + a)
         self.past = PastActions(observation_size, a, device, picture)
         self._pair, self._proposed = slice(0, o + a), slice(o + a, o + 2 * a)
-        self.reward, self.discount, self.human, self.takeover, self.before, self.cloned, self.gate, self.width = range(
+        self.reward, self.discount, self.human, self.takeover, self.before, self.cloned, self.helped, self.width = range(
             o + 2 * a, o + 2 * a + 8
         )
         """Columns."""
@@ -214,7 +214,7 @@ class RowTable:
             seen = pair[part, : self.observation_size]
             batch = self._batch(data[part], flags[part], seen, pair[part], then[part], is_demo)
             if self._frozen_agent:
-                batch.gate, batch.next_gate = flags[part, 4], following[part, self.gate] > 0.5
+                batch.helped, batch.next_helped = flags[part, 4], following[part, self.helped] > 0.5
                 batch.next_action = following[part, self.action]
             if self._taught:
                 batch.floor = data[part, self.floor]

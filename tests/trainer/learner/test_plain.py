@@ -74,7 +74,7 @@ def batch_for(config: TrainConfig, seed: int) -> Batch:
     batch.discount[::5] = 0.0
     batch.past_actions = torch.arange(OBS) >= OBS - ACT if config.network != "cnn" else torch.arange(OBS + 16) == 1
     if config.frozen_agent:
-        batch.gate, batch.next_gate = torch.rand(2, 32, generator=g) < 0.5
+        batch.helped, batch.next_helped = torch.rand(2, 32, generator=g) < 0.5
         batch.next_action = 1.8 * torch.rand(32, ACT, generator=g) - 0.9
     if config.taught:
         batch.floor = torch.where(torch.rand(32, generator=g) < 0.5, torch.randn(32, generator=g), -torch.inf)

@@ -31,11 +31,11 @@ def driven(id_, start, stop, *, from_m=0.0, by_m=2.0, **changes):
 
 
 def marked(replay):
-    """What is gated and what is cloned, by episode and step."""
+    """Where the human helped and what is cloned, by episode and step."""
     table, found = replay.table, {}
     for id_, episode in replay._episodes.items():
         for row in episode.rows:
-            found[id_, int(table.t[row])] = bool(table.array[row, table.gate]), bool(table.array[row, table.cloned])
+            found[id_, int(table.t[row])] = bool(table.array[row, table.helped]), bool(table.array[row, table.cloned])
     return found
 
 
@@ -43,16 +43,16 @@ def test_a_zone_reaches_from_before_a_takeover_to_after_it_in_every_drive():
     replay = Replay(OBS, ACT, CONFIG)
     replay.add(driven(1, 39, 40, verdict="bad"))  # no takeover that counts
     assert replay.demos.gates.zones == {}
-    assert {gate for gate, _ in marked(replay).values()} == {False}
+    assert {helped for helped, _ in marked(replay).values()} == {False}
     assert all(cloned for (_, t), (_, cloned) in marked(replay).items() if t < 39), "the frozen agent is copied everywhere"
     replay.add(driven(2, 10, 20))
     (zone,) = replay.demos.gates.zones[""]
     assert zone == (12.0, 42.0)  # four steps before the tenth, two after the nineteenth
-    for (id_, t), (gate, cloned) in marked(replay).items():
-        assert gate == (6 <= t <= 21)
+    for (id_, t), (helped, cloned) in marked(replay).items():
+        assert helped == (6 <= t <= 21)
         human = id_ == 2 and 10 <= t < 20
         bad = (id_, t) == (1, 39)
-        assert cloned == (human or not (gate or bad))
+        assert cloned == (human or not (helped or bad))
 
 
 def test_takeovers_of_one_place_are_one_zone_and_of_two_places_two():
@@ -108,7 +108,7 @@ def test_without_progress_all_is_one_zone_once_there_was_help(no_metres):
     replay.add(driven(1, 39, 40, **no_metres))
     replay.add(driven(2, 10, 20, **no_metres))
     assert replay.demos.gates.zones[""] == [(-math.inf, math.inf)]
-    assert all(gate for gate, _ in marked(replay).values())
+    assert all(helped for helped, _ in marked(replay).values())
 
 
 def test_batches_say_where_it_drives_and_what_was_done_next():
@@ -116,9 +116,9 @@ def test_batches_say_where_it_drives_and_what_was_done_next():
     replay.add(driven(1, 10, 20))
     for batch in replay.sample_many(2, 64, torch.Generator().manual_seed(0)):
         t = batch.observation[:, 1].int()
-        assert torch.equal(batch.gate, (t >= 6) & (t <= 21))
+        assert torch.equal(batch.helped, (t >= 6) & (t <= 21))
         ends = batch.discount == 0
-        assert torch.equal(batch.next_gate[~ends], ((t + 1 >= 6) & (t + 1 <= 21))[~ends])
+        assert torch.equal(batch.next_helped[~ends], ((t + 1 >= 6) & (t + 1 <= 21))[~ends])
         table = replay.table
         rows = {int(table.t[row]): row for row in replay._episodes[1].rows}
         for now, action, ended in zip(t.tolist(), batch.next_action, ends, strict=True):
@@ -126,7 +126,7 @@ def test_batches_say_where_it_drives_and_what_was_done_next():
                 assert torch.equal(action, table.executed(torch.tensor([rows[now + 1]]))[0])
     plain = Replay(OBS, ACT, TINY)
     plain.add(driven(1, 10, 20))
-    assert plain.sample(8).gate is None
+    assert plain.sample(8).helped is None
 
 
 @given(st.lists(st.tuples(st.integers(0, 500), st.integers(0, 30), st.integers(2, 9)), min_size=1, max_size=6))
@@ -140,7 +140,7 @@ def test_zones_are_apart_and_hold_every_takeover(takeovers):
     table = replay.table
     for episode in replay._episodes.values():
         human = episode.rows[table.driver[episode.rows] == HUMAN]
-        assert (table.array[human, table.gate] == 1).all()
+        assert (table.array[human, table.helped] == 1).all()
 
 
 @pytest.mark.parametrize("config", [TINY, CONFIG])
@@ -232,9 +232,9 @@ def test_without_a_road_it_is_cloned_in_all_that_the_human_did_not_drive(help_co
     if help_comes == 7:
         replay.add(driven(20, 10, 20, **no_metres))
     table = replay.table
-    for (id_, t), (gate, cloned) in marked(replay).items():
+    for (id_, t), (found, cloned) in marked(replay).items():
         helped = id_ == 20 and 10 <= t < 20
-        assert gate == helped
+        assert found == helped
         assert cloned == (id_ != 5), (id_, t)
     rows = replay._episodes[20].rows
     t, answer = table.t[rows], table.array[rows, table.answer]
@@ -248,7 +248,7 @@ def test_without_a_road_it_is_cloned_in_all_that_the_human_did_not_drive(help_co
     update = unhelped(30, **no_metres)
     update.segments[number] = dataclasses.replace(replay.demos.segments[number], verdict="bad")
     replay.add(update)
-    assert not any(gate for gate, _ in marked(replay).values())
+    assert not any(helped for helped, _ in marked(replay).values())
     assert np.array_equal(table.array[rows, table.answer], theirs), "a bad takeover is no answer"
 
 
