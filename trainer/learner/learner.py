@@ -35,7 +35,7 @@ class Learner(LearnerParts, ABC):
         self, observation_size: int, action_size: int, config: TrainConfig, device: str | torch.device = "cpu"
     ) -> None:
         super().__init__(observation_size, action_size, config, device)
-        self.looked_at = UpdateMetrics()
+        self.update_metrics = UpdateMetrics()
 
     def update(self, batch: Batch) -> None:
         """Learn from one batch. Raises UsageError for what is none, and for one of other sizes."""
@@ -175,15 +175,20 @@ class Learner(LearnerParts, ABC):
 
     # How it is doing
 
+    def _note_critics(self, batch: Batch, z: Tensor, loss: Tensor, norm: Tensor) -> None:
+        """Look closely at the critics' quantiles (E, B, N), their loss, and the norm of its gradient."""
+        self.newest_q.copy_(z[0].mean())
+        self.update_metrics.note_critics(batch, z, loss, norm)
+
     def metrics(self) -> dict[str, float]:
         """Return the last detailed update's metrics (every ``metrics_every`` updates), under the recipe's names."""
         c = self.config
-        found = self.looked_at.read(float(self.rewards.value))
+        found = self.update_metrics.read(float(self.rewards.value))
         return {**found, "lrs/actor_lr": self.lr(c.lr_actor), "lrs/critic_lr": self.lr(c.lr_critic)}
 
     def forget_metrics(self) -> None:
         """Drop the last detailed update's metrics (they belong to weights that were thrown away)."""
-        self.looked_at = UpdateMetrics()
+        self.update_metrics = UpdateMetrics()
 
     def explodes_at(self) -> float:
         """Return the |Q| at which the run counts as exploded: ``explosion`` times what a step is paid.
@@ -196,7 +201,7 @@ class Learner(LearnerParts, ABC):
         return max(c.explosion, 10.0 / max(1.0 - c.times().gamma, 1e-6)) * paid
 
     def healthy(self) -> bool:
-        """Whether all parameters are finite and Q has not exploded (one host sync)."""
+        """Whether all parameters are finite and Q has not exploded (two host syncs)."""
         total = self.actor_flat.values.sum() + self.critic_flat.values.sum() + self.target_flat.values.sum()
-        q = float(self.looked_at.values.get("debug/q1", 0.0))
-        return bool(torch.isfinite(total)) and math.isfinite(q) and abs(q) < self.explodes_at()
+        sums, q = torch.stack((total, self.newest_q)).tolist()
+        return math.isfinite(sums) and math.isfinite(q) and abs(q) < self.explodes_at()

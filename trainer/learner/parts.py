@@ -91,6 +91,8 @@ class LearnerParts:
         self.drives_everywhere = False
         """Whether it has learned what the agent that teaches it does (``frozen_teaches``), and drives in its place."""
         self.rewards = RewardUnit(self.device)
+        self.newest_q = torch.zeros((), device=self.device)
+        """The first critic's mean over the last batch that was looked at closely; 0 until these weights have learned from one."""
 
     # What is in force
 
@@ -244,6 +246,7 @@ class LearnerParts:
             self.clones_until, self.q_grows_from = 0, self.clones_until
         self.worth_holding = numbers.get("worth_holding")
         self.drives_everywhere = bool(numbers.get("drives_everywhere", 0)) and self.config.taught
+        self.newest_q.zero_()
         self.rewards.load(numbers, has_learned=self.updates > 0)
         if not self.config.scale_rewards:
             self._scale_values(self.rewards.change(torch.ones_like(self.rewards.value)))

@@ -46,7 +46,7 @@ class PlainTQC(Learner):
         loss = (each if weight is None else each * weight).mean()
         norm = descend(loss, self.critics, self.critic_flat, self.critic_optimiser, numbers.lr_critic, c.grad_clip_critic)
         if detailed:
-            self.looked_at.note_critics(batch, z.detach(), loss.detach(), norm)
+            self._note_critics(batch, z.detach(), loss.detach(), norm)
 
         if moves_actor:
             z = forward(self.critics.body, self.critics.in_units(beside(batch.observation, action)))
@@ -59,7 +59,7 @@ class PlainTQC(Learner):
             norm = descend(loss, self.actor, self.actor_flat, self.actor_optimiser, numbers.lr_actor, c.grad_clip_actor)
             if detailed:
                 found = z.detach(), action.detach(), log_pi.detach()
-                self.looked_at.note_actor(
+                self.update_metrics.note_actor(
                     *found, alpha=alpha, cloning=cloning.detach(), weight=c.bc_weight, norm=norm
                 )
         self._follow(step)
@@ -85,7 +85,7 @@ class PlainTQC(Learner):
             target = target.clamp(-self.config.backup_clip, self.config.backup_clip)
         target = self._above_floor(target, batch.floor)
         if detailed:
-            self.looked_at.note_target(target, kept, action, log_pi)
+            self.update_metrics.note_target(target, kept, action, log_pi)
         return target
 
     def cloning_loss(self, batch: Batch, head: Tensor, z: Tensor) -> Tensor:

@@ -93,7 +93,7 @@ class TQC(Learner):
             target.clamp_(-c.backup_clip, c.backup_clip)
         target = self._above_floor(target, batch.floor)
         if detailed:
-            self.looked_at.note_target(target, kept, action, log_pi)
+            self.update_metrics.note_target(target, kept, action, log_pi)
         return target
 
     def _critic_step(self, batch: Batch, target: Tensor, step: UpdateStep) -> None:
@@ -108,7 +108,7 @@ class TQC(Learner):
         optimiser, lr = self.critic_optimiser, step.numbers.lr_critic
         norm = _descend(tape, gradient, self.critic_flat, optimiser, lr, c.grad_clip_critic, detailed)
         if loss is not None and norm is not None:
-            self.looked_at.note_critics(batch, z, loss, norm)
+            self._note_critics(batch, z, loss, norm)
 
     def _actor_step(self, batch: Batch, tape: Tape, squash: Squash, alpha: Tensor, step: UpdateStep) -> None:
         """Go down ``mean(alpha log pi - Q)`` (eq. 11) times ``q_weight``, with Q the mean over all quantiles, plus cloning."""
@@ -132,7 +132,7 @@ class TQC(Learner):
         norm = _descend(tape, gradient.unsqueeze(0), self.actor_flat, optimiser, lr, c.grad_clip_actor, detailed)
         if norm is not None:
             assert z is not None
-            self.looked_at.note_actor(
+            self.update_metrics.note_actor(
                 z, squash.action, squash.log_density, alpha=alpha, cloning=cloning, weight=c.bc_weight, norm=norm
             )
 

@@ -102,7 +102,7 @@ class DeviceUpdates:
             self._aside(lambda: self._work(kinds))
             self._done.update(kinds)
         if any(kind.detailed for kind in kinds):
-            self.learner.looked_at.values = dict(self._metrics)
+            self.learner.update_metrics.values = dict(self._metrics)
         self._wait_for_the_one_before()
 
     def _work(self, kinds: Kinds) -> None:
@@ -115,7 +115,7 @@ class DeviceUpdates:
         for batch, kind, values in zip(self._table.batches(rows, numbers[0]), kinds, scalars, strict=True):
             self.learner.learn(batch, UpdateStep(kind, Scalars(*values.unbind())))
             if kind.detailed:
-                self._keep(self.learner.looked_at.values)
+                self._keep(self.learner.update_metrics.values)
 
     def _keep(self, found: dict[str, Tensor | float]) -> None:
         """Write metrics to where they always are."""
@@ -135,7 +135,7 @@ class DeviceUpdates:
         learner = self.learner
         streams = [self._generator, learner.generator]
         states = [stream.get_state() for stream in streams]
-        noted, learner.looked_at.values = learner.looked_at.values, {}
+        noted, learner.update_metrics.values = learner.update_metrics.values, {}
         try:
             self._graphs[kinds] = self._record(lambda: self._work(kinds), streams)
         except Exception as error:  # of a driver, of an operation that cannot be recorded
@@ -143,7 +143,7 @@ class DeviceUpdates:
             self._graphs.clear()
             self._generator, learner.generator = (_stream_at(state, learner.device) for state in states)
             self.trouble = f"Updates are started one by one, which is slower: CUDA graphs fail here ({shown(error, 80)})."
-        learner.looked_at.values = noted
+        learner.update_metrics.values = noted
         return self._graphs.get(kinds)
 
     # What only a GPU needs

@@ -5,6 +5,8 @@ import torch
 
 from data.errors import UsageError
 from tests.support.batches import ACT, OBS, TINY, numeric, random_batch
+from trainer.learner.learner import Learner
+from trainer.learner.plain import PlainTQC
 from trainer.learner.tqc import TQC
 from trainer.presets import PRESETS
 
@@ -200,13 +202,27 @@ def test_an_explosion_is_told_in_the_unit_of_the_reward(scale: float) -> None:
     batch = random_batch()
     learner.update(dataclasses.replace(batch, reward=torch.full((32,), scale)))
     for earned in (1.0, -1.0):  # for ever, and the best there is
-        learner.looked_at.values["debug/q1"] = earned * scale / (1 - TINY.gamma)
+        learner.newest_q.fill_(earned * scale / (1 - TINY.gamma))
         assert learner.healthy()
-        learner.looked_at.values["debug/q1"] = earned * scale * 1e6
+        learner.newest_q.fill_(earned * scale * 1e6)
         assert not learner.healthy()
+        learner.forget_metrics()
+        assert not learner.healthy(), "what is shown of it is another matter"
     again = TQC(OBS, ACT, TINY.with_values(layers=1, alpha=0.01))
     again.load(learner.tensors(), learner.numbers())
     assert again.explodes_at() == learner.explodes_at()
+    again.newest_q.fill_(scale * 1e6)
+    again.load(learner.tensors(), learner.numbers())
+    assert again.healthy(), "that was of other weights"
+
+
+@pytest.mark.parametrize("kind", [TQC, PlainTQC])
+def test_the_newest_q_is_that_of_the_last_detailed_update(kind: type[Learner]) -> None:
+    learner = kind(OBS, ACT, TINY)
+    for i in range(TINY.metrics_every + 2):
+        learner.update(random_batch(i))
+    assert float(learner.newest_q) == pytest.approx(learner.metrics()["debug/q1"])
+    assert float(learner.newest_q) != 0.0
 
 
 @pytest.mark.parametrize(("scale", "discount", "healthy"), [(s, d, d < 1) for s in (1e-3, 1.0, 1e3) for d in (0.9, 1e3)])
