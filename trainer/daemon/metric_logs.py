@@ -168,7 +168,7 @@ class MetricRows:
 
     def _demo_share(self, replay: Replay) -> float:
         """Return the share of demos among the rows that were drawn since the last row of metrics."""
-        before, self._drawn = self._drawn, (replay.drawn_demo, replay.drawn)
+        before, self._drawn = self._drawn, (replay.demo_rows_drawn, replay.rows_drawn)
         demo, drawn = (now - then for now, then in zip(self._drawn, before, strict=True))
         return demo / drawn if drawn > 0 else replay.fractions()["demo"]
 

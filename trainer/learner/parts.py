@@ -82,8 +82,8 @@ class LearnerParts:
         """Online steps seen; the daemon or the caller keeps it."""
         self.lr_scale = 1.0
         """Factor on the learning rates; lowered after an explosion."""
-        self.helped_at = self.demo_rows = 0
-        """Updates done when demos last became more, and how many rows they were then (see ``note_demo_count``)."""
+        self.helped_at = self.human_rows_known = 0
+        """Updates done when the human's demos last became more, and their rows now (see ``note_demo_count``)."""
         self.clones_until = 0
         """Updates up to which the actor only clones: those on laps, before anything was driven (see ``q_weight``)."""
         self.q_grows_from = 0
@@ -140,10 +140,13 @@ class LearnerParts:
         return self.lr_scale * base
 
     def note_demo_count(self, rows: int) -> None:
-        """Take note of how many demo rows there are: when they grow, the averaged actor follows the weights closely again."""
-        if rows > self.demo_rows:
+        """Take note of how many rows of the human's demos there are.
+
+        When they grow, the averaged actor follows the weights closely again.
+        """
+        if rows > self.human_rows_known:
             self.helped_at = self.updates
-        self.demo_rows = rows
+        self.human_rows_known = rows
 
     @property
     def actor_average(self) -> float:
@@ -224,7 +227,7 @@ class LearnerParts:
         """Return the counters a resume needs."""
         result: dict[str, float] = {f"steps.{name}": o.steps for name, o in self._optimisers().items()}
         result.update(updates=self.updates, env_steps=self.env_steps, lr_scale=self.lr_scale)
-        result.update(helped_at=self.helped_at, demo_rows=self.demo_rows, clones_until=self.clones_until)
+        result.update(helped_at=self.helped_at, demo_rows=self.human_rows_known, clones_until=self.clones_until)
         result.update(drives_everywhere=int(self.drives_everywhere), q_grows_from=self.q_grows_from)
         if self.worth_holding is not None:
             result["worth_holding"] = self.worth_holding
@@ -240,7 +243,7 @@ class LearnerParts:
         self.generator.set_state(tensors["rng.learner"].cpu())
         self.updates, self.env_steps = int(numbers["updates"]), int(numbers["env_steps"])
         self.lr_scale = float(numbers["lr_scale"])
-        self.helped_at, self.demo_rows = int(numbers.get("helped_at", 0)), int(numbers.get("demo_rows", 0))
+        self.helped_at, self.human_rows_known = int(numbers.get("helped_at", 0)), int(numbers.get("demo_rows", 0))
         self.clones_until, self.q_grows_from = int(numbers.get("clones_until", 0)), int(numbers.get("q_grows_from", 0))
         if numbers.get("drives_everywhere") and "q_grows_from" not in numbers:  # earlier versions had one number for both
             self.clones_until, self.q_grows_from = 0, self.clones_until

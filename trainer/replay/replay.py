@@ -57,7 +57,7 @@ class Replay:
         self.chains = self.table.chains
         self.online = OnlineRows()
         self.demos = Demos(config, self.table, *around_demos(config))
-        self.demo = self.demos.drawn
+        self.demo_table = self.demos.demo_table
         if self.demos.gates is not None:
             self.demos.gates.teacher = teacher
         self._episodes: dict[int, Episode] = {}
@@ -66,7 +66,7 @@ class Replay:
         self._rates: dict[int, float] = {}
         self.online_steps = 0
         """Steps of live episodes ever added: what the update ratio counts."""
-        self.drawn = self.drawn_demo = 0
+        self.rows_drawn = self.demo_rows_drawn = 0
         """Rows drawn so far, and those of them that were demos."""
 
     # What is in it
@@ -84,16 +84,16 @@ class Replay:
     @property
     def demo_rows(self) -> int:
         """Rows that the demo half is drawn from."""
-        return self.demo.rows
+        return self.demo_table.rows
 
     def __len__(self) -> int:
-        return self.online.count + (self.demo.rows if self.config.one_replay else 0)
+        return self.online.count + (self.demo_table.rows if self.config.one_replay else 0)
 
     @property
     def human_rows(self) -> int:
         """Rows of the human's demos; the agent's own finishes left out."""
         held_out = len(self.demos.held_out(self._episodes))
-        return self.demo.rows - self.demo.kinds.get(FINISH, 0) + held_out
+        return self.demo_table.rows - self.demo_table.kinds.get(FINISH, 0) + held_out
 
     @property
     def laps(self) -> int:
@@ -107,11 +107,11 @@ class Replay:
 
     def demo_seconds(self) -> float:
         """Return the seconds of takeover among the demo rows in force."""
-        return self.demo.kinds.get("takeover", 0) / self.hz
+        return self.demo_table.kinds.get("takeover", 0) / self.hz
 
     def fractions(self) -> dict[str, float]:
         """Return the shares of rows drawn so far."""
-        return {"demo": self.drawn_demo / max(1, self.drawn)}
+        return {"demo": self.demo_rows_drawn / max(1, self.rows_drawn)}
 
     def kept_back(self) -> tuple[torch.Tensor, torch.Tensor] | None:
         """Return what was seen (B, O) and done (B, A) in drives of the agent that teaches, from which nothing is learned."""
@@ -262,11 +262,11 @@ class Replay:
 
     def demo_count(self, batch_size: int, generator: torch.Generator | None = None, length: int = 1) -> int:
         """Return how many rows of a batch come from the demos; ``length``: steps that come with each, itself included."""
-        return demo_count(self.config, self.online.count, self.demo.rows, batch_size, generator, length)
+        return demo_count(self.config, self.online.count, self.demo_table.rows, batch_size, generator, length)
 
     def demo_sampling_weight(self) -> float:
         """Return the weight of a demo step in force (``one_replay``), as the reference recipe logs it."""
-        return one_replay_weight(self.config, self.online.count + self.demo.rows)
+        return one_replay_weight(self.config, self.online.count + self.demo_table.rows)
 
     def sample(self, batch_size: int, generator: torch.Generator | None = None) -> Batch:
         """Return one batch. Raises ValueError when there is nothing to draw from."""
@@ -283,8 +283,8 @@ class Replay:
     def drawn_now(self, count: int, batch_size: int, generator: torch.Generator | None = None) -> int:
         """Note that so many batches are drawn; return how many demos are in each."""
         demos = self.demo_count(batch_size, generator)
-        self.drawn += count * batch_size
-        self.drawn_demo += count * demos
+        self.rows_drawn += count * batch_size
+        self.demo_rows_drawn += count * demos
         return demos
 
     def _sample_sequences(self, count: int, batch_size: int, generator: torch.Generator | None) -> list[Batch]:
@@ -294,8 +294,8 @@ class Replay:
         demos = self.demo_count(number, generator, length)
         anchors = self.draw_rows(count, number - demos, demos, generator, length).numpy()
         offsets = torch.randint(length, (count, number), generator=generator).numpy()
-        self.drawn += count * number * length
-        self.drawn_demo += count * demos * length
+        self.rows_drawn += count * number * length
+        self.demo_rows_drawn += count * demos * length
         return [
             sequence_batch(self.table, self.config, a, o, number - demos) for a, o in zip(anchors, offsets, strict=True)
         ]
@@ -312,7 +312,7 @@ class Replay:
 
     def takeover_floor(self, demos: int, batch_size: int, length: int = 1) -> int:
         """Return how many of so many ``demos`` of a batch come from takeovers whatever else is a demo."""
-        return takeover_floor(self.config, self.demo.kinds.get("takeover", 0), demos, batch_size, length)
+        return takeover_floor(self.config, self.demo_table.kinds.get("takeover", 0), demos, batch_size, length)
 
     def draw_rows(
         self, count: int, online: int, demos: int, generator: torch.Generator | None = None, length: int = 1
@@ -327,5 +327,5 @@ class Replay:
         if online:
             parts.append(self.online.draw((count, online), generator, *self.fresh(online)))
         if demos:
-            parts.append(self.demo.draw((count, demos), generator, self.takeover_floor(demos, online + demos, length)))
+            parts.append(self.demo_table.draw((count, demos), generator, self.takeover_floor(demos, online + demos, length)))
         return torch.cat(parts, 1) if len(parts) > 1 else parts[0]

@@ -69,7 +69,7 @@ class DeviceDraw:
         return moved
 
     def _follow_demos(self) -> bool:
-        demo, moved = self._replay.demo, False
+        demo, moved = self._replay.demo_table, False
         if self._built == demo.built or not demo.rows:  # without any, none is drawn
             return False
         self._built, upper = demo.built, demo.upper.clone()
@@ -88,10 +88,10 @@ class DeviceDraw:
     def numbers(self, batch_size: int, demos: int) -> DrawNumbers:
         """Return what batches with so many demos depend on now."""
         replay, online = self._replay, batch_size - demos
-        floor, *stretched = replay.demo.stretched(demos, replay.takeover_floor(demos, batch_size))
+        floor, *stretched = replay.demo_table.stretched(demos, replay.takeover_floor(demos, batch_size))
         fresh, newest = replay.fresh(online)
         return DrawNumbers(
-            online, replay.online.count, fresh, newest, replay.demo.takeovers, online + floor, *stretched
+            online, replay.online.count, fresh, newest, replay.demo_table.takeovers, online + floor, *stretched
         )
 
     def rows(self, u: Tensor, n: DrawNumbers, out: Tensor | None = None) -> Tensor:

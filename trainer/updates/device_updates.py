@@ -59,7 +59,7 @@ class DeviceUpdates:
 
     def make(self, count: int) -> None:
         """See ``trainer.updates.updates.Updates``."""
-        if not self.replay.online.count and not self.replay.demo.rows:
+        if not self.replay.online.count and not self.replay.demo_table.rows:
             raise ValueError("there is nothing to draw from yet")
         self._catch_up()
         while count:

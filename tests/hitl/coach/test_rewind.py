@@ -316,7 +316,7 @@ def test_what_is_kept_is_learned_from_and_no_help(tmp_path: Path) -> None:
     replay = Replay(len(rig.observation_names), len(rig.action_names), PRESETS["hitl"])
     with Follower(tmp_path / "store.sqlite") as follower:
         replay.add(follower.poll())
-    assert replay.demos.drawn.kinds == {"kept": 100}
+    assert replay.demos.demo_table.kinds == {"kept": 100}
     with Store(tmp_path / "store.sqlite", read_only=True) as store:
         (episode,) = store.episodes()
         (kept,) = store.segments()

@@ -83,7 +83,7 @@ def assert_one_batch(home: Home, driven: int) -> None:
     demo = update.driver == HUMAN
     assert sorted(zip(update.episode_id[demo].tolist(), update.t[demo].tolist(), strict=True)) == steps
     assert (replay.demo_rows, replay.online_steps) == (len(steps), driven)
-    rows = np.unique(replay.demo.slots.numpy())
+    rows = np.unique(replay.demo_table.slots.numpy())
     assert len(rows) == len(steps)
     daemon = turns(home, lambda d: d.training is not None and d.training.learner.updates >= 8)
     assert daemon.training.replay.demo_rows == len(steps)

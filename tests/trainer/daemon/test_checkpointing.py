@@ -229,6 +229,6 @@ def test_the_share_of_demos_is_that_of_the_batches_since_the_last_row(tmp_path: 
     replay = Replay(2, 1, SMALL)
     shares = []
     for demo, drawn in ((1000, 1000), (1500, 2000), (1500, 2000), (50, 200)):
-        replay.drawn_demo, replay.drawn = demo, drawn
+        replay.demo_rows_drawn, replay.rows_drawn = demo, drawn
         shares.append(rows._demo_share(replay))
     assert shares == [1.0, 0.5, 0.75, 0.25], "after a rollback it is another replay, which begins anew"

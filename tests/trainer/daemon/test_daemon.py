@@ -175,7 +175,7 @@ def test_a_takeover_is_drawn_from_within_two_seconds_of_its_end(tmp_path: Path) 
         recorder.end_segment(token, "cleared")
         ended = time.monotonic()
         agent = StepRow(np.ones(3, np.float32), np.zeros(2, np.float32), np.zeros(2, np.float32), 0, 0.0)
-        while daemon.training.replay.drawn_demo == 0:
+        while daemon.training.replay.demo_rows_drawn == 0:
             recorder.step(agent)  # the episode goes on
             time.sleep(0.02)
             assert time.monotonic() - ended < 2.0
@@ -184,7 +184,7 @@ def test_a_takeover_is_drawn_from_within_two_seconds_of_its_end(tmp_path: Path) 
     finally:
         control.ask(tmp_path, control.STOP)
         thread.join(20)
-    assert daemon.training.learner.demo_rows == daemon.training.replay.human_rows > 0
+    assert daemon.training.learner.human_rows_known == daemon.training.replay.human_rows > 0
     assert daemon.training.learner.helped_at > 0  # the average that drives follows closely from here
 
 

@@ -47,7 +47,7 @@ def test_interrupted_and_uninterrupted_agree_bit_for_bit(tmp_path: Path, monkeyp
     assert len(list((tmp_path / "home2" / "checkpoints").iterdir())) > 3
     assert list((tmp_path / "home2" / CACHE).iterdir())
     one, *others = results
-    assert one.training.learner.demo_rows == one.training.replay.human_rows > 0
+    assert one.training.learner.human_rows_known == one.training.replay.human_rows > 0
     for other in others:
         assert one.training.learner.updates == other.training.learner.updates == 2 * 60
         for name, value in state(one).items():

@@ -279,7 +279,7 @@ def test_the_average_follows_closely_after_new_demos_and_holds_more_firmly_later
     assert kept[14:] == [0.5, 0.5]
     other = TQC(OBS, ACT, learner.config)
     other.load(learner.tensors(), learner.numbers())
-    assert (other.helped_at, other.demo_rows) == (learner.helped_at, 30)
+    assert (other.helped_at, other.human_rows_known) == (learner.helped_at, 30)
 
 
 def test_what_laps_showed_comes_first_and_the_critics_gain_their_say_with_own_drives() -> None:

@@ -87,7 +87,7 @@ def held(replay: Replay) -> tuple[set[Place], set[Place], dict[Place, float]]:
     rows = rows[replay.table.next[rows] >= 0]
     usable = {place_of(replay, int(row)) for row in rows}
     cloned = {place_of(replay, int(row)) for row in rows if replay.table.array[row, replay.table.cloned]}
-    demo, weights = replay.demo, {}
+    demo, weights = replay.demo_table, {}
     for start, length, weight in zip(demo.starts.tolist(), demo.lengths.tolist(), demo.weights.tolist(), strict=True):
         for row in demo.slots[start : start + length].tolist():
             weights[place_of(replay, row)] = weights.get(place_of(replay, row), 0.0) + weight

@@ -262,7 +262,7 @@ def test_failed_takeovers_are_demos_when_asked_but_for_their_end() -> None:
         update.segments = {k: dataclasses.replace(s, outcome="failed") for k, s in update.segments.items()}
         replay.add(update)
         assert replay.demo_rows == rows
-        assert sorted(replay.table.t[replay.demo.slots].tolist()) == list(range(10, 10 + rows))
+        assert sorted(replay.table.t[replay.demo_table.slots].tolist()) == list(range(10, 10 + rows))
 
 
 def test_takeovers_may_be_kept_out_of_the_online_half() -> None:

@@ -246,7 +246,7 @@ def fingerprint(config: TrainConfig) -> tuple:
         tuple(float(v.double().abs().sum()) for v in learner.tensors().values()),
         replay.demo_rows,
         replay.online_rows,
-        replay.drawn_demo,
+        replay.demo_rows_drawn,
         replay.demo_sampling_weight(),
         budget.owed,
     )

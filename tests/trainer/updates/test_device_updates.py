@@ -107,7 +107,7 @@ def test_the_same_chance_draws_the_same_rows(name: str) -> None:
     for i in range(1, 60):  # after half of them, old episodes give way
         replay.add(with_takeover(i) if i % 3 == 0 else random_episode(i))
         moved += draw.catch_up()
-        for demos in {0, replay.demo_count(size, torch.Generator().manual_seed(i)), 1 if replay.demo.rows else 0}:
+        for demos in {0, replay.demo_count(size, torch.Generator().manual_seed(i)), 1 if replay.demo_table.rows else 0}:
             expected = replay.draw_rows(5, size - demos, demos, torch.Generator().manual_seed(i))
             g = torch.Generator().manual_seed(i)
             parts = [torch.rand((5, n), generator=g, dtype=torch.float64) for n in (size - demos, demos) if n]

@@ -54,7 +54,7 @@ class Demos:
         """``before`` and ``after``: steps around a segment that its own are learned with."""
         self.config, self._table = config, table
         self.rule = DemoRule.of(config.to_dict())
-        self.drawn = DemoTable()
+        self.demo_table = DemoTable()
         """What the demo half is drawn from."""
         self.finishes = OwnDrives(config.own_finishes, config.finishes_kept)
         self.prefixes = OwnDrives(config.own_prefixes)
@@ -216,10 +216,10 @@ class Demos:
         """Let what counts now be drawn, and nothing else."""
         # In the order of their numbers, so that the same store gives the same draws however it came.
         parts = [self._parts[id_] for id_ in sorted(self._parts) if self._parts[id_][1] > 0]
-        self.drawn.rebuild(balanced(parts, self.config.kind_fraction))
+        self.demo_table.rebuild(balanced(parts, self.config.kind_fraction))
         table = self._table
         if table.chains is not None:
-            table.chains.mark_demos(self.drawn.slots.numpy())
+            table.chains.mark_demos(self.demo_table.slots.numpy())
 
     def _clone(self, changed: set[int], episodes: Mapping[int, Episode]) -> None:
         """Let what counts now be cloned, and nothing else, in these episodes."""

@@ -174,7 +174,7 @@ def test_a_failed_takeover_shows_nothing_of_the_time_in_which_the_car_stood() ->
     (number,) = update.segments
     update.segments[number] = dataclasses.replace(update.segments[number], outcome="failed", hz=20.0)
     replay.add(update)
-    t = replay.table.t[replay.demo.slots.numpy()]
+    t = replay.table.t[replay.demo_table.slots.numpy()]
     assert (t.min(), t.max()) == (20, 100 - 30 - 10 - 1)
 
 
