@@ -227,7 +227,7 @@ def helped(job: Job) -> dict[str, Any]:
                 shown, others = rows[table.driver[rows] == HUMAN], rows[table.driver[rows] != HUMAN]
                 for _ in range(0 if not cloned or len(shown) < 20 else result.steps):
                     drawn = np.concatenate((rng.choice(shown, 128), rng.choice(others, 128)))
-                    seen, did = (table.array[drawn, part].copy() for part in (slice(table.numbers), table.action))
+                    seen, did = (table.array[drawn, part].copy() for part in (table.columns.observation, table.columns.action))
                     answer = student(torch.from_numpy(agent.shown.many(seen)))
                     optimiser.zero_grad()
                     (answer - torch.from_numpy(to_outputs.wanted(did))).square().mean().backward()

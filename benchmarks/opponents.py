@@ -52,7 +52,7 @@ class _AgainstTheRest(Replay):
         return super()._is_online(episode) and (record is None or record.session_id not in self._stalled)
 
     def _enlist(self, rows: np.ndarray) -> None:
-        super()._enlist(rows[self.table.array[rows, self.table.takeover] < 0.5])
+        super()._enlist(rows[self.table.array[rows, self.table.columns.takeover] < 0.5])
 
 
 def _last_layer(body: torch.nn.Module) -> tuple[Tensor, Tensor]:

@@ -93,11 +93,11 @@ class Episode:
         done = part[:n]
         successors = np.append(part, self.last_row)
         human = table.driver[done] == HUMAN
-        table.array[done, table.reward] = result.reward[:n]
-        table.array[done, table.discount] = result.discount[:n]
-        table.array[done, table.human] = human
-        table.array[done, table.takeover] = human & (record is None or record.purpose != "lap")
-        table.array[done, table.before] = result.before_takeover[:n]
+        table.array[done, table.columns.reward] = result.reward[:n]
+        table.array[done, table.columns.discount] = result.discount[:n]
+        table.array[done, table.columns.human] = human
+        table.array[done, table.columns.takeover] = human & (record is None or record.purpose != "lap")
+        table.array[done, table.columns.before_takeover] = result.before_takeover[:n]
         valid = result.successor[:n] >= 0
         table.next[done] = np.where(valid, successors[result.successor[:n]], -1)
         table.changed(done)
@@ -134,7 +134,7 @@ class Episode:
         kept, gone = rows[stays], rows[~stays]
         lost = kept[np.isin(table.next[kept], gone)]
         # Where the episode terminated nothing is bootstrapped: any row will do.
-        table.next[lost] = np.where(table.array[lost, table.discount] == 0, lost, -1)
+        table.next[lost] = np.where(table.array[lost, table.columns.discount] == 0, lost, -1)
         if table.chains is not None:
             table.chains.forget(rows, kept, gone)
         self.rows = kept if self.last_row < 0 else kept[:-1]

@@ -16,6 +16,7 @@ from data.reading.update import Update
 from trainer.config import TrainConfig
 from trainer.replay.batch import Batch, Sight, beside
 from trainer.replay.chains import Chains
+from trainer.replay.columns import TableColumns
 from trainer.replay.device_copy import DeviceCopy
 from trainer.replay.past_actions import REACH, PastActions
 from trainer.replay.pixels import Pixels
@@ -33,20 +34,9 @@ class RowTable:
         plain = self.pixels is None and self.chains is None
         self.device_copy = DeviceCopy(device) if plain and device.type != "cpu" else None
         """The table as it lies on another device; pictures and sequences are drawn here and moved."""
-        o, a = observation_size - picture, action_size
-        self.numbers, self.action = o, slice(o, o + a)
-        self.past = PastActions(observation_size, a, device, picture)
-        self._pair, self._proposed = slice(0, o + a), slice(o + a, o + 2 * a)
-        self.reward, self.discount, self.human, self.takeover, self.before, self.cloned, self.helped, self.width = range(
-            o + 2 * a, o + 2 * a + 8
-        )
-        """Columns."""
-        self.answer = slice(self.width, self.width + a) if config.hand_delay_s or config.taught else self.action
-        """What is cloned (``hand_delay_s``, ``frozen_teaches``)."""
-        self.width = max(self.width, self.answer.stop)
-        self.floor = self.width
-        """The column of what was earned from here to the episode's end (``frozen_teaches``); -inf where it has no end."""
-        self.width += config.taught
+        self.columns = TableColumns.of(observation_size - picture, action_size, config)
+        self.past = PastActions(observation_size, action_size, device, picture)
+        self._actions = action_size
         self._frozen_agent, self._taught = config.frozen_agent, config.taught
         self._free_from = self._free_count = 0
         self._free: list[np.ndarray] = []
@@ -73,12 +63,12 @@ class RowTable:
                 array[: len(old)] = old
             return array
 
-        values = torch.zeros((size, self.width))
+        values = torch.zeros((size, self.columns.width))
         if size and getattr(self, "values", None) is not None:
             values[: len(self.values)] = self.values
         self.values: torch.Tensor = values
         self.array: np.ndarray = values.numpy()
-        """The same memory as ``values``, (R, width)."""
+        """The same memory as ``values``, (R, W): the ``columns``."""
         self.next = grown("next", -1, np.int64)
         """(R,) row that the return bootstraps at; -1: not to be drawn."""
         self.raw = grown("raw", 0, np.float32)
@@ -89,8 +79,7 @@ class RowTable:
         self.progress = grown("progress", math.nan, np.float32)
         """(R,) metres along the line; NaN where that is not known."""
         if self._taught:
-            actions = self.action.stop - self.action.start
-            self.lesson = grown("lesson", math.nan, np.float32, (actions,))
+            self.lesson = grown("lesson", math.nan, np.float32, (self._actions,))
             """(R, A) what the agent that teaches does here; NaN where it was not asked."""
         for part in (self.pixels, self.chains):
             if part is not None:
@@ -133,22 +122,22 @@ class RowTable:
 
     def write(self, rows: np.ndarray, steps: Update, part: slice, before: np.ndarray) -> None:
         """Write new steps of an episode, behind its rows ``before``."""
-        o = self.numbers
+        c, o = self.columns, self.columns.observation.stop
         last, tail = int(before[-1]) if len(before) else -1, before[-REACH:]
         if self.past.looks:
             self.past.note(
                 np.concatenate((self.array[tail, :o], steps.observation[part, :o])),
-                np.concatenate((self.array[tail, self.action], steps.executed[part])),
+                np.concatenate((self.array[tail, c.action], steps.executed[part])),
                 np.concatenate((self.t[tail], steps.t[part])),
                 len(tail),
             )
-        new = np.zeros((len(rows), self.width), np.float32)
+        new = np.zeros((len(rows), c.width), np.float32)
         new[:, :o] = steps.observation[part, :o]
-        new[:, self.action] = steps.executed[part]
-        new[:, self._proposed] = steps.proposed[part]
-        new[:, self.answer] = steps.executed[part]
+        new[:, c.action] = steps.executed[part]
+        new[:, c.proposed] = steps.proposed[part]
+        new[:, c.answer] = steps.executed[part]
         if self._taught:
-            new[:, self.floor], self.lesson[rows] = -math.inf, math.nan
+            new[:, c.return_bound], self.lesson[rows] = -math.inf, math.nan
         self.array[rows] = new
         self.raw[rows] = steps.reward[part]
         self.driver[rows] = steps.driver[part]
@@ -163,12 +152,12 @@ class RowTable:
 
     def write_last(self, row: int, observation: np.ndarray) -> None:
         """Write what was seen after an episode's last step (O,)."""
-        at = np.array([row])
-        self.array[row, : self.numbers] = observation[: self.numbers]
+        at, o = np.array([row]), self.columns.observation.stop
+        self.array[row, :o] = observation[:o]
         self.progress[row] = math.nan
         self.changed(at)
         if self.pixels is not None:
-            self.pixels.write(at, observation[None, self.numbers :])
+            self.pixels.write(at, observation[None, o:])
 
     def changed(self, rows: np.ndarray) -> None:
         """Say that columns or pointers of these rows are others than before."""
@@ -179,12 +168,12 @@ class RowTable:
 
     def seen(self, rows: torch.Tensor) -> torch.Tensor:
         """Return the observations (n, O) of rows (n,)."""
-        seen = self.values.index_select(0, rows)[:, : self.numbers]
+        seen = self.values.index_select(0, rows)[:, self.columns.observation]
         return seen if self.pixels is None else torch.cat((seen, self.pixels.read(rows, seen.device)), 1)
 
     def executed(self, rows: torch.Tensor) -> torch.Tensor:
         """Return the executed actions (n, A) of rows (n,)."""
-        return self.values.index_select(0, rows)[:, self.action]
+        return self.values.index_select(0, rows)[:, self.columns.action]
 
     def follow(self) -> None:
         """Bring what has changed to the device that batches go to."""
@@ -193,7 +182,7 @@ class RowTable:
 
     def batches(self, rows: torch.Tensor, online: float | torch.Tensor) -> list[Batch]:
         """Return a batch for each of ``rows`` (C, B), the first ``online`` of each drawn for the online half."""
-        count, size = rows.shape
+        (count, size), c = rows.shape, self.columns
         rows = rows.view(-1)
         if self.device_copy is not None:
             self.follow()
@@ -201,23 +190,23 @@ class RowTable:
         else:
             data = self.values.index_select(0, rows).to(self.device)
             following = self.values.index_select(0, self._next_tensor.index_select(0, rows)).to(self.device)
-        pair, then = data[:, self._pair], following[:, : self.numbers]
+        pair, then = data[:, c.pair], following[:, c.observation]
         if self.pixels is not None:
             then = torch.cat((then, self.pixels.read(self._next_tensor.index_select(0, rows), self.device)), 1)
             picture = self.pixels.read(rows, self.device)
-            pair = torch.cat((pair[:, : self.numbers], picture, pair[:, self.numbers :]), 1)
+            pair = torch.cat((data[:, c.observation], picture, data[:, c.action]), 1)
         is_demo = torch.arange(size, device=self.device) >= online
-        flags = data[:, self.human :] > 0.5
+        flags = data[:, c.flags] > 0.5
         result = []
         for i in range(count):
             part = slice(i * size, (i + 1) * size)
             seen = pair[part, : self.observation_size]
             batch = self._batch(data[part], flags[part], seen, pair[part], then[part], is_demo)
             if self._frozen_agent:
-                batch.helped, batch.next_helped = flags[part, 4], following[part, self.helped] > 0.5
-                batch.next_action = following[part, self.action]
+                batch.helped, batch.next_helped = flags[part, c.helped - c.flags.start], following[part, c.helped] > 0.5
+                batch.next_action = following[part, c.action]
             if self._taught:
-                batch.floor = data[part, self.floor]
+                batch.floor = data[part, c.return_bound]
             result.append(batch)
         return result
 
@@ -225,25 +214,26 @@ class RowTable:
         """Return the batch of rows (n,), the first ``online`` of them online, whose observations are steps with their past."""
         data = self.values.index_select(0, rows).to(self.device)
         is_demo = torch.arange(len(rows), device=self.device) >= online
-        pair = beside(now, data[:, self.action])
-        return self._batch(data, data[:, self.human :] > 0.5, now, pair, then, is_demo)
+        pair = beside(now, data[:, self.columns.action])
+        return self._batch(data, data[:, self.columns.flags] > 0.5, now, pair, then, is_demo)
 
     def _batch(
         self, data: torch.Tensor, flags: torch.Tensor, now: Sight, pair: Sight, then: Sight, is_demo: torch.Tensor
     ) -> Batch:
+        c, first = self.columns, self.columns.flags.start
         return Batch(
             pair=pair,
             observation=now,
-            action=data[:, self.action],
-            proposed=data[:, self._proposed],
-            reward=data[:, self.reward],
-            discount=data[:, self.discount],
+            action=data[:, c.action],
+            proposed=data[:, c.proposed],
+            reward=data[:, c.reward],
+            discount=data[:, c.discount],
             next_observation=then,
-            human=flags[:, 0],
-            takeover=flags[:, 1],
-            before_takeover=flags[:, 2],
-            cloned=flags[:, 3],
+            human=flags[:, c.human - first],
+            takeover=flags[:, c.takeover - first],
+            before_takeover=flags[:, c.before_takeover - first],
+            cloned=flags[:, c.cloned - first],
             demo=is_demo,
-            answer=data[:, self.answer],
+            answer=data[:, c.answer],
             past_actions=self.past.columns,
         )

@@ -209,7 +209,7 @@ def test_every_judgement_is_in_force_within_two_seconds(
 
     def in_force() -> tuple[int, int]:
         table = daemon.training.replay.table
-        return daemon.training.replay.demo_rows, int(table.array[:, table.cloned].sum())
+        return daemon.training.replay.demo_rows, int(table.array[:, table.columns.cloned].sum())
 
     def soon(rows: int) -> None:
         began = time.monotonic()

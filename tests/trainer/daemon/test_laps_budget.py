@@ -50,7 +50,7 @@ def test_one_lap_of_ten_is_held_out_and_of_few_none() -> None:
     held_out = replay.held_out(most=10)
     assert held_out is not None
     assert 5 < len(held_out[0]) <= 10  # type: ignore[arg-type]
-    assert not replay.table.array[replay.demos.held_out(replay._episodes), replay.table.cloned].any()
+    assert not replay.table.array[replay.demos.held_out(replay._episodes), replay.table.columns.cloned].any()
     replay.release_laps()
     assert (replay.laps, replay.held_out()) == (12, None)
     few = with_laps(CLONED, 5, 6, 7, 8)

@@ -86,7 +86,7 @@ def held(replay: Replay) -> tuple[set[Place], set[Place], dict[Place, float]]:
     rows = np.concatenate([e.rows[: e.ready] for e in replay._episodes.values()] or [np.empty(0, np.int64)])
     rows = rows[replay.table.next[rows] >= 0]
     usable = {place_of(replay, int(row)) for row in rows}
-    cloned = {place_of(replay, int(row)) for row in rows if replay.table.array[row, replay.table.cloned]}
+    cloned = {place_of(replay, int(row)) for row in rows if replay.table.array[row, replay.table.columns.cloned]}
     demo, weights = replay.demo_table, {}
     for start, length, weight in zip(demo.starts.tolist(), demo.lengths.tolist(), demo.weights.tolist(), strict=True):
         for row in demo.slots[start : start + length].tolist():
@@ -98,7 +98,7 @@ def actions(replay: Replay) -> Iterator[tuple[Place, list[float]]]:
     """What was done in every step that the replay holds."""
     for episode in replay._episodes.values():
         for row in episode.rows:
-            yield place_of(replay, int(row)), replay.table.array[row, replay.table.action].tolist()
+            yield place_of(replay, int(row)), replay.table.array[row, replay.table.columns.action].tolist()
 
 
 def check(replay: Replay, segments: list[Any], human: set[Place], own: set[int]) -> None:

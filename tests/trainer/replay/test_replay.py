@@ -164,7 +164,7 @@ def test_nothing_crosses_a_step_that_was_left_out(
             assert t < k <= min(n, t + N)
             assert not bad & set(range(t, min(k, n - 1) + 1)) or (k == n and not bad & set(range(t, n)))
             total = sum(GAMMA**i * update.reward[t + i] for i in range(k - t))
-            assert float(table.array[row, table.reward]) == pytest.approx(total, rel=1e-4, abs=1e-4)
+            assert float(table.array[row, table.columns.reward]) == pytest.approx(total, rel=1e-4, abs=1e-4)
     if replay.chains is not None:
         for row in rows.tolist():
             around = replay.chains.around(np.array([row]), 6, 6)[:, 0]

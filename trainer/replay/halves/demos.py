@@ -226,11 +226,11 @@ class Demos:
         table = self._table
         for id_ in changed & episodes.keys():
             rows = episodes[id_].rows
-            table.array[rows, table.cloned] = False if self.gates is None else self.gates.teach(id_, rows)
+            table.array[rows, table.columns.cloned] = False if self.gates is None else self.gates.teach(id_, rows)
             own = () if self.gates is not None and self.gates.keeps_back(id_) else (-id_,)
             for part in (*own, *self._of_episode.get(id_, ())):
                 if part in self._parts:
-                    table.array[self._answered(part, self._parts[part]), table.cloned] = True
+                    table.array[self._answered(part, self._parts[part]), table.columns.cloned] = True
             table.changed(rows)
 
     def _answered(self, id_: int, part: Part) -> np.ndarray:
@@ -241,12 +241,12 @@ class Demos:
         rows, table = part[2], self._table
         if not self.config.hand_delay_s:
             if self.config.taught:  # its answer may stand there
-                table.array[rows, table.answer] = table.array[rows, table.action]
+                table.array[rows, table.columns.answer] = table.array[rows, table.columns.action]
             return rows
         delay = round(self.config.hand_delay_s * self.segments[id_].hz) if id_ in self.segments else 0
         t, human = table.t[rows], table.driver[rows] == HUMAN  # the agent's own, in what was kept and in finishes, are no answers
         later = np.where(human, np.searchsorted(t, t + delay), np.arange(len(rows)))
         known = later < len(rows)
         known[known] = ~human[known] | ((t[later[known]] == t[known] + delay) & human[later[known]])
-        table.array[rows[known], table.answer] = table.array[rows[later[known]], table.action]
+        table.array[rows[known], table.columns.answer] = table.array[rows[later[known]], table.columns.action]
         return rows[known]

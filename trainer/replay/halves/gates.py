@@ -118,7 +118,7 @@ class Gates:
         for episode in episodes.values():
             track = tracks.get(episode.record.session_id, "") if episode.record is not None else ""
             rows = episode.all_rows
-            self._table.array[rows, self._table.helped] = self.inside(rows, zones.get(track, [])) | helped[rows]
+            self._table.array[rows, self._table.columns.helped] = self.inside(rows, zones.get(track, [])) | helped[rows]
             self._table.changed(rows)
 
     def ask(self, episodes: Mapping[int, Episode]) -> None:
@@ -131,8 +131,8 @@ class Gates:
             if id_ in self._asked or not episode.settled or not len(rows):
                 continue
             self._asked.add(id_)
-            table.lesson[rows] = self.teacher(table.seen(torch.from_numpy(rows)).numpy(), table.array[rows, table.action])
-            table.array[rows, table.floor] = episode.earned(table, self._config)
+            table.lesson[rows] = self.teacher(table.seen(torch.from_numpy(rows)).numpy(), table.array[rows, table.columns.action])
+            table.array[rows, table.columns.return_bound] = episode.earned(table, self._config)
             if not self.everywhere and not (table.driver[rows] == HUMAN).any():
                 self._own += 1
                 if self._own % KEPT_BACK == 0:
@@ -144,11 +144,11 @@ class Gates:
         They are what it drove itself, or where it was asked; and not where the human helped.
         """
         table = self._table
-        known = (table.next[rows] >= 0) & (table.array[rows, table.helped] < 0.5)
+        known = (table.next[rows] >= 0) & (table.array[rows, table.columns.helped] < 0.5)
         if not self._taught:
             return known & (table.driver[rows] == AGENT)
         known &= np.isfinite(table.lesson[rows]).all(1) & (not self.keeps_back(id_))
-        table.array[rows[known], table.answer] = table.lesson[rows[known]]
+        table.array[rows[known], table.columns.answer] = table.lesson[rows[known]]
         return known
 
     def keeps_back(self, id_: int) -> bool:
@@ -164,7 +164,7 @@ class Gates:
         table = self._table
         for drives in (self._kept_back, self._asked) if self._kept_back else ():
             rows = np.concatenate([np.empty(0, np.int64), *(episodes[id_].rows for id_ in sorted(drives & episodes.keys()))])
-            rows = rows[(table.array[rows, table.helped] < 0.5) & (table.driver[rows] == AGENT)][-most:]
+            rows = rows[(table.array[rows, table.columns.helped] < 0.5) & (table.driver[rows] == AGENT)][-most:]
             if len(rows):
                 return table.seen(torch.from_numpy(rows)), torch.from_numpy(table.lesson[rows])
         return None

@@ -33,9 +33,10 @@ def driven(id_, start, stop, *, from_m=0.0, by_m=2.0, **changes):
 def marked(replay):
     """Where the human helped and what is cloned, by episode and step."""
     table, found = replay.table, {}
+    flags = [table.columns.helped, table.columns.cloned]
     for id_, episode in replay._episodes.items():
         for row in episode.rows:
-            found[id_, int(table.t[row])] = bool(table.array[row, table.helped]), bool(table.array[row, table.cloned])
+            found[id_, int(table.t[row])] = tuple(map(bool, table.array[row, flags]))
     return found
 
 
@@ -140,7 +141,7 @@ def test_zones_are_apart_and_hold_every_takeover(takeovers):
     table = replay.table
     for episode in replay._episodes.values():
         human = episode.rows[table.driver[episode.rows] == HUMAN]
-        assert (table.array[human, table.helped] == 1).all()
+        assert (table.array[human, table.columns.helped] == 1).all()
 
 
 @pytest.mark.parametrize("config", [TINY, CONFIG])
@@ -178,16 +179,16 @@ def test_the_agent_that_teaches_is_cloned_wherever_the_human_did_not_help():
     replay.add(driven(1, 10, 20))
     table, rows = replay.table, replay._episodes[1].rows
     t, human = table.t[rows], table.driver[rows] == HUMAN
-    answer, cloned = table.array[rows, table.answer], table.array[rows, table.cloned] > 0.5
+    answer, cloned = table.array[rows, table.columns.answer], table.array[rows, table.columns.cloned] > 0.5
     inside = (t >= 6) & (t <= 21)
     assert np.array_equal(cloned, (human | ~inside) & (table.next[rows] >= 0))
     assert np.array_equal(answer[cloned & ~inside], lesson(table.array[rows], None)[cloned & ~inside])
-    assert np.array_equal(answer[human], table.array[rows, table.action][human])
+    assert np.array_equal(answer[human], table.array[rows, table.columns.action][human])
     number = next(iter(replay.demos.segments))
     update = driven(2, 39, 40, verdict="bad")
     update.segments[number] = dataclasses.replace(replay.demos.segments[number], verdict="bad")
     replay.add(update)
-    answer, cloned = table.array[rows, table.answer], table.array[rows, table.cloned] > 0.5
+    answer, cloned = table.array[rows, table.columns.answer], table.array[rows, table.columns.cloned] > 0.5
     assert np.array_equal(answer[cloned], lesson(table.array[rows], None)[cloned]), "a bad takeover is no answer"
     assert cloned.sum() == len(rows) - (table.next[rows] < 0).sum()
 
@@ -237,11 +238,11 @@ def test_without_a_road_it_is_cloned_in_all_that_the_human_did_not_drive(help_co
         assert found == helped
         assert cloned == (id_ != 5), (id_, t)
     rows = replay._episodes[20].rows
-    t, answer = table.t[rows], table.array[rows, table.answer]
+    t, answer = table.t[rows], table.array[rows, table.columns.answer]
     theirs = lesson(table.array[rows], None)
     human = (t >= 10) & (t < 20)
     assert np.array_equal(answer[~human], theirs[~human])
-    assert np.array_equal(answer[human], table.array[rows, table.action][human])
+    assert np.array_equal(answer[human], table.array[rows, table.columns.action][human])
     seen, _ = replay.kept_back()
     assert len(seen) == 40, "how near ours is to it is known all the same"
     number = next(iter(replay.demos.segments))
@@ -249,7 +250,7 @@ def test_without_a_road_it_is_cloned_in_all_that_the_human_did_not_drive(help_co
     update.segments[number] = dataclasses.replace(replay.demos.segments[number], verdict="bad")
     replay.add(update)
     assert not any(helped for helped, _ in marked(replay).values())
-    assert np.array_equal(table.array[rows, table.answer], theirs), "a bad takeover is no answer"
+    assert np.array_equal(table.array[rows, table.columns.answer], theirs), "a bad takeover is no answer"
 
 
 def test_of_one_that_only_drives_where_it_was_helped_the_other_drives_have_to_do():
@@ -342,7 +343,7 @@ def test_what_was_earned_is_kept_with_each_step_of_a_drive_that_ended():
     table, gamma = replay.table, TAUGHT.times(20.0).gamma
     rows = replay._episodes[1].rows
     expected = [sum(gamma**k * r for k, r in enumerate(ended.reward[t:])) for t in range(40)]
-    assert np.allclose(table.array[rows, table.floor], expected, rtol=1e-5)
-    assert (table.array[replay._episodes[2].rows, table.floor] == -np.inf).all()
+    assert np.allclose(table.array[rows, table.columns.return_bound], expected, rtol=1e-5)
+    assert (table.array[replay._episodes[2].rows, table.columns.return_bound] == -np.inf).all()
     batch = replay.sample(64, torch.Generator().manual_seed(0))
     assert set(torch.isfinite(batch.floor).tolist()) == {True, False}
