@@ -169,9 +169,13 @@ class Learner(LearnerParts, ABC):
             return None
         return torch.zeros_like(helped) if self.config.taught else helped
 
-    def _above_floor(self, target: Tensor, floor: Tensor | None) -> Tensor:
-        """Return targets (B, M) whose mean is at least what was earned from there once (B,): critics do not forget it."""
-        return target if floor is None else target + (floor - target.mean(1)).clamp_(min=0.0)[:, None]
+    def _above_bound(self, target: Tensor, bound: Tensor | None) -> Tensor:
+        """Return targets (B, M) whose mean is at least what was earned from there once (B,): critics do not forget it.
+
+        A drive's return as a lower bound on Q is self-imitation learning's (Oh et al. 2018), which adds a loss of its own for it,
+        and Cal-QL's (Nakamoto et al. 2023), which lets its pessimism reach no lower. Here it lifts the targets themselves.
+        """
+        return target if bound is None else target + (bound - target.mean(1)).clamp_(min=0.0)[:, None]
 
     # How it is doing
 

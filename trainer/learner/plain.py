@@ -83,7 +83,7 @@ class PlainTQC(Learner):
         target = batch.reward[:, None] + batch.discount[:, None] * (kept - alpha * log_pi[:, None])
         if self.config.backup_clip is not None:
             target = target.clamp(-self.config.backup_clip, self.config.backup_clip)
-        target = self._above_floor(target, batch.floor)
+        target = self._above_bound(target, batch.return_bound)
         if detailed:
             self.update_metrics.note_target(target, kept, action, log_pi)
         return target

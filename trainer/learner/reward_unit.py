@@ -41,8 +41,8 @@ class RewardUnit:
 
     def of(self, batch: Batch) -> Batch:
         """Return the batch with rewards in this unit."""
-        floor = None if batch.floor is None else batch.floor / self.value
-        return replace(batch, reward=batch.reward / self.value, floor=floor)
+        bound = None if batch.return_bound is None else batch.return_bound / self.value
+        return replace(batch, reward=batch.reward / self.value, return_bound=bound)
 
     @torch.no_grad()
     def note(self, batch: Batch, share: Scalar, times: Times, may_change: bool) -> Tensor | None:

@@ -91,7 +91,7 @@ class TQC(Learner):
         target = torch.addcmul(soft[:, None], kept, batch.discount[:, None])
         if c.backup_clip is not None:
             target.clamp_(-c.backup_clip, c.backup_clip)
-        target = self._above_floor(target, batch.floor)
+        target = self._above_bound(target, batch.return_bound)
         if detailed:
             self.update_metrics.note_target(target, kept, action, log_pi)
         return target

@@ -92,8 +92,9 @@ class Batch:
     """(B,) bool: the same for ``next_observation``."""
     next_action: Tensor | None = None
     """(B, A): what was done there."""
-    floor: Tensor | None = None
-    """(B,): what was earned from here to the episode's end, -inf where it has none; None where that is not kept."""
+    return_bound: Tensor | None = None
+    """(B,): what was earned from here to the episode's end, below which no target's mean lies; -inf where the episode has no end,
+    None where that is not kept."""
     past_actions: Tensor | None = None
     """(O,) bool: which numbers of an observation are past actions; None where none are known."""
     shown: Sight | None = None

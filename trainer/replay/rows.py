@@ -206,7 +206,7 @@ class RowTable:
                 batch.helped, batch.next_helped = flags[part, c.helped - c.flags.start], following[part, c.helped] > 0.5
                 batch.next_action = following[part, c.action]
             if self._taught:
-                batch.floor = data[part, c.return_bound]
+                batch.return_bound = data[part, c.return_bound]
             result.append(batch)
         return result
 

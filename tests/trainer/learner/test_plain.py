@@ -77,7 +77,7 @@ def batch_for(config: TrainConfig, seed: int) -> Batch:
         batch.helped, batch.next_helped = torch.rand(2, 32, generator=g) < 0.5
         batch.next_action = 1.8 * torch.rand(32, ACT, generator=g) - 0.9
     if config.taught:
-        batch.floor = torch.where(torch.rand(32, generator=g) < 0.5, torch.randn(32, generator=g), -torch.inf)
+        batch.return_bound = torch.where(torch.rand(32, generator=g) < 0.5, torch.randn(32, generator=g), -torch.inf)
     if config.network == "cnn":
         seen, after = torch.rand(32, OBS + 16, generator=g), torch.rand(32, OBS + 16, generator=g)
         return dataclasses.replace(batch, observation=seen, next_observation=after, pair=beside(seen, batch.action))
@@ -200,12 +200,12 @@ def test_learners_by_name() -> None:
 def test_targets_are_at_least_what_was_earned_once(kind: type[Learner]) -> None:
     config = CLONED.with_values(frozen_agent=True, frozen_teaches=True)
     learner, batch = kind(OBS, ACT, config), batch_for(config, 0)
-    batch.floor = torch.full((32,), -torch.inf)
+    batch.return_bound = torch.full((32,), -torch.inf)
     generator = learner.generator.get_state()
     before = learner.target(batch, 0.1)
-    batch.floor[:16] = 50.0
+    batch.return_bound[:16] = 50.0
     learner.generator.set_state(generator)
     after = learner.target(batch, 0.1)
     assert torch.equal(after[16:], before[16:])
-    torch.testing.assert_close(after[:16].mean(1), batch.floor[:16])
+    torch.testing.assert_close(after[:16].mean(1), batch.return_bound[:16])
     torch.testing.assert_close(after[:16].std(1), before[:16].std(1), atol=1e-4, rtol=1e-4)

@@ -346,4 +346,4 @@ def test_what_was_earned_is_kept_with_each_step_of_a_drive_that_ended():
     assert np.allclose(table.array[rows, table.columns.return_bound], expected, rtol=1e-5)
     assert (table.array[replay._episodes[2].rows, table.columns.return_bound] == -np.inf).all()
     batch = replay.sample(64, torch.Generator().manual_seed(0))
-    assert set(torch.isfinite(batch.floor).tolist()) == {True, False}
+    assert set(torch.isfinite(batch.return_bound).tolist()) == {True, False}
