@@ -91,7 +91,7 @@ class Intake:
     def _count_skipped(self) -> None:
         """Count the steps of the store that were not read, or are pruned by now: the ratio is to all that was driven."""
         for purpose, steps in self.follower.skipped.items():
-            if self.replay.counts(purpose):
+            if self.replay.is_online(purpose):
                 self.replay.online_steps += steps
         self.watch.evaluated = self.watch.evaluated or "evaluation" in self.follower.skipped
         meta = self._start.meta
@@ -99,7 +99,7 @@ class Intake:
             # The steps since the checkpoint can be counted, however many older ones have been deleted.
             with Store(self._store_path, read_only=True) as store:
                 since = store.steps_between(int(meta.numbers["last_step"]), self.follower.last_step, *self.names)
-            new = sum(steps for purpose, steps in since.items() if self.replay.counts(purpose))
+            new = sum(steps for purpose, steps in since.items() if self.replay.is_online(purpose))
             self.replay.online_steps = int(meta.numbers["online_steps"]) + new
 
     def _tell_left_out(self) -> None:

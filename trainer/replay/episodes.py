@@ -70,7 +70,7 @@ class Episode:
     def settle(self, table: RowTable, config: TrainConfig) -> np.ndarray:
         """Work out the returns of rows whose future is now known; return the rows that may be drawn from now on."""
         c, times, record, rows, first = config, config.times(self.hz), self.record, self.rows, self.ready
-        to_end = self._stalled_steps(table, times.stalled_steps)
+        to_end = self._standstill_steps(table, times.stalled_steps)
         if first >= len(rows):
             return rows[:0]
         known = first - max(0, min(first, len(rows) - to_end))  # rows that could be drawn, and are worked out once more
@@ -114,7 +114,7 @@ class Episode:
         """Whether what followed the last row is known: not when that was not the episode's last step."""
         return self.last_row >= 0 and self.last_missing < int(table.t[self.rows[-1]])
 
-    def _stalled_steps(self, table: RowTable, most: int) -> int:
+    def _standstill_steps(self, table: RowTable, most: int) -> int:
         """Return how many of the last steps have returns that go on to the episode's end (see ``config.stalled_s``)."""
         record, rows = self.record, self.rows
         if table.chains is not None or record is None or not self.complete or not len(rows):

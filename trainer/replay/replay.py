@@ -17,7 +17,7 @@ from data.reading.update import Update
 from trainer.config import TrainConfig
 from trainer.replay.batch import Batch, Sight
 from trainer.replay.episodes import Episode
-from trainer.replay.halves.demos import FINISH, Demos
+from trainer.replay.halves.demos import OWN, Demos
 from trainer.replay.halves.gates import Teacher
 from trainer.replay.halves.online import OnlineRows
 from trainer.replay.halves.sampling import demo_count, one_replay_weight, takeover_floor
@@ -91,9 +91,9 @@ class Replay:
 
     @property
     def human_rows(self) -> int:
-        """Rows of the human's demos; the agent's own finishes left out."""
+        """Rows of the human's demos; the agent's own drives left out."""
         held_out = len(self.demos.held_out(self._episodes))
-        return self.demo_table.rows - self.demo_table.kinds.get(FINISH, 0) + held_out
+        return self.demo_table.rows - self.demo_table.kinds.get(OWN, 0) + held_out
 
     @property
     def laps(self) -> int:
@@ -193,9 +193,9 @@ class Replay:
         return found
 
     def _is_online(self, episode: Episode) -> bool:
-        return self.counts(episode.record.purpose if episode.record else "drive")
+        return self.is_online(episode.record.purpose if episode.record else "drive")
 
-    def counts(self, purpose: str) -> bool:
+    def is_online(self, purpose: str) -> bool:
         """Whether the steps of episodes of this purpose are online steps."""
         return purpose not in ("lap", "evaluation")
 

@@ -90,6 +90,6 @@ def test_the_copy_on_the_device_gives_the_same_batches(frozen: bool) -> None:
             for part in dataclasses.fields(one):
                 found, expected = getattr(one, part.name), getattr(other, part.name)
                 assert found is expected is None or torch.equal(found, expected), part.name
-    assert plain.demo_table.kinds["finish"] == 80
+    assert plain.demo_table.kinds["own"] == 80
     copied.sample(64)  # which brings over what has come since
     assert copied.table.device_copy.table.shape == plain.table.values.shape

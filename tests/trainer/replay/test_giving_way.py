@@ -72,7 +72,7 @@ def test_the_best_unaided_finishes_are_demos_that_are_cloned() -> None:
         replay.add(update)
     replay.add(random_episode(6))  # ends off the road
     replay.add(finished(7, 5.0, purpose="evaluation"))
-    assert replay.demo_table.kinds["finish"] == 80
+    assert replay.demo_table.kinds["own"] == 80
     assert replay.human_rows == 40 + 3
     batch = replay.sample(4000, torch.Generator().manual_seed(0))
     from_own = batch.demo & ~batch.human
@@ -126,7 +126,7 @@ def test_own_finishes_stay_while_they_are_among_the_best_and_then_give_way() -> 
         if id_ == 150:
             drawn = replay.draw_rows(1, 0, 4000, torch.Generator().manual_seed(0))
             assert set(drawn.unique().tolist()) == set(replay._episodes[1].rows.tolist())
-    assert replay.demo_table.kinds == {"finish": 40}
+    assert replay.demo_table.kinds == {"own": 40}
     drawn = replay.table.seen(replay.draw_rows(1, 0, 200, torch.Generator().manual_seed(0))[0])
     assert set(drawn[:, 0].tolist()) == {200.0}
     assert 1 not in replay._episodes

@@ -1,4 +1,4 @@
-"""What is a demo: the segments that count, and the agent's own finishes."""
+"""What is a demo: the segments that count, and the best of the agent's own drives."""
 
 from __future__ import annotations
 
@@ -15,7 +15,11 @@ from trainer.replay.halves.sampling import DemoTable, Part, balanced
 from trainer.replay.rows import RowTable
 
 FINISH = "finish"
-"""Kind of a demo that is the agent's own."""
+"""Why an episode ended, where its track was driven to the end."""
+OWN = "own"
+"""Kind of a demo that is the agent's own drive: a finish, or the way to its farthest point."""
+Key = tuple[bool, int]
+"""Of a part: whether it is the agent's own drive, and the number of its episode, else of its segment."""
 PREFIX_CUT_S = 3.0
 """Seconds before the farthest point of an unfinished drive that are not held on to: there the mistake lies."""
 
@@ -62,8 +66,8 @@ class Demos:
         self._finished: set[str] = set()  # tracks
         self.segments: dict[int, SegmentRecord] = {}
         self._of_episode: dict[int, set[int]] = {}
-        self._parts: dict[int, Part] = {}
-        """What counts: kind, weight and rows, by the segment's number, or minus the episode's for a finish."""
+        self._parts: dict[Key, Part] = {}
+        """What counts: kind, weight and rows."""
         self._before, self._after = before, after
         self.gates = Gates(config, table) if config.frozen_agent else None
         """Where this agent drives beside a frozen one."""
@@ -81,7 +85,7 @@ class Demos:
     ) -> list[int]:
         """Take in new or changed segments, and what they and ``touched`` episodes make of the demos.
 
-        ``tracks``: by session. Returns the episodes that were among the finishes kept and no longer are.
+        ``tracks``: by session. Returns the episodes that were among the own drives kept and no longer are.
         """
         for id_, segment in segments.items():
             self.segments[id_] = segment
@@ -109,7 +113,7 @@ class Demos:
         """Find out where this agent drives; returns the episodes for which that is news."""
         news = False
         for id_, segment in self.segments.items():
-            part, episode = self._parts.get(id_), episodes.get(segment.episode_id)
+            part, episode = self._parts.get((False, id_)), episodes.get(segment.episode_id)
             if segment.kind != "takeover":
                 continue
             if part is None:
@@ -134,7 +138,7 @@ class Demos:
     @property
     def laps(self) -> list[int]:
         """The numbers of the laps that are learned from."""
-        return sorted(id_ for id_, (kind, weight, _) in self._parts.items() if kind == "lap" and weight > 0)
+        return sorted(id_ for (_, id_), (kind, weight, _) in self._parts.items() if kind == "lap" and weight > 0)
 
     def new_laps(self, last: int) -> dict[int, int]:
         """Return the rows of each complete lap that counts and has a number above ``last``."""
@@ -151,7 +155,8 @@ class Demos:
     def held_out(self, episodes: Mapping[int, Episode]) -> np.ndarray:
         """Return the rows of the laps that are held out and count."""
         parts = [(id_, self._part_of(id_, episodes)) for id_ in sorted(self._held_out)]
-        return np.concatenate([np.empty(0, np.int64), *(self._answered(id_, part) for id_, part in parts if part is not None)])
+        answered = (self._answered((False, id_), part) for id_, part in parts if part is not None)
+        return np.concatenate([np.empty(0, np.int64), *answered])
 
     def _resolve(self, id_: int, episodes: Mapping[int, Episode]) -> bool:
         """Find the rows of a segment anew; returns whether they, or their weight, are others than before."""
@@ -161,10 +166,10 @@ class Demos:
             if part is not None and part[1] > 0 and episodes[segment.episode_id].settled:
                 self._laps[id_] = len(part[2])
             part = None if id_ in self._held_out else part
-        old = self._parts.get(id_)
+        old = self._parts.pop((False, id_), None)
         if part is None:
-            return self._parts.pop(id_, None) is not None
-        self._parts[id_] = part
+            return old is not None
+        self._parts[False, id_] = part
         return old is None or part[1] != old[1] or not np.array_equal(part[2], old[2])
 
     def _part_of(self, id_: int, episodes: Mapping[int, Episode]) -> Part | None:
@@ -200,11 +205,11 @@ class Demos:
                 self.prefixes.offer(id_, float(np.cumsum(table.raw[rows]).max(initial=0.0)), track)
         now = self._own
         for id_ in before - now:
-            self._parts.pop(-id_, None)
+            self._parts.pop((True, id_), None)
         for id_ in now - before:
             rows = episodes[id_].rows
             rows = rows if id_ in self.finishes else rows[: self._held_steps(episodes[id_])]
-            self._parts[-id_] = (FINISH, 1.0, rows[table.next[rows] >= 0])
+            self._parts[True, id_] = (OWN, 1.0, rows[table.next[rows] >= 0])
         return now ^ before
 
     def _held_steps(self, episode: Episode) -> int:
@@ -214,8 +219,9 @@ class Demos:
 
     def _put_in_force(self) -> None:
         """Let what counts now be drawn, and nothing else."""
-        # In the order of their numbers, so that the same store gives the same draws however it came.
-        parts = [self._parts[id_] for id_ in sorted(self._parts) if self._parts[id_][1] > 0]
+        # In an order of their own, so that the same store gives the same draws however it came: the newest own drive first.
+        keys = sorted(self._parts, key=lambda key: (not key[0], -key[1] if key[0] else key[1]))
+        parts = [self._parts[key] for key in keys if self._parts[key][1] > 0]
         self.demo_table.rebuild(balanced(parts, self.config.kind_fraction))
         table = self._table
         if table.chains is not None:
@@ -227,13 +233,13 @@ class Demos:
         for id_ in changed & episodes.keys():
             rows = episodes[id_].rows
             table.array[rows, table.columns.cloned] = False if self.gates is None else self.gates.teach(id_, rows)
-            own = () if self.gates is not None and self.gates.keeps_back(id_) else (-id_,)
-            for part in (*own, *self._of_episode.get(id_, ())):
-                if part in self._parts:
-                    table.array[self._answered(part, self._parts[part]), table.columns.cloned] = True
+            own = () if self.gates is not None and self.gates.keeps_back(id_) else ((True, id_),)
+            for key in (*own, *((False, number) for number in self._of_episode.get(id_, ()))):
+                if key in self._parts:
+                    table.array[self._answered(key, self._parts[key]), table.columns.cloned] = True
             table.changed(rows)
 
-    def _answered(self, id_: int, part: Part) -> np.ndarray:
+    def _answered(self, key: Key, part: Part) -> np.ndarray:
         """Write down what is cloned in the rows of a part; return those for which it is known.
 
         A human's answer to what was seen comes later, and the last answers of a segment were never given.
@@ -243,7 +249,8 @@ class Demos:
             if self.config.taught:  # its answer may stand there
                 table.array[rows, table.columns.answer] = table.array[rows, table.columns.action]
             return rows
-        delay = round(self.config.hand_delay_s * self.segments[id_].hz) if id_ in self.segments else 0
+        own, number = key
+        delay = 0 if own else round(self.config.hand_delay_s * self.segments[number].hz)
         t, human = table.t[rows], table.driver[rows] == HUMAN  # the agent's own, in what was kept and in finishes, are no answers
         later = np.where(human, np.searchsorted(t, t + delay), np.arange(len(rows)))
         known = later < len(rows)
