@@ -245,9 +245,9 @@ class SymmetricReplay:
         owed.settle()
         owed.count()
         while True:
-            if owed.laps.over():
-                LOG.info(owed.laps.result())
-            if owed.teaching.over():
+            if owed.laps_first.just_ended():
+                LOG.info(owed.laps_first.finish())
+            if owed.teaching.try_to_end():
                 LOG.info(owed.teaching.result)
             if text := owed.teaching.stuck():
                 LOG.warning(text)

@@ -138,13 +138,13 @@ class Lockstep:
             self.replay.add(update)
         self.learner.note_demo_count(self.replay.human_rows)
         self.learner.env_steps = self.steps
-        self.budget.steps(self.steps)
-        self.learner.clone_first(self.budget.laps(self.replay.new_laps(self.budget.last_lap)))
+        self.budget.count_steps(self.steps)
+        self.learner.clone_first(self.budget.count_laps(self.replay.new_laps(self.budget.last_lap)))
         done = 0
         while self.budget.due:
-            self.teaching.over()
+            self.teaching.try_to_end()
             self.learner.update(self.replay.sample(self.config.batch_size, self._generator))
-            self.budget.paid(1)
+            self.budget.pay(1)
             done += 1
             if done % TRIAL_EVERY == 0:
                 self._try_newest()

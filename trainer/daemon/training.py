@@ -52,7 +52,7 @@ class Training:
         self._trials, self._proving = trials, Proving(self.learner)
         self._trial_began, self._told_of_trial = 0.0, False
         self.owed = OwedUpdates(self.learner, self.replay, self.budget, self.generator)
-        self.laps = self.owed.laps
+        self.laps_first = self.owed.laps_first
 
     def run(self, stop: Callable[[], bool]) -> bool:
         """Train until asked to stop; True when something else is driven here than the learner was made for: begin anew."""
@@ -70,7 +70,7 @@ class Training:
     @property
     def _may_drive(self) -> bool:
         """Whether the weights in force are worth a checkpoint: random ones are not while laps are on their way."""
-        return not self.laps.active and bool(self.learner.updates or self.replay.online_steps or not self.laps.wanted)
+        return not self.laps_first.active and bool(self.learner.updates or self.replay.online_steps or not self.laps_first.wanted)
 
     def _turn(self) -> None:
         """Take in what is new and do a chunk of the updates that are owed."""
@@ -79,7 +79,7 @@ class Training:
         update = self.intake.poll()
         if update.news:
             self.owed.count()
-        if self.laps.over():
+        if self.laps_first.just_ended():
             self._end_laps()
         self.watch.spent("following", time.monotonic() - began)
         if self.watch.evaluated:
@@ -95,7 +95,7 @@ class Training:
             waiting, self._report.beat.detail = self._waits()
             self._rest("waiting" if waiting else "idle")
             return
-        laps = self.laps
+        laps = self.laps_first
         self._report.beat.detail = f"on your laps, before the first drive: {laps.share:.0%}" if laps.active else ""
         if self.owed.teaching.active:
             self._report.beat.detail = f"what your agent does: {self.owed.teaching.state}"
@@ -104,7 +104,7 @@ class Training:
 
     def _look_at_teaching(self) -> None:
         """Find out whether ours does by now what the agent does that teaches it: from here on it drives."""
-        if self.owed.teaching.over():
+        if self.owed.teaching.try_to_end():
             self._report.event("taught", self.owed.teaching.result)
             self._checkpoint()
         if text := self.owed.teaching.stuck():
@@ -116,8 +116,8 @@ class Training:
         if missing > 0:
             goes_on = "goes on" if self.learner.updates else "begins"
             text = f"for {number_of(missing, 'more driven step')}: learning {goes_on} after {self.budget.warmup:,} (warmup_steps)"
-            failed = self.replay.failed_laps
-            if failed and not self.replay.laps:
+            failed = self.replay.failed_lap_count
+            if failed and not self.replay.lap_count:
                 laps = number_of(failed, "unfinished lap of yours is", "unfinished laps of yours are")
                 text += f". {laps} not learned from: a lap counts when it is finished"
             return True, text
@@ -131,7 +131,7 @@ class Training:
         drawn = self._updates.drawing_s
         self._updates.make(count)
         drawing = self._updates.drawing_s - drawn
-        self.budget.paid(count)
+        self.budget.pay(count)
         self._look_at_teaching()
         now = time.monotonic()
         self.watch.spent("sampling", drawing)
@@ -144,7 +144,7 @@ class Training:
             return
         if now - self._rows.written_at >= min(METRICS_S + 0.02 * (now - self._began), c.checkpoint_seconds_max):
             self._write_metrics()
-        if self._checkpoints.due and not self.laps.active:
+        if self._checkpoints.due and not self.laps_first.active:
             self._checkpoint()
 
     def _caught_up(self, asked: list[str]) -> None:
@@ -156,7 +156,7 @@ class Training:
 
     def _end_laps(self) -> None:
         """All laps are learned from: a checkpoint may drive."""
-        text = self.laps.result()
+        text = self.laps_first.finish()
         if self.learner.updates and (not self._checkpoints.behind or self._checkpoint()) and text:
             self._report.event("laps", text)
 
@@ -245,10 +245,10 @@ class Training:
         """Put the run's numbers into the heartbeat."""
         beat, budget, now = self._report.beat, self.budget, time.monotonic()
         beat.updates, beat.env_steps = self.learner.updates, self.learner.env_steps
-        beat.unsaved, beat.laps_learned = self._checkpoints.unsaved, self.laps.share
+        beat.unsaved, beat.laps_learned = self._checkpoints.unsaved, self.laps_first.share
         beat.online_steps, beat.owed_updates = budget.online, budget.due
         beat.steps_missing = max(0, budget.warmup - budget.online)
-        beat.steps_behind = 0 if self.laps.active else int(budget.due / self.config.utd)
+        beat.steps_behind = 0 if self.laps_first.active else int(budget.due / self.config.utd)
         beat.steps_forgiven, beat.hz = round(budget.forgiven), self.replay.hz
         new = budget.online - self._online_at_start
         on_drives = self.learner.updates - max(self._updates_at_start, self.learner.clones_until)

@@ -23,7 +23,7 @@ class RewardUnit:
         self.value = torch.ones((), device=device)
         self.largest = torch.zeros((), device=device)
         """Largest reward (of n steps, absolute, in this unit) in the batches that were looked at closely."""
-        self.paid = torch.zeros((), device=device)
+        self.mean_square = torch.zeros((), device=device)
         """Running mean square of the rewards, in the game's unit."""
         self.batches = 0
         """Batches that it has seen."""
@@ -52,10 +52,10 @@ class RewardUnit:
         becomes another one only when it is wrong by more than two. All of it without asking the device: the factor is 1 where
         nothing changes.
         """
-        self.paid.lerp_(batch.reward.square().mean(), share)
+        self.mean_square.lerp_(batch.reward.square().mean(), share)
         if not may_change:
             return None
-        usual, seen = self.paid.sqrt() / _reach(batch, times), self.paid > 0
+        usual, seen = self.mean_square.sqrt() / _reach(batch, times), self.mean_square > 0
         off = (usual > 2 * self.value) | (seen & (usual < 0.5 * self.value))
         factor = self.change(torch.where(off, usual.log2().round().exp2(), self.value))
         self.known |= seen
@@ -70,13 +70,13 @@ class RewardUnit:
 
     def forget(self) -> None:
         """What is paid from here on is another matter than before."""
-        self.paid.zero_()
+        self.mean_square.zero_()
         self.batches = 0
 
     def numbers(self) -> dict[str, float]:
         """Return what a resume needs."""
         return {
-            "reward_scale": float(self.largest), "reward_unit": float(self.value), "paid": float(self.paid),
+            "reward_scale": float(self.largest), "reward_unit": float(self.value), "paid": float(self.mean_square),
             "paid_batches": self.batches, "unit_known": float(self.known),
         }  # fmt: skip
 
@@ -87,7 +87,7 @@ class RewardUnit:
         if not (0 < unit < math.inf and 0 <= paid < math.inf):
             raise ValueError("its unit of rewards is no unit")
         self.value.fill_(unit)
-        self.paid.fill_(paid)
+        self.mean_square.fill_(paid)
         self.batches = int(numbers.get("paid_batches", 0))
         known = bool(numbers.get("unit_known", 0.0)) or not self.batches  # a run without units has learned in 1
         self.known.fill_(known and has_learned)

@@ -64,7 +64,7 @@ class Teaching:
         )
 
     @torch.no_grad()
-    def over(self) -> bool:
+    def try_to_end(self) -> bool:
         """Look again if it is time to; True when the two agree now, and ours drives from now on."""
         learner, gates = self._learner, self._replay.demos.gates
         if gates is None:

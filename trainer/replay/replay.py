@@ -96,14 +96,14 @@ class Replay:
         return self.demo_table.rows - self.demo_table.kinds.get(OWN, 0) + held_out
 
     @property
-    def laps(self) -> int:
+    def lap_count(self) -> int:
         """How many of the human's laps are learned from."""
-        return len(self.demos.laps)
+        return self.demos.lap_count
 
     @property
-    def failed_laps(self) -> int:
+    def failed_lap_count(self) -> int:
         """How many of the human's laps are not learned from."""
-        return sum(s.kind == "lap" for s in self.demos.segments.values()) - self.laps
+        return sum(s.kind == "lap" for s in self.demos.segments.values()) - self.lap_count
 
     def demo_seconds(self) -> float:
         """Return the seconds of takeover among the demo rows in force."""

@@ -42,7 +42,7 @@ class UpdateBudget:
     forgiven: float = 0.0
     """Online steps for which nothing is owed, because more than ``limit`` would have been."""
 
-    def steps(self, online: int) -> None:
+    def count_steps(self, online: int) -> None:
         """Count up to ``online`` steps in all."""
         new = max(0, online - max(self.online, self.warmup))
         self.online = max(self.online, online)
@@ -51,7 +51,7 @@ class UpdateBudget:
         if asked > self.owed:
             self.forgiven += (asked - self.owed) / self.utd
 
-    def laps(self, rows: Mapping[int, int]) -> int:
+    def count_laps(self, rows: Mapping[int, int]) -> int:
         """Count new laps, by their numbers and steps; return how many more updates may be done for them."""
         before = self.due
         self.owed = min(self.owed + self.lap_utd * sum(rows.values()), self.limit)
@@ -70,8 +70,8 @@ class UpdateBudget:
             "held_to": self.held_out[1], "forgiven_steps": self.forgiven,
         }  # fmt: skip
 
-    def paid(self, updates: int) -> None:
-        """Note that updates were done."""
+    def pay(self, updates: int) -> None:
+        """Take updates that were done from those owed."""
         self.owed -= updates
 
 
@@ -112,25 +112,25 @@ class LapsFirst:
         learner, replay, budget = self._learner, self._replay, self._budget
         last, before = budget.last_lap, self.active
         new = replay.new_laps(last)
-        learner.clone_first(budget.laps(new))
+        learner.clone_first(budget.count_laps(new))
         if self.active and not before:
             budget.held_out = last, budget.last_lap
             replay.hold_laps_out(new)
         elif before and not (self.wanted and replay.new_laps(0)):
-            budget.paid(min(self.left, budget.due))  # none counts any more: what they owe is dropped
+            budget.pay(min(self.left, budget.due))  # none counts any more: what they owe is dropped
             learner.clones_until = learner.updates
         if self.active:
             learner.clones_until = min(learner.clones_until, learner.updates + budget.due)
 
-    def over(self) -> bool:
-        """Whether it has ended since this was last asked."""
+    def just_ended(self) -> bool:
+        """Whether it has ended since this was last asked: True once."""
         before, self._was_active = self._was_active, self.active
         return before and not self._was_active
 
     @torch.no_grad()
-    def result(self) -> str:
+    def finish(self) -> str:
         """Learn from all laps again; return what to say of what was learned, empty where there is nothing new to say."""
-        learner, laps, held_out = self._learner, self._replay.laps, self._replay.held_out()
+        learner, laps, held_out = self._learner, self._replay.lap_count, self._replay.held_out()
         self._replay.release_laps()
         if not laps or laps < 2 * self._told:  # they come in one by one
             return ""
@@ -154,14 +154,14 @@ class OwedUpdates:
     def __init__(self, learner: Learner, replay: Replay, budget: UpdateBudget, generator: torch.Generator) -> None:
         self.learner, self.replay, self.budget, self.generator = learner, replay, budget, generator
         self._env_base = learner.env_steps - budget.online
-        self.laps, self.teaching = LapsFirst(learner, replay, budget), Teaching(learner, replay)
+        self.laps_first, self.teaching = LapsFirst(learner, replay, budget), Teaching(learner, replay)
         self._out: tuple[Batch, int] | None = None  # a batch that was handed out and is not paid yet; the updates until then
         self.count()
 
     def count(self) -> None:
         """Count what was driven."""
-        self.budget.steps(self.replay.online_steps)
-        self.laps.count()
+        self.budget.count_steps(self.replay.online_steps)
+        self.laps_first.count()
         self.learner.env_steps = self._env_base + self.budget.online
 
     @property
@@ -171,7 +171,7 @@ class OwedUpdates:
         if not due or (not len(self.replay) and not self.replay.demo_rows):
             return 0
         count = min(1 if self.learner.config.network in SLOW else CHUNK, due)
-        return min(count, self.laps.left) if self.laps.active else count
+        return min(count, self.laps_first.left) if self.laps_first.active else count
 
     def draw(self, count: int) -> list[Batch]:
         """Return the next ``count`` batches."""
@@ -197,5 +197,5 @@ class OwedUpdates:
     def settle(self, asked: bool = False) -> None:
         """Note the batch that is handed out as paid where the learner was updated since; ``asked``: whether it was or not."""
         if self._out is not None and (asked or self.learner.updates != self._out[1]):
-            self.budget.paid(1)
+            self.budget.pay(1)
             self._out = None

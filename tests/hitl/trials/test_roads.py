@@ -283,7 +283,7 @@ def test_in_lockstep_weights_are_tried_within_the_updates_of_a_long_drive(home, 
         tried_at: list[int] = []
         lockstep.proving.use(Trial(lambda actor, number: tried_at.append(lockstep.learner.updates) or 0.0))
         lockstep.learn()
-        lockstep.budget.steps(4)
+        lockstep.budget.count_steps(4)
         lockstep.steps = 4
         lockstep.learn()
     assert tried_at == [0, 3, 6, 8], "utd 2: eight updates"

@@ -36,8 +36,8 @@ def with_laps(config: TrainConfig, *numbers: int) -> Replay:
 
 def test_no_more_is_owed_than_the_limit() -> None:
     budget = UpdateBudget(1.0, limit=10, lap_utd=1.0)
-    assert budget.laps({1: 99}) == budget.due == 10
-    assert budget.laps({2: 99}) == 0
+    assert budget.count_laps({1: 99}) == budget.due == 10
+    assert budget.count_laps({2: 99}) == 0
     assert budget.last_lap == 2
 
 
@@ -46,19 +46,19 @@ def test_one_lap_of_ten_is_held_out_and_of_few_none() -> None:
     laps = set(replay.new_laps(0))
     assert len(laps) == 12
     replay.hold_laps_out(laps)
-    assert replay.laps == 11
+    assert replay.lap_count == 11
     held_out = replay.held_out(most=10)
     assert held_out is not None
     assert 5 < len(held_out[0]) <= 10  # type: ignore[arg-type]
     assert not replay.table.array[replay.demos.held_out(replay._episodes), replay.table.columns.cloned].any()
     replay.release_laps()
-    assert (replay.laps, replay.held_out()) == (12, None)
+    assert (replay.lap_count, replay.held_out()) == (12, None)
     few = with_laps(CLONED, 5, 6, 7, 8)
     few.hold_laps_out(few.new_laps(0))
     assert few.held_out() is None
     recurrent = with_laps(CLONED.with_values(network="recurrent", rnn_size=4, sequence=4, burn_in=0), *range(1, 13))
     recurrent.hold_laps_out(recurrent.new_laps(0))
-    assert recurrent.laps == 12
+    assert recurrent.lap_count == 12
 
 
 def test_laps_that_weigh_nothing_or_are_still_driven_are_not_counted(tmp_path: Path) -> None:
@@ -84,10 +84,10 @@ def test_it_ends_when_nothing_more_is_owed(cause: str) -> None:
     assert learner.clones_until == 30 + budget.due
     while budget.due:
         learner.updates += 1
-        budget.paid(1)
-    assert laps.over()
-    assert not laps.over()
-    assert laps.result().startswith("It has learned from 5 laps")
+        budget.pay(1)
+    assert laps.just_ended()
+    assert not laps.just_ended()
+    assert laps.finish().startswith("It has learned from 5 laps")
 
 
 def test_what_is_said_of_laps_that_come_one_by_one() -> None:
@@ -96,13 +96,13 @@ def test_what_is_said_of_laps_that_come_one_by_one() -> None:
     for number in range(1, 10):
         replay.add(random_episode(number, purpose="lap"))
         laps.count()
-        assert not laps.over()
+        assert not laps.just_ended()
         assert laps.active
         assert laps.share < 1.0
         learner.updates += budget.due
-        budget.paid(budget.due)
-        assert laps.over()
-        if laps.result():
+        budget.pay(budget.due)
+        assert laps.just_ended()
+        if laps.finish():
             said.append(number)
     assert said == [1, 2, 4, 8]
 
@@ -119,7 +119,7 @@ def test_the_error_on_laps_that_were_held_out_is_that_of_what_drives() -> None:
     assert learner.average is not None
     seen, did = held_out
     error = float((learner.average.act(seen, True) - did).abs().mean())
-    assert f"are {error:.2f} from yours" in laps.result()
+    assert f"are {error:.2f} from yours" in laps.finish()
     assert abs(float((learner.actor.act(seen, True) - did).abs().mean()) - error) > 0.02
 
 
@@ -138,7 +138,7 @@ def test_the_heartbeat_tells_of_drives_alone(tmp_path: Path) -> None:
     daemon = train(tmp_path, 40, LAPS)
     daemon.training.fill_heartbeat()
     beat = daemon.beat
-    assert daemon.training.laps.active
+    assert daemon.training.laps_first.active
     assert (beat.steps_behind, beat.utd) == (0, 0.0)
     assert 0.0 < beat.laps_learned < 1.0
     beat_after = train(tmp_path, None, LAPS).beat

@@ -72,7 +72,7 @@ def test_then_drives_owe_their_own_updates_and_the_critics_gain_their_say(tmp_pa
     assert daemon.training.learner.updates == 60 + (80 - 20)
     assert daemon.training.learner.helped_at == 60, "takeovers are"
     assert daemon.training.learner.q_weight == pytest.approx(0.06)
-    assert daemon.training.replay.laps == 3, "those that were held out are learned from, too"
+    assert daemon.training.replay.lap_count == 3, "those that were held out are learned from, too"
     record_laps(tmp_path / "store.sqlite", 1)
     daemon = train(tmp_path, None, LAPS)
     assert daemon.training.learner.updates == 120 + 20

@@ -25,7 +25,7 @@ def taught():
 
 def look(found, learner, updates):
     learner.updates += updates
-    return found.over()
+    return found.try_to_end()
 
 
 def test_it_says_once_that_it_comes_no_nearer(taught):
@@ -84,5 +84,5 @@ def test_a_run_that_goes_on_is_looked_at_before_it_learns_more(taught):
     assert first.apart == pytest.approx(0.5)
     again = teaching.Teaching(learner, first._replay)
     assert again.apart is None
-    assert not again.over()
+    assert not again.try_to_end()
     assert again.apart == pytest.approx(0.5)

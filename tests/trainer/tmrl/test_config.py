@@ -236,12 +236,12 @@ def fingerprint(config: TrainConfig) -> tuple:
     learner = TQC(OBS, ACT, config)
     learner.note_demo_count(replay.human_rows)
     budget = UpdateBudget(config.utd, config.warmup_steps, config.max_debt_steps * config.utd, lap_utd=config.lap_utd)
-    learner.clone_first(budget.laps(replay.new_laps(0)))
+    learner.clone_first(budget.count_laps(replay.new_laps(0)))
     generator = torch.Generator().manual_seed(0)
     for batch in replay.sample_many(4, config.batch_size, generator):
         learner.env_steps += 10
         learner.update(batch)
-    budget.steps(15_000)
+    budget.count_steps(15_000)
     return (
         tuple(float(v.double().abs().sum()) for v in learner.tensors().values()),
         replay.demo_rows,

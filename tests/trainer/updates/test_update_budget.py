@@ -20,12 +20,12 @@ def test_the_ratio_holds_however_fast_the_machine(utd: float, arrivals: list[int
     online = done = 0
     for new in arrivals:
         online += new
-        budget.steps(online)
+        budget.count_steps(online)
         for _ in range(3 if slow else 10**6):  # a slow machine does three chunks a look, a fast one all it may
             if not budget.due:
                 break
             count = min(chunk, budget.due)
-            budget.paid(count)
+            budget.pay(count)
             done += count
     counted = max(0, online - 50)
     assert done + budget.owed == pytest.approx(utd * counted, abs=1e-6)
@@ -36,13 +36,13 @@ def test_the_ratio_holds_however_fast_the_machine(utd: float, arrivals: list[int
 
 def test_long_past_steps_are_forgiven() -> None:
     budget = UpdateBudget(2.0, limit=100)
-    budget.steps(10_000)
+    budget.count_steps(10_000)
     assert budget.due == 100
-    budget.paid(100)
-    budget.steps(10_000)
+    budget.pay(100)
+    budget.count_steps(10_000)
     assert budget.due == 0
     assert budget.forgiven == 9_950
-    budget.steps(10_040)
+    budget.count_steps(10_040)
     assert (budget.due, budget.forgiven, budget.numbers()["forgiven_steps"]) == (80, 9_950, 9_950)
 
 

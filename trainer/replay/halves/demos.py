@@ -136,9 +136,9 @@ class Demos:
         return stays
 
     @property
-    def laps(self) -> list[int]:
-        """The numbers of the laps that are learned from."""
-        return sorted(id_ for (_, id_), (kind, weight, _) in self._parts.items() if kind == "lap" and weight > 0)
+    def lap_count(self) -> int:
+        """How many laps are learned from."""
+        return sum(kind == "lap" and weight > 0 for kind, weight, _ in self._parts.values())
 
     def new_laps(self, last: int) -> dict[int, int]:
         """Return the rows of each complete lap that counts and has a number above ``last``."""

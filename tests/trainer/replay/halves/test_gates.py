@@ -290,10 +290,10 @@ def test_a_run_that_went_back_to_before_it_was_taught_does_not_drive():
     replay, learner = taught(), TQC(OBS, ACT, TAUGHT)
     teaching = Teaching(learner, replay)
     learner.drive_everywhere()
-    assert not teaching.over()
+    assert not teaching.try_to_end()
     assert replay.demos.gates.driven("") == [(-math.inf, math.inf)]
     learner.drives_everywhere = False
-    assert not teaching.over()
+    assert not teaching.try_to_end()
     assert replay.demos.gates.driven("") == []
 
 
