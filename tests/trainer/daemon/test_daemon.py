@@ -285,7 +285,8 @@ def test_a_home_that_is_moved_or_deleted_ends_it_and_none_is_made(
     home.mkdir()
     if when != "waiting":
         drive(home / "store.sqlite")
-    daemon, began = Daemon(home, Wish(SMALL)), time.monotonic()
+    # Checkpoints by updates: all of these may be done in less time than lies between two by time, and then none has a trial.
+    daemon, began = Daemon(home, Wish(SMALL.with_values(checkpoint_updates=20))), time.monotonic()
 
     def go() -> None:
         if home.exists():
