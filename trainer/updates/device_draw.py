@@ -25,15 +25,14 @@ class DrawNumbers(NamedTuple):
     """So many of the online half come from the newest alone."""
     newest: float | Tensor
     """How many rows are the newest."""
-    takeovers: float | Tensor
-    """What takeovers weigh."""
     floor: float | Tensor
     """Rows before this place that are demos come from takeovers."""
     share: float | Tensor
-    stretch: float | Tensor
-    slope: float | Tensor
-    begin: float | Tensor
-    """Behind ``floor``, see ``trainer.replay.halves.sampling.Stretched``."""
+    """Of the demos behind it, so many come from takeovers: see ``trainer.replay.halves.sampling.Masses``."""
+    takeovers: float | Tensor
+    """What takeovers weigh."""
+    others: float | Tensor
+    """What all other demos weigh."""
 
 
 class DeviceDraw:
@@ -88,20 +87,18 @@ class DeviceDraw:
     def numbers(self, batch_size: int, demos: int) -> DrawNumbers:
         """Return what batches with so many demos depend on now."""
         replay, online = self._replay, batch_size - demos
-        floor, *stretched = replay.demo_table.stretched(demos, replay.takeover_floor(demos, batch_size))
+        floor, *masses = replay.demo_table.masses(demos, replay.takeover_floor(demos, batch_size))
         fresh, newest = replay.fresh(online)
-        return DrawNumbers(
-            online, replay.online.count, fresh, newest, replay.demo_table.takeovers, online + floor, *stretched
-        )
+        return DrawNumbers(online, replay.online.count, fresh, newest, online + floor, *masses)
 
     def rows(self, u: Tensor, n: DrawNumbers, out: Tensor | None = None) -> Tensor:
         """Return row numbers, int64 (C, B), for uniform ``u`` in [0, 1), float64 (C, B)."""
         place = torch.arange(u.shape[1], dtype=u.dtype, device=u.device)
         span = torch.where(place < n.fresh, n.newest, n.rows)
         at = (u * span).floor_().add_(n.rows - span)  # in this order: a sum of both may round up to a row beyond the last
-        slope = torch.as_tensor(n.slope, dtype=u.dtype, device=u.device)
-        weight = torch.prelu((u - n.share) * n.stretch, slope).add_(n.begin)
-        weight = torch.where(place < n.floor, u * n.takeovers, weight)
+        # Where the share is 0 or 1, what is divided by 0 is not taken.
+        behind = torch.where(u < n.share, u / n.share * n.takeovers, (u - n.share) / (1 - n.share) * n.others + n.takeovers)
+        weight = torch.where(place < n.floor, u * n.takeovers, behind)
         which = torch.searchsorted(self._upper, weight, right=True)
         begin, each, first, last = self._stretches[which].unbind(-1)
         slot = ((weight - begin) / each).trunc_().minimum(last).add_(first)

@@ -19,7 +19,7 @@ from trainer.presets import PRESETS
 from trainer.replay.batch import Batch
 from trainer.replay.device_copy import DeviceCopy
 from trainer.replay.replay import Replay
-from trainer.updates.device_draw import DeviceDraw
+from trainer.updates.device_draw import DeviceDraw, DrawNumbers
 from trainer.updates.device_updates import TOGETHER, DeviceUpdates
 from trainer.updates.updates import HostUpdates, make_updates
 
@@ -115,6 +115,18 @@ def test_the_same_chance_draws_the_same_rows(name: str) -> None:
             assert torch.equal(found, expected)
     assert replay.online.drops > 3
     assert 0 < moved < 20
+
+
+@pytest.mark.parametrize("only", ["laps", "takeovers"])
+def test_where_all_demos_are_of_one_kind_the_same_rows_are_drawn_too(only: str) -> None:
+    replay = Replay(OBS, ACT, FORMS["hitl"])
+    for i in range(1, 6):
+        replay.add(with_takeover(i) if only == "takeovers" else random_episode(i, purpose="lap"))
+    draw, size, demos = DeviceDraw(replay, CPU), 64, 64
+    draw.catch_up()
+    u = torch.rand((5, size), generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    numbers = DrawNumbers(*torch.tensor(draw.numbers(size, demos), dtype=torch.float64).unbind())
+    assert torch.equal(draw.rows(u, numbers), replay.draw_rows(5, 0, demos, torch.Generator().manual_seed(1)))
 
 
 def test_a_launch_is_recorded_once_for_each_kind_and_again_when_what_is_read_has_moved() -> None:

@@ -74,17 +74,17 @@ def balanced(parts: Sequence[Part], least: float) -> list[Part]:
     return [(kind, weight * factor if half.get(kind, kind) == small else weight, rows) for kind, weight, rows in parts]
 
 
-class Stretched(NamedTuple):
-    """How uniform u in [0, 1) becomes weight: ``u * takeovers`` in the first ``floor`` of a batch's demos.
+class Masses(NamedTuple):
+    """What a batch's demos are drawn by, each by a place in the weight of all rows, takeovers in front of the others.
 
-    In the others ``begin + leaky_relu((u - share) * stretch, slope)``.
+    The first ``floor`` of a batch lie in the takeovers. Of the others a ``share`` does: for a uniform u, the place grows linearly
+    from 0 at 0 to ``takeovers`` at ``share``, and on to ``takeovers + others`` at 1.
     """
 
     floor: int
     share: float
-    stretch: float
-    slope: float
-    begin: float
+    takeovers: float
+    others: float
 
 
 class DemoTable:
@@ -110,11 +110,11 @@ class DemoTable:
         lengths = np.array([len(rows) for _, _, rows in parts], np.int64)
         weights = np.array([weight for _, weight, _ in parts], np.float64)
         self.rows = int(lengths.sum())
-        self._total = float((lengths * weights).sum())
         self.slots = torch.from_numpy(np.concatenate([r for _, _, r in parts]) if parts else np.empty(0, np.int64))
         upper = np.cumsum(lengths * weights)
         of_takeovers = sum(kind == "takeover" for kind, _, _ in parts)
         self.takeovers = float(upper[of_takeovers - 1]) if of_takeovers else 0.0
+        self._total = float(upper[-1]) if parts else 0.0
         self.upper = torch.from_numpy(upper)
         self.lower = torch.from_numpy(upper - lengths * weights)
         self.weights = torch.from_numpy(weights)
@@ -128,21 +128,18 @@ class DemoTable:
         nothing on average.
         """
         u = torch.rand(shape, generator=generator, dtype=torch.float64)
-        s = self.stretched(shape[1], floor)
-        u[:, : s.floor].mul_(self.takeovers)
-        rest = u[:, s.floor :].sub_(s.share).mul_(s.stretch)
-        torch.nn.functional.leaky_relu_(rest, s.slope).add_(s.begin)
+        m = self.masses(shape[1], floor)
+        u[:, : m.floor].mul_(self.takeovers)
+        rest = u.numpy()[:, m.floor :]
+        rest[:] = np.interp(rest, (0.0, m.share, 1.0), (0.0, m.takeovers, m.takeovers + m.others))
         which = torch.searchsorted(self.upper, u, right=True).clamp_(max=len(self.weights) - 1)
         offset = ((u - self.lower[which]) / self.weights[which]).to(torch.int64)
         offset = torch.minimum(offset.clamp_(min=0), self.lengths[which] - 1)
         return self.slots[self.starts[which] + offset]
 
-    def stretched(self, demos: int, floor: int) -> Stretched:
-        """Return how so many demos of a batch are drawn, ``floor`` of them from takeovers."""
-        others = self._total - self.takeovers
+    def masses(self, demos: int, floor: int) -> Masses:
+        """Return what so many demos of a batch are drawn by, ``floor`` of them from takeovers."""
+        others, wanted = self._total - self.takeovers, self.takeovers / self._total if self._total else 0.0
         if not (floor and self.takeovers and others):
-            return Stretched(0, 0.0, self._total, 1.0, 0.0)
-        share = max(0.0, demos * self.takeovers / self._total - floor) / max(1, demos - floor)
-        # Of the rest, ``share`` are takeovers too: below 0 for these and above for all others, each stretched to its weight.
-        slope = self.takeovers / others * (1.0 - share) / share if share else 0.0
-        return Stretched(floor, share, others / (1.0 - share), slope, self.takeovers)
+            return Masses(0, wanted, self.takeovers, others)
+        return Masses(floor, max(0.0, demos * wanted - floor) / max(1, demos - floor), self.takeovers, others)

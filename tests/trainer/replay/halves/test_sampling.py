@@ -70,6 +70,20 @@ def test_ten_finishes_are_drawn_beside_two_hundred_laps() -> None:
     assert share == pytest.approx(0.25, abs=0.01)
 
 
+@pytest.mark.parametrize(
+    ("laps", "takeovers", "floor"),
+    [([10.0], [], 8), ([], [10.0], 8), ([10.0], [10.0], 0), ([10.0], [10.0], 8), ([600.0], [1.0], 8), ([1.0], [600.0], 64)],
+)
+def test_the_share_of_takeovers_is_their_weight_or_the_floor(laps: list[float], takeovers: list[float], floor: int) -> None:
+    demos, count = table(laps, takeovers), 64
+    rows = demos.draw((4000, count), torch.Generator().manual_seed(0), floor) < 1_000_000
+    weight = HITL.takeover_priority * sum(takeovers)
+    by_weight = weight / (weight + HITL.lap_priority * sum(laps))
+    assert float(rows.double().mean()) == pytest.approx(max(by_weight, floor / count if takeovers else 0.0), abs=0.005)
+    if laps and takeovers:
+        assert bool(rows[:, :floor].all())
+
+
 def test_without_a_floor_twenty_laps_of_two_minutes_drown_a_takeover() -> None:
     demos, none = table([120.0] * 20, [3.0]), HITL.with_values(takeover_fraction=0.0)
     rows = draws(demos, config=none) < 1_000_000
