@@ -96,7 +96,7 @@ class Learner(LearnerParts, ABC):
             assert isinstance(batch.observation, Tensor)
             self.actor.units.note(batch.observation)
         if self.config.scale_rewards:
-            factor = self.rewards.note(batch, step.numbers.reward_step, self.config.times(), may_change=step.kind.detailed)
+            factor = self.rewards.note(batch, step.scalars.reward_step, self.config.times(), may_change=step.kind.detailed)
             if factor is not None:
                 self._scale_values(factor)
             batch = self.in_reward_units(batch)
@@ -112,9 +112,9 @@ class Learner(LearnerParts, ABC):
     def _follow(self, step: UpdateStep) -> None:
         """Let the actor's encoder, the target critics and the averaged actor follow the weights."""
         self._share_encoder()
-        self.target_flat.values.lerp_(self.critic_flat.values, step.numbers.target_step)
+        self.target_flat.values.lerp_(self.critic_flat.values, step.scalars.target_step)
         if self.average_flat is not None:
-            self.average_flat.values.lerp_(self.actor_flat.values, step.numbers.average_step)
+            self.average_flat.values.lerp_(self.actor_flat.values, step.scalars.average_step)
 
     def _noise(self, batch: Batch, times: int = 1) -> Tensor:
         """Return standard normal noise (B x times, A)."""

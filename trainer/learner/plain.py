@@ -29,7 +29,7 @@ class PlainTQC(Learner):
 
     def learn(self, batch: Batch, step: UpdateStep) -> None:
         """Learn from one batch, in an update that has been counted."""
-        c, numbers, detailed = self.config, step.numbers, step.kind.detailed
+        c, scalars, detailed = self.config, step.scalars, step.kind.detailed
         batch = self._prepare(batch, step)
         alpha, moves_actor = self.alpha, step.kind.moves_actor
         noise = self._noise(batch, 2 if moves_actor else 1)
@@ -37,14 +37,14 @@ class PlainTQC(Learner):
             head = forward(self.actor.body, self.actor.in_units(batch.actor_sees))[0]
             action, log_pi = sample(head, noise[: len(batch)], c.log_std_max)
             if c.learn_alpha:
-                self._temperature_step(log_pi.detach(), numbers.lr_alpha)
+                self._temperature_step(log_pi.detach(), scalars.lr_alpha)
 
         target = self._target(batch, noise[-len(batch) :], alpha, detailed)
         z = forward(self.critics.body, self.critics.in_units(batch.pair))
         weight = self._critic_weight(batch)
         each = squared_error(z, target) if c.critic_loss == "mse" else quantile_huber(z, target, self.tau)
         loss = (each if weight is None else each * weight).mean()
-        norm = descend(loss, self.critics, self.critic_flat, self.critic_optimiser, numbers.lr_critic, c.grad_clip_critic)
+        norm = descend(loss, self.critics, self.critic_flat, self.critic_optimiser, scalars.lr_critic, c.grad_clip_critic)
         if detailed:
             self._note_critics(batch, z.detach(), loss.detach(), norm)
 
@@ -55,8 +55,8 @@ class PlainTQC(Learner):
             ours = self._drives_here(batch.helped)
             if ours is not None:
                 each = each * ours
-            loss = numbers.q_weight * each.mean() + numbers.bc_weight * cloning
-            norm = descend(loss, self.actor, self.actor_flat, self.actor_optimiser, numbers.lr_actor, c.grad_clip_actor)
+            loss = scalars.q_weight * each.mean() + scalars.bc_weight * cloning
+            norm = descend(loss, self.actor, self.actor_flat, self.actor_optimiser, scalars.lr_actor, c.grad_clip_actor)
             if detailed:
                 found = z.detach(), action.detach(), log_pi.detach()
                 self.update_metrics.note_actor(

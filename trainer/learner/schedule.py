@@ -41,4 +41,4 @@ class UpdateStep:
     """One update that has been counted and is now to be made."""
 
     kind: UpdateKind
-    numbers: Scalars
+    scalars: Scalars

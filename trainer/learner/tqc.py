@@ -42,7 +42,7 @@ class TQC(Learner):
             if self.config.learn_alpha:
                 # d/dlog_alpha of -log_alpha * mean(log pi + target entropy)
                 torch.sub(-self.target_entropy, squash.log_density.mean(), out=self.alpha_flat.gradient)
-                self.alpha_optimiser.step(step.numbers.lr_alpha, counted=True)
+                self.alpha_optimiser.step(step.scalars.lr_alpha, counted=True)
         else:
             count_steps(self.critic_optimiser)
             following = self._following(batch, self._noise(batch))
@@ -105,14 +105,14 @@ class TQC(Learner):
             loss, gradient = squared_error(z, target, weight=weight, want_loss=detailed)
         else:
             loss, gradient = quantile_huber(z, target, self.tau, weight=weight, want_loss=detailed)
-        optimiser, lr = self.critic_optimiser, step.numbers.lr_critic
+        optimiser, lr = self.critic_optimiser, step.scalars.lr_critic
         norm = _descend(tape, gradient, self.critic_flat, optimiser, lr, c.grad_clip_critic, detailed)
         if loss is not None and norm is not None:
             self._note_critics(batch, z, loss, norm)
 
     def _actor_step(self, batch: Batch, tape: Tape, squash: Squash, alpha: Tensor, step: UpdateStep) -> None:
         """Go down ``mean(alpha log pi - Q)`` (eq. 11) times ``q_weight``, with Q the mean over all quantiles, plus cloning."""
-        c, detailed, numbers = self.config, step.kind.detailed, step.numbers
+        c, detailed, scalars = self.config, step.kind.detailed, step.scalars
         critics = self.critics.run(beside(batch.observation, squash.action))
         cloning: Tensor | float = 0.0
         z = None
@@ -123,12 +123,12 @@ class TQC(Learner):
         ours = self._drives_here(batch.helped)
         if ours is not None:
             gradient.mul_(ours[:, None])
-        if not (isinstance(numbers.q_weight, float) and numbers.q_weight == 1.0):
-            gradient.mul_(numbers.q_weight)
+        if not (isinstance(scalars.q_weight, float) and scalars.q_weight == 1.0):
+            gradient.mul_(scalars.q_weight)
         if c.bc_weight > 0:
             cloning, g_cloning = self._cloning(batch, tape.out[0, : len(batch)], z)
-            gradient[:, : self.action_size].add_(g_cloning * numbers.bc_weight)
-        optimiser, lr = self.actor_optimiser, numbers.lr_actor
+            gradient[:, : self.action_size].add_(g_cloning * scalars.bc_weight)
+        optimiser, lr = self.actor_optimiser, scalars.lr_actor
         norm = _descend(tape, gradient.unsqueeze(0), self.actor_flat, optimiser, lr, c.grad_clip_actor, detailed)
         if norm is not None:
             assert z is not None

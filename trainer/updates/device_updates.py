@@ -92,7 +92,7 @@ class DeviceUpdates:
     def _launch(self, steps: Sequence[UpdateStep]) -> None:
         replay, size = self.replay, self._batch_size
         demos = replay.drawn_now(len(steps), size, self._host_generator)
-        numbers = [*self._draw.numbers(size, demos), *(x for step in steps for x in step.numbers)]
+        numbers = [*self._draw.numbers(size, demos), *(x for step in steps for x in step.scalars)]
         self._upload([float(x) for x in numbers])
         kinds = tuple(step.kind for step in steps)
         again = self._graphs.get(kinds) or self._recorded(kinds)
