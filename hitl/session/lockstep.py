@@ -132,7 +132,12 @@ class Lockstep:
         return result
 
     def learn(self) -> None:
-        """Take in what was recorded and do the updates owed."""
+        """Take in what was recorded and do the updates owed.
+
+        In an order of its own, on which the figures of docs/results.md rest. ``OwedUpdates``, by which the daemon and scripts go,
+        draws eight batches at once, and so others from the same seed; it holds laps out, and counts all steps of the store, not
+        only those driven here.
+        """
         self.rig.written()
         while (update := self._follower.poll()).news or update.more:  # a long store comes in parts
             self.replay.add(update)

@@ -5,6 +5,11 @@ the other; two to three times slower, and without a derivative by hand. A new lo
 (``hitl train --set learner=plain``). The tests hold the two equal, number by number, for every setting that changes a loss.
 
 TQC: Kuznetsov et al. 2020. RLPD: Ball et al. 2023. The critics learn from what was executed, whoever drove.
+
+Our names for the papers' symbols, here and in ``trainer.learner.tqc``: ``pair`` is (s, a), the observation and what was executed,
+and ``beside(s, a)`` puts any two side by side. ``following`` is a', the action one return later, with log pi(a'|s'). ``z`` are
+quantiles, and ``kept`` those of the target that truncation leaves. ``soft`` is the target's r - discount * alpha * log pi(a'|s').
+``answer`` is the action that is cloned, and a critic's ``slope`` is dQ/da.
 """
 
 from __future__ import annotations

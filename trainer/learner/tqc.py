@@ -2,7 +2,7 @@
 
 The gradients are written by hand, without autograd: ``trainer.learner.quantile`` has the loss's, ``trainer.networks.mlp`` the
 networks', ``trainer.networks.actor_critic.Squash`` the policy's. ``trainer.learner.plain`` is the same update as it stands in the
-papers; the tests hold the two equal.
+papers, and says which of their symbols our names stand for; the tests hold the two equal.
 """
 
 from __future__ import annotations

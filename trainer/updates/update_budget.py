@@ -1,6 +1,6 @@
 """How many updates are owed for the steps that came in, and those on laps, which come before the first drive.
 
-The daemon and scripts make them in one order: ``OwedUpdates``.
+The daemon and scripts make them in one order, ``OwedUpdates``; ``hitl.session.lockstep`` in another, and says why.
 """
 
 from __future__ import annotations
