@@ -10,9 +10,10 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from data.errors import UsageError
+from data.errors import StoreError, UsageError, shown
 from data.files import held
 from data.files.left_behind import remove_left_behind
+from data.files.replacing import refuse_name
 
 
 @contextlib.contextmanager
@@ -21,8 +22,20 @@ def new_output(path: Path) -> Iterator[Path]:
 
     The place has the name of ``path``, which some formats write down, in a folder of its own beside it: the move takes no time.
     After an error or Ctrl+C nothing of it is left; what a process that was killed has left is removed here. Raises UsageError
-    where something is at ``path`` already, unless it is an empty folder and a folder is made; OSError.
+    where something is at ``path`` already, unless it is an empty folder and a folder is made; StoreError where it cannot be
+    written.
     """
+    try:
+        with _made_beside(path) as made:
+            yield made
+    except OSError as error:
+        said = f"'{shown(path.name)}' cannot be written ({shown(error.strerror or error)}): check the disk and the folder."
+        raise StoreError(f"{said} Nothing of it is left there.") from error
+
+
+@contextlib.contextmanager
+def _made_beside(path: Path) -> Iterator[Path]:
+    refuse_name(path)
     path = path.absolute()
     if path.exists() and not (path.is_dir() and not any(path.iterdir())):
         kind = "and not an empty folder" if path.is_dir() else "already"

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from data.files.replacing import check_target
 from data.words import number_of, track_words
 from hitl.arguments import SEED_MOST, Parser, amount, game_words, whole
 from hitl.games.registry import SHOWN_FROM_ABOVE, spelt_out
@@ -67,7 +68,7 @@ def main(argv: list[str]) -> int:
     )
     args = parser.parse_args(argv)
 
-    from data.errors import DeviceError, InputFileError, UsageError, shown
+    from data.errors import DeviceError, UsageError, shown
     from data.store import Store
     from hitl.commands.report import save
     from hitl.demo.cards import intro_card, outcome_card
@@ -88,9 +89,7 @@ def main(argv: list[str]) -> int:
         drivable_here(home_path(args), args.track)  # before a home is made, and before an agent is trained
     track = load_track(args.track)
     ships = SHIPPED[args.env] == args.track
-    for path in (args.json, args.report):
-        if path is not None and not path.absolute().parent.is_dir():
-            raise InputFileError(f"Cannot write '{path.name}': its folder does not exist.")
+    _check_files(args)
     if not args.headless and not display_available():
         raise DeviceError("There is no display here for the window. Use `hitl demo --headless`.")
     home = home_path(args) if args.home else Home(_fresh_home())
@@ -115,13 +114,40 @@ def main(argv: list[str]) -> int:
             return 0
         path = args.report or home.root / REPORT
         report = _report(home, track.name, result)
-        saved = save(path, report)
-        if args.json is not None:
-            args.json.write_text(json.dumps(result.as_json(), indent=1) + "\n", encoding="utf-8")
+        saved = save(path, report, "--report")
         _print(result, report, saved, args.home)
+        if args.json is not None:
+            _write_figures(args.json, result)
         if window is not None:
             _stay(window, outcome_card(result, report, window.options.words), path, stopping)
     return 0
+
+
+def _check_files(args: argparse.Namespace) -> None:
+    """Raise HitlError where what is written at the end cannot be, or would replace something else: before all that takes time."""
+    from hitl.commands.report import check_report
+
+    home = home_path(args).root if args.home else None
+    if args.report is not None or (home is not None and home.is_dir()):
+        check_report(home / REPORT if args.report is None and home else args.report, "--report", home)
+    if args.json is not None:
+        check_target(args.json, _are_figures, "figures file", "name another file with --json", home=home, streams=True)
+
+
+def _are_figures(head: bytes) -> bool:
+    return head.lstrip().startswith(b"{") and b'"corner_passes"' in head
+
+
+def _write_figures(path: Path, result: DemoResult) -> None:
+    """Write the ``--json`` file. Raises InputFileError."""
+    from data.errors import InputFileError, shown
+
+    try:
+        path.write_text(json.dumps(result.as_json(), indent=1) + "\n", encoding="utf-8")  # in place: it may be a pipe
+    except OSError as error:
+        why = shown(error.strerror or error)
+        said = f"The figures could not be written to '{shown(path.name)}' ({why}); the demo itself is done."
+        raise InputFileError(said) from error
 
 
 def _window(home: Home, named: Path | None) -> Window:

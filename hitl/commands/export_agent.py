@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.errors import UsageError, shown
+from data.files.replacing import refuse_present
 from hitl.arguments import Parser, add_agent, agent_given, whole
 from hitl.home import Home, add_home, home_path, in_home
 
@@ -44,6 +45,7 @@ def main(argv: list[str]) -> int:
     args = parser.parse_args(argv)
     if args.out.suffix.lower() not in FORMS:
         parser.error(f"OUT must end in one of {', '.join(FORMS)}")
+    refuse_present(args.out)
 
     from hitl.drivers.policy import find_checkpoint
     from trainer.checkpoints.files import load_policy

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from data.errors import UsageError
+from data.files.replacing import refuse_present
 from hitl.arguments import Parser, amount, whole
 from hitl.commands.selection import open_store
 from hitl.home import add_home, home_path
@@ -55,6 +56,7 @@ def main(argv: list[str]) -> int:
     from takeover_ui.clips.files import write
     from takeover_ui.review.texts import LANGUAGES
 
+    refuse_present(args.out)
     two = args.before_after or args.beside is not None
     with open_store(args) as store:
         of = store.segments(ids=[args.segment]) if args.segment else store.episodes(ids=[args.episode or 0])

@@ -19,7 +19,7 @@ def main(argv: list[str]) -> int:
 
     from hitl.remote.keys import make_keys, require_package
 
-    folder = args.out or home_path(args).root / "keys"
+    folder = home_path(args).root / "keys" if args.out is None else args.out
     require_package()
     make_keys(folder)
     print(f"In {folder}:")

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 from data.errors import DeviceError
+from data.files.replacing import check_target
 from data.words import number_of
 from hitl.arguments import Parser, amount, with_verb
 from hitl.home import Home, add_home, home_path
@@ -43,13 +44,15 @@ def main(argv: list[str]) -> int:
 
 def _record(home: Home, args: argparse.Namespace) -> int:
     from hitl.games.trackmania.game import WITH_SESSION
-    from hitl.games.trackmania.line_recorder import LineRecorder
+    from hitl.games.trackmania.line_recorder import LineRecorder, is_line
     from hitl.games.trackmania.session_port import SessionPort
     from hitl.games.trackmania.telemetry import Telemetry
     from hitl.settings import load
 
     chosen = load(home, "trackmania").trackmania
-    path: Path = args.out or home.line
+    path: Path = home.line if args.out is None else args.out
+    if path.absolute().parent.is_dir():  # else it is made
+        check_target(path, is_line, "recorded line", "name another file with --out")  # before the drive
     recorder = LineRecorder()
     with contextlib.closing(Telemetry(chosen.host, chosen.port, chosen.layout)) as telemetry:
         if telemetry.wait(lambda f: True, 5.0) is None:

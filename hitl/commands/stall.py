@@ -36,9 +36,12 @@ def main(argv: list[str]) -> int:
     args = parser.parse_args(argv)
 
     from hitl.demo import stall
+    from hitl.demo.shipped import check_ship, ship
 
     home = home_path(args)
     home.require_empty()
+    if args.ship is not None:
+        check_ship(home, args.ship)  # before all that takes time
 
     def report(e: stall.Evaluated) -> None:
         if not args.json:
@@ -58,9 +61,7 @@ def main(argv: list[str]) -> int:
         laps=stall.LAPS if args.laps is None else args.laps,
         report=report,
     )
-    if args.ship and result.corner is not None:
-        from hitl.demo.shipped import ship
-
+    if args.ship is not None and result.corner is not None:
         ship(home, args.ship)
     if args.json:
         shown = {

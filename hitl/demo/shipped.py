@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
 
-from data.errors import CheckpointError, HitlError, UsageError
+from data.errors import CheckpointError, HitlError, InputFileError, StoreError, UsageError, shown
 from data.files import held
+from data.files.paths import STORE_NAME
 from data.records import Corner
 from data.store import Store
 from hitl.home import Home
@@ -27,7 +29,7 @@ def open_shipped(home: Home, track: str = "default", folder: Path | None = None)
     home.require_empty()
     with _shipped(track, folder) as shipped:
         _copy_weights(shipped, home)
-        shutil.copyfile(shipped / "store.sqlite", home.store_path)
+        _copy(shipped / STORE_NAME, home.store_path)
     Store(home.store_path).close()  # brings a store of an earlier version up to date before it is only read
 
 
@@ -55,7 +57,21 @@ def _shipped(track: str, folder: Path | None = None) -> Iterator[Path]:
 def _copy_weights(shipped: Path, home: Home) -> None:
     home.create()
     for file in shipped.glob("*.safetensors"):
-        shutil.copyfile(file, home.checkpoints / file.name)
+        _copy(file, home.checkpoints / file.name)
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Copy a file, whole or not at all. Raises StoreError where it cannot be written."""
+    try:
+        shutil.copyfile(source, target)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            held.unlink(target)
+        where = shown(target.parent.parent.name if target.parent.name == "checkpoints" else target.parent.name)
+        raise StoreError(
+            f"'{shown(target.name)}' cannot be written into '{where}' ({shown(error.strerror or error)}): make room on that "
+            "disk, or choose a folder on another one."
+        ) from error
 
 
 def stalled_at(home: Home, track: str) -> Corner | None:
@@ -68,12 +84,46 @@ def stalled_at(home: Home, track: str) -> Corner | None:
     return next((c for c in sorted(corners, key=lambda c: c.from_m) if evaluations[-1].passes.get(c.name) == 0), None)
 
 
+def check_ship(home: Home, folder: Path) -> None:
+    """Raise HitlError where nothing can be shipped to ``folder``, or something else than an earlier agent would be lost."""
+    do = "name another folder with --ship"
+    if not folder.name or os.fspath(folder) == "-" or (os.path.lexists(folder) and not folder.is_dir()):
+        raise UsageError(f"'{shown(folder)}' is no folder: {do}.")
+    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK):
+        raise InputFileError(f"Nothing can be written into the folder '{shown(folder.name)}': {do}.")
+    if folder.absolute() == home.root:
+        raise UsageError(f"'{shown(folder.name)}' is the home that the agent is trained in: {do}.")
+    if _holds_something(folder) and not _is_shipped(folder):
+        raise UsageError(f"What is in '{shown(folder.name)}' is no agent that was shipped, so it stays as it is: {do}.")
+
+
+def _holds_something(folder: Path) -> bool:
+    """Tell whether a folder holds anything that shipping to it would replace."""
+    return (folder / STORE_NAME).exists() or any(folder.glob("*.safetensors"))
+
+
+def _is_shipped(folder: Path) -> bool:
+    """Tell whether a folder is what `ship` has made: a store, and beside it the one checkpoint that it names."""
+    weights = [path.name for path in folder.glob("*.safetensors")]
+    if len(weights) != 1 or (folder / "checkpoints").exists():
+        return False
+    try:
+        with Store(folder / STORE_NAME, read_only=True) as store:
+            newest = store.latest_checkpoint()
+    except HitlError:
+        return False
+    return newest is not None and newest.name == weights[0]
+
+
 def ship(home: Home, folder: Path) -> None:
     """Write what a demo starts from to ``folder``: a store with the laps and the evaluations' outcomes, and the checkpoint.
 
     Of the agent's own steps only those of the last evaluation's last drive are kept, which makes it small. The other episodes
-    stay without steps, so that everyone can see that it stalled. Raises CheckpointError when there is no checkpoint.
+    stay without steps, so that everyone can see that it stalled. Raises CheckpointError when there is no checkpoint, and as
+    `check_ship`.
     """
+    check_ship(home, folder)
     folder.mkdir(parents=True, exist_ok=True)
     target = folder / "store.sqlite"
     held.unlink(target)
@@ -84,4 +134,4 @@ def ship(home: Home, folder: Path) -> None:
         store.copy_small(target)
     if newest is None:
         raise CheckpointError("There is no checkpoint to ship. Train first.")
-    shutil.copyfile(home.checkpoints / newest.name, folder / newest.name)
+    _copy(home.checkpoints / newest.name, folder / newest.name)

@@ -12,6 +12,7 @@ from msgspec import Meta
 from data.errors import HitlError, InputFileError, UsageError
 from data.fields import Count, Text, checked, one_of
 from data.files import held
+from data.files.replacing import refuse_name
 from data.files.text_files import read_json
 
 FORMAT, VERSION = "hitl-field-kit", 1
@@ -53,6 +54,7 @@ class Kit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def check_target(path: Path) -> None:
     """Raise UsageError where a kit cannot be written there, or something else would be lost."""
+    refuse_name(path, "name another file")
     if not path.parent.is_dir():
         raise UsageError(f"There is no folder for {path.name} there; name a file in a folder that exists.")
     if path.is_dir():

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from data.errors import DeviceError, InputFileError, UsageError, shown
 from data.extras import install
+from data.files import held
 from data.files.paths import as_typed, private_folder
 from data.files.text_files import read_text
 
@@ -37,6 +38,9 @@ class KeyFolder:
     def require_folder(self) -> None:
         """Raise UsageError where there is no such folder."""
         if not self.folder.is_dir():
+            if os.path.lexists(self.folder):
+                said = f"'{shown(self.folder, 200)}' is no folder, and --keys names one"
+                raise UsageError(f"{said}: give the folder that has the keys.")
             raise UsageError(f"There is no folder '{shown(self.folder, 200)}', which --keys names: {self.how()}.")
 
     def check(self) -> None:
@@ -155,7 +159,10 @@ def _as_text(path: Path) -> str:
 
 
 def make_keys(folder: Path) -> None:
-    """Write key.pem, certificate.pem and password.txt into a new folder. Raises UsageError when there are some already."""
+    """Write key.pem, certificate.pem and password.txt into a new folder.
+
+    Raises UsageError when there are some already, InputFileError where they cannot be written; then there is none of them.
+    """
     import datetime
 
     from cryptography import x509
@@ -186,13 +193,25 @@ def make_keys(folder: Path) -> None:
     )
     pem = serialization.Encoding.PEM
     private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    private_folder(folder)
-    folder.chmod(0o700)  # also one that was there: it is for this user alone
-    for file, raw in zip(
-        NAMES, (private, certificate.public_bytes(pem), secrets.token_urlsafe(24).encode() + b"\n"), strict=True
-    ):
-        fd = os.open(folder / file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(fd, "wb") as out:
-            out.write(raw)
+    made: list[Path] = []
+    try:
+        private_folder(folder)
+        folder.chmod(0o700)  # also one that was there: it is for this user alone
+        for file, raw in zip(
+            NAMES, (private, certificate.public_bytes(pem), secrets.token_urlsafe(24).encode() + b"\n"), strict=True
+        ):
+            fd = os.open(folder / file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            made.append(folder / file)
+            with os.fdopen(fd, "wb") as out:
+                out.write(raw)
+    except OSError as error:
+        for path in made:
+            with contextlib.suppress(OSError):
+                held.unlink(path)
+        taken = isinstance(error, FileExistsError | NotADirectoryError)
+        why = "there is a file of that name" if taken else error.strerror or error
+        raise InputFileError(
+            f"The keys cannot be written into {as_typed(folder)} ({shown(why)}): name another folder with `hitl keys --out DIR`."
+        ) from error
 
 

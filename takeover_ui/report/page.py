@@ -32,6 +32,14 @@ def write_report(path: str | os.PathLike[str], report: Report) -> None:
     held.write_whole(Path(path), render(report))
 
 
+def is_report(head: bytes) -> bool:
+    """Tell by its first bytes whether a file is a report, of this version or an earlier one."""
+    return head.lstrip().startswith(b"<!doctype html>") and _POLICY in head
+
+
+_POLICY = b"""Content-Security-Policy" content="default-src 'none'; style-src 'sha256-"""
+
+
 def render(report: Report, home: str = "") -> str:
     """Return the report as one HTML page. ``home``: the address of a page that it leads back to; "" for none."""
     style = resources.files("takeover_ui.report").joinpath("report.css").read_text(encoding="utf-8")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from data.errors import DeviceError, UsageError, shown
 from data.extras import install
 from data.files import held
+from data.files.replacing import refuse_present
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -150,8 +151,7 @@ def _quiet() -> Iterator[None]:
 
 def write_new(path: Path, content: bytes) -> None:
     """Write a file that is not there yet. Raises UsageError when it is, DeviceError when it cannot be written."""
-    if path.exists():
-        raise UsageError(f"'{path.name}' exists already: name a new file.")
+    refuse_present(path)
     try:
         held.write_whole(path, content)
     except OSError as error:

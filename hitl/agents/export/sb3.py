@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.errors import InputFileError, UsageError
+from data.files.replacing import refuse_present
 from data.words import number_of
 from hitl.agents.actions import Continuous
 from hitl.agents.agent import Agent
@@ -70,8 +71,7 @@ def distill(
             f"'{archive.name}' chooses one of several actions, and our actor's are numbers: export it as TorchScript (a "
             "file .pt)."
         )
-    if out.exists():
-        raise UsageError(f"'{out.name}' exists already: name a new file.")
+    refuse_present(out)
     shown, wanted, target = _lessons(agent, actions, episodes, ours)
     kept = np.zeros(len(shown), bool)
     kept[KEPT_BACK - 1 :: KEPT_BACK] = True

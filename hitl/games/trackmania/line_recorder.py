@@ -17,6 +17,11 @@ ROLLING = 3.0  # speed in the first frame from which the line does not begin at 
 FEWEST = 80  # points: 40 m
 
 
+def is_line(head: bytes) -> bool:
+    """Tell by its first bytes whether a file is a line that was recorded."""
+    return head.startswith((b"# map_uid,", b"x,y,z"))
+
+
 class LineRecorder:
     """Takes one frame after another. ``points``: (x, y, z) with (x, y) on the road plane. ``over``: the car is at the finish."""
 

@@ -64,7 +64,7 @@ def test_the_command_writes_a_program_that_is_an_agent_again(tmp_path, shipped, 
     agent = opened(tmp_path / "ours.pt", seen=seen, done=done)
     np.testing.assert_allclose(agent.act_many(looks), actor.act(torch.from_numpy(looks)), atol=1e-5)
     assert main(["export", "agent", "--home", str(home.root), str(tmp_path / "ours.pt")]) == 2
-    assert "exists already" in capsys.readouterr().err
+    assert "is there already" in capsys.readouterr().err
     with pytest.raises(SystemExit):
         main(["export", "agent", "--home", str(home.root), str(tmp_path / "ours.exe")])
 
