@@ -29,7 +29,8 @@ def new_output(path: Path) -> Iterator[Path]:
         with _made_beside(path) as made:
             yield made
     except OSError as error:
-        said = f"'{shown(path.name)}' cannot be written ({shown(error.strerror or error)}): check the disk and the folder."
+        why = os.strerror(error.errno) if error.errno else str(error)  # pyarrow puts more around it
+        said = f"'{shown(path.name)}' cannot be written ({shown(why)}): check the disk and the folder."
         raise StoreError(f"{said} Nothing of it is left there.") from error
 
 

@@ -18,11 +18,13 @@ from data.exchange.datasets.spaces import Layout, See, around_zero, in_order, is
 from data.exchange.importing import EpisodeRefusedError
 from data.exchange.portable import Portable, describe, digest, put_step_arrays, put_tail, restore, step_arrays, tail_of
 from data.extras import install
+from data.files import held
 from data.files.text_files import read_json
 from data.reading.episodes import EpisodeData, SegmentData, takeovers
 from data.records import AGENT, HUMAN, SessionInfo
 from data.words import number_of
 
+_AROUND = 2**18  # bytes of an episode beside twice its numbers: of real ones half that at most
 MOST_METADATA, MOST_NAME = 2**24, 500  # bytes, characters
 MOST_UNREADABLE = 100
 """Episodes in a row that cannot be read, after which the rest is not tried."""
@@ -91,11 +93,24 @@ def write_minari(folder: Path, items: Iterable[Portable]) -> int:
                 truncations=truncated[:known],
                 infos={name: np.concatenate([values[:known], values[-1:]]) for name, values in arrays.items()},
             )
+            _need_room(folder, 2 * (data.observation.nbytes + data.executed.nbytes + sum(v.nbytes for v in arrays.values())))
             storage.update_episodes([episode])
             described = describe(item) | {"tail": tail_of(data)}
             storage.update_episode_metadata([{"hitl": json.dumps(described)}], [count])
             count += 1
     return count
+
+
+def _need_room(folder: Path, count: int) -> None:
+    """Raise OSError where a disk has no room for so many bytes and what HDF5 puts around them.
+
+    HDF5 cannot close a file for which there is none: it tries again when the process ends, and crashes it.
+    """
+    spare = folder / "room"
+    try:
+        spare.write_bytes(bytes(count + _AROUND))
+    finally:
+        held.unlink(spare)
 
 
 def _identify(folder: Path, version: str) -> None:
