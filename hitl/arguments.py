@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import math
 import re
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, NoReturn
@@ -42,6 +43,13 @@ class Parser(argparse.ArgumentParser):
         if alone and not any(word.partition("=")[0] == self._word for word in args):
             given, left = super().parse_known_args([*args, self._word, left[0]], namespace)[0], []
         return given, left
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        """Print; that standard output cannot be written is for the command line to tell, and argparse would hide it."""
+        if file is not None and file is sys.stdout:
+            file.write(message)
+        else:
+            super()._print_message(message, file)
 
     def error(self, message: str) -> NoReturn:
         """Print the usage and the message, and exit with status 2."""

@@ -107,6 +107,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if argv is None:
         prepare_children()
         collect_seldom()
+    status: int | None = None
     try:
         try:
             status = _run([_own_folder(word) for word in (sys.argv[1:] if argv is None else argv)])
@@ -116,9 +117,33 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # the reader is gone (`hitl segments | head`)
         status = 0
+    except OSError as error:
+        if not _is_of_output(error):
+            raise
+        status = _tell_unprinted(error, status)
     if (watchdog := sys.modules.get("hitl.games.hang_guard")) is not None:
         watchdog.leave_with(status)
     return status
+
+
+def _is_of_output(error: OSError) -> bool:
+    """Tell whether an error comes from what was printed: where that goes into a file on a full disk, no more can be printed."""
+    if error.filename is not None or sys.stdout is None:
+        return False
+    try:
+        sys.stdout.flush()
+        os.write(sys.stdout.fileno(), b"\n")
+    except OSError as again:
+        return again.errno is not None and again.errno == error.errno
+    return False
+
+
+def _tell_unprinted(error: OSError, status: int | None) -> int:
+    """Say that what was printed is lost, and return the exit status. ``status``: that of the command where it came to its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python fails once more when it ends
+    then = "and it stopped there: let it print to another place" if status is None else "but what the command does is done"
+    print(f"hitl: What was printed could not be written ({error.strerror or error}), {then}.", file=sys.stderr)
+    return status or 1
 
 
 def _run(args: list[str]) -> int:

@@ -112,3 +112,26 @@ def test_every_exit_status_is_documented() -> None:
     described = {int(code) for code in re.findall(r"^\| (\d+) \|", table, re.M)}
     known = {kind.exit_code for kind in (errors.HitlError, *errors.HitlError.__subclasses__())}
     assert described == known | {0, 130}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a device of Linux that is always full")
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("words", ["--help", "play --help", "keys --help", "tracks --home none", "tracks --json --home none"])
+def test_standard_output_on_a_full_disk_is_told_in_a_sentence(tmp_path: Path, words: str, unbuffered: str) -> None:
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "hitl", *words.split()], stdout=full, stderr=subprocess.PIPE, text=True,
+            check=False, env={**os.environ, "PYTHONUNBUFFERED": unbuffered, "HITL_HOME": str(tmp_path)},
+        )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr.startswith("hitl: What was printed could not be written (No space left on device), ")
+    assert done.stderr.count("\n") == 1
+
+
+def test_another_error_of_the_system_is_not_taken_for_one_of_the_output(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(words: list[str]) -> int:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("hitl.cli._run", fail)
+    with pytest.raises(OSError, match="No space"):
+        cli.main(["tracks"])
