@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -17,7 +18,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from data.errors import DeviceError, HitlError, UsageError
+from data.connect import reason
+from data.errors import DeviceError, HitlError, StoreError, UsageError, shown
 from data.recording.session_lock import LiveLock, is_alive
 from hitl.home import Home
 from hitl.processes import apart, command, environment
@@ -91,6 +93,7 @@ class Child:
 
 def main() -> None:
     """Do what the parent asks for."""
+    from hitl.remote.forward import REST_BY
     from hitl.remote.link import run_endpoint
 
     setup = json.loads(sys.stdin.readline())
@@ -117,8 +120,16 @@ def main() -> None:
     at_work = LiveLock(home.store_path, _AT_WORK[setup["role"]])
 
     def work(endpoint: Any) -> None:
+        try:
+            run(endpoint)
+        except (OSError, sqlite3.Error) as error:
+            if isinstance(error, ConnectionError):
+                raise
+            raise StoreError(_unusable(home, error, setup.get("rest_by", REST_BY) if forwards else "")) from error
+
+    def run(endpoint: Any) -> None:
         if forwards:
-            from hitl.remote.forward import REST_BY, forward
+            from hitl.remote.forward import forward
 
             arrived = forward(
                 endpoint, home, setup["name"], ended.is_set, say, to=to, everything=setup["everything"],
@@ -141,6 +152,14 @@ def main() -> None:
     at_work.release()
     sys.stdout.flush()
     os._exit(max(status))  # tlspyo would wait for acknowledgements that a server which is gone never sends
+
+
+def _unusable(home: Home, error: Exception, rest_by: str) -> str:
+    """Say that a home cannot be read or written. ``rest_by``: the command that sends what waits there; "" for a trainer's."""
+    why = reason(home.store_path, error) if isinstance(error, sqlite3.Error) else getattr(error, "strerror", None) or error
+    what = "what was sent is written down there, so nothing can be sent" if rest_by else "what arrives is written down there"
+    then = f"Make room or make it writable.{f' {rest_by} sends the rest then.' if rest_by else ''}"
+    return f"The home folder '{shown(home.root.name)}' cannot be used ({shown(why)}): {what}. {then}"
 
 
 if __name__ == "__main__":

@@ -1,7 +1,9 @@
 """Keys that are missing or cannot be used are told of before anything begins, with what helps on that very machine."""
 
 import datetime
+import os
 import shutil
+import sys
 
 import pytest
 
@@ -113,3 +115,29 @@ def test_copies_are_not_made_anew(keys):
     with pytest.raises(UsageError, match="copies of another machine's"):
         make_keys(keys)
     assert of_keys.NAMES == ("key.pem", "certificate.pem", "password.txt")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a device of Linux")
+def test_keys_go_into_no_file_and_a_server_is_not_told_to_make_them_there(tmp_path, capsys):
+    (tmp_path / "file").touch()
+    for out in (tmp_path / "file", tmp_path / "file" / "below", "/dev/null"):
+        assert cli.main(["keys", "--out", str(out)]) == 3
+        assert "(there is a file of that name): name another folder with `hitl keys --out DIR`" in capsys.readouterr().err
+    assert cli.main(["server", "--keys", "/dev/null"]) == 2
+    err = capsys.readouterr().err
+    assert "is no folder" in err
+    assert "hitl keys" not in err
+
+
+def test_of_keys_that_a_full_disk_took_half_of_nothing_is_left(tmp_path, monkeypatch, capsys):
+    def full(fd, mode):
+        if len(list(tmp_path.glob("keys/*"))) == 2:
+            os.close(fd)
+            raise OSError(28, "No space left on device")
+        return real(fd, mode)
+
+    real = os.fdopen
+    monkeypatch.setattr(os, "fdopen", full)
+    assert cli.main(["keys", "--home", str(tmp_path)]) == 3
+    assert "No space left on device" in capsys.readouterr().err
+    assert list(tmp_path.glob("keys/*")) == []

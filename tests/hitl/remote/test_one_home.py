@@ -30,3 +30,13 @@ def test_the_second_is_refused_at_its_start(worker, capsys, lock, args, said):
     assert f"`hitl train --home {worker.root}` do the same in one home." in err
     assert not (worker.root / "worker.json").exists()
     assert not list(worker.root.glob("store.sqlite.live-*"))
+
+
+def test_a_home_that_cannot_be_written_is_told_in_a_sentence(worker, capfd):
+    (worker.root / "worker.json").mkdir()  # as little to be written over as a file on a full disk
+    port = str(free_port())
+    assert main(["worker", "--send-only", "--no-tls", "--home", str(worker.root), "--port", port]) == 4
+    out = capfd.readouterr()
+    assert "Traceback" not in out.out + out.err
+    assert f"The home folder '{worker.root.name}' cannot be used (" in out.out
+    assert f"`hitl worker --send-only --port {port} --no-tls --home {worker.root}` sends the rest then." in out.out
