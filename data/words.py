@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 
 def number_of(count: int, one: str, many: str = "") -> str:
@@ -23,6 +23,15 @@ def listed(words: Iterable[str]) -> str:
     """Return "one", "one and two", "one, two and three"."""
     *most, last = words
     return f"{', '.join(most)} and {last}" if most else last
+
+
+def numbers_text(numbers: Sequence[int]) -> str:
+    """Return numbers of segments, or of other things, for a sentence: of many the first ones."""
+    first = ", ".join(map(str, numbers[:_NAMED]))
+    return f"{first} and {len(numbers) - _NAMED:,} more" if len(numbers) > _NAMED else first
+
+
+_NAMED = 20
 
 
 def track_words(name: str) -> str:

@@ -32,6 +32,7 @@ class Parser(argparse.ArgumentParser):
         kwargs.setdefault("allow_abbrev", False)
         super().__init__(*args, **kwargs)
         self._word = word
+        self._negative_number_matcher = _NEGATIVE
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         """Parse, and take one word that is left over for the option that it can only mean; or be caught."""
@@ -138,6 +139,8 @@ def game_words(env: str | None, track: str | None) -> tuple[str, ...]:
     return tuple(f"{option} {as_typed(value)}" for option, value in named if value)
 
 
+_NEGATIVE = re.compile(r"-(?:(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?|inf|nan)$", re.IGNORECASE)
+"""A value and no option, to argparse, too, which does not know -1e-3."""
 SEED_MOST = 2**31 - 1
 """Of a whole run; each episode's is a multiple of it, and must still be a number that the store can hold."""
 
@@ -158,16 +161,17 @@ def whole(least: int = 0, most: int = 2**63 - 1) -> Callable[[str], int]:
     return read
 
 
-def amount(*, above: float | None = None) -> Callable[[str], float]:
-    """Return the ``type`` of an option that takes a finite number: more than ``above``, or 0 or more."""
+def amount(*, above: float | None = None, most: float = 1e9) -> Callable[[str], float]:
+    """Return the ``type`` of an option that takes a number: more than ``above``, or 0 or more, and at most ``most``."""
 
     def read(text: str) -> float:
         try:
             number = float(text)
         except ValueError:
             number = math.nan
-        if not math.isfinite(number) or (number <= above if above is not None else number < 0):
+        if not number <= most or (number <= above if above is not None else number < 0):
             limit = "0 or more" if above is None else f"more than {above:g}"
+            limit += f", and at most {most:,.0f}" if number > most else ""
             raise argparse.ArgumentTypeError(f"'{text}' must be a number, {limit}")
         return number
 

@@ -21,7 +21,10 @@ def parse_date(text: str, zone: tzinfo | None = None) -> str:
         moment = midnight - timedelta(days=1)
     elif match := re.fullmatch(r"(\d{1,6})([mhdw])", text):
         unit = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}[match[2]]
-        moment = now - timedelta(**{unit: int(match[1])})
+        try:
+            moment = now - timedelta(**{unit: int(match[1])})
+        except OverflowError:
+            raise UsageError(f"'{text}' is longer ago than there are dates.") from None
     else:
         try:
             moment = datetime.fromisoformat(text)

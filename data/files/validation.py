@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import json
-import math
+import sys
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any, TypeVar, get_type_hints
@@ -21,6 +21,8 @@ from data.extras import UNLESS_INSTALLED, Additions
 from data.suggest import did_you_mean, nearest
 
 T = TypeVar("T")
+MOST = 1e15
+"""Of a number with decimals that has no bound of its own: larger ones are no whole number of steps or milliseconds any more."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,7 @@ def known(name: str, names: Collection[str], place: SettingPlace) -> bool:
 
 def one(hint: Any, name: str, value: object, place: SettingPlace, example: object = None) -> Any:
     """Return one value as its type wants it. Raises ``place.error``, with the example if there is one."""
+    most = ""
     try:
         if not _finite(value):
             raise ValueError
@@ -96,6 +99,9 @@ def one(hint: Any, name: str, value: object, place: SettingPlace, example: objec
         found = msgspec.convert(value, hint)
         if (table := _table(hint)) is not None and found not in table:
             raise ValueError
+        if not _finite(found, MOST):
+            most = f", at most {MOST:,.0f}"
+            raise ValueError
         return found
     except (msgspec.ValidationError, ValueError, OverflowError):
         sign, bare = (" = ", False) if place.file else ("=", True)
@@ -104,7 +110,7 @@ def one(hint: Any, name: str, value: object, place: SettingPlace, example: objec
         meant = did_you_mean(str(value), map(str, words)) if words else ""
         if isinstance(_table(hint), Additions) and isinstance(value, str):
             meant = meant or UNLESS_INSTALLED
-        sentence = f"{place.key(name)} must be {allowed(hint, place.in_python)}{like}, not {shown(written(value))}.{meant}"
+        sentence = f"{place.key(name)} must be {allowed(hint, place.in_python)}{most}{like}, not {shown(written(value))}.{meant}"
         raise place.wrong(sentence) from None
 
 
@@ -146,10 +152,11 @@ def written(value: object, bare: bool = False) -> str:
     return repr(value).lower() if isinstance(value, bool) else repr(value)
 
 
-def _finite(value: object) -> bool:
+def _finite(value: object, most: float = sys.float_info.max) -> bool:
+    """Tell whether all numbers with decimals in a value are finite, and at most ``most`` up or down."""
     if isinstance(value, list | tuple | Mapping):
-        return all(map(_finite, value.values() if isinstance(value, Mapping) else value))
-    return not isinstance(value, float) or math.isfinite(value)
+        return all(_finite(part, most) for part in (value.values() if isinstance(value, Mapping) else value))
+    return not isinstance(value, float) or abs(value) <= most  # of NaN, this is false
 
 
 @functools.cache

@@ -12,7 +12,7 @@ from data.recording.log_beside import advice, without_log
 from data.recording.session_lock import is_alive
 from data.recording.spill_file import session_prefix, spills_of
 from data.records import VERDICTS
-from data.words import number_of
+from data.words import number_of, numbers_text
 
 NAMED = 8  # numbers in a sentence, at most
 _RULES: tuple[tuple[str, str, str], ...] = (
@@ -97,7 +97,7 @@ def findings(conn: sqlite3.Connection, path: Path) -> list[str]:
 
 
 def _sessions(numbers: list[int]) -> str:
-    return f"Session {numbers[0]} was" if len(numbers) == 1 else f"Sessions {', '.join(map(str, numbers))} were"
+    return f"Session {numbers[0]} was" if len(numbers) == 1 else f"Sessions {numbers_text(numbers)} were"
 
 
 def _them(numbers: list[int]) -> str:

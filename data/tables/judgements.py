@@ -25,7 +25,9 @@ from data.tables.review_fields import (
     whole,
     write_review,
 )  # fmt: skip
-from data.words import number_of
+from data.words import number_of, numbers_text
+
+_ENDLESS = 2.0**53  # steps
 
 
 class Judgements:
@@ -132,7 +134,7 @@ def _wanted(conn: sqlite3.Connection, ids: Iterable[int]) -> list[int]:
     known = {id_ for (id_,) in found}
     if missing := [id_ for id_ in wanted if id_ not in known]:
         raise UsageError(
-            f"There is no segment {', '.join(map(str, missing))}: `hitl segments` lists them; nothing was changed."
+            f"There is no segment {numbers_text(missing)}: `hitl segments` lists those that there are; nothing was changed."
         )
     return wanted
 
@@ -216,8 +218,8 @@ def _checked_trim(
         (segment_id,),
     ).fetchone()
     if seconds is not None:
-        before, after = _pair(seconds, "seconds")
-        steps = round(before * hz), round(after * hz)
+        before, after = (max(-_ENDLESS, min(s * hz, _ENDLESS)) for s in _pair(seconds, "seconds"))  # the product may be infinite
+        steps = round(before), round(after)
     first, last = map(int, _pair(steps or (0, 0), "steps"))
     if stop is None:
         raise UsageError(f"Segment {segment_id} is still being recorded and cannot be trimmed yet.")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from data.errors import UsageError
-from data.words import number_of
+from data.words import number_of, numbers_text
 from hitl.arguments import Parser, amount, whole
 from hitl.home import add_home, home_path, in_home
 from hitl.player_runs.importing import KINDS, Importer, ImportOptions, kind_of
@@ -33,7 +33,6 @@ def _watch(store: Store, args: argparse.Namespace, importer: Importer, told: Cal
 
 
 def _print_summary(summary: Summary, named: Path | None) -> None:
-    from hitl.commands.label import numbers_text
     from hitl.commands.store import time_text
 
     came = f"{number_of(summary.episodes, 'episode')} with {number_of(summary.steps, 'step')} ({time_text(summary.seconds)})"
@@ -64,7 +63,8 @@ def main(argv: list[str]) -> int:
     parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="files or folders")
     parser.add_argument("--kind", choices=KINDS, help="what they are (default: told by their content)")
     parser.add_argument(
-        "--hz", type=amount(above=0), default=20.0, help="control steps a second, where the file does not tell (default 20)"
+        "--hz", type=amount(above=0.001, most=10_000), default=20.0,
+        help="control steps a second, where the file does not tell (default 20)"
     )
     runs = parser.add_argument_group("player runs and demonstrations")
     runs.add_argument(

@@ -11,12 +11,12 @@ from data.errors import UsageError, shown
 from data.records import VERDICTS
 from data.suggest import did_you_mean
 from data.tables.review_fields import MERGED, Undone
-from data.words import about, listed, number_of
+from data.words import about, listed, number_of, numbers_text
 from hitl.arguments import Parser
 from hitl.commands.selection import local_time, open_store
 from hitl.home import add_home
 
-_MOST = 20  # segments that a sentence names
+_MOST = 100_000  # segments in a range
 
 
 def parse_ids(words: list[str]) -> list[int]:
@@ -38,16 +38,12 @@ def parse_ids(words: list[str]) -> list[int]:
             meant = did_you_mean(word, VERDICTS)
             raise UsageError(f"'{word}' is not a segment number. Write 3, 5-8, or - to read numbers from a pipe.{meant}")
         begin, end = int(first), int(last or first)
-        if not 0 <= end - begin <= 100_000:
-            raise UsageError(f"'{word}' is not a range of segments.")
+        if end < begin:
+            raise UsageError(f"'{word}' is not a range of segments: the smaller number comes first, as in 5-8.")
+        if end - begin >= _MOST:
+            raise UsageError(f"'{word}' is a range of more than {_MOST:,} segments: name fewer at a time.")
         ids += range(begin, end + 1)
     return ids
-
-
-def numbers_text(numbers: Sequence[int]) -> str:
-    """Return the numbers of segments for a sentence, the first of many."""
-    first = ", ".join(map(str, numbers[:_MOST]))
-    return f"{first} and {len(numbers) - _MOST:,} more" if len(numbers) > _MOST else first
 
 
 def undone_text(undone: Sequence[Undone]) -> str:

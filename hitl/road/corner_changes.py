@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from data.store import Store
     from hitl.road.line import ReferenceLine
 
+MOST_M = 1_000_000
+"""Metres at which a corner can end where no line says how long the road is."""
+
 
 def rename(store: Store, track: str, old: str, new: str) -> None:
     """Rename a corner everywhere on its track. Raises UsageError where there is no such corner or the new name is taken."""
@@ -73,8 +76,8 @@ def add(store: Store, track: str, name: str, start: str, stop: str, *, named: Pa
     except ValueError:
         raise UsageError(f"--add needs a name and two numbers of metres, not '{start}' and '{stop}'.") from None
     from_m, to_m = sorted(given)
-    if not name.strip() or not 0.0 <= from_m < to_m < float("inf"):
-        raise UsageError("--add needs a name and two different places in metres along the line.")
+    if not name.strip() or not 0.0 <= from_m < to_m <= MOST_M:
+        raise UsageError(f"--add needs a name and two different places in metres along the line, from 0 to {MOST_M:,}.")
     line = line_of(store, track)
     if line is not None and to_m > line.length + 1.0:
         raise UsageError(f"The line of '{track}' ends at metre {line.length:.0f}, so no corner can end at {to_m:.0f}.")

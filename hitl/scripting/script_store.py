@@ -15,6 +15,7 @@ from data.files.validation import OneOf, SettingPlace, known, one
 from data.reading.drives import EpisodeSummary
 from data.records import OUTCOMES, PURPOSES, SEGMENT_KINDS, VERDICTS, Segment
 from data.suggest import did_you_mean
+from data.words import numbers_text
 from hitl.dates import date_in_utc
 from hitl.scripting.store import TakeoverStore
 
@@ -121,7 +122,7 @@ def _see_that_it_exists(asked: Mapping[str, Any], reader: str, found: Sequence[A
 
 def _all_of(ids: Iterable[int], there: Iterable[int], word: str) -> None:
     if missing := sorted(set(ids) - set(there)):
-        raise UsageError(f"There is no {word} {', '.join(map(str, missing))} in the store.")
+        raise UsageError(f"There is no {word} {numbers_text(missing)} in the store.")
 
 
 def _one_of(name: str, names: set[str], word: str) -> None:
