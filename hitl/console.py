@@ -6,7 +6,8 @@ one called ``[/]`` would be an error. Here only ``marked`` reads such markup.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from rich import box
@@ -15,6 +16,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+LEAST, USUAL, MOST = 10, 80, 10_000  # letters of a terminal
 SHORT = 12  # letters of a name that is never broken
 
 
@@ -27,7 +29,23 @@ class _Console(Console):
 
 def console(**options: Any) -> Console:
     """Return a console that prints text, cells and titles as they are."""
+    columns = os.environ.get("COLUMNS", "")
+    if columns.isdecimal() and not LEAST <= int(columns) <= MOST and "width" not in options:
+        options["width"] = USUAL  # rich would print nothing at all, or never end
     return _Console(**{"markup": False, "emoji": False, "highlight": False, **options})
+
+
+def fitting(width: int, widths: Mapping[str, int], least: Iterable[str], gap: int = 2) -> list[str]:
+    """Return the columns of a table for which there is room, of those by name with their ``widths``.
+
+    ``least``: those that are left out where there is none, the one that matters least first. ``gap``: letters after each.
+    """
+    kept = dict(widths)
+    for name in least:
+        if 1 + sum(kept.values()) + gap * len(kept) <= width:
+            break
+        kept.pop(name, None)
+    return list(kept)
 
 
 def table(*heads: str, right: Iterable[str] = (), **options: Any) -> Table:

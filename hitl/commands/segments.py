@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from data.demos import DemoRule
     from data.records import Segment
 
+LEAST_FIRST = (
+    "trigger", "demo", "prio", "session", "tags and note", "when", "track", "kind", "outcome", "corner", "s", "verdict",
+)  # fmt: skip
+"""Columns that a narrow terminal has no room for, the one that matters least first; the number is always there."""
 _VERDICT_STYLE = {"star": "yellow", "good": "green", "bad": "red", "unreviewed": "dim"}
 
 
@@ -39,7 +43,7 @@ def _print_table(segments: list[Segment], rule: DemoRule, named: Path | None, nu
     """``numbered``: each with its session, which `--session N` chooses."""
     from rich.text import Text
 
-    from hitl.console import console, name_width, table
+    from hitl.console import console, fitting, name_width, table
 
     out = console()
     wide = out.width >= 100
@@ -53,12 +57,7 @@ def _print_table(segments: list[Segment], rule: DemoRule, named: Path | None, nu
     names = ["id", *(["session"] if numbered else []), "when", "kind", *(["track"] if several else [])]
     names += [*(["corner"] if placed else []), "s", "outcome", "verdict", *(["prio"] if ranked else [])]
     names += [*(["demo", "trigger"] if wide else []), *(["tags and note"] if noted else [])]
-    shown = table(*names, right=("id", "session", "s", "prio"), padding=(0, 1, 0, 0))
-    for column in shown.columns:
-        column.no_wrap = column.header not in ("track", "corner", "tags and note")
-    for head, held in (("corner", [s.corner or "" for s in segments]), ("track", [s.track for s in segments])):
-        if head in names:
-            shown.columns[names.index(head)].min_width = max(len(head), name_width(held))
+    rows: list[list[str | Text]] = []
     for segment in segments:
         said = one_line(" ".join([*(f"#{tag}" for tag in segment.tags), segment.note]), most=4000)
         outcome = "interrupted" if segment.interrupted else segment.outcome if segment.closed else "recording"
@@ -74,7 +73,17 @@ def _print_table(segments: list[Segment], rule: DemoRule, named: Path | None, nu
             *([segment.corner or ""] if placed else []), f"{segment.seconds:.1f}{trimmed}", outcome, Text(segment.verdict, style),
             *([f"{segment.priority:g}"] if ranked else []),
         ]  # fmt: skip
-        shown.add_row(*row, *([demo, segment.trigger] if wide else []), *([said] if noted else []))
+        rows.append([*row, *([demo, segment.trigger] if wide else []), *([said] if noted else [])])
+    folded = {"corner": [s.corner or "" for s in segments], "track": [s.track for s in segments]}
+    least = {head: max(len(head), name_width(held)) for head, held in folded.items()} | {"tags and note": len("tags and note")}
+    widths = {n: least.get(n, max(len(n), *(len(row[k]) for row in rows))) for k, n in enumerate(names)}
+    kept = fitting(out.width, widths, LEAST_FIRST)
+    shown = table(*kept, right=("id", "session", "s", "prio"), padding=(0, 1, 0, 0))
+    for name, column in zip(kept, shown.columns, strict=True):
+        column.no_wrap = name not in least
+        column.min_width = least[name] if name in folded else None
+    for row in rows:
+        shown.add_row(*(cell for name, cell in zip(names, row, strict=True) if name in kept))
     out.print(shown)
     seconds = sum(s.seconds for s in segments)
     given = dict.fromkeys((*_VERDICT_STYLE, *(s.verdict for s in segments)))  # another program may have written one of its own
