@@ -12,6 +12,7 @@ from typing import Any
 
 from rich import box
 from rich.console import Console
+from rich.measure import Measurement
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
@@ -53,6 +54,20 @@ def table(*heads: str, right: Iterable[str] = (), **options: Any) -> Table:
     made = Table(box=box.SIMPLE_HEAD, pad_edge=False, title_justify="left", **options)
     for head in heads:
         made.add_column(head, justify="right" if head in set(right) else "left", overflow="fold")
+    return made
+
+
+def without(made: Table, out: Console, least: Iterable[str]) -> Table:
+    """Leave out those columns of a table that matter ``least``, in their order, until each of the others has room for its words.
+
+    Columns that fold may be as narrow as their ``min_width``, or else as their longest word.
+    """
+    for name in least:
+        if Measurement.get(out, out.options.update(max_width=MOST), made).minimum <= out.width:
+            break
+        made.columns = [column for column in made.columns if column.header != name]
+        for index, column in enumerate(made.columns):
+            column._index = index
     return made
 
 

@@ -24,11 +24,14 @@ if TYPE_CHECKING:
     from hitl.road.time_lost import TimeLost
 
 _NAMES: dict[By, str] = {
-    "you": "you", "scripted": "the scripted driver", "imported": "imported laps", "stranger": "an agent whose weights are not here",
+    "you": "you", "scripted": "the scripted driver", "imported": "imported laps",
+    "stranger": "an agent whose weights are not here",
 }  # fmt: skip
 _WITH: dict[By, str] = {"you": "with\nyou", "scripted": "by\nscript", "imported": "from\nfiles"}
 """Who is compared with the agent."""
 _COLUMNS: dict[By, str] = {"you": "With you", "scripted": "By script", "imported": "From files"}
+LEAST_FIRST = ("brakes\nm before", "entry\nkm/h", "95 %", "taken\nover", *_WITH.values(), "metres")
+"""Columns that a narrow terminal has no room for, the one that matters least first."""
 WIDE = 90  # letters from which on the terminal has room between the columns
 
 
@@ -153,7 +156,7 @@ def _print(
     named: Path | None,
 ) -> None:
     from data.reading.attempts import RULE
-    from hitl.console import console, name_width, table
+    from hitl.console import console, name_width, table, without
     from hitl.road.corner_stats import RECENT
 
     out, seconds = console(), {one.corner: one.lost for one in times}
@@ -179,7 +182,7 @@ def _print(
             _pair(s.agent_braking, s.human_braking, 1.0),
         )
     if stats:
-        out.print(shown)
+        out.print(without(shown, out, LEAST_FIRST))
         out.print(f"Agent alone: {RULE}, of all that is recorded, and of the newest {RECENT}.", style="dim")
         if any(human in s.by for s in stats):
             told = "laps, and drives with help there; two takeovers in a drive are one, those that ended before are not counted"

@@ -40,10 +40,11 @@ def main(argv: list[str]) -> int:
         print(json.dumps([{"track": name, **row} for name, games in rows.items() for row in games], indent=2))
         return 0
 
-    from hitl.console import console, table
+    from hitl.console import console, name_width, table, without
 
     right = "metres", "drives", "your best\nlap ever", "agent's best\nlap ever"
     shown = table("track", "metres", "corners", *right[1:], right=right)
+    shown.columns[0].min_width = name_width(rows)
     for name, row in ((name, row) for name, games in rows.items() for row in games):
         times = ("–" if row[who] is None else f"{row[who]:.1f} s" for who in ("your_best_s", "agent_best_s"))
         metres = "–" if row["length_m"] is None else f"{row['length_m']:.0f}"
@@ -53,7 +54,7 @@ def main(argv: list[str]) -> int:
     karts = tracks_there(home)
     here = "" if karts == KART_TRACKS else " that are here"
     out = console()
-    out.print(shown)
+    out.print(without(shown, out, ("corners", "metres")))
     for said in (
         "`hitl play --track NAME` drives one of these, `hitl play --track FILE` one of your own.",
         f"`hitl play --env stk:NAME` drives one of SuperTuxKart's tracks{here}: {', '.join(karts)}.",

@@ -34,6 +34,15 @@ def test_a_width_that_makes_no_sense_counts_as_the_usual_one(home, columns, comm
     assert max(map(len, capsys.readouterr().out.splitlines())) > 40
 
 
+@pytest.mark.parametrize(("command", "typed"), [("corners", "hairpin"), ("tracks", "decreasing"), ("checkpoints", "")])
+@pytest.mark.parametrize("columns", [45, 60, 80])
+def test_the_other_lists_keep_what_is_typed(home, columns, command, typed, monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    assert main([command, "--home", str(home)]) == 0
+    table = capsys.readouterr().out
+    assert typed in table
+
+
 def test_what_matters_least_goes_first_and_only_as_much_as_must():
     widths = {"id": 2, "when": 10, "verdict": 8}
     assert fitting(40, widths, ("when", "verdict")) == ["id", "when", "verdict"]
