@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from hitl.road.time_lost import TimeLost
 
 _NAMES: dict[By, str] = {
-    "you": "you", "scripted": "the scripted driver", "imported": "imported laps", "stranger": "an agent whose weights are not here",
+    "you": "you", "scripted": "the scripted driver", "imported": "imported laps",
+    "stranger": "an agent whose weights are not here",
 }  # fmt: skip
 _WITH: dict[By, str] = {"you": "with\nyou", "scripted": "by\nscript", "imported": "from\nfiles"}
 """Who is compared with the agent."""

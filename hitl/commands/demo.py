@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import random
 import tempfile
 import time
 from collections.abc import Callable
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from takeover_ui.view import Card
     from takeover_ui.window.window import Window
 
+SEEDS = 10_000  # of which one is drawn for a demo in a window
 REPORT = "demo-report.html"
 """In the home folder; `hitl report` writes another file, so that neither replaces the other."""
 
@@ -46,7 +48,9 @@ def main(argv: list[str]) -> int:
     parser.add_argument(
         "--track", default="default", help="another track (name or file): first an agent is trained until it stalls"
     )
-    parser.add_argument("--seed", type=whole(0, SEED_MOST), default=0, help="of all that is random (default: 0)")
+    parser.add_argument(
+        "--seed", type=whole(0, SEED_MOST), help="of all that is random (default: another one each time; 0 with --headless)"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures to FILE")
     parser.add_argument(
         "--report", type=Path, metavar="FILE", help="where the HTML report goes (default: in the home folder)"
@@ -139,7 +143,9 @@ def _run(
     from hitl.drivers.person import NO_ONE
 
     minutes = args.minutes or (8.0 if args.headless else 10.0)
-    shared: dict[str, Any] = {"seed": args.seed, "minutes": minutes, "skill": args.skill}
+    # In real time no two runs are the same. One seed for all would show its luck with the starts to each player.
+    chosen = args.seed if args.seed is not None else 0 if window is None else random.randrange(SEEDS)
+    shared: dict[str, Any] = {"seed": chosen, "minutes": minutes, "skill": args.skill}
     if window is None:
         return run_headless(home, args.env, args.track, corner, stopping=stopping, **shared)
     stand_in = not args.no_stand_in and args.skill != NO_ONE
@@ -204,7 +210,7 @@ def _prepare(home: Home, args: argparse.Namespace, track: str, ships: bool) -> C
         home,
         args.track,
         env=args.env,
-        seed=args.seed,
+        seed=args.seed or 0,
         # As the shipped agent of that game: laps in its memory would do what the help is for.
         laps=0 if args.env == "box2d" else LAPS,
         report=lambda e: print(
