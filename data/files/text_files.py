@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, TextIO
 
 from data.errors import InputFileError, shown
+from data.files import held
 
 MOST_SETTINGS = 2**20
 """Bytes of a file of settings or of a track's segments; real ones have a few thousand."""
@@ -59,7 +60,7 @@ def read_text(path: Path, most: int = MOST_SETTINGS, *, guess: bool = True) -> s
 def text_lines(path: Path, most: int = MOST_LINE) -> Iterator[str]:
     """Yield the lines of a text of any length, each with its "\\n". Raises InputFileError, as ``read_text`` does."""
     with _readable(path):
-        with path.open("rb") as raw:
+        with held.open_to_read(path) as raw:
             encoding = _encoding(raw, path.name, True)
         with path.open(encoding=encoding) as file:  # which makes "\n" of every line's end
             for line in _lines(file, most):
@@ -158,7 +159,7 @@ def _read_bytes(path: Path, most: int) -> bytes:
 
     Raises InputFileError when it is longer (no more than that is read), and OSError.
     """
-    with path.open("rb") as file:
+    with held.open_to_read(path) as file:
         raw = file.read(most + 1)
     if len(raw) > most:
         raise InputFileError(
@@ -192,7 +193,7 @@ def _readable(path: Path) -> Iterator[None]:
     except FileNotFoundError as error:
         raise InputFileError(f"{shown(path.name)} cannot be read (there is no such file): check the path.") from error
     except OSError as error:
-        raise InputFileError(f"{shown(path.name)} cannot be read ({shown(error.strerror or error)}): check the path.") from error
+        raise InputFileError(f"{shown(path.name)} cannot be read {held.why(error, 'check the path')}.") from error
     except UnicodeError as error:
         raise InputFileError(f"{shown(path.name)} is not text that can be read ({shown(error, 120)}). {_CURE}.") from error
     except ValueError as error:

@@ -90,6 +90,7 @@ def test_a_file_that_stays_held_is_an_error_after_a_while(tmp_path, monkeypatch)
     with path.open(), pytest.raises(PermissionError):
         held.write_whole(path, "new")
     assert path.read_text() == "old"
+    assert os.listdir(tmp_path) == ["file"]
     held.write_whole(path, "new")
     assert path.read_text() == "new"
 

@@ -358,6 +358,22 @@ def test_a_session_is_told_what_to_remember_until_the_window_is_closed() -> None
     assert watcher._over.is_set()
 
 
+def test_a_file_that_cannot_be_written_is_no_window_that_was_closed() -> None:
+    told: list[Arrangement] = []
+
+    def remember(arrangement: Arrangement) -> None:
+        told.append(arrangement)
+        assert not watcher._over.is_set()
+        raise PermissionError("in use")
+
+    watcher = SimpleNamespace(_pipe=None, remember=remember, _over=threading.Event())
+    watcher._pipe, theirs = multiprocessing.Pipe()
+    for message in (Arrangement(scale=1.5), Arrangement(), "closed"):
+        theirs.send(message)
+    Window._watch_loop(watcher)  # type: ignore[arg-type]
+    assert len(told) == 2
+
+
 def test_a_card_stays_until_the_next_one_and_escape_closes_where_no_one_reads_the_keys(loop: tuple[Any, Any, Any]) -> None:
     made, pipe, _ = loop
     escape = pygame.event.Event(pygame.KEYDOWN, key=pygame.K_ESCAPE)
