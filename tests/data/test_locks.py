@@ -1,5 +1,6 @@
 """Another opening of the store in the same process must not cost a connection its locks (POSIX drops them at any close)."""
 
+import os
 import subprocess
 import sys
 import threading
@@ -8,8 +9,9 @@ import pytest
 
 from data.connect import header_version, open_store
 from data.errors import StoreError
-from data.recording.session_lock import LiveLock, is_alive
+from data.recording.session_lock import LiveLock, forget, is_alive
 from data.store import Store
+from tests.support.in_use import in_use
 
 VISITOR = """
 import sqlite3, sys
@@ -84,3 +86,35 @@ def test_asking_who_is_alive_takes_no_lock_away(tmp_path):
         ended.set()
         watcher.join()
     assert looks > 30
+
+
+def test_who_cannot_be_asked_may_be_alive(tmp_path):
+    path = tmp_path / "store.sqlite"
+    lock = LiveLock(path, "one")
+    assert lock.acquire()
+    with in_use(lock.path):
+        assert is_alive(path, "one")
+        assert not LiveLock(path, "two").problem
+        other = LiveLock(path, "one")
+        assert not other.acquire()
+        assert other.problem == "(another program has it open): close that program, then try again"
+        forget(path, "one")
+    assert is_alive(path, "one")
+    lock.release()
+    assert not is_alive(path, "one")
+
+
+def test_a_lock_that_may_only_be_read_can_be_asked_for(tmp_path, monkeypatch):
+    path, opened = tmp_path / "store.sqlite", os.open
+
+    def reading_only(path, flags, *more):
+        if flags & os.O_RDWR:
+            raise PermissionError(13, "Permission denied")
+        return opened(path, flags, *more)
+
+    lock = LiveLock(path, "one")
+    assert lock.acquire()
+    (tmp_path / "store.sqlite.live-two").touch()
+    monkeypatch.setattr(os, "open", reading_only)
+    assert is_alive(path, "one")
+    assert not is_alive(path, "two")
