@@ -311,7 +311,7 @@ def save_pads(
     """Store a choice, or one device's table, and leave the rest of ``pads.toml`` as it is. Returns its path.
 
     ``forget``: the key under which the same pad's table was stored before. Raises `InputFileError`, and changes nothing, when the
-    file cannot be read.
+    file cannot be read or written.
     """
     path = pads_path(home)
     pads = read(path)
@@ -320,8 +320,11 @@ def save_pads(
     if device:
         pads.setdefault("devices", {}).pop(forget, None)
         pads["devices"][device] = dict(table or {})
-    path.parent.mkdir(parents=True, exist_ok=True)
-    held.write_whole(path, dumps(pads))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        held.write_whole(path, dumps(pads))
+    except OSError as error:
+        raise InputFileError(f"{path.name} cannot be written {held.why(error, 'check the home folder')}.") from error
     return path
 
 
