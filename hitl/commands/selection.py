@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from data.errors import HitlError, UsageError
 from data.suggest import did_you_mean
+from data.words import in_local_time
 from hitl.arguments import amount, whole
 from hitl.dates import parse_date
 from hitl.home import home_path, in_home
@@ -126,5 +127,5 @@ def local_time(text: str | None, short: bool = False) -> str:
     """Return a date of the store in local time; ``short`` omits the current year."""
     if not text:
         return ""
-    moment = datetime.fromisoformat(text).astimezone()
+    moment = in_local_time(text)
     return moment.strftime("%m-%d %H:%M" if short and moment.year == datetime.now().year else "%Y-%m-%d %H:%M")
