@@ -2,12 +2,32 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import stat
+import sys
+
 
 def shown(value: object, most: int = 60) -> str:
     """Return foreign text as it may stand in a sentence: on one line, nothing unprintable, cut to ``most`` characters."""
     text = "".join(c if c.isprintable() else " " if c.isspace() else "?" for c in str(value)[: 4 * most])
     text = " ".join(text.split())
     return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def is_reader_gone(error: OSError) -> bool:
+    """Tell whether something could not be printed because the reader of the pipe has gone away: `hitl segments | more`, then q.
+
+    Windows calls that an invalid argument, and much else, too: it is of a pipe where no file is named and the output is one.
+    """
+    if isinstance(error, BrokenPipeError):
+        return True
+    if sys.platform != "win32" or error.errno != errno.EINVAL or error.filename is not None:
+        return False
+    try:
+        return stat.S_ISFIFO(os.fstat(1).st_mode)
+    except OSError:
+        return False
 
 
 class HitlError(Exception):

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from data.errors import HitlError
+from data.errors import HitlError, is_reader_gone
 from hitl import __version__
 from hitl.processes import collect_seldom, prepare_children, take_any_letter
 
@@ -113,8 +113,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         finally:
             if sys.stdout is not None:
                 sys.stdout.flush()
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # the reader is gone (`hitl segments | head`)
+    except OSError as error:
+        if not is_reader_gone(error):
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # `hitl segments | head`
         status = 0
     if (watchdog := sys.modules.get("hitl.games.hang_guard")) is not None:
         watchdog.leave_with(status)
