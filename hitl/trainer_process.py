@@ -36,7 +36,8 @@ FOLLOWS = "HITL_TRAINER_FOLLOWS"  # set for a trainer that is to end when its st
 class TrainerProcess:
     """Runs ``hitl train`` on a home folder. Its output goes to ``trainer.log`` there.
 
-    ``detached``: it keeps running when this process and its terminal end. Otherwise use it as a context manager, which stops it.
+    ``detached``: it keeps running when this process and its terminal end. Otherwise use it as a context manager, which stops it;
+    it ends by itself when this process is killed.
 
     On Linux it leads a session of its own in both cases. What a terminal has started shares its processors, so a trainer that
     learns all the time would leave the driving beside it with next to nothing on a busy machine.
@@ -46,7 +47,7 @@ class TrainerProcess:
         self._home = home
         self._log = home.root / "trainer.log"
         self._begun, self._token = time.monotonic(), secrets.token_hex(8)
-        follows = not detached and sys.platform.startswith("linux")
+        follows = not detached
         with self._open_log() as log:
             self._from = log.seek(0, os.SEEK_END)
             self._process = subprocess.Popen(
@@ -55,7 +56,7 @@ class TrainerProcess:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 env=environment(PYTHONUNBUFFERED="1", **{TOKEN: self._token}, **({FOLLOWS: "1"} if follows else {})),
-                **(apart() if detached or follows else {}),
+                **(apart() if detached or sys.platform.startswith("linux") else {}),
             )
 
     def _open_log(self) -> BinaryIO:
@@ -140,10 +141,15 @@ class TrainerProcess:
 def when_parent_ends(act: Callable[[], None]) -> None:
     """Call ``act``, on a thread of its own, when the process that started this trainer has ended; if it is to follow that."""
     if os.environ.pop(FOLLOWS, ""):
+        # Under another number: on Windows a child with this standard input, too, would stand still while it is read from.
+        ours, nothing = os.dup(0), os.open(os.devnull, os.O_RDONLY)
+        os.dup2(nothing, 0)
+        os.close(nothing)
 
         def watch() -> None:
-            while os.read(0, 1):
-                pass
+            with contextlib.suppress(OSError):
+                while os.read(ours, 1):
+                    pass
             act()
 
         threading.Thread(target=watch, name="hitl-parent", daemon=True).start()
