@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, BinaryIO
 
 from data.errors import StoreError, TrainingError, shown
+from data.files import held
 from data.files.paths import disk_is_full
 from data.store import Store
 from data.words import about
@@ -61,12 +62,12 @@ class TrainerProcess:
 
     def _open_log(self) -> BinaryIO:
         try:
-            return self._log.open("ab")
+            return held.insist(lambda: self._log.open("ab"))
         except OSError as error:
             home = shown(self._home.root.name)
             raise TrainingError(
                 f"The trainer cannot be started: {self._log.name} cannot be written in the home folder '{home}' "
-                f"({shown(error.strerror or error)}). Make it writable, or choose another with --home DIR."
+                f"{held.why(error, 'make it writable')}, or choose another with --home DIR."
             ) from error
 
     @property
@@ -109,7 +110,7 @@ class TrainerProcess:
     def last_line(self) -> str:
         """Return the last line that it printed."""
         with contextlib.suppress(OSError):
-            lines = self._log.read_bytes()[self._from :].decode("utf-8", "replace").strip().splitlines()
+            lines = held.read_bytes(self._log)[self._from :].decode("utf-8", "replace").strip().splitlines()
             if lines:
                 return lines[-1].removeprefix("hitl: ")
         return "the disk is full. Make room on it, then try again." if disk_is_full(self._home.root) else "it said nothing."

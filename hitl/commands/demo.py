@@ -119,7 +119,10 @@ def main(argv: list[str]) -> int:
             return 0
         path = args.report or home.root / REPORT
         report = _report(home, track.name, result)
-        saved = save(path, report)
+        try:
+            saved = save(path, report)
+        except InputFileError as error:  # what it would show is printed all the same
+            saved = str(error)
         if args.json is not None:
             args.json.write_text(json.dumps(result.as_json(), indent=1) + "\n", encoding="utf-8")
         _print(result, report, saved, args.home)

@@ -69,7 +69,7 @@ def write(path: Path, kit: Kit) -> None:
     try:
         held.write_whole(path, msgspec.json.format(msgspec.json.encode(kit), indent=1) + b"\n")
     except OSError as error:
-        raise UsageError(f"{path.name} cannot be written ({error.strerror}); name a file elsewhere.") from None
+        raise UsageError(f"{path.name} cannot be written {held.why(error, 'name a file elsewhere')}.") from None
 
 
 def read(path: Path) -> Kit:

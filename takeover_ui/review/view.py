@@ -73,9 +73,14 @@ class ReviewView:
             self.timeline.draw(pen, line, detail, self.scene, model.trim, model.position, model.words)
             self._facts(pen, right, model, detail, segment)
         if model.message:
-            box = pygame.Rect(middle.left + pen.px(20), pen.px(14), middle.w - pen.px(40), pen.px(36))
+            inside = middle.w - pen.px(64)
+            lines, pixels = theme.paragraph(model.message, pen.px(24), inside, 4)  # an error is a whole sentence, or two
+            step = theme.measure("Ag", pixels)[1]
+            box = pygame.Rect(middle.left + pen.px(20), pen.px(14), middle.w - pen.px(40), step * len(lines) + pen.px(16))
             pen.box(box, theme.INK, 8)
-            pen.text("message", model.message, box.center, 24, theme.WARNING, width=box.w - pen.px(24), anchor="center")
+            for number, part in enumerate(lines):
+                at = box.centerx, box.top + pen.px(8) + number * step + step // 2
+                pen.text("message", part, at, pen.design(pixels), theme.WARNING, width=inside, anchor="center")
         if model.menu is not None:
             options = widgets.menu(pen, middle, model.menu, model.words)
             self.hits += [Hit(place, command="choose", row=number) for place, number in options]

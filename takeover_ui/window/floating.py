@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from takeover_ui.window.options import WindowOptions
 
 OPAQUE = 254 / 255
-"""The most. From a window that is fully opaque, SDL takes Windows' style LAYERED away; `click_through` sets it again, and then such a
-window stays invisible until its opacity is set, which SDL leaves out."""
+"""The most. From a window that is fully opaque, SDL takes Windows' style LAYERED away; `click_through` sets it again, and such a
+window stays invisible until its opacity is set, which SDL leaves out then."""
 _MARGIN = 12
 
 

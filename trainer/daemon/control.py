@@ -57,7 +57,7 @@ def process(store: Path) -> int:
 
 def ask(root: Path, name: str) -> None:
     """Leave the file ``STOP``, ``PAUSE`` or one of ``CATCH_UP`` for the trainer of this home folder. Raises OSError."""
-    (root / name).write_text("", encoding="utf-8")
+    held.insist(lambda: (root / name).write_bytes(b""))
 
 
 def withdraw(root: Path, name: str) -> None:

@@ -6,7 +6,8 @@ import os
 import time
 from pathlib import Path
 
-from data.errors import TrainingError, shown
+from data.errors import TrainingError
+from data.files import held
 from data.files.paths import disk_is_full, is_no_room
 from data.words import about, number_of
 from hitl.home import Home, in_home
@@ -52,8 +53,8 @@ def ask(home: Home, name: str) -> None:
     try:
         control.ask(home.root, name)
     except OSError as error:
-        why = "the disk is full: make room on it" if is_no_room(error) else shown(error.strerror or error)
-        raise TrainingError(f"The trainer cannot be asked: '{name}' cannot be written in the home folder ({why}).") from error
+        why = "(the disk is full): make room on it" if is_no_room(error) else held.why(error, "make it writable")
+        raise TrainingError(f"The trainer cannot be asked: '{name}' cannot be written in the home folder {why}.") from error
 
 
 def unsaved(beat: Heartbeat) -> str:
