@@ -126,8 +126,14 @@ def last_demo() -> Home | None:
     """Return the home of the last demo without ``--home``; None where there was none."""
     with contextlib.suppress(OSError):
         homes = [Home(folder) for folder in sorted(demos_folder().iterdir(), reverse=True)]
-        return next((home for home in homes if home.store_path.is_file()), None)
+        return next((home for home in homes if _has_store(home)), None)
     return None
+
+
+def _has_store(home: Home) -> bool:
+    with contextlib.suppress(OSError):  # of another user, or made by an administrator: an earlier demo's may be open to this one
+        return home.store_path.is_file()
+    return False
 
 
 def home_path(args: argparse.Namespace) -> Home:

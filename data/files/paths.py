@@ -52,6 +52,9 @@ def as_typed(path: str | Path) -> str:
     text = str(path)
     if sys.platform != "win32" and re.search(r'["$`!\\]', text):
         return shlex.quote(text)
+    if sys.platform == "win32" and re.search(r"[$`]", text):
+        # PowerShell would put a variable in, and cmd.exe knows no other quotes: for such rare names, the usual shell's.
+        return "'" + text.replace("'", "''") + "'"
     return f'"{text}"' if re.search(r"[^\w./\\:~+-]", text) else text
 
 

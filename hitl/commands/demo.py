@@ -6,12 +6,13 @@ import argparse
 import contextlib
 import json
 import random
-import tempfile
+import secrets
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from data.files.paths import private_folder
 from data.words import number_of, track_words
 from hitl.arguments import SEED_MOST, Parser, amount, game_words, whole
 from hitl.games.registry import SHOWN_FROM_ABOVE, spelt_out
@@ -189,9 +190,9 @@ def _stay(window: Window, outcome: Card, report: Path, stopping: Callable[[], bo
 
 
 def _fresh_home() -> Path:
-    root = demos_folder()
-    root.mkdir(parents=True, exist_ok=True)
-    return Path(tempfile.mkdtemp(prefix=time.strftime("%Y%m%d-%H%M%S-"), dir=root))
+    home = demos_folder() / f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(4)}"
+    private_folder(home)  # not tempfile's: on Windows what an administrator's console makes so is closed to any other
+    return home
 
 
 def _prepare(home: Home, args: argparse.Namespace, track: str, ships: bool) -> Corner | None:

@@ -1,17 +1,19 @@
 import os
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from data.errors import StoreError
-from data.files.paths import private_folder
+from data.files.paths import as_typed, private_folder
 from data.recording.recorder import Recorder
 from hitl.arguments import agent_words
 from hitl.cli import COMMANDS, main, parser_of
+from hitl.commands import demo
 from hitl.demo.shipped import open_shipped
 from hitl.doctor import NOTE, Check
-from hitl.home import _WITHOUT_HOME, Begun, Home, in_home
+from hitl.home import _WITHOUT_HOME, Begun, Home, demos_folder, in_home, last_demo
 from hitl.screens.telling import teller
 from hitl.screens.training.train_words import facts_of, warnings_of
 from tests.support.recorded import drive, session_info
@@ -73,6 +75,40 @@ def test_a_home_that_an_administrator_s_console_makes_is_the_user_s_on_windows(t
     monkeypatch.setattr(Path, "mkdir", lambda self, mode=0o777, **more: asked.append(mode))
     private_folder(tmp_path / "home")
     assert asked == [mode]
+
+
+def test_a_demo_makes_its_home_as_any_other_and_one_that_is_closed_hides_no_earlier_one(tmp_path, monkeypatch):
+    made, is_file = [], Path.is_file
+    monkeypatch.setenv("HITL_HOME", str(tmp_path))
+    monkeypatch.setattr(demo, "private_folder", lambda path: (made.append(path), private_folder(path)))
+    first = demo._fresh_home()
+    assert made == [first]
+    assert first.parent == demos_folder()
+    (first / "store.sqlite").touch()
+    (demos_folder() / "99990101-000000-aaaa").mkdir()
+
+    def closed(path):
+        if "9999" in str(path):
+            raise PermissionError(13, "Access is denied")
+        return is_file(path)
+
+    monkeypatch.setattr(Path, "is_file", closed)
+    assert last_demo() == Home(first)
+
+
+@pytest.mark.parametrize(
+    ("platform", "name", "typed"),
+    [
+        ("win32", "C:\\Users\\Max\\runs", "C:\\Users\\Max\\runs"),
+        ("win32", "C:\\Users\\Max\\my runs", '"C:\\Users\\Max\\my runs"'),
+        ("win32", "C:\\Users\\Max\\my $runs", "'C:\\Users\\Max\\my $runs'"),
+        ("win32", "C:\\Max's`runs", "'C:\\Max''s`runs'"),
+        ("linux", "my $runs", "'my $runs'"),
+    ],
+)
+def test_a_path_is_typed_as_the_shell_reads_it(monkeypatch, platform, name, typed):
+    monkeypatch.setattr("data.files.paths.sys", SimpleNamespace(platform=platform))
+    assert as_typed(name) == typed
 
 
 @pytest.mark.parametrize(
