@@ -8,16 +8,20 @@ import sys
 import threading
 import types
 
+import numpy as np
 import pytest
 
 from data.errors import InputFileError
 from data.exchange.player_runs import mark_consumed
 from data.files import held
 from hitl.commands.report import save
+from hitl.games.gym.drawn import Drawn
+from hitl.games.supertuxkart.mirror import Mirror
 from hitl.home import Home
 from hitl.remote.outbox import Outbox
 from hitl.settings import PadChoice, save_pads
 from hitl.settings_desk.files import pads_path
+from takeover_ui.window.picture import Picture
 from tests.support import sample_screens
 from tests.support.in_use import in_use
 from tests.support.places import ROOT
@@ -86,6 +90,29 @@ def test_a_file_that_is_held_for_a_moment_is_waited_for(home, prepare):
     hold(path, 0.15)
     act()
     assert done(path)
+
+
+def test_a_picture_s_file_goes_while_the_window_is_open(tmp_path, monkeypatch):
+    monkeypatch.setattr(held, "PATIENCE_S", 20.0)
+    drawn = Drawn(tmp_path / "picture-1")
+    drawn(lambda: np.full((4, 5, 3), 9, np.uint8))
+    seen, over = Picture(drawn.path), threading.Event()
+    assert seen.newest() is not None
+
+    def draw():  # as the window does
+        while not over.wait(0.02):
+            seen.newest()
+
+    window = threading.Thread(target=draw)
+    window.start()
+    drawn.close()
+    over.set()
+    window.join()
+    assert not drawn.path.exists()
+    drawn.path.write_bytes(b"\1" * 64)
+    mirror = types.SimpleNamespace(path=drawn.path)
+    Mirror._forget(mirror)
+    assert not drawn.path.exists(), "it has it open no longer itself"
 
 
 def test_a_file_that_stays_held_is_an_error_after_a_while(tmp_path, monkeypatch):
