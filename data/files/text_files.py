@@ -54,7 +54,13 @@ def read_text(path: Path, most: int = MOST_SETTINGS, *, guess: bool = True) -> s
     """
     with _readable(path):
         raw = _read_bytes(path, most)
-        return _plain(raw.decode(_encoding(io.BytesIO(raw), path.name, guess)))
+    return text_of(raw, path.name, guess=guess)
+
+
+def text_of(raw: bytes, name: str, *, guess: bool = True) -> str:
+    """Return bytes as the text of a file, or of a pipe, called ``name``. Raises InputFileError when they are not text."""
+    with _readable(Path(name)):
+        return _plain(raw.decode(_encoding(io.BytesIO(raw), name, guess)))
 
 
 def text_lines(path: Path, most: int = MOST_LINE) -> Iterator[str]:

@@ -1,3 +1,4 @@
+import io
 import json
 import sqlite3
 from datetime import UTC, datetime, timedelta, timezone
@@ -190,6 +191,20 @@ def test_no_store_is_one_sentence_and_none_is_made(tmp_path, capsys):
     assert hitl(tmp_path / "none", "segments") == 4
     assert "There is no store" in capsys.readouterr().err
     assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le"])
+def test_numbers_from_a_pipe_come_as_powershell_writes_them(home, monkeypatch, encoding):
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO("1\r\n3\r\n".encode(encoding))))
+    assert hitl(home, "label", "-", "--verdict", "good") == 0
+    with Store(home / "store.sqlite") as store:
+        assert [s.verdict for s in store.segments()] == ["good", "unreviewed", "good"]
+
+
+def test_what_is_no_text_in_a_pipe_is_one_sentence(home, monkeypatch, capsys):
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"\xff\xfe1\0\n")))
+    assert hitl(home, "label", "-", "--verdict", "good") == 3
+    assert "standard input is not text that can be read" in capsys.readouterr().err
 
 
 def test_dates():
