@@ -21,7 +21,7 @@ from hitl.commands.server import access_of, add_access
 from hitl.home import Home, add_home, home_path, in_home
 from hitl.remote.elsewhere import far_said, far_trainer, forget_link, is_at_work, link_of, trains_elsewhere
 from trainer.daemon import control
-from trainer.daemon.heartbeat import Heartbeat, read_heartbeat
+from trainer.daemon.heartbeat import NAME, Heartbeat, read_heartbeat, unreadable
 
 if TYPE_CHECKING:
     from trainer.daemon.evaluations import Watch
@@ -293,6 +293,9 @@ def _status(home: Home, named: Path | None) -> int:
     from hitl.screens.training.train_words import facts_of, warnings_of
 
     waking = wakes_of(home)
+    if beat is None and (why := unreadable(home.root)):
+        print(f"A trainer is at work. How it does is in {NAME}, which cannot be read {why}.")
+        return 0
     if beat is None or not is_of(beat, home):
         print(f"A trainer is starting, and suspended: {waking}" if waking else "A trainer is starting.")
         return 0

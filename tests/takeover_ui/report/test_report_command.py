@@ -140,7 +140,7 @@ def test_what_is_not_there_is_one_sentence(home: Path, options: list[str], words
 def test_a_missing_store_or_an_unwritable_page_is_one_sentence(home: Path, tmp_path: Path) -> None:
     with pytest.raises(HitlError):
         main(["--home", str(tmp_path)])
-    with pytest.raises(HitlError, match="cannot be written .No such file or directory.: check the folder"):
+    with pytest.raises(HitlError, match=r"cannot be written .No such file or directory.: check the folder"):
         main(["--home", str(home), "--output", str(tmp_path / "no" / "folder" / "r.html")])
 
 
