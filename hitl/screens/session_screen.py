@@ -221,6 +221,11 @@ class SessionScreen:
             driver: Driver = "human" if self._shown.driver == "human" else "agent"  # nothing is paused or waits any more
             self._show(replace(self._shown, driver=driver, message=self.message, fast="", help_wanted=False, **self._counted()))
 
+    def trainer_goes_on(self) -> None:
+        """Show how the trainer does now, behind the last card."""
+        if self._shown is not None and (now := self._trainer_state()) != self._shown.trainer:
+            self._show(replace(self._shown, trainer=now))
+
     def _settings_asked(self, decision: Decision, paused: bool) -> str:
         """Let a paused session be set up; returns what a pause says of that."""
         if self.settings is None:

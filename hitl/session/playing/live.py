@@ -185,7 +185,8 @@ class Live:
         rig.recorder.close()  # the last screen may stay for minutes, and nothing drives meanwhile
         if plan.args.lap:
             return (driven,)
-        return driven, tell_ending(rig, window if self._inside else None, loop.looking, self._left, plan.trains_elsewhere)
+        shown = window if self._inside else None
+        return driven, tell_ending(rig, shown, loop.looking, self._left, plan.trains_elsewhere, watch)
 
     def _leaves(self, rig: SessionSetup) -> bool:
         """Tell whether the player leaves while the car stands and waits for the trainer."""

@@ -353,3 +353,8 @@ def test_behind_the_last_card_stands_what_the_last_try_has_changed(tmp_path: Pat
     screen.episode_over(EpisodeResult("drive", "off_road", 40, progress=70.0))
     screen.stand()
     assert shown.views[-1].failures == (*after.failures, 70.0), "no tick comes while the agent learns"
+    screen._trainer = SimpleNamespace(newest=TrainerState(alive=False))  # type: ignore[assignment]
+    views = len(shown.views)
+    for _ in range(2):
+        screen.trainer_goes_on()
+    assert shown.views[views:] == [replace(shown.views[views - 1], trainer=TrainerState(alive=False))]

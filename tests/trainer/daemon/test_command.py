@@ -313,7 +313,7 @@ def test_a_heartbeat_that_another_program_has_open_is_waited_for_and_no_trainer_
             assert main(["train", "status", "--home", str(tmp_path)]) == 0
         said = "A trainer is at work. How it does is in trainer.json, which cannot be read (another program has it open): close"
         assert capsys.readouterr().out.startswith(said)
-        with pytest.raises(TrainingError, match=r"The trainer has ended\. trainer\.json says whether it wrote its last checkpoint"):
+        with pytest.raises(TrainingError, match=r"The trainer has ended\. trainer\.json says whether it wrote its last"):
             stop(Home(tmp_path), None)
     program = in_use(tmp_path / NAME)
     program.__enter__()
