@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from data.errors import HitlError, is_reader_gone
+from data.errors import HitlError, InputFileError, is_reader_gone, shown
 from hitl import __version__
 from hitl.processes import collect_seldom, prepare_children, take_any_letter
 
@@ -154,6 +154,14 @@ def _run(args: list[str]) -> int:
 
         print(f"hitl: {in_home(str(error), _home_of(args))}", file=sys.stderr)
         return error.exit_code
+    except PermissionError as error:  # of a file that another program has open, where no one has thought of it
+        from data.files import held
+
+        if debug or not held.in_use(error) or error.filename is None:
+            raise
+        said = f"{shown(os.path.basename(os.fsdecode(error.filename)))} cannot be used {held.why(error, 'check the path')}."
+        print(f"hitl: {said}", file=sys.stderr)
+        return InputFileError.exit_code
     except KeyboardInterrupt:
         if debug:
             raise

@@ -17,6 +17,7 @@ from data.recording.recorder import Recorder
 from data.words import number_of
 from hitl import cli
 from hitl.home import Home
+from tests.support.in_use import refusal
 from tests.support.places import ROOT
 from tests.support.recorded import drive, session_info
 
@@ -37,6 +38,20 @@ def test_help_of_a_command_is_its_own_help(capsys: pytest.CaptureFixture[str]) -
 def test_a_mistyped_command_gets_a_suggestion(typed: str, meant: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main([typed]) == 2
     assert capsys.readouterr().err.rstrip().endswith(f"Did you mean '{meant}'?")
+
+
+def test_a_file_in_use_of_which_no_one_has_thought_is_a_sentence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fails(argv: list[str]) -> int:
+        raise refusal(Path("home") / "trainer.log")
+
+    monkeypatch.setattr("hitl.commands.tracks.main", fails)
+    assert cli.main(["tracks"]) == 3
+    said = "hitl: trainer.log cannot be used (another program has it open): close that program, then try again.\n"
+    assert capsys.readouterr().err == said
+    with pytest.raises(PermissionError):
+        cli.main(["tracks", "--debug"])
 
 
 def test_a_reader_that_goes_away_on_windows(monkeypatch: pytest.MonkeyPatch) -> None:
