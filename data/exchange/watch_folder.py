@@ -71,7 +71,7 @@ def unmarked_because(file: Path) -> str | None:
         return None
     except OSError as error:
         why = held.why(error, "rename it yourself")
-        return f"{file.name} came in, but cannot be renamed {why}. It does not come in twice."
+        return f"{file.name} came in, but cannot be renamed {why}. Importing it again renames it; it does not come in twice."
     return None
 
 

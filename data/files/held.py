@@ -83,7 +83,7 @@ def in_use(error: OSError) -> bool:
 def why(error: OSError, otherwise: str) -> str:
     """Return the cause and the cure for a sentence, "(…): close that program"; ``otherwise``: the cure of anything else."""
     if getattr(error, "winerror", None) in (32, 33):
-        return "(another program has it open): close that program, then try again"
+        return "(another program has it open): close that program"
     cause = f"({shown(error.strerror or error)})"
     return f"{cause}: close the program that has it open, or {otherwise}" if in_use(error) else f"{cause}: {otherwise}"
 

@@ -97,7 +97,7 @@ def test_who_cannot_be_asked_may_be_alive(tmp_path):
         assert not LiveLock(path, "two").problem
         other = LiveLock(path, "one")
         assert not other.acquire()
-        assert other.problem == "(another program has it open): close that program, then try again"
+        assert other.problem == "(another program has it open): close that program"
         forget(path, "one")
     assert is_alive(path, "one")
     lock.release()

@@ -48,7 +48,7 @@ def test_a_file_in_use_of_which_no_one_has_thought_is_a_sentence(
 
     monkeypatch.setattr("hitl.commands.tracks.main", fails)
     assert cli.main(["tracks"]) == 3
-    said = "hitl: trainer.log cannot be used (another program has it open): close that program, then try again.\n"
+    said = "hitl: trainer.log cannot be used (another program has it open): close that program.\n"
     assert capsys.readouterr().err == said
     with pytest.raises(PermissionError):
         cli.main(["tracks", "--debug"])

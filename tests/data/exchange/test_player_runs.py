@@ -269,7 +269,7 @@ def test_a_file_that_another_program_has_open_is_imported_and_renamed_later(runs
     assert main([*words, "--consume"]) == 0
     out = " ".join(capsys.readouterr().out.split())
     assert "2 episodes" in out
-    assert "Note: a.pkl came in, but cannot be renamed (another program has it open): close that program, then try again." in out
+    assert "Note: a.pkl came in, but cannot be renamed (another program has it open): close that program." in out
     assert sorted(p.name for p in runs.iterdir()) == ["a.pkl", "b.pkl.imported"]
     assert not other.exists()
 

@@ -138,7 +138,7 @@ def test_a_report_that_a_program_has_open_is_named_with_what_to_do(tmp_path):
 @pytest.mark.parametrize(
     ("number", "platform", "said"),
     [
-        (32, "linux", "(another program has it open): close that program, then try again"),
+        (32, "linux", "(another program has it open): close that program"),
         (None, "win32", "(Permission denied): close the program that has it open, or check the path"),
         (None, "linux", "(Permission denied): check the path"),
     ],

@@ -19,7 +19,7 @@ from takeover_ui.overlay.arrangement import Arrangement
 from takeover_ui.window.options import WindowOptions
 from tests.support.in_use import in_use
 
-SAID = "settings.toml cannot be read (another program has it open): close that program, then try again."
+SAID = "settings.toml cannot be read (another program has it open): close that program."
 
 
 @pytest.fixture

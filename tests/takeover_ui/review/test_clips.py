@@ -156,7 +156,7 @@ def test_a_film_that_a_player_has_open_says_so_and_all_of_it_is_seen(small: Clip
         model.do("clip")
         while "cannot be written" not in model.message:
             model.tick(0.01)
-    assert model.message.endswith("cannot be written (another program has it open): close that program, then try again.")
+    assert model.message.endswith("cannot be written (another program has it open): close that program.")
     for size in ((1280, 720), (960, 540)):
         marks = [mark for mark in view.draw(pygame.Surface(size), model) if mark.name == "message"]
         assert " ".join(mark.text for mark in marks) == model.message
