@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from data.reading.update import Update
+from data.reading.new_steps import NewSteps
 from trainer.config import TrainConfig
 from trainer.learner.flat import FlatParameters
 from trainer.learner.learner import Learner
@@ -40,10 +40,10 @@ class _AgainstTheRest(Replay):
         super().__init__(observation_size, action_size, config)
         self._stalled: set[int] = set()
 
-    def add(self, update: Update) -> int:
+    def add(self, new: NewSteps) -> int:
         """Take in new steps; see ``Replay.add``."""
-        self._stalled |= {id_ for id_, session in update.sessions.items() if session.kind == "stall"}
-        return super().add(update)
+        self._stalled |= {id_ for id_, session in new.sessions.items() if session.kind == "stall"}
+        return super().add(new)
 
     def _is_online(self, episode: Any) -> bool:
         record = episode.record

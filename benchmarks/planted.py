@@ -84,15 +84,15 @@ class Fifo(Replay):
 
     limit = 0
 
-    def add(self, update: Any) -> int:
+    def add(self, new: Any) -> int:
         """Take in steps, whoever drove them, and let go of the oldest."""
-        update.segments = {}
-        update.episodes = {i: replace(e, purpose="drive") for i, e in update.episodes.items()}
-        new = super().add(update)
+        new.segments = {}
+        new.episodes = {i: replace(e, purpose="drive") for i, e in new.episodes.items()}
+        count = super().add(new)
         leaves = np.zeros(len(self.table), bool)
         leaves[self.online.rows[: max(0, self.online.count - self.limit)]] = True
         self.online.drop(leaves)
-        return new
+        return count
 
 
 class Run:

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from data.errors import StoreError
 from data.numbers import usable_rows
-from data.reading.update import Layout
+from data.reading.new_steps import Layout
 from data.store import Store
 from hitl.drivers.policy import NetworkPolicy
 from hitl.home import Home

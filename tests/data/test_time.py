@@ -46,9 +46,9 @@ def test_a_clock_that_jumps_changes_dates_and_nothing_else(path, clock):
         clock.offset = JUMPS[1]
         with Store(path) as other:
             assert other.recover() == []  # a living session is not taken for a dead one
-    update = Follower(path).poll()
-    assert update.t.tolist() == list(range(30)) * len(JUMPS)
-    assert (np.diff(update.episode_id) >= 0).all()
+    new = Follower(path).poll()
+    assert new.t.tolist() == list(range(30)) * len(JUMPS)
+    assert (np.diff(new.episode_id) >= 0).all()
     with Store(path) as store:
         dates = [row[0] for row in store.conn.execute("SELECT started FROM episodes ORDER BY id")]
         assert dates != sorted(dates), "the jumps were seen"

@@ -20,7 +20,7 @@ import numpy as np
 from tests.fuzzing.episodes import mutate_run, samples
 from tests.fuzzing.harness import Reader, RefusedError
 from tests.fuzzing.mutate import dump_json, dump_odd, mutate_bytes, mutate_value
-from tests.fuzzing.stores import ACTIONS, NAMES, check_update, empty_store
+from tests.fuzzing.stores import ACTIONS, NAMES, check_new_steps, empty_store
 
 
 @functools.cache
@@ -228,7 +228,7 @@ def _use_message(data: bytes, folder: Path) -> None:
         from data.reading.follow import Follower
 
         with Follower(home.store_path) as follower:
-            check_update(follower.poll())
+            check_new_steps(follower.poll())
     assert not [p.name for p in home.checkpoints.iterdir() if p.suffix != ".safetensors"], "a half file is left"
     if said and not said[0].startswith("New weights"):
         raise RefusedError(said[0])

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from data.reading.update import Update
+from data.reading.new_steps import NewSteps
 from trainer.config import PLAIN
 from trainer.replay.batch import Batch
 from trainer.replay.from_arrays import finished_episode
@@ -65,7 +65,7 @@ def numeric(f: Callable[[], torch.Tensor], x: torch.Tensor) -> torch.Tensor:
     return result
 
 
-def with_takeover(id_: int, n: int = 40, start: int = 10, stop: int = 20, **kwargs: object) -> Update:
+def with_takeover(id_: int, n: int = 40, start: int = 10, stop: int = 20, **kwargs: object) -> NewSteps:
     """Return an episode (see ``random_episode``) in which the human drives from ``start`` to before ``stop``."""
     driver = np.zeros(n, np.uint8)
     driver[start:stop] = 1

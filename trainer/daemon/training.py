@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from data.errors import StoreError
-from data.reading.update import Layout
+from data.reading.new_steps import Layout
 from data.words import number_of
 from trainer.daemon import control
 from trainer.daemon.checkpointing import CheckpointWriter
@@ -76,8 +76,8 @@ class Training:
         """Take in what is new and do a chunk of the updates that are owed."""
         began = time.monotonic()
         asked = control.catch_ups(self._root)  # before the store is read: for all that is in it now
-        update = self.intake.poll()
-        if update.news:
+        new = self.intake.poll()
+        if new.anything:
             self.owed.count()
         if self.laps_first.just_ended():
             self._end_laps()
@@ -87,9 +87,9 @@ class Training:
         if control.asked(self._root, control.PAUSE):
             self._rest("paused")
             return
-        count = 0 if update.more else self.owed.due
+        count = 0 if new.more else self.owed.due
         if not count:
-            if asked and not update.more:
+            if asked and not new.more:
                 self._caught_up(asked)
             self._look_at_teaching()  # what was driven last may be what it takes to know
             waiting, self._report.beat.detail = self._waits()
@@ -250,9 +250,9 @@ class Training:
         beat.steps_missing = max(0, budget.warmup - budget.online)
         beat.steps_behind = 0 if self.laps_first.active else int(budget.due / self.config.utd)
         beat.steps_forgiven, beat.hz = round(budget.forgiven), self.replay.hz
-        new = budget.online - self._online_at_start
+        driven_on = budget.online - self._online_at_start
         on_drives = self.learner.updates - max(self._updates_at_start, self.learner.clones_until)
-        beat.utd = max(0, on_drives) / new if new > 0 else 0.0
+        beat.utd = max(0, on_drives) / driven_on if driven_on > 0 else 0.0
         beat.utd_wanted = self.config.utd
         beat.demo_rows, beat.takeover_seconds = self.replay.demo_rows, self.replay.demo_seconds()
         beat.bc_weight, beat.below_best = self.config.bc_weight, self.watch.below

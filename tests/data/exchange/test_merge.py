@@ -139,10 +139,10 @@ def test_chosen_segments_make_a_store_of_their_own(path, other):
         summary = merge(store.conn, path, other, segments=[2])
         assert (summary.episodes, summary.segments) == (1, 1)
         assert [(s.start, s.stop, s.corner) for s in store.segments()] == [(10, 20, "hairpin")]
-    update = Follower(path).poll()
+    new = Follower(path).poll()
     told = [0, 4, 5, 8, 9]  # the first one, and where it came past the corner: what is told about tries is read from them
-    assert update.t.tolist() == [*told, *range(10, 21)]  # and the one that follows
-    assert update.driver.tolist() == [0] * 5 + [1] * 10 + [0]
+    assert new.t.tolist() == [*told, *range(10, 21)]  # and the one that follows
+    assert new.driver.tolist() == [0] * 5 + [1] * 10 + [0]
     with Store(path) as store:
         merge(store.conn, path, other)
     assert contents(path) == contents(other)

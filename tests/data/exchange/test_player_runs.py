@@ -188,9 +188,9 @@ def test_the_command(runs, line_file, tmp_path, capsys):
         "20261120_183200_00000003.pkl",
         "notes.txt",
     ]
-    update = Follower(home / "store.sqlite").poll()
-    assert set(update.driver.tolist()) == {1}
-    (segment,) = update.segments.values()
+    new = Follower(home / "store.sqlite").poll()
+    assert set(new.driver.tolist()) == {1}
+    (segment,) = new.segments.values()
     assert (segment.kind, segment.start, segment.stop) == ("lap", 0, 239)
     with Store(home / "store.sqlite") as store:
         assert store.db.execute("SELECT env, track, source, status FROM sessions").fetchall() == [
@@ -203,10 +203,10 @@ def test_observations_as_recorded(runs, line_file, tmp_path):
     save(runs, samples)
     assert main(["import", "--home", str(tmp_path), str(runs), "--keep-observations"]) == 0
     follower = Follower(tmp_path / "store.sqlite")
-    update = follower.poll()
-    assert update.observation.shape == (59, 81)
+    new = follower.poll()
+    assert new.observation.shape == (59, 81)
     assert follower.layout[0] == tuple(f"observation_{k}" for k in range(81))  # as a live session names them
-    assert (update.observation[3] == np.concatenate(samples[3][1])).all()
+    assert (new.observation[3] == np.concatenate(samples[3][1])).all()
 
 
 def test_a_name_in_capitals_is_a_name(runs, line_file, tmp_path, capsys):

@@ -75,12 +75,12 @@ def test_the_copy_on_the_device_gives_the_same_batches(frozen: bool) -> None:
     plain, copied = Replay(OBS, ACT, config), Replay(OBS, ACT, config)
     copied.table.device_copy = DeviceCopy(torch.device("cpu"))
     for i in range(1, 300):  # old episodes give way, their rows are used again
-        update = with_takeover(i) if i % 7 == 0 else random_episode(i, terminated=i % 2 == 0)
+        new = with_takeover(i) if i % 7 == 0 else random_episode(i, terminated=i % 2 == 0)
         if i % 5 == 0:
-            update.episodes[i] = dataclasses.replace(update.episodes[i], reason="finish")
+            new.episodes[i] = dataclasses.replace(new.episodes[i], reason="finish")
         if i % 11 == 0:
-            update.episodes[i] = dataclasses.replace(update.episodes[i], reason="stalled")
-        for part in pieces(update, [i % 40]):
+            new.episodes[i] = dataclasses.replace(new.episodes[i], reason="stalled")
+        for part in pieces(new, [i % 40]):
             plain.add(part)
             copied.add(part)
         if i % 25 and i > 5:

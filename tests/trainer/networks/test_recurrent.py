@@ -111,8 +111,8 @@ def test_driving_and_learning_see_the_same() -> None:
     config = CONFIG.with_values(burn_in=30)  # longer than the episodes: nothing is cut off
     torch.manual_seed(0)
     actor, critics = Actor(OBS, ACT, config), Critics(OBS, ACT, config)
-    update = random_episode(1, 20)
-    seen, did = torch.from_numpy(update.observation), torch.from_numpy(update.executed)
+    new = random_episode(1, 20)
+    seen, did = torch.from_numpy(new.observation), torch.from_numpy(new.executed)
     for network, action in ((actor, None), (critics, did)):
         memory = remember(network)
         assert memory is not None
@@ -128,7 +128,7 @@ def test_driving_and_learning_see_the_same() -> None:
             torch.cat(driven, 1), network.body(episode if action is None else beside(episode, action))
         )
         replay = Replay(OBS, ACT, config)
-        replay.add(update)
+        replay.add(new)
         batch = replay.sample(12)
         sight = batch.observation if action is None else batch.pair
         out = network.body(sight)

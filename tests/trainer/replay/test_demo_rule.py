@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data.reading.follow import Follower
-from data.reading.update import Update
+from data.reading.new_steps import NewSteps
 from data.recording.recorder import Recorder
 from data.records import SegmentRecord, SessionInfo, StepRow
 from data.store import Store
@@ -150,28 +150,28 @@ def test_rows_and_weights_are_what_the_rule_says_after_any_judgements_in_any_ord
     human: set[Place] = set()
     finished: dict[int, float] = {}
     segments: dict[int, SegmentRecord] = {}
-    queues: list[list[Update]] = []
+    queues: list[list[NewSteps]] = []
     for id_, runs in enumerate(data.draw(st.lists(RUNS, min_size=1, max_size=4)), 1):
         lap = data.draw(st.booleans()) and data.draw(st.booleans())
         who, long = zip(*runs, strict=True)
         driver = np.ones(12, np.uint8) if lap else np.repeat(np.array(who, np.uint8), long)
-        update = random_episode(id_, len(driver), driver=driver, purpose="lap" if lap else "drive")
+        new = random_episode(id_, len(driver), driver=driver, purpose="lap" if lap else "drive")
         reason = data.draw(st.sampled_from(["finish", "off_road"]))
-        update.episodes[id_] = dataclasses.replace(update.episodes[id_], reason=reason)
+        new.episodes[id_] = dataclasses.replace(new.episodes[id_], reason=reason)
         if data.draw(st.booleans()):  # a human's steps that belong to no segment
-            update.segments.popitem() if update.segments else None
+            new.segments.popitem() if new.segments else None
         human |= {(id_, int(t)) for t in np.flatnonzero(driver)}
         if reason == "finish" and not driver.any():
-            finished[id_] = float(update.reward.sum())
-        queues.append(pieces(update, data.draw(st.lists(st.integers(0, 30), max_size=3))))
+            finished[id_] = float(new.reward.sum())
+        queues.append(pieces(new, data.draw(st.lists(st.integers(0, 30), max_size=3))))
     history: list[SegmentRecord] = []
     doings = data.draw(st.lists(st.sampled_from(["drive", "judge", "judge", "undo"]), max_size=20))
     for doing in [*doings, *["drive"] * sum(map(len, queues)), "judge"]:
-        update, arrived = Update.empty(OBS, ACT), {}
+        new, arrived = NewSteps.empty(OBS, ACT), {}
         choices = [i for i, queue in enumerate(queues) if queue]
         if doing == "drive" and choices:
-            update = queues[data.draw(st.sampled_from(choices))].pop(0)
-            arrived = {k: judged(s, data.draw(CHANGES)) for k, s in update.segments.items()}
+            new = queues[data.draw(st.sampled_from(choices))].pop(0)
+            arrived = {k: judged(s, data.draw(CHANGES)) for k, s in new.segments.items()}
         elif doing == "undo" and history:
             undone = history.pop()
             arrived = {undone.id: undone}
@@ -179,9 +179,9 @@ def test_rows_and_weights_are_what_the_rule_says_after_any_judgements_in_any_ord
             old = segments[data.draw(st.sampled_from(sorted(segments)))]
             history.append(old)
             arrived = {old.id: judged(old, data.draw(CHANGES))}
-        update.segments = arrived
+        new.segments = arrived
         segments |= arrived
-        replay.add(update)
+        replay.add(new)
         complete = [i for i in finished if not queues[i - 1]]
         best = sorted(complete, key=lambda i: (-finished[i], i))[: replay.config.own_finishes]
         check(replay, list(segments.values()), human, set(best))

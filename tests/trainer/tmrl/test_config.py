@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from data.errors import InputFileError, UsageError
-from data.reading.update import Update
+from data.reading.new_steps import NewSteps
 from tests.support.batches import ACT, OBS, random_episode
 from trainer.config import PLAIN, TrainConfig
 from trainer.learner.tqc import TQC
@@ -201,9 +201,9 @@ def test_keys_of_another_network_are_kept_and_said_to_wait() -> None:
     assert said["RNN_LENS"][0] == "read, not used"
 
 
-def moved(update: Update, metres: float) -> Update:
-    update.segments = {k: dataclasses.replace(s, moved=metres) for k, s in update.segments.items()}
-    return update
+def moved(new: NewSteps, metres: float) -> NewSteps:
+    new.segments = {k: dataclasses.replace(s, moved=metres) for k, s in new.segments.items()}
+    return new
 
 
 @functools.cache
@@ -219,20 +219,20 @@ def fingerprint(config: TrainConfig) -> tuple:
     replay.add(random_episode(12, driver=begun_before))
     replay.add(random_episode(6, purpose="lap"))
     replay.add(random_episode(7, purpose="evaluation"))
-    update = random_episode(8, purpose="lap")
-    for id_, segment in list(update.segments.items()):
-        update.segments[id_] = dataclasses.replace(segment, verdict="star")
-    replay.add(update)
-    update = random_episode(9)
-    update.episodes[9] = dataclasses.replace(update.episodes[9], reason="finish")
-    replay.add(update)
-    update = random_episode(10, driver=driver)
-    for id_, segment in list(update.segments.items()):
-        update.segments[id_] = dataclasses.replace(segment, outcome="failed")
-    replay.add(update)
-    update = random_episode(11)
-    update.episodes[11] = dataclasses.replace(update.episodes[11], reason="stalled")
-    replay.add(update)
+    new = random_episode(8, purpose="lap")
+    for id_, segment in list(new.segments.items()):
+        new.segments[id_] = dataclasses.replace(segment, verdict="star")
+    replay.add(new)
+    new = random_episode(9)
+    new.episodes[9] = dataclasses.replace(new.episodes[9], reason="finish")
+    replay.add(new)
+    new = random_episode(10, driver=driver)
+    for id_, segment in list(new.segments.items()):
+        new.segments[id_] = dataclasses.replace(segment, outcome="failed")
+    replay.add(new)
+    new = random_episode(11)
+    new.episodes[11] = dataclasses.replace(new.episodes[11], reason="stalled")
+    replay.add(new)
     learner = TQC(OBS, ACT, config)
     learner.note_demo_count(replay.human_rows)
     budget = UpdateBudget(config.utd, config.warmup_steps, config.max_debt_steps * config.utd, lap_utd=config.lap_utd)

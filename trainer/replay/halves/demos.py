@@ -76,7 +76,7 @@ class Demos:
         self._laps: dict[int, int] = {}
         """Rows of each lap that counted when it was complete, by its number."""
 
-    def update(
+    def take_in(
         self,
         segments: Mapping[int, SegmentRecord],
         touched: set[int],
