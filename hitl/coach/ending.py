@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from data.demos import Why
 from hitl.coach.learned import NEWEST
 from hitl.coach.observer import Coaching, Looking
-from hitl.coach.rules import FAILURES, WHY, Ended
+from hitl.coach.rules import FAILURES, Ended
 from takeover_ui.language import ENGLISH, Words
+from takeover_ui.reasons import why_text
 from takeover_ui.view import Card
 from trainer.daemon.heartbeat import SILENT_S, Heartbeat
 
@@ -16,7 +18,7 @@ def table(coaching: Coaching, words: Words) -> tuple[tuple[str, ...], ...]:
     """Return a row for each corner at which the player helped or the agent tried, the heads first; empty where none is."""
     rows = []
     for corner in coaching.corners:
-        mine = [t for t in coaching.takeovers if t.corner == corner.name and not t.why]
+        mine = [t for t in coaching.takeovers if t.corner == corner.name and t.reason is None]
         now = coaching.coach.learned(corner.name)
         if now is None or not (mine or now.of):
             continue
@@ -61,14 +63,13 @@ def lines(
 
 def _uncounted(coaching: Coaching, words: Words) -> Iterator[str]:
     """Yield a sentence for each reason for which takeovers did not count, which is why the table lacks them."""
-    by_reason: dict[str, list[Ended]] = {}
+    by_reason: dict[Why, list[Ended]] = {}
     for takeover in coaching.takeovers:
-        if takeover.why:
-            by_reason.setdefault(takeover.why.partition(" (")[0], []).append(takeover)
+        if takeover.reason is not None:
+            by_reason.setdefault(takeover.reason.why, []).append(takeover)
     for why, these in by_reason.items():
-        name = WHY.get(why, why)
         seconds = words.say("seconds", value=sum(t.seconds for t in these))
-        yield words.say("end_uncounted", n=len(these), seconds=seconds, why=words.get(name, name))
+        yield words.say("end_uncounted", n=len(these), seconds=seconds, why=words[why_text(why)])
 
 
 def following(coaching: Coaching, words: Words, *, called: bool = False, practised: str = "") -> str:

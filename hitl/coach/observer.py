@@ -101,7 +101,7 @@ class Coaching:
         self.helped = True
         self._judged_s = self._driven_s
         self._tell([verdict, *more])
-        if takeover.outcome == "failed" and not takeover.why:
+        if takeover.outcome == "failed" and takeover.reason is None:
             self._failed = takeover
 
     def end_episode(self, result: EpisodeResult) -> None:

@@ -30,8 +30,8 @@ def _row(segment: Segment, rule: DemoRule) -> dict[str, object]:
         "outcome": segment.outcome, "interrupted": segment.interrupted, "verdict": segment.verdict,
         "priority": segment.priority, "tags": list(segment.tags), "note": segment.note, "start": segment.start,
         "stop": segment.stop, "trim_start": segment.trim_start, "trim_stop": segment.trim_stop,
-        "judged_by": segment.judged_by, "judged_at": segment.judged_at, "demo": standing.counts, "why_not": standing.why,
-        "cut_s": standing.cut_s,
+        "judged_by": segment.judged_by, "judged_at": segment.judged_at, "demo": standing.counts,
+        "why_not": str(standing.reason or ""), "cut_s": standing.cut_s,
     }  # fmt: skip
 
 

@@ -174,9 +174,9 @@ def _clean(store: Store, args: argparse.Namespace) -> int:
     shown = table("id", "when", "track", "metre", "why", right=("id", "metre"))
     for s in empty:
         where = "" if s.from_m is None else f"{s.from_m:.0f}"
-        shown.add_row(str(s.id), local_time(s.started), s.track, where, rule.nothing_shown(s))
+        shown.add_row(str(s.id), local_time(s.started), s.track, where, str(rule.nothing_shown(s)))
     console().print(shown)
-    why = Counter(rule.nothing_shown(s).partition(" (")[0] for s in empty)
+    why = Counter(reason.why for s in empty if (reason := rule.nothing_shown(s)))
     said = ", ".join(f"{count} × {reason}" for reason, count in why.most_common())
     if args.dry_run:
         shows = number_of(len(empty), "takeover shows", "takeovers show")

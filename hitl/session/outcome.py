@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from data.demos import DemoRule
+from data.demos import DemoRule, Reason
 from data.records import DRIVING_FAULTS, Corner
 
 SURVIVE_S = 2.0  # s on the road after a hand-back that clear a takeover which belongs to no corner
@@ -40,8 +40,8 @@ class Course:
         """Metres; None where the car's place is not known (an environment without a line says 0 everywhere)."""
         return max((high - low for low, high in self._ways), default=0.0) if self._placed else None
 
-    def nothing_shown(self, hz: float, rule: DemoRule) -> str:
-        """Return why it shows nothing if it ends now; empty where it shows something."""
+    def nothing_shown(self, hz: float, rule: DemoRule) -> Reason | None:
+        """Return why it shows nothing if it ends now; None where it shows something."""
         return rule.too_little(self.start, self.steps / hz, self.moved, self.trigger)
 
 

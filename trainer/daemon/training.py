@@ -50,7 +50,7 @@ class Training:
         self._rate = (self._began, self.learner.updates)
         self._updates, self._told_of_trouble = make_updates(self.learner, self.replay, self.generator), False
         self._trials, self._proving = trials, Proving(self.learner)
-        self._trial_began, self._told_of_trial = 0.0, False
+        self._trial_began, self._in_trial, self._told_of_trial = 0.0, False, False
         self.owed = OwedUpdates(self.learner, self.replay, self.budget, self.generator)
         self.laps_first = self.owed.laps_first
 
@@ -192,7 +192,7 @@ class Training:
 
     def during_trial(self) -> None:
         """Say that a trial goes on, once it takes long: nothing is learned meanwhile. Those after the first are no news."""
-        self._report.beat.detail = TRIES
+        self._in_trial, self._report.beat.detail = True, TRIES
         if not self._told_of_trial and time.monotonic() - self._trial_began > SLOW_TRIAL_S:
             self._told_of_trial = True
             self._report.say("Trying the newest weights in a copy of the game: learning goes on when that is done.")
@@ -206,8 +206,8 @@ class Training:
             text = f"For {PATIENCE:,} updates new weights came less far in trials: learning goes on from those that drive."
             self._report.event("given_up", text)
         self._report.beat.held_back = self._proving.state
-        if self._report.beat.detail == TRIES:
-            self._report.beat.detail = ""
+        if self._in_trial:
+            self._in_trial, self._report.beat.detail = False, ""
         # How fast it learns is not how long a trial took.
         self._rate = (self._rate[0] + time.monotonic() - self._trial_began, self._rate[1])
 
@@ -256,6 +256,6 @@ class Training:
         beat.utd_wanted = self.config.utd
         beat.demo_rows, beat.takeover_seconds = self.replay.demo_rows, self.replay.demo_seconds()
         beat.bc_weight, beat.below_best = self.config.bc_weight, self.watch.below
-        if now - self._rate[0] >= 1.0 and beat.detail != TRIES:
+        if now - self._rate[0] >= 1.0 and not self._in_trial:
             beat.updates_per_second = (self.learner.updates - self._rate[1]) / (now - self._rate[0])
             self._rate = (now, self.learner.updates)

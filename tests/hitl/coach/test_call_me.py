@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from data.demos import Reason, Why
 from data.records import HUMAN, Corner
 from hitl.coach import ending
 from hitl.coach.call_me import PATIENCE, CallMe, CallRule, Countdown, Failure
@@ -286,7 +287,7 @@ class TestTheEnd:
         coaching.ended(Ended(1, "", 6.0, "unclear"))
         coaching._driven_s += 3.0
         coaching.ended(Ended(3, "hairpin", 4.2, "failed", counted_s=3.2, until_m=198.0))
-        coaching.ended(Ended(2, "hairpin", 0.1, "unclear", "too short (0.10 s)"))
+        coaching.ended(Ended(2, "hairpin", 0.1, "unclear", Reason(Why.SHORT, "0.10 s")))
         coaching._driven_s += 20.0
         coaching.ended(Ended(4, "", 2.0, "unclear"))
         assert said == [
@@ -300,7 +301,7 @@ class TestTheEnd:
         coaching = self.coaching([False] * 4)
         coaching.ended(Ended(1, "hairpin", 3.0, "cleared"))
         coaching.ended(Ended(2, "hairpin", 2.5, "failed", counted_s=1.5, until_m=120.0))
-        coaching.ended(Ended(3, "hairpin", 0.1, "unclear", "too short (0.10 s)"))
+        coaching.ended(Ended(3, "hairpin", 0.1, "unclear", Reason(Why.SHORT, "0.10 s")))
         coaching.coach.alone("hairpin", True, 1, 30.0)
         card = ending.card(coaching, Looking(40.0, 5.6), None, ENGLISH)
         assert card.rows[1] == ("hairpin", "2 × 5.5 s", "1 of 2", "0 of 4", "1 of 5")
@@ -315,7 +316,7 @@ class TestTheEnd:
         assert nowhere in ending.printed(coaching, Looking(), None)
         coaching.helped = True  # and judged it bad before its outcome was known
         assert nowhere not in ending.printed(coaching, Looking(), None)
-        coaching.ended(Ended(1, "hairpin", 2.1, "unclear", "hardly moved (0.4 m)"))
+        coaching.ended(Ended(1, "hairpin", 2.1, "unclear", Reason(Why.STILL, "0.4 m")))
         assert "1 takeover (2.1 s) did not count: the car hardly moved." in ending.printed(coaching, Looking(), None)
 
     def test_the_next_step_follows_from_how_far_it_is(self) -> None:

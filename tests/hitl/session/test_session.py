@@ -228,7 +228,7 @@ def test_a_takeover_that_shows_nothing_is_said_to_and_has_no_outcome(recorded, b
         (listed,) = store.segments()
         standing = store.rule().judge(listed)
     assert standing.counts == (not said)
-    assert said in standing.why
+    assert said in str(standing.reason)
 
 
 class TestOutcome:
