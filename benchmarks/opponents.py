@@ -230,7 +230,7 @@ class Opponent:
     make_replay: Callable[[int, int, TrainConfig], Replay] = Replay
 
 
-PLAIN: dict[str, Any] = {
+WITHOUT_OURS: dict[str, Any] = {
     "actor_average": None,
     "recent_fraction": 0.0,
     "own_finishes": 0,
@@ -242,7 +242,7 @@ PLAIN: dict[str, Any] = {
 }
 """Without what our recipe adds to RLPD and TQC: where the stalled run, ``rlpd`` and the opponents begin."""
 
-_EVEN = PLAIN | {
+_EVEN = WITHOUT_OURS | {
     "takeover_priority": 1.0,
     "star_priority": 1.0,
     "failed_takeovers": True,

@@ -27,7 +27,7 @@ from hitl.road.track import Track, load_track
 from hitl.task.driving_task import DrivingTask, TaskSettings
 from trainer.checkpoints.files import save
 from trainer.checkpoints.meta import CheckpointMeta
-from trainer.config import PLAIN, TrainConfig
+from trainer.config import BARE, TrainConfig
 from trainer.learner.tqc import TQC
 from trainer.replay.batch import Batch
 from trainer.replay.from_arrays import finished_episode
@@ -37,7 +37,7 @@ TRACKS = ("default", "chicane", "decreasing")
 LAPS, DRIVES = 3, 12
 ROW = 10
 """Updates between two rows of metrics."""
-CONFIG = PLAIN.with_values(
+CONFIG = BARE.with_values(
     hidden=48, batch_size=128, utd=0.25, warmup_steps=0, metrics_every=ROW, bc_weight=1.0, grad_clip_actor=10.0,
     grad_clip_critic=10.0,
 )  # fmt: skip

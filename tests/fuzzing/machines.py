@@ -30,10 +30,10 @@ def checkpoint_bytes() -> bytes:
 
     from trainer.checkpoints.files import save
     from trainer.checkpoints.meta import CheckpointMeta
-    from trainer.config import PLAIN
+    from trainer.config import BARE
     from trainer.learner.tqc import TQC
 
-    learner = TQC(4, 2, PLAIN.with_values(hidden=8, layers=1, quantiles=3, drop_per_critic=1, actor_average=0.99))
+    learner = TQC(4, 2, BARE.with_values(hidden=8, layers=1, quantiles=3, drop_per_critic=1, actor_average=0.99))
     learner.updates = 100
     with tempfile.TemporaryDirectory() as name:
         meta = CheckpointMeta.of(learner, NAMES, ACTIONS, numbers={"online_steps": 24, "owed_updates": 0.0})

@@ -8,11 +8,11 @@ import numpy as np
 import torch
 
 from data.reading.new_steps import NewSteps
-from trainer.config import PLAIN
+from trainer.config import BARE
 from trainer.replay.batch import Batch
 from trainer.replay.from_arrays import finished_episode
 
-TINY = PLAIN.with_values(
+TINY = BARE.with_values(
     hidden=16, layers=2, quantiles=5, drop_per_critic=1, batch_size=32, metrics_every=10, takeover_min_s=0.0, takeover_held_s=0.0
 )
 """Every takeover counts, however short: what random drivers do."""

@@ -13,12 +13,12 @@ import torch
 from data.recording.recorder import Recorder
 from data.records import SessionInfo, StepRow
 from data.store import Store
-from trainer.config import PLAIN, TrainConfig
+from trainer.config import BARE, TrainConfig
 from trainer.daemon.daemon import Daemon
 from trainer.daemon.wish import Wish
 
 NAMES, ACTIONS = ("a", "b", "c"), ("gas_brake", "steer")
-SMALL = PLAIN.with_values(
+SMALL = BARE.with_values(
     hidden=16, layers=1, quantiles=5, drop_per_critic=1, batch_size=16, warmup_steps=20, checkpoint_seconds=0.1, metrics_every=10
 )
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from tests.support.batches import ACT, OBS, TINY, numeric, random_episode
-from trainer.config import PLAIN, TrainConfig
+from trainer.config import BARE, TrainConfig
 from trainer.diagnosis.live import few
 from trainer.diagnosis.probe import look
 from trainer.learner.flat import FlatParameters
@@ -19,7 +19,7 @@ from trainer.replay.replay import Replay
 CONFIG = TINY.with_values(network="recurrent", sequence=4, burn_in=3, rnn_size=5, rnn_layers=2)
 
 STEPS = 4
-RECALL = PLAIN.with_values(
+RECALL = BARE.with_values(
     network="recurrent", hidden=32, layers=1, rnn_size=32, sequence=3, burn_in=3, quantiles=5, drop_per_critic=1, batch_size=60,
     lr_actor=3e-3, lr_critic=6e-3, alpha=0.02, gamma=0.9, n_step=2, polyak=0.9, metrics_every=1000,
 )  # fmt: skip

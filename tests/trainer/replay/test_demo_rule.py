@@ -20,11 +20,11 @@ from data.store import Store
 from tests.support.batches import ACT, OBS, random_episode
 from tests.support.examples import examples
 from tests.trainer.replay.test_replay import pieces
-from trainer.config import PLAIN, TrainConfig
+from trainer.config import BARE, TrainConfig
 from trainer.replay.device_copy import DeviceCopy
 from trainer.replay.replay import Replay
 
-CONFIG = PLAIN.with_values(
+CONFIG = BARE.with_values(
     hidden=8, layers=1, quantiles=5, batch_size=32, takeover_priority=3.0, lap_priority=0.5, star_priority=4.0, own_finishes=2,
     takeover_min_s=0.3, takeover_min_m=2.0, takeover_held_s=1.0, sequence=4, burn_in=2, rnn_size=4,
 )  # fmt: skip
