@@ -80,9 +80,9 @@ class TrainerProcess:
         return read_heartbeat(self._home.root)
 
     def wait_for_heartbeat(
-        self, tell: Callable[[str], None] = lambda _: None, left: Callable[[], bool] = lambda: False
+        self, say_text: Callable[[str], None] = lambda _: None, left: Callable[[], bool] = lambda: False
     ) -> None:
-        """Wait for its first heartbeat, as long as it lives; ``tell`` hears when that takes long. ``left``: no one waits.
+        """Wait for its first heartbeat, as long as it lives; ``say_text`` hears when that takes long. ``left``: no one waits.
 
         Raises TrainingError, with the trainer's last line, when it ends first.
         """
@@ -91,11 +91,12 @@ class TrainerProcess:
             if not self.alive:
                 raise TrainingError(f"The trainer ended at once: {self.last_line()}")
             if time.monotonic() > self._begun + FULL_S and self._has_no_room():
-                tell("The disk is full: the trainer is at work, but can write no checkpoint, nor how it does. Make room on it.")
+                problem = "the trainer is at work, but can write no checkpoint, nor how it does"
+                say_text(f"The disk is full: {problem}. Make room on it.")
                 return
             if not told and time.monotonic() > self._begun + START_S:
                 told = True
-                tell(f"The trainer is still starting; {self._log.name} in the home folder says more. Ctrl+C stops waiting.")
+                say_text(f"The trainer is still starting; {self._log.name} in the home folder says more. Ctrl+C stops waiting.")
             time.sleep(0.05)
 
     def _has_begun(self) -> bool:
@@ -162,8 +163,8 @@ class TakingTurns:
     Without that the session would be over before the first update.
     """
 
-    def __init__(self, rig: SessionSetup, tell: Callable[[str], None]) -> None:
-        self._rig, self._tell, self._told = rig, tell, False
+    def __init__(self, rig: SessionSetup, say_text: Callable[[str], None]) -> None:
+        self._rig, self._say_text, self._told = rig, say_text, False
         self._name = f"{control.CATCH_UP}{os.getpid()}"
 
     def wait(self, stop: Callable[[], bool], show: Callable[[float], None] = lambda seconds: None) -> None:
@@ -178,26 +179,27 @@ class TakingTurns:
             control.ask(root, self._name)
         except OSError:  # no room, no right: the session goes on
             return
-        shown, tell_at = 0, SLOW_S
+        shown, say_at = 0, SLOW_S
         while control.asked(root, self._name) and self._learns() and not stop():
             if (waited := time.monotonic() - began) >= shown + 1:
                 shown = int(waited)
                 show(float(shown))
-            if waited > tell_at:
-                tell_at = waited + (AGAIN_S if self._tell_why() else SLOW_S)
+            if waited > say_at:
+                say_at = waited + (AGAIN_S if self._say_why() else SLOW_S)
             time.sleep(0.01)
         control.withdraw(root, self._name)
 
-    def _tell_why(self) -> bool:
+    def _say_why(self) -> bool:
         """Say what is waited for, once, and how much longer; return whether that is known."""
         beat = read_heartbeat(self._rig.home.root)
         left = about(beat.left_s) if beat is not None and beat.left_s is not None else ""
         if not self._told:
             self._told = True
             text = "The trainer learns from each episode before the next is driven"
-            self._tell(f"{text}{f': that takes {left} now' if left else ''}. `hitl train pause` lets the session go on alone.")
+            text += f": that takes {left} now" if left else ""
+            self._say_text(f"{text}. `hitl train pause` lets the session go on alone.")
         elif left:
-            self._tell(f"The trainer is still learning, for {left}.")
+            self._say_text(f"The trainer is still learning, for {left}.")
         return bool(left)
 
     def _learns(self) -> bool:

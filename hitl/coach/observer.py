@@ -87,7 +87,7 @@ class Coaching:
         self._following.step(progress, human=human)
         new = tick.offer and tick.offer != self._offer and not human
         said = self.coach.offered(offered, tick.offer, tick.risk, self._driven_s) if new else []
-        self._tell(said)
+        self._say_all(said)
         self._offer = tick.offer
         return bool(said)
 
@@ -100,28 +100,28 @@ class Coaching:
         self.takeovers.append(takeover)
         self.helped = True
         self._judged_s = self._driven_s
-        self._tell([verdict, *more])
+        self._say_all([verdict, *more])
         if takeover.outcome == "failed" and takeover.reason is None:
             self._failed = takeover
 
     def end_episode(self, result: EpisodeResult) -> None:
         """The episode is over: what it says of the corners that the agent drove alone, and of a takeover that failed in it."""
         if self._failed is not None and self._newest is not None and result.reason in DRIVING_FAULTS:
-            self._tell(self.speeds.advice(*self._newest))
+            self._say_all(self.speeds.advice(*self._newest))
         came = list(self._following.end(result.progress, result.reason))
         for corner, passed, alone in came:
             if passed:
                 self.speeds.passed(corner)
             if alone and result.purpose != "lap":
-                self._tell(self.coach.alone(corner.name, passed, self._weights, self._driven_s))
+                self._say_all(self.coach.alone(corner.name, passed, self._weights, self._driven_s))
         if came and all(alone for *_, alone in came) and result.purpose != "lap":
-            self._tell(self.coach.drove(result.reason in DRIVING_FAULTS))
+            self._say_all(self.coach.drove(result.reason in DRIVING_FAULTS))
 
     def measured(self, corner: str, passes: Iterable[bool]) -> None:
         """The agent was measured beside this session: whether it passed that corner, by attempt."""
         self.coach.measured(corner, passes, self._driven_s)
 
-    def _tell(self, sentences: Sequence[Said]) -> None:
+    def _say_all(self, sentences: Sequence[Said]) -> None:
         for said in sentences:
             self.say(replace(said, values={**said.values, **self._keys(said)}))
 

@@ -62,11 +62,13 @@ class Said:
 
 
 Say = Callable[[Said], None]
-"""What says a sentence to the player; it returns at once."""
+"""What says a sentence to the player, in their language; it returns at once."""
+Tell = Callable[[str, str], None]
+"""What tells the player a sentence that is there in English alone. It takes its level, as of a toast (``warning``), and it."""
 
 
-def in_english(tell: Callable[[str, str], None]) -> Say:
-    """Return what says sentences by way of ``tell`` (level, text)."""
+def in_english(tell: Tell) -> Say:
+    """Return what says sentences by way of ``tell``."""
     return lambda said: tell(said.level, said.text(ENGLISH))
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from data.errors import UsageError
 from data.records import ROADLESS
 from data.store import Store
+from hitl.coach.rules import Tell
 from hitl.drivers.human import HumanDriver, HumanSide, NoHuman, pad_map, scripted_human
 from hitl.drivers.scripted import HelpRule
 from hitl.home import Home
@@ -32,7 +32,7 @@ def open_wheel(
     track: Track,
     window: Window | None,
     stack: contextlib.ExitStack,
-    tell: Callable[[str, str], None],
+    tell: Tell,
 ) -> HumanSide:
     """Return who takes over, by ``--pad`` and the options beside it; ``stack`` closes their device.
 
@@ -60,7 +60,7 @@ def open_wheel(
     return HumanDriver(pad)
 
 
-def _tell_of_no_one(pad: Pad, args: argparse.Namespace, env: str, tell: Callable[[str, str], None]) -> None:
+def _tell_of_no_one(pad: Pad, args: argparse.Namespace, env: str, tell: Tell) -> None:
     """Say that no one can drive in a session without a window, where that is so; UsageError where it is for nothing then."""
     if getattr(pad, "device", pad) is None:  # it is waited for, and meanwhile a lap stands still
         tell("warning", f"No pad is plugged in. Until one is, {'the lap stands still' if args.lap else 'no one can take over'}.")

@@ -44,10 +44,10 @@ def measure_own(site: Site) -> Figures:
     device = pad.device
     try:
         controls = {name: device.reader(name) for name in device.sources()}
-        site.tell("Hands off ...")
+        site.say_text("Hands off ...")
         time.sleep(HANDS_OFF_S)
         rest = averages(pad, controls)
-        site.tell("Now move stick or wheel and both pedals to their ends, and press each button once ...")
+        site.say_text("Now move stick or wheel and both pedals to their ends, and press each button once ...")
         seen = sweep(pad, controls, rest, SWEEP_S, LOOK_S)
         mapped = {name: [getattr(state, name) for state in seen.states] or [0.0] for name in ("steer", "gas", "brake")}
         return {

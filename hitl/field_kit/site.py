@@ -19,9 +19,9 @@ class MissingError(HitlError):
 
 @dataclass
 class Site:
-    """``env``: the environment that is meant. ``tell`` prints a sentence."""
+    """``env``: the environment that is meant. ``say_text`` prints a sentence."""
 
     home: Home
     env: str
     private: Private
-    tell: Callable[[str], None]
+    say_text: Callable[[str], None]

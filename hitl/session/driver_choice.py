@@ -14,7 +14,7 @@ from data.recording.recorder import Recorder
 from data.records import HUMAN
 from hitl import arbiter
 from hitl.coach.handed_wheel import HandedWheel, touches
-from hitl.coach.rules import Said, Say, in_english
+from hitl.coach.rules import Said, Say, Tell, in_english
 from hitl.drivers.human import HumanSide, button_names, persons_pad
 from hitl.pads.base import MISSING, Control, PadState, braking_action, neutral_action, to_action
 from hitl.pads.hands import look, together
@@ -71,7 +71,7 @@ class DriverChoice:
         controls: Sequence[str | Control],
         clock: Clock,
         recorder: Recorder,
-        tell: Callable[[str, str], None],
+        tell: Tell,
         say: Say | None = None,
     ) -> None:
         """``say`` takes what has words in every language; None: ``tell`` does, in English."""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from data.recording.recorder import Recorder
 from hitl.coach.rewind import Moment
-from hitl.coach.rules import Said, Say, in_english
+from hitl.coach.rules import Said, Say, Tell, in_english
 from hitl.games.hang_guard import EnvironmentLost, lost
 from hitl.games.world import World
 from hitl.protocols import EpisodeResult
@@ -31,7 +31,7 @@ class Environment:
     ``soon``: steps below which an episode that is lost counts as a failure of the environment.
     """
 
-    def __init__(self, world: World, recorder: Recorder, tell: Callable[[str, str], None], say: Say | None = None) -> None:
+    def __init__(self, world: World, recorder: Recorder, tell: Tell, say: Say | None = None) -> None:
         self.env, self._clock = world.env, world.clock
         self._recorder, self._tell, self._say = recorder, tell, say or in_english(tell)
         self.door = Door(world.observation_names, world.action_names, self._note_replaced)

@@ -9,7 +9,7 @@ from data.reading.attempts import corner_at, corner_most
 from data.recording.recorder import Recorder
 from data.records import ITS_END, Corner, SegmentRecord, StepRow
 from hitl.coach.earned import Earned
-from hitl.coach.rules import Ended, Said, Say, in_english, not_counted
+from hitl.coach.rules import Ended, Said, Say, Tell, in_english, not_counted
 from hitl.protocols import EpisodeResult
 from hitl.session.outcome import Course, OutcomeJudge
 
@@ -27,7 +27,7 @@ class Segments:
         recorder: Recorder,
         rule: DemoRule,
         hz: float,
-        tell: Callable[[str, str], None],
+        tell: Tell,
         say: Say | None = None,
         *,
         has_line: bool = True,

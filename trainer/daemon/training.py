@@ -100,7 +100,7 @@ class Training:
         if self.owed.teaching.active:
             self._report.beat.detail = f"what your agent does: {self.owed.teaching.state}"
         self._learn(count)
-        self._tell("training")
+        self._beat_if_due("training")
 
     def _look_at_teaching(self) -> None:
         """Find out whether ours does by now what the agent does that teaches it: from here on it drives."""
@@ -228,12 +228,12 @@ class Training:
         self._rows.write(self.learner, self.intake, self._updates.newest_batch())
 
     def _rest(self, state: str) -> None:
-        self._tell(state)
+        self._beat_if_due(state)
         began = time.monotonic()
         time.sleep(IDLE_S)
         self.watch.spent("idle", time.monotonic() - began)
 
-    def _tell(self, state: str) -> None:
+    def _beat_if_due(self, state: str) -> None:
         if self._report.due(state, self.budget.online, self.learner.updates):
             self._write_heartbeat(state)
 

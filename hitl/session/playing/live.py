@@ -21,7 +21,7 @@ from hitl.screens.coach_screen import Caller, speaker, tell_ending
 from hitl.screens.empty_home import Choice, drive_first_laps, nothing_learned, offer, start_trainer
 from hitl.screens.recording import Recording
 from hitl.screens.session_screen import SessionScreen
-from hitl.screens.telling import sayer, teller
+from hitl.screens.telling import line_keeper, teller
 from hitl.screens.trainer_state import HeartbeatReader
 from hitl.session.playing.play_loop import PlayLoop
 from hitl.session.setup import MakePolicy, SessionSetup
@@ -178,7 +178,7 @@ class Live:
         """Drive one episode after the other; return what is said of them, and of the agent."""
         plan, window, watch = self._plan, self._window, self._watch
         caller = Caller(rig, window, watch, self._sounds)
-        loop = PlayLoop(rig, plan.args, watch, sayer(watch, also_printed=not self._inside), caller, plan.named)
+        loop = PlayLoop(rig, plan.args, watch, line_keeper(watch, also_printed=not self._inside), caller, plan.named)
         driven = loop.run()
         if watch is not None:
             watch.session_over()

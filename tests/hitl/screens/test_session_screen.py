@@ -24,7 +24,7 @@ from hitl.protocols import EpisodeResult, Tick
 from hitl.screens.coach_screen import Caller
 from hitl.screens.key_hints import LAP, held_names, key_hint, pad_hint
 from hitl.screens.session_screen import SessionScreen
-from hitl.screens.telling import sayer
+from hitl.screens.telling import line_keeper
 from hitl.session.playing.play_loop import PlayLoop
 from hitl.session.setup import SessionSetup
 from hitl.session_options import SessionOptions
@@ -340,7 +340,7 @@ def test_behind_the_last_card_stands_what_the_last_try_has_changed(tmp_path: Pat
         EpisodeResult("practice", "stopped", 20, progress=100.0, passed={"hairpin": False}),
     ]
     with SessionSetup(Home(tmp_path), SessionOptions(real_time=False)) as rig:
-        loop = PlayLoop(rig, args, screen, sayer(screen, False), Caller(rig, None, None, Sounds(on=False)))
+        loop = PlayLoop(rig, args, screen, line_keeper(screen, False), Caller(rig, None, None, Sounds(on=False)))
         args.practice = "hairpin"
         loop._practice = SimpleNamespace(attempt=lambda seed: tries.pop(0), lap_steps=lambda: None)  # type: ignore[assignment]
         told = loop.run()

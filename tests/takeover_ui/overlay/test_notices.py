@@ -10,7 +10,7 @@ import pytest
 
 from hitl.pads.mapping import CONTROLLER, JOYSTICK
 from hitl.screens.key_hints import key_hint, pad_hint
-from hitl.screens.telling import sayer, teller
+from hitl.screens.telling import line_keeper, teller
 from takeover_ui import theme
 from takeover_ui.overlay import notices, overlay, texts
 from takeover_ui.overlay.overlay import Size
@@ -123,10 +123,10 @@ def test_over_another_game_warnings_come_in_the_terminal_too(capsys: pytest.Capt
 
 def test_a_line_that_stays_comes_over_another_game_in_the_terminal_too(capsys: pytest.CaptureFixture[str]) -> None:
     screen = SimpleNamespace(message="")
-    sayer(screen, also_printed=True)("practice at hairpin: 1 of 2 through")  # type: ignore[arg-type]
+    line_keeper(screen, also_printed=True)("practice at hairpin: 1 of 2 through")  # type: ignore[arg-type]
     assert screen.message == "practice at hairpin: 1 of 2 through"
     assert capsys.readouterr().out == "practice at hairpin: 1 of 2 through\n"
-    sayer(screen, also_printed=False)("practice at hairpin: 2 of 3 through")  # type: ignore[arg-type]
+    line_keeper(screen, also_printed=False)("practice at hairpin: 2 of 3 through")  # type: ignore[arg-type]
     assert screen.message == "practice at hairpin: 2 of 3 through"
     assert capsys.readouterr().out == ""
 
