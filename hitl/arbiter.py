@@ -94,7 +94,7 @@ class Decision:
     pressed: frozenset[str] = frozenset()  # buttons that went down in this tick, by their meaning
     held: frozenset[str] = frozenset()  # controls that are ignored until they are released
     held_by: tuple[frozenset[str], ...] = ()  # the same for each of ``pad.parts``, or for the only device
-    lying: frozenset[str] = frozenset()  # touch: "stick", "gas", "brake" that lie still off their rest
+    off_rest: frozenset[str] = frozenset()  # touch: "stick", "gas", "brake" that do not move off their rest
 
 
 def new_episode(state: State) -> State:
@@ -123,10 +123,10 @@ def step(state: State, inputs: Inputs, settings: GatingSettings) -> tuple[State,
         held = held - TAKING  # they drive already
     elif held and not touch:
         held = held.difference(AXES)  # in these modes a stick does not ask for the wheel
-    lying = seen.lying if touch else frozenset()
-    if seen.pressed or held or lying:
+    off_rest = seen.off_rest if touch else frozenset()
+    if seen.pressed or held or off_rest:
         held_by = tuple(one.held & held for one in looks) if held else ()
-        decision = replace(decision, pressed=seen.pressed, held=held, held_by=held_by, lying=lying)
+        decision = replace(decision, pressed=seen.pressed, held=held, held_by=held_by, off_rest=off_rest)
     return after, decision
 
 

@@ -21,7 +21,7 @@ from hitl.pads.hands import look, together
 from hitl.pads.keyboard import KeyboardPad
 from hitl.protocols import Clock
 
-LIES = (
+OFF_REST_SAID = (
     "The {what} is off its rest and does not move, so its place counts as released. If no hand is on it, "
     "`hitl pads --calibrate` measures its rest again."
 )
@@ -140,9 +140,9 @@ class DriverChoice:
             allowed=lap or allowed,
         )
         self._state, decision = arbiter.step(self._state, inputs, self._settings)
-        if new := decision.lying - self._told:
+        if new := decision.off_rest - self._told:
             self._told |= new
-            self._warn("pad_lies", LIES.format(what=" and the ".join(sorted(new))))
+            self._warn("pad_lies", OFF_REST_SAID.format(what=" and the ".join(sorted(new))))
         if lap:
             return self._of_a_lap(decision)
         self._in_vain.notice(human, pad, decision, inputs.time)

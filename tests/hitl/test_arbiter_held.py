@@ -92,17 +92,17 @@ def test_a_command_that_is_held_acts_once_and_one_that_a_pad_comes_back_with_not
 
 @pytest.mark.parametrize("at", [-0.6, -0.2, 0.15, 0.36, 0.8])
 def test_a_stick_that_lies_off_its_rest_neither_takes_nor_keeps_the_wheel(at: float) -> None:
-    lies, wheel = PadState(steer=at), Wheel(mode="touch")
+    worn, wheel = PadState(steer=at), Wheel(mode="touch")
     wheel.state = State()
-    assert wheel(lies, 40).driver == AGENT
-    assert wheel(lies).lying == {"stick"}
-    assert wheel(replace(lies, buttons=frozenset({"takeover"})), 10).driver == HUMAN
-    assert wheel(lies, 10).event == "hand_back"
+    assert wheel(worn, 40).driver == AGENT
+    assert wheel(worn).off_rest == {"stick"}
+    assert wheel(replace(worn, buttons=frozenset({"takeover"})), 10).driver == HUMAN
+    assert wheel(worn, 10).event == "hand_back"
     for middle in (0.0, 0.02):  # its player drives, straight on for a while, and lets go: it lies there again
         assert wheel(PadState(gas=1.0, steer=middle)).event == "takeover"
         wheel(PadState(gas=1.0, steer=middle), 60)
-        assert wheel(lies, 10).event == "hand_back"
-        assert wheel(lies, 100).driver == AGENT
+        assert wheel(worn, 10).event == "hand_back"
+        assert wheel(worn, 100).driver == AGENT
     assert wheel(PadState(steer=-1.0 if at > 0 else 1.0)).event == "takeover"  # moved by a hand, it counts
 
 

@@ -10,7 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 from data.records import AGENT, HUMAN
 from hitl.arbiter import GatingSettings, Inputs, State, new_episode, step
 from hitl.pads.base import MISSING, PadState, braking_action, neutral_action, to_action
-from hitl.pads.hands import LIES_WAITING_S, STILL
+from hitl.pads.hands import OFF_REST_WAITING_S, STILL
 from tests.support.examples import examples
 
 NAMES = ("gas", "brake", "steer")
@@ -188,7 +188,7 @@ class Driving(RuleBasedStateMachine):
             at, since = self.still.get(name, (0.0, 0.0))
             if abs(value - at) > STILL:
                 self.still[name] = value, inputs.time
-            elif at > 0.0 and inputs.time - since >= LIES_WAITING_S:
+            elif at > 0.0 and inputs.time - since >= OFF_REST_WAITING_S:
                 self.lain.add(name)
         self.driver = decision.driver
 
