@@ -22,7 +22,7 @@ Floats = NDArray[np.float32]
 class ForeignPolicy:
     """A `hitl.protocols.Policy` that drives with an agent, always without noise; there are no newer weights to take.
 
-    It has what a session asks of `hitl.drivers.policy.CheckpointPolicy` beside that: no critics, no checkpoint, nothing to hold.
+    It has what a session asks of `hitl.drivers.policy.CheckpointPolicy` beside that: no critics, no checkpoint, nothing to pin.
     """
 
     checkpoint_id: int | None = None  # no checkpoint of ours proposes these actions

@@ -195,19 +195,19 @@ class HumanOrScripted(HumanSide):
 
     def read(self, info: dict[str, Any]) -> tuple[PadState, str]:
         """Return the person's pad, or the scripted driver's where they only watch."""
-        pad, hold = self.person.read(info)
+        pad, taken_by = self.person.read(info)
         pad = pad.using(())
         self._hands, looks = look(self._hands, pad, time.monotonic(), TOUCHED / 2, False)
         seen = together(looks)  # a stick that is off its rest, or a key that was down already, is not a person driving
         if seen.deflection > TOUCHED or "takeover" in seen.buttons:
             self.claim()
         if self._untouched <= self._patience:
-            return pad, hold
-        driven, held = self.stand_in.read(info)
-        if not held:
-            return pad, hold
+            return pad, taken_by
+        driven, stands_in_by = self.stand_in.read(info)
+        if not stands_in_by:
+            return pad, taken_by
         parts = pad.parts or (pad,)  # what the person touches is still theirs
-        return PadState(steer=driven.steer, gas=driven.gas, brake=driven.brake, buttons=pad.buttons, parts=parts), held
+        return PadState(steer=driven.steer, gas=driven.gas, brake=driven.brake, buttons=pad.buttons, parts=parts), stands_in_by
 
     def claim(self) -> None:
         """The person drives, or says that they will."""

@@ -222,7 +222,7 @@ def find_checkpoint(home: Home, which: str, track: str | None = None) -> Checkpo
 
 
 class CheckpointPolicy(NetworkPolicy):
-    """Acts by the newest checkpoint of a home folder, or by one that is held, on the CPU.
+    """Acts by the newest checkpoint of a home folder, or by one that is pinned, on the CPU.
 
     ``observation_names`` and ``action_names`` say what the session sees and does: a checkpoint made for anything else is
     refused with CheckpointError. While a home has no checkpoint yet, actions are uniformly random.
@@ -317,8 +317,8 @@ class CheckpointPolicy(NetworkPolicy):
             importlib.import_module("trainer.checkpoints.files")  # and all that networks are made of
             self._torch.set_num_threads(1)  # a session's networks are small, and the trainer wants the other core
 
-    def hold(self, which: str, track: str | None = None) -> None:
-        """Hold one checkpoint: see `find_checkpoint`. Raises CheckpointError."""
+    def pin(self, which: str, track: str | None = None) -> None:
+        """Drive with one checkpoint from now on, whatever comes: see `find_checkpoint`. Raises CheckpointError."""
         record = find_checkpoint(self._home, which, track)
         self._load(self._home.checkpoints / record.name, record.id)
         self.fixed = True

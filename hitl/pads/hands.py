@@ -51,7 +51,7 @@ class Seen:
     moved: float = 0.0  # the same for all axes: tells which of two devices is in hand
     buttons: frozenset[str] = frozenset()  # that are down and count
     pressed: frozenset[str] = frozenset()  # of these, the ones that went down since the last look
-    held: frozenset[str] = frozenset()  # controls that are held, and do not count until they are let go
+    ignored: frozenset[str] = frozenset()  # controls that are held, and do not count until they are let go
     off_rest: frozenset[str] = frozenset()  # "stick", "gas", "brake" where they are untouched off their rest
 
 
@@ -84,7 +84,7 @@ def together(seen: tuple[Seen, ...]) -> Seen:
             max(every.moved, other.moved),
             every.buttons | other.buttons,
             every.pressed | other.pressed,
-            every.held | other.held,
+            every.ignored | other.ignored,
             every.off_rest | other.off_rest,
         )
     return every
@@ -119,7 +119,7 @@ def _look(hand: Hand, pad: PadState, now: float, release_at: float, driving: boo
         moved=max(far.values()),
         buttons=buttons,
         pressed=buttons - hand.down,
-        held=waiting,
+        ignored=waiting,
         off_rest=frozenset(name for name, value, axis in axes if axis.rest and abs(value - axis.rest) < release_at),
     )
     return Hand(waiting, buttons, steer, gas, brake), seen

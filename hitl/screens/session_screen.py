@@ -25,7 +25,7 @@ from hitl.games.base import VehicleState
 from hitl.pads.keyboard import KEYS, KeyboardPad
 from hitl.pads.mapping import PadMap
 from hitl.protocols import EpisodeResult, Tick
-from hitl.screens.key_hints import LAP, held_names, key_hint, pad_hint
+from hitl.screens.key_hints import LAP, ignored_names, key_hint, pad_hint
 from hitl.screens.lap_times import LapTimes, best_laps
 from hitl.screens.session_window import options_of
 from hitl.screens.trainer_state import HeartbeatReader
@@ -173,7 +173,7 @@ class SessionScreen:
                 next_corner=name,
                 countdown=seconds,
                 help_wanted=tick.offer == "asked-for",
-                held=held_names(decision, persons_pad(wheel)),
+                held=ignored_names(decision, persons_pad(wheel)),
                 risk=tick.risk,
                 episode_return=tick.episode_return,
                 best_return=None if self._alone is None or part else self._alone.best_lap if lap else self._alone.best,

@@ -47,7 +47,7 @@ class InVain:
         begun = [k for k, (was, does) in enumerate(zip(self._steers, steers, strict=False)) if does and not was]
         self._steers = steers
         pad = persons_pad(human)
-        if self._settings.mode == "touch" or decision.driver == HUMAN or decision.paused or decision.held or pad is None:
+        if self._settings.mode == "touch" or decision.driver == HUMAN or decision.paused or decision.ignored or pad is None:
             self._since = None
             return
         pads = getattr(pad, "parts", (pad,))
@@ -121,12 +121,12 @@ class DriverChoice:
 
         ``driven``: the human's action where it does not come from a pad.
         """
-        pad, hold = human.read(info)
+        pad, taken_by = human.read(info)
         pad = pad.using(self._more)
-        if hold or touches(pad, self._settings):
+        if taken_by or touches(pad, self._settings):
             self.unused = False
-        if self._handed is not None and not hold:
-            hold = self._still_handed(self._handed, pad)
+        if self._handed is not None and not taken_by:
+            taken_by = self._still_handed(self._handed, pad)
         inputs = arbiter.Inputs(
             time=self._clock.now(),
             proposed=proposed,
@@ -134,8 +134,8 @@ class DriverChoice:
             neutral=self._neutral,
             braking=self._braking,
             pad=pad,
-            humans=() if hold else tuple(to_action(part, self._controls) for part in pad.parts),
-            hold="lap" if lap else hold,
+            humans=() if taken_by else tuple(to_action(part, self._controls) for part in pad.parts),
+            taken_by="lap" if lap else taken_by,
             offer=offer,
             allowed=lap or allowed,
         )
@@ -150,14 +150,14 @@ class DriverChoice:
 
     def _still_handed(self, handed: HandedWheel, pad: PadState) -> str:
         """Return why the wheel is the player's without more, "" from the tick on in which they use it as their mode has it."""
-        hold = handed.holds(pad, self._clock.now())
-        if not hold:
+        taken_by = handed.holds(pad, self._clock.now())
+        if not taken_by:
             self._handed = None
             if self.unused:
                 self._state = replace(self._state, toggled=False)
         elif self._settings.mode == "toggle":
             self._state = replace(self._state, toggled=True)  # so that the next press hands back
-        return hold
+        return taken_by
 
     def pause(self) -> None:
         """The car stands until the player goes on."""

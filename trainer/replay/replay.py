@@ -113,10 +113,10 @@ class Replay:
         """Return the shares of rows drawn so far."""
         return {"demo": self.demo_rows_drawn / max(1, self.rows_drawn)}
 
-    def kept_back(self) -> tuple[torch.Tensor, torch.Tensor] | None:
+    def held_out_drives(self) -> tuple[torch.Tensor, torch.Tensor] | None:
         """Return what was seen (B, O) and done (B, A) in drives of the agent that teaches, from which nothing is learned."""
         gates = self.demos.gates
-        return None if gates is None else gates.kept_back(self._episodes)
+        return None if gates is None else gates.held_out(self._episodes)
 
     # Laps to test what was learned from the others
 

@@ -134,7 +134,7 @@ class Live:
         if args.track and not rig.world.has_line:
             self._tell("warning", f"'{rig.track.name}' has no road, so --track is ignored.")
         if args.checkpoint:
-            rig.policy.hold(args.checkpoint, rig.track.name)
+            rig.policy.pin(args.checkpoint, rig.track.name)
         return not unfit
 
     def drive(self, rig: SessionSetup, *, fits: bool) -> str:

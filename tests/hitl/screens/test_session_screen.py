@@ -22,7 +22,7 @@ from hitl.pads.combined import EitherPad
 from hitl.pads.keyboard import KeyboardPad
 from hitl.protocols import EpisodeResult, Tick
 from hitl.screens.coach_screen import Caller
-from hitl.screens.key_hints import LAP, held_names, key_hint, pad_hint
+from hitl.screens.key_hints import LAP, ignored_names, key_hint, pad_hint
 from hitl.screens.session_screen import SessionScreen
 from hitl.screens.telling import line_keeper
 from hitl.session.playing.play_loop import PlayLoop
@@ -273,10 +273,10 @@ def test_what_is_held_goes_by_the_name_on_the_device_that_it_is_held_on() -> Non
     both = EitherPad(pad, keys)  # type: ignore[arg-type]
     takeover = frozenset({"takeover"})
 
-    def named(device: Any, *held_by: frozenset[str]) -> tuple[str, ...]:
-        held = frozenset[str]().union(*held_by)
+    def named(device: Any, *ignored_by: frozenset[str]) -> tuple[str, ...]:
+        ignored = frozenset[str]().union(*ignored_by)
         action = np.zeros(2, np.float32)
-        return held_names(Decision(0, action, 0.0, None, "", held=held, held_by=held_by), device)
+        return ignored_names(Decision(0, action, 0.0, None, "", ignored=ignored, ignored_by=ignored_by), device)
 
     assert named(keys, takeover) == ("space",)
     assert named(both, frozenset(), takeover | {"gas"}) == ("gas", "space")

@@ -211,7 +211,7 @@ def test_of_five_of_its_drives_one_is_not_learned_from():
         replay.add(unhelped(id_))
     cloned = {id_ for (id_, _), (_, yes) in marked(replay).items() if yes}
     assert cloned == {1, 2, 3, 4, 6, 7, 8, 9}
-    seen, theirs = replay.kept_back()
+    seen, theirs = replay.held_out_drives()
     assert len(seen) == 80
     assert np.array_equal(theirs.numpy(), lesson(seen.numpy(), None))
 
@@ -243,7 +243,7 @@ def test_without_a_road_it_is_cloned_in_all_that_the_human_did_not_drive(help_co
     human = (t >= 10) & (t < 20)
     assert np.array_equal(answer[~human], theirs[~human])
     assert np.array_equal(answer[human], table.array[rows, table.columns.action][human])
-    seen, _ = replay.kept_back()
+    seen, _ = replay.held_out_drives()
     assert len(seen) == 40, "how near ours is to it is known all the same"
     number = next(iter(replay.demos.segments))
     new = unhelped(30, **no_metres)
@@ -258,14 +258,14 @@ def test_of_one_that_only_drives_where_it_was_helped_the_other_drives_have_to_do
     replay.add(driven(20, 0, 10))
     for id_ in range(1, 5):
         replay.add(unhelped(id_, by_m=0.0))  # it stands at the start
-    assert replay.kept_back() is None
+    assert replay.held_out_drives() is None
     replay.add(unhelped(5, by_m=0.0))
-    seen, theirs = replay.kept_back()
+    seen, theirs = replay.held_out_drives()
     assert sorted(seen[:, 1].int().tolist()) == list(range(12, 40)), "behind the takeover and its zone"
     assert np.array_equal(theirs.numpy(), lesson(seen.numpy(), None))
 
 
-def test_a_finish_that_is_kept_back_is_not_cloned_either():
+def test_a_finish_that_is_held_out_is_not_cloned_either():
     replay = Replay(OBS, ACT, TAUGHT.with_values(own_finishes=10), teacher=lesson)
     for id_ in range(1, 6):
         new = unhelped(id_)
