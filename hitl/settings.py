@@ -44,7 +44,7 @@ from trainer.retired import without_retired
 
 CONTROLS = ("steer", "gas", "brake", "gas_brake", *MORE, "none")
 COMMAND_LINE = "command line"
-Pixels = Annotated[int, Meta(ge=-100_000, le=100_000)]
+ScreenPx = Annotated[int, Meta(ge=-100_000, le=100_000)]
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ class OverlaySettings:
     language: Annotated[str, OneOf(CODES)] = "en"  # of all screens, the report and the pages in a browser
     opacity: Annotated[float, Meta(ge=0.1, le=1)] = 0.92  # of an overlay over another game
     corner: Literal["top_left", "top_right", "bottom_left", "bottom_right"] = "top_right"  # where an overlay over another game is
-    keep_clear: tuple[Pixels, Pixels, Pixels, Pixels] | None = None  # x, y, width, height (pixels) that it must not cover
+    keep_clear: tuple[ScreenPx, ScreenPx, ScreenPx, ScreenPx] | None = None  # x, y, width, height (pixels) that it must not cover
     keys: Literal["focus", "anywhere"] = "focus"  # over another game: heard in any window, or in it (never so on Windows, X11)
     game_window: Literal["ours", "its_own"] = "ours"  # of gym:ID: our window shows its picture, or floats over the game's own
     scale: Annotated[float, Meta(ge=0.5, le=2.5)] = 1.0  # how large the gauges are that have no place of their own

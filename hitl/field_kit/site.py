@@ -10,7 +10,7 @@ from data.errors import HitlError
 from hitl.field_kit.private import Private
 from hitl.home import Home
 
-Figures = dict[str, Any]
+FigureDict = dict[str, Any]
 
 
 class MissingError(HitlError):

@@ -22,7 +22,7 @@ RETRY_S = (0.5, 1.0, 2.0, 4.0, 8.0)  # s between tries to begin in an environmen
 GIVE_UP_S = 300.0  # s of tries after which the session ends
 SOON_S = 10.0  # s of driving below which an episode that is lost counts as a failure of its environment
 MOST_FAILURES = 5  # in a row, after which the session ends
-Seen = tuple[NDArray[np.float32], dict[str, Any]]
+FirstSeen = tuple[NDArray[np.float32], dict[str, Any]]
 
 
 class Environment:
@@ -41,7 +41,7 @@ class Environment:
         self._failures = 0  # in a row
         self._result = EpisodeResult("")
 
-    def begin(self, result: EpisodeResult, seed: int | None, start: Any, wait: Callable[[float], bool]) -> Seen | None:
+    def begin(self, result: EpisodeResult, seed: int | None, start: Any, wait: Callable[[float], bool]) -> FirstSeen | None:
         """Begin an episode, and try again when that fails. None: ``wait`` (s) says that the player wants to leave."""
         self._result = result
         options = {"start": start} if start is not None else None
@@ -73,7 +73,7 @@ class Environment:
             self.warn(info.get("notices", ()))
             return observation, info
 
-    def resume(self, result: EpisodeResult, moment: Moment, wait: Callable[[float], bool]) -> Seen | None:
+    def resume(self, result: EpisodeResult, moment: Moment, wait: Callable[[float], bool]) -> FirstSeen | None:
         """Begin an episode at a moment of the past; where the game cannot go back exactly, as near as it can put the car down."""
         if moment.saved is None:
             return self.begin(result, None, moment.start, wait)

@@ -12,7 +12,7 @@ from hitl.arguments import agent_words
 from hitl.cli import COMMANDS, main, parser_of
 from hitl.commands import demo
 from hitl.demo.shipped import open_shipped
-from hitl.doctor import NOTE, Check
+from hitl.doctor import NOTE, DoctorCheck
 from hitl.home import _WITHOUT_HOME, Begun, Home, demos_folder, in_home, last_demo
 from hitl.screens.telling import teller
 from hitl.screens.training.train_words import facts_of, warnings_of
@@ -163,7 +163,7 @@ def test_a_command_goes_on_in_the_home_that_it_was_given(tmp_path, monkeypatch, 
     assert "`hitl store compact --home mine` frees the space" in capsys.readouterr().out
     assert main(["checkpoints", "--home", "mine"]) == 0
     assert "`hitl train --home mine`" in " ".join(capsys.readouterr().out.split())
-    monkeypatch.setattr("hitl.doctor.examine", lambda home, env: [Check("store", NOTE, "odd", "type `hitl supertuxkart`")])
+    monkeypatch.setattr("hitl.doctor.examine", lambda home, env: [DoctorCheck("store", NOTE, "odd", "type `hitl supertuxkart`")])
     assert main(["doctor", "--home", "mine"]) == 0
     assert "`hitl supertuxkart --home mine`" in " ".join(capsys.readouterr().out.split())
     assert main(["tracks", "--home", "mine"]) == 0

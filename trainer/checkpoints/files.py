@@ -115,7 +115,7 @@ def load(path: Path, sha256: str | None = None) -> tuple[dict[str, Tensor], Chec
     return tensors, meta
 
 
-Network = TypeVar("Network", Actor, Critics)
+_Network = TypeVar("_Network", Actor, Critics)
 
 
 def load_policy(path: Path) -> tuple[Actor, CheckpointMeta]:
@@ -144,7 +144,7 @@ def critics_of(tensors: Mapping[str, Tensor], meta: CheckpointMeta) -> Critics:
     return _network(Critics, "critics.", tensors, meta)
 
 
-def _network(kind: type[Network], prefix: str, tensors: Mapping[str, Tensor], meta: CheckpointMeta) -> Network:
+def _network(kind: type[_Network], prefix: str, tensors: Mapping[str, Tensor], meta: CheckpointMeta) -> _Network:
     network = kind(len(meta.observation_names), len(meta.action_names), TrainConfig.from_dict(meta.config))
     try:
         network.load_state_dict({k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)})

@@ -18,7 +18,7 @@ from hitl.games.world import World
 from hitl.home import Home, in_home
 from hitl.screens.beforehand import layouts_apart, others_driving
 from hitl.screens.coach_screen import Caller, speaker, tell_ending
-from hitl.screens.empty_home import Choice, drive_first_laps, nothing_learned, offer, start_trainer
+from hitl.screens.empty_home import FirstDrive, drive_first_laps, nothing_learned, offer, start_trainer
 from hitl.screens.recording import Recording
 from hitl.screens.session_screen import SessionScreen
 from hitl.screens.telling import line_keeper, teller
@@ -36,7 +36,7 @@ from trainer.daemon import control
 
 def wanted(
     args: argparse.Namespace, home: Home, play: PlaySettings, window: Window | None, left: Callable[[], bool]
-) -> Choice:
+) -> FirstDrive:
     """Return what the player wants in a home in which nothing has been learned; ``drive`` where that is clear already."""
     said = args.lap or args.practice or args.episodes or args.checkpoint or args.pad in ("none", "scripted")
     if window is None or said or not nothing_learned(home):
@@ -66,7 +66,7 @@ class Live:
         plan: PlayPlan,
         window: Window | None,
         inside: bool,
-        choice: Choice,
+        choice: FirstDrive,
         left: Callable[[], bool],
         stack: contextlib.ExitStack,
     ) -> None:

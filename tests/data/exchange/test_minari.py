@@ -18,7 +18,7 @@ from data.ranges import ActionRange
 from data.reading.follow import Follower
 from data.store import Store
 from hitl.cli import main
-from hitl.games.pictures import Sight
+from hitl.games.pictures import SpaceSight
 
 N = 6
 
@@ -77,7 +77,7 @@ def test_observations_are_laid_out_as_a_live_session_lays_them_out(tmp_path, nam
     folder = dataset(tmp_path / "set-v0", space, box([-1, -1], [1, 1]), stacked(samples), np.zeros((N, 2), np.float32))
     code, new, layout = taken(tmp_path / "home", folder)
     assert code == 0
-    live = Sight(space)
+    live = SpaceSight(space)
     assert layout[0] == live.names
     live.begin()
     seen = [live(s) for s in samples]
