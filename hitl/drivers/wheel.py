@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from takeover_ui.window.window import Window
 
 
-def open_wheel(
+def open_human(
     args: argparse.Namespace,
     env: str,
     home: Home,
@@ -82,9 +82,9 @@ def player_pad(use: str, name: str, home: Home, window: Window) -> Pad:
     return EitherPad(open_pad(settings, "sdl" if use == "auto" else use, name), keys)
 
 
-def ways_out(wheel: HumanSide | None, window: Window | None) -> str:
+def ways_out(human: HumanSide | None, window: Window | None) -> str:
     """Return what leaves a session that waits, as part of a sentence."""
-    made = pad_map(wheel)
+    made = pad_map(human)
     heard = window is not None and window.hears_keys
     ways = [*(["Escape"] if heard else []), *(made.buttons.get("quit", ()) if made is not None else ()), "Ctrl+C"]
     return " or ".join(part for part in (", ".join(ways[:-1]), ways[-1]) if part)

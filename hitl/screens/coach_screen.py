@@ -121,7 +121,7 @@ class Caller:
         title = self._title if what == "ready" else self._words.say("call_count", seconds=seconds)
         self._card(Card(title, self._lines if what == "ready" else (self._title,), keys=self._words["key_leave"]))
 
-    def over(self) -> None:
+    def end_call(self) -> None:
         """No one is needed any more, or the player drives: nothing is said over the road."""
         self._card(None)
         if self._screen is not None:

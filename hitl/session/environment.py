@@ -95,14 +95,14 @@ class Environment:
         observation, reward, info = self.door.step(observation, reward, info, terminated)
         return observation, reward, terminated, truncated, info
 
-    def over(self) -> None:
+    def end_episode(self) -> None:
         """An episode has come to its end."""
         self._failures = 0
-        self.door.over()
+        self.door.end_episode()
 
     def note_lost(self, error: EnvironmentLost) -> None:
         """The environment was lost in mid-episode: tell the player. Raises EnvironmentLost when that happens again and again."""
-        self.door.over()
+        self.door.end_episode()
         steps = self._result.steps
         self._recorder.event("env_lost", str(error), level="warning", data={"steps": steps})
         self.losses[str(error)] += 1

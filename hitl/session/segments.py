@@ -114,7 +114,7 @@ class Segments:
         by_itself = not (self._has_line or interrupted) and result.reason in ITS_END
         if by_itself and result.purpose == "drive" and not self._courses:
             self._earned.alone(self._rewards)
-        outcomes = self._judge.over(time, result.reason, result.progress, self._earns if by_itself else None)
+        outcomes = self._judge.end_episode(time, result.reason, result.progress, self._earns if by_itself else None)
         if opened is not None and interrupted:
             self._recorder.end_segment(opened, interrupted=True)
         elif opened is not None:

@@ -378,7 +378,7 @@ class Session:
         self._log.end(str(end), observation)
         if self.coaching is not None:
             self.coaching.end_episode(result)
-        self.environment.over()
+        self.environment.end_episode()
         self.offers.end_episode(result.progress, result.reason)
         alone = not result.human_steps and result.reason not in CUT_OFF
         if result.purpose == "drive" and self._lap_m and alone:

@@ -110,9 +110,9 @@ def record(path, *, known=True):
         recorder.begin_episode()
         for t in range(100):
             if t in (0, 30, 60):
-                token = recorder.begin_segment("takeover", "stick")
+                number = recorder.begin_segment("takeover", "stick")
             if t in (15, 45, 90):
-                recorder.end_segment(token, "cleared")
+                recorder.end_segment(number, "cleared")
             metres = float(min(t, 30) + max(0, t - 45)) * known
             human = t < 15 or 30 <= t < 45 or 60 <= t < 90
             speed = 5.0 * known

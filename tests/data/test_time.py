@@ -106,11 +106,11 @@ def test_of_two_verdicts_within_a_millisecond_the_later_one_holds(tmp_path, monk
     monkeypatch.setattr(data.connect, "datetime", Still)
     with Recorder(tmp_path / "store.sqlite", session_info()) as recorder:
         recorder.begin_episode()
-        token = recorder.begin_segment("takeover", "button", None)
+        number = recorder.begin_segment("takeover", "button", None)
         for t in range(5):
             recorder.step(step_row(t))
         for verdict in ("bad", "unreviewed", "bad", "star"):
-            assert recorder.review(token, verdict)
-        recorder.end_segment(token)
+            assert recorder.review(number, verdict)
+        recorder.end_segment(number)
     with Store(tmp_path / "store.sqlite") as store:
         assert [segment.verdict for segment in store.segments()] == ["star"]

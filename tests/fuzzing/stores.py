@@ -32,12 +32,12 @@ def record(path: Path, steps: int = 12, episodes: int = 2) -> None:
     with Recorder(path, INFO) as recorder:
         for _ in range(episodes):
             recorder.begin_episode("drive")
-            token = None
+            number = None
             for i in range(steps):
                 if i == 4:
-                    token = recorder.begin_segment("takeover", "stick", "hairpin")
+                    number = recorder.begin_segment("takeover", "stick", "hairpin")
                 if i == 8:
-                    recorder.end_segment(token, "cleared")
+                    recorder.end_segment(number, "cleared")
                 at = np.full(4, i, np.float32)
                 action = np.full(2, i / 20, np.float32)
                 recorder.step(

@@ -141,11 +141,11 @@ def test_what_hitl_advises_at_a_corner_is_what_the_end_of_the_session_said(
         for checkpoint in weights:
             for helped in (True, False):
                 recorder.begin_episode(checkpoint_id=checkpoint)
-                token = recorder.begin_segment("takeover", corner="first bend") if helped else None
+                number = recorder.begin_segment("takeover", corner="first bend") if helped else None
                 for _ in range(20):
                     recorder.step(_at(52.0, int(helped)))
-                if token is not None:
-                    recorder.end_segment(token, outcome)
+                if number is not None:
+                    recorder.end_segment(number, outcome)
                 recorder.end_episode("terminated", "off_road")
     with trainer_lock(tmp_path / "store.sqlite"):
         said = alone(tmp_path, capsys, monkeypatch)
@@ -206,9 +206,9 @@ def test_after_many_laps_without_a_finish_it_says_what_else_can_be_done(
         with Recorder(home / "store.sqlite", session_info(**info)) as recorder:
             for _ in range(laps):
                 recorder.begin_episode("lap")
-                token = recorder.begin_segment("lap", "keys")
+                number = recorder.begin_segment("lap", "keys")
                 recorder.step(_at(52.0))
-                recorder.end_segment(token, "failed")
+                recorder.end_segment(number, "failed")
                 recorder.end_episode("terminated", "off_road")
         return alone(home, capsys, monkeypatch)
 

@@ -35,14 +35,14 @@ def drive(
     recorder = Recorder(path, info())
     for _ in range(episodes):
         recorder.begin_episode(purpose, checkpoint_id=end.get("checkpoint_id"))  # type: ignore[arg-type]
-        token = None
+        number = None
         for t in range(steps):
             human = takeover and 10 <= t < 20
-            if human and token is None:
-                token = recorder.begin_segment("takeover", corner="hairpin")
-            if token is not None and not human:
-                recorder.end_segment(token, "cleared")
-                token = None
+            if human and number is None:
+                number = recorder.begin_segment("takeover", corner="hairpin")
+            if number is not None and not human:
+                recorder.end_segment(number, "cleared")
+                number = None
             recorder.step(
                 StepRow(
                     rng.normal(size=3).astype(np.float32),

@@ -12,7 +12,7 @@ from data.words import number_of
 from hitl.coach.sounds import Sounds
 from hitl.demo.shipped import SHIPPED, add_shipped, open_shipped
 from hitl.drivers.human import persons_pad
-from hitl.drivers.wheel import open_wheel, ways_out
+from hitl.drivers.wheel import open_human, ways_out
 from hitl.games.tmrl.carried import task_of
 from hitl.games.world import World
 from hitl.home import Home, in_home
@@ -97,7 +97,7 @@ class Live:
                 plan.home,
                 options,
                 policy=policy,
-                human=lambda track: open_wheel(args, play.env, plan.home, track, window, self._stack, self._tell),
+                human=lambda track: open_human(args, play.env, plan.home, track, window, self._stack, self._tell),
                 watch=self._watch,
                 stop=lambda: self._left() or (window is not None and window.closed),
                 tell=self._tell,

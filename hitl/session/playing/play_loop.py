@@ -47,7 +47,7 @@ class PlayLoop:
         self.looking = Looking()
         self._count = self._passed = self._tried = self._tries = 0
         self._totals = list[float]()  # the returns of those that count
-        self._calls = CallMe(rig, caller.call, caller.show, caller.over) if args.call_me else None
+        self._calls = CallMe(rig, caller.call, caller.show, caller.end_call) if args.call_me else None
         self._practice = Practice(rig, args.practice, args.seed, args.lead) if args.practice else None
         self._offered: Practice | None = None
         self._began = time.monotonic()
@@ -73,7 +73,7 @@ class PlayLoop:
             fast = not rig.options.real_time or self._calls is not None
             if fast and not args.lap and self._goes_on():
                 turns.wait(self._interrupted, self._caller.learns)
-                self._caller.over()
+                self._caller.end_call()
         self._note_looking()
         return self._told()
 

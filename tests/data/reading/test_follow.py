@@ -291,8 +291,8 @@ class Recording(RuleBasedStateMachine):
     @rule(n=st.integers(1, 30), driver=st.sampled_from([0, 1]))
     def drive(self, n, driver):
         for _ in range(n):
-            for token in [s for s in self.open if self.segments[s] is None]:
-                self.segments[token] = [self.episode, self.t, None]
+            for number in [s for s in self.open if self.segments[s] is None]:
+                self.segments[number] = [self.episode, self.t, None]
             self.recorder.step(step_row(self.t, driver))
             self.steps.append((self.episode, self.t, driver))
             self.t += 1
@@ -300,28 +300,28 @@ class Recording(RuleBasedStateMachine):
     @precondition(lambda self: self.episode is not None)
     @rule()
     def begin_segment(self):
-        token = self.recorder.begin_segment("takeover")
-        self.segments[token] = None
-        self.open.append(token)
+        number = self.recorder.begin_segment("takeover")
+        self.segments[number] = None
+        self.open.append(number)
 
     @precondition(lambda self: self.open)
     @rule(data=st.data())
     def end_segment(self, data):
-        token = data.draw(st.sampled_from(self.open))
-        self.recorder.end_segment(token, "failed")
-        self.stop(token, "failed")
+        number = data.draw(st.sampled_from(self.open))
+        self.recorder.end_segment(number, "failed")
+        self.stop(number, "failed")
 
-    def stop(self, token, outcome):
-        self.open.remove(token)
-        if self.segments[token] is None:
-            del self.segments[token]
+    def stop(self, number, outcome):
+        self.open.remove(number)
+        if self.segments[number] is None:
+            del self.segments[number]
         else:
-            self.segments[token][2], self.outcomes[token] = self.t, outcome
+            self.segments[number][2], self.outcomes[number] = self.t, outcome
 
     def finish(self, end, last, reason):
         self.ends[self.episode] = (end, self.t, last)
-        for token in list(self.open):
-            self.stop(token, "unclear")
+        for number in list(self.open):
+            self.stop(number, "unclear")
         self.episode = None
 
     @precondition(lambda self: self.episode is not None)
@@ -354,7 +354,7 @@ class Recording(RuleBasedStateMachine):
         assert ends == self.ends
         found = sorted((s.episode_id - 1, s.start, s.stop, s.outcome) for s in self.seen_segments.values())
         assert all(s.closed for s in self.seen_segments.values())
-        assert found == sorted((*where, self.outcomes[token]) for token, where in self.segments.items())
+        assert found == sorted((*where, self.outcomes[number]) for number, where in self.segments.items())
 
 
 def test_any_order_of_recording_and_following(tmp_path_factory):

@@ -71,18 +71,18 @@ def test_an_episode_left_open_at_close_is_interrupted(path):
 def test_a_segment_without_a_step_is_forgotten(path):
     with Recorder(path, session_info()) as recorder:
         recorder.begin_episode()
-        token = recorder.begin_segment("takeover")
-        recorder.end_segment(token)
-        recorder.set_outcome(token, "failed")
+        number = recorder.begin_segment("takeover")
+        recorder.end_segment(number)
+        recorder.set_outcome(number, "failed")
         recorder.step(step_row(0))
     assert Store(path).segments() == []
 
 
 def test_an_outcome_may_come_later(path):
     with Recorder(path, session_info()) as recorder:
-        token = drive(recorder)
+        number = drive(recorder)
         recorder.flush()
-        recorder.set_outcome(token, "failed")
+        recorder.set_outcome(number, "failed")
     assert [s.outcome for s in Store(path).segments()] == ["failed"]
 
 

@@ -148,7 +148,7 @@ def test_who_goes_back_while_the_agent_drives_alone_drives_at_the_clocks_pace(tm
         rig.session.policy = Cruise()  # type: ignore[assignment]
         screen = SimpleNamespace(fast="alone, fast")
         caller = Caller(rig, None, screen, Sounds(on=False))  # type: ignore[arg-type]
-        calls = CallMe(rig, lambda failure: None, lambda what, left: None, caller.over)
+        calls = CallMe(rig, lambda failure: None, lambda what, left: None, caller.end_call)
         rig.session.watch = lambda tick: seen.append(rig.session.hands_off and tick.decision.driver == HUMAN)
         driven = list(calls.drive(0))
     alone, taken = driven[:2]

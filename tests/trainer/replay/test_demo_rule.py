@@ -201,9 +201,9 @@ def record(path: Path) -> set[Place]:
             for t in range(100):
                 driven = [p for p in plan if p[0] <= t < p[1]]
                 if driven and driven[0][0] == t and driven[0][2]:
-                    token = recorder.begin_segment("takeover")
+                    number = recorder.begin_segment("takeover")
                 if t in (12, 26, 70):
-                    recorder.end_segment(token, "cleared")
+                    recorder.end_segment(number, "cleared")
                 metres = 0.02 * t * t if t < 20 else 8.0 + t - 20.0
                 seen = np.array([episode, t, 0.0, 0.0], np.float32)
                 action = np.array([0.5, 0.1], np.float32)
