@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, NoReturn
 
-from data.files.paths import as_typed
+from data.files.paths import as_option
 from data.suggest import did_you_mean
 from hitl.games.registry import env_words
 
@@ -42,6 +42,12 @@ class Parser(argparse.ArgumentParser):
         if alone and not any(word.partition("=")[0] == self._word for word in args):
             given, left = super().parse_known_args([*args, self._word, left[0]], namespace)[0], []
         return given, left
+
+    def _get_values(self, action: argparse.Action, arg_strings: list[str]) -> Any:
+        """Refuse an empty value: a script's variable that is not set would else mean "not given", and choose everything."""
+        if "" in arg_strings and not isinstance(action, argparse._SubParsersAction) and action.dest not in _MAY_BE_EMPTY:
+            raise argparse.ArgumentError(action, "the value is empty, as of a variable that is not set: give one or leave it out")
+        return super()._get_values(action, arg_strings)
 
     def error(self, message: str) -> NoReturn:
         """Print the usage and the message, and exit with status 2."""
@@ -112,9 +118,9 @@ def agent_words(given: Mapping[str, Any]) -> tuple[str, ...]:
     """Return what is typed for an agent, the other way round: as one text; nothing where none is named."""
     if given.get("use") in (None, "", "none"):
         return ()
-    words = [f"--agent {as_typed(given['use'])}"]
+    words = [as_option("--agent", given["use"])]
     for name, option in (("actions", "--actions"), ("normalize", "--agent-normalize")):
-        words += [f"{option} {as_typed(file)}"] if (file := given.get(name)) else []
+        words += [as_option(option, file)] if (file := given.get(name)) else []
     if given.get("stack") not in (None, 1):
         words.append(f"--agent-stack {given['stack']}")
     if given.get("range"):
@@ -127,9 +133,10 @@ def agent_words(given: Mapping[str, Any]) -> tuple[str, ...]:
 def game_words(env: str | None, track: str | None) -> tuple[str, ...]:
     """Return what is typed for a game and its track, where they are named."""
     named = ("--env", env), ("--track", track if track != "default" else None)
-    return tuple(f"{option} {as_typed(value)}" for option, value in named if value)
+    return tuple(as_option(option, value) for option, value in named if value)
 
 
+_MAY_BE_EMPTY = ("note",)  # `hitl label --note ""` removes it
 SEED_MOST = 2**31 - 1
 """Of a whole run; each episode's is a multiple of it, and must still be a number that the store can hold."""
 

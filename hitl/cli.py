@@ -141,7 +141,7 @@ def _run(args: list[str]) -> int:
     if not alone and args[0] not in COMMANDS:
         from data.suggest import did_you_mean
 
-        meant = did_you_mean(args[0], [*COMMANDS, "help", *_VERBS])
+        meant = did_you_mean(args[0], [*COMMANDS, "help", *_VERBS, "--home", "--debug", "--version"])
         print(f"hitl: there is no command '{args[0]}': `hitl --help` lists them.{meant}", file=sys.stderr)
         return 2
     try:

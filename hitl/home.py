@@ -99,10 +99,11 @@ def in_home(text: str, named: Named) -> str:
         command, words = found["command"], found["words"]
         if command in _WITHOUT_HOME or re.search(r"--help\b", words):
             return found[0]
-        own = words.split()
+        own = [word.partition("=")[0] for word in words.split()]
         more = [option for option in begun.options if command == "play" and not _excluded(option.split()[0], own)]
         if begun.home is not None and "--home" not in own:
-            more.append(f"--home {as_typed(begun.home)}")
+            folder = str(begun.home)
+            more.append(f"--home {as_typed(os.path.join('.', folder) if folder.startswith('-') else folder)}")
         return f"{' '.join([found[0][:-1], *more])}`"
 
     return _COMMAND.sub(with_more, text)

@@ -67,13 +67,8 @@ def add_filters(parser: argparse.ArgumentParser) -> None:
 def add_dates(parser: argparse._ActionsContainer) -> None:
     """Add ``--since`` and ``--until``, as the store writes dates."""
     forms = "2026-11-20, 2026-11-20T18:30, today, yesterday, or an age: 90m, 12h, 7d"
-    parser.add_argument("--since", type=date_if_any, metavar="DATE", help=forms)
-    parser.add_argument("--until", type=date_if_any, metavar="DATE", help="before this moment; the same forms")
-
-
-def date_if_any(text: str) -> str | None:
-    """Return the moment meant, as ``parse_date`` does; None for an empty text: a script's variable that is not set."""
-    return parse_date(text) if text else None
+    parser.add_argument("--since", type=parse_date, metavar="DATE", help=forms)
+    parser.add_argument("--until", type=parse_date, metavar="DATE", help="before this moment; the same forms")
 
 
 def selected(store: Store, args: argparse.Namespace) -> list[Segment]:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 from collections.abc import Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from data.errors import DiskFullError, InputFileError, NewerStoreError, StoreError
-from data.files.paths import as_typed, disk_is_full
+from data.files.paths import as_option, disk_is_full
 from data.records import ROADLESS, SessionRecord
 from data.words import number_of, takeovers_said
-from hitl.arguments import agent_words
+from hitl.arguments import Parser, agent_words
 from hitl.home import Begun, Home, add_home, home_path, in_home
 from hitl.remote.elsewhere import far_said, trains_elsewhere
 from trainer.daemon import control
@@ -32,7 +31,7 @@ MAKE_ROOM = "make room on the disk; `hitl doctor` says how much is free."
 
 def main(argv: list[str]) -> int:
     """Print it."""
-    parser = argparse.ArgumentParser()
+    parser = Parser(prog="hitl")
     add_home(parser, or_last_demo=True)
     args = parser.parse_args(argv)
     from hitl.settings import plays_elsewhere
@@ -134,7 +133,7 @@ def _as_begun(home: Home, store: Store, session: SessionRecord, following: str) 
     options: tuple[str, ...] = ()
     missing: list[str] = []
     if session.env.startswith(ROADLESS) and not is_opened_unasked(session.env):  # a game that is gone is told by `hitl play`
-        options += (f"--env {as_typed(session.env)}",)
+        options += (as_option("--env", session.env),)
     agent = store.agents().get(session.id)
     try:
         is_set = bool(load(home, "agent").agent.use)

@@ -7,7 +7,7 @@ import contextlib
 import sqlite3
 
 from data.errors import HitlError
-from data.files.paths import as_typed
+from data.files.paths import as_option
 from data.words import number_of
 from hitl.arguments import Parser
 from hitl.commands.server import access_of, add_access
@@ -80,6 +80,6 @@ def _rest_by(args: argparse.Namespace) -> str:
         "--server": args.server if args.server != usual.host else None, "--port": args.port if args.port != usual.port else None,
         "--keys": args.keys,
     }  # fmt: skip
-    words = [f"{option} {as_typed(str(value))}" for option, value in given.items() if value is not None]
+    words = [as_option(option, str(value)) for option, value in given.items() if value is not None]
     command = " ".join(["hitl worker --send-only", *words, *(["--no-tls"] if args.no_tls else [])])
     return in_home(f"`{command}`", args.home)

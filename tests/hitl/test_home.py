@@ -1,9 +1,14 @@
+import argparse
 import os
+import shlex
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from data.errors import StoreError
 from data.files.paths import as_typed, private_folder
@@ -128,6 +133,40 @@ def test_a_command_that_is_told_names_the_home_that_was_typed(text, said):
 
 def test_a_home_with_a_space_is_told_in_quotes():
     assert in_home("`hitl play`", "my home") == '`hitl play --home "my home"`'
+
+
+@settings(max_examples=60)
+@given(st.text(st.characters(exclude_categories=("C", "Z"), include_characters=" "), min_size=1).map(lambda s: Path(f"-{s}")))
+@example(Path("-dash"))
+@example(Path("--home"))
+@pytest.mark.skipif(os.name == "nt", reason="shlex reads as a POSIX shell does")
+def test_a_home_of_any_name_is_told_as_it_can_be_typed(home):
+    for named in (home, Path(str(home)[1:])):
+        if str(named) == ".":
+            continue
+        told = in_home("`hitl segments --ids`", named)
+        words = shlex.split(told[1:-1])
+        assert parser_of("segments").parse_args(words[2:]).home == named
+
+
+@pytest.mark.parametrize("command", [*COMMANDS, "export agent", "export clip"])
+def test_an_empty_value_is_refused_by_every_option(command, capsys):
+    """A variable of a script that is not set is not taken for an option that was not given."""
+    parser = parser_of(command)
+    for option in _with_a_value(parser):
+        with pytest.raises(SystemExit) as stopped:
+            main([*command.split(), *option, ""])
+        assert stopped.value.code == 2
+        assert "empty" in capsys.readouterr().err
+
+
+def _with_a_value(parser: argparse.ArgumentParser) -> Iterator[list[str]]:
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for verb, its in action.choices.items():
+                yield from ([verb, *option] for option in _with_a_value(its))
+        elif action.option_strings and action.nargs in (None, "?") and action.dest != "note":
+            yield [action.option_strings[0]]
 
 
 def test_a_session_s_commands_name_again_what_no_home_remembers():
