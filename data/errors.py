@@ -4,8 +4,17 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import stat
 import sys
+
+CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+"""What a terminal obeys, or shows in another order, in place of showing it."""
+
+
+def visible(text: str) -> str:
+    """Return foreign text with nothing in it that a terminal would obey; its lines stay lines."""
+    return CONTROL.sub(lambda found: found[0] if found[0] in "\n\t" else "?", text)
 
 
 def shown(value: object, most: int = 60) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, NoReturn
 
+from data.errors import CONTROL, visible
 from data.files.paths import as_option
 from data.suggest import did_you_mean
 from hitl.games.registry import env_words
@@ -44,9 +45,18 @@ class Parser(argparse.ArgumentParser):
         return given, left
 
     def _get_values(self, action: argparse.Action, arg_strings: list[str]) -> Any:
-        """Refuse an empty value: a script's variable that is not set would else mean "not given", and choose everything."""
-        if "" in arg_strings and not isinstance(action, argparse._SubParsersAction) and action.dest not in _MAY_BE_EMPTY:
+        """Refuse an empty value, as of a script's variable that is not set: it would mean "not given", and choose everything.
+
+        And control characters, which would be obeyed by each terminal that a name is shown in later.
+        """
+        is_note = action.dest == "note"  # of several lines; an empty one removes it
+        odd = [text for text in arg_strings if (visible(text) != text if is_note else CONTROL.search(text))]
+        if isinstance(action, argparse._SubParsersAction):
+            pass  # its words are those of the verb
+        elif "" in arg_strings and not is_note:
             raise argparse.ArgumentError(action, "the value is empty, as of a variable that is not set: give one or leave it out")
+        elif odd and action.type is not Path:
+            raise argparse.ArgumentError(action, f"there is a control character in {odd[0]!r}: write it without")
         return super()._get_values(action, arg_strings)
 
     def error(self, message: str) -> NoReturn:
@@ -136,7 +146,6 @@ def game_words(env: str | None, track: str | None) -> tuple[str, ...]:
     return tuple(as_option(option, value) for option, value in named if value)
 
 
-_MAY_BE_EMPTY = ("note",)  # `hitl label --note ""` removes it
 SEED_MOST = 2**31 - 1
 """Of a whole run; each episode's is a multiple of it, and must still be a number that the store can hold."""
 

@@ -11,7 +11,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from data.errors import StoreError, UsageError, shown
+from data.errors import StoreError, UsageError, shown, visible
 from data.files.paths import STORE_NAME, as_typed, private_folder, refuse_share, user_path
 
 
@@ -91,7 +91,8 @@ Named = Path | str | Begun | None
 def in_home(text: str, named: Named) -> str:
     """Return a sentence whose commands name a home, too: without, they would look into the usual one.
 
-    ``named``: the home as it was typed, None where none was; or that with more that a command must name again.
+    ``named``: the home as it was typed, None where none was; or that with more that a command must name again. What a name from
+    elsewhere holds for a terminal to obey is left out.
     """
     begun = named if isinstance(named, Begun) else Begun(named)
 
@@ -106,7 +107,7 @@ def in_home(text: str, named: Named) -> str:
             more.append(f"--home {as_typed(os.path.join('.', folder) if folder.startswith('-') else folder)}")
         return f"{' '.join([found[0][:-1], *more])}`"
 
-    return _COMMAND.sub(with_more, text)
+    return _COMMAND.sub(with_more, visible(text))
 
 
 def _excluded(option: str, words: list[str]) -> bool:

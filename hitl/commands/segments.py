@@ -6,6 +6,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from data.errors import shown as one_line
+from data.errors import visible
 from data.words import number_of
 from hitl.arguments import Parser
 from hitl.commands.selection import add_filters, filters_meant, local_time, open_store, selected
@@ -117,7 +118,9 @@ def main(argv: list[str]) -> int:
             sys.stdout, fieldnames=list(_row(segments[0], rule)) if segments else ["id"], lineterminator="\n"
         )
         writer.writeheader()
-        writer.writerows(_row(s, rule) | {"tags": " ".join(s.tags)} for s in segments)
+        for s in segments:
+            row = _row(s, rule) | {"tags": " ".join(s.tags)}
+            writer.writerow({name: visible(value) if isinstance(value, str) else value for name, value in row.items()})
     elif args.ids:
         print("\n".join(str(s.id) for s in segments))
     elif segments:

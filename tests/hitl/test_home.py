@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from data.errors import StoreError
 from data.files.paths import as_typed, private_folder
 from data.recording.recorder import Recorder
+from data.store import Store
 from hitl.arguments import agent_words
 from hitl.cli import COMMANDS, main, parser_of
 from hitl.commands import demo
@@ -167,6 +168,26 @@ def _with_a_value(parser: argparse.ArgumentParser) -> Iterator[list[str]]:
                 yield from ([verb, *option] for option in _with_a_value(its))
         elif action.option_strings and action.nargs in (None, "?") and action.dest != "note":
             yield [action.option_strings[0]]
+
+
+def test_control_characters_in_names_are_refused_and_never_obeyed(tmp_path, capsys):
+    with Recorder(tmp_path / "store.sqlite", session_info()) as recorder:
+        drive(recorder)
+    home = ["--home", str(tmp_path)]
+    for command in ("corners|--rename|hairpin|x \x1b[31m", "label|1|--tag|a\x07", "label|1|--note|\x9b"):
+        with pytest.raises(SystemExit) as stopped:
+            main([*command.split("|"), *home])
+        assert stopped.value.code == 2
+        assert "control character" in capsys.readouterr().err
+    assert main(["label", "1", "--note", "two\nlines", *home]) == 0
+    with Store(tmp_path / "store.sqlite") as store:  # as another program may have written it
+        track = store.tracks()[0]
+        store.upsert_corner(track, "bad \x1b[31m", 1.0, 30.0, "player")
+        store.label([1], tags_add=["\x1b[31m"], note="\x1b[5m")
+    capsys.readouterr()
+    for command in ("corners", "segments", "segments --csv", "tracks", "store info", ""):
+        assert main([*command.split(), *home]) == 0
+        assert "\x1b[31m" not in "".join(capsys.readouterr())
 
 
 def test_a_session_s_commands_name_again_what_no_home_remembers():
