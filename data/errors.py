@@ -78,6 +78,10 @@ class StoreReplacedError(StoreError):
     """Another file lies where the store that is followed was."""
 
 
+class DamagedStoreError(StoreError):
+    """The store's file is damaged or not whole."""
+
+
 class NewerStoreError(StoreError):
     """A newer version of hitl has written the store."""
 

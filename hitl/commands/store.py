@@ -85,13 +85,17 @@ def _info(store: Store, args: argparse.Namespace) -> int:
 
 
 def _check(store: Store, args: argparse.Namespace) -> int:
+    from data.connect import way_out
     from data.reading.layouts import apart
+    from data.tables.checks import is_damaged
     from trainer.checkpoints.in_force import learned_layout
 
     if args.repair:
         _repair(store)
     said = store.check()
-    if not (said and said[0].startswith("The file is damaged")):
+    if is_damaged(said):
+        said.append(way_out(store.path))
+    else:
         said += apart(store.conn, learned_layout(store)).values()
     print(in_home("\n".join(said), args.home) if said else "The store is sound.")
     return 1 if said else 0
@@ -114,8 +118,12 @@ def _repair(store: Store) -> None:
 
 
 def _recover(store: Store, args: argparse.Namespace) -> int:
+    from data.connect import way_out
     from trainer.daemon.control import running
 
+    if store.quick_check() != "ok":
+        print(f"The file is damaged, so nothing is read back into it. {in_home(way_out(store.path), args.home)}")
+        return 1
     if running(store.path):
         raise TrainingError("A trainer is at work on this home folder and would miss some steps: `hitl train stop` first.")
     print(in_home("\n".join(store.recover(set_aside=True)), args.home) or "Nothing to recover: no session left anything behind.")
