@@ -78,6 +78,10 @@ class StoreReplacedError(StoreError):
     """Another file lies where the store that is followed was."""
 
 
+class NotAStoreError(StoreError):
+    """Where the store should be lies a file of another kind."""
+
+
 class DamagedStoreError(StoreError):
     """The store's file is damaged or not whole."""
 

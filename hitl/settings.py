@@ -229,7 +229,12 @@ def load(
     """
     path, needed = settings_path(home), sections or SECTIONS
     table = read(path, unsaved)
-    for name in table:
+    for name, value in table.items():
+        if name not in SECTIONS and not isinstance(value, dict):
+            raise InputFileError(
+                f"{path.name}: '{shown(name)}' stands above all tables, and each key belongs below the one that it is of, as "
+                f"`volume` does below [coach]; known are {', '.join(SECTIONS)}."
+            )
         if name not in SECTIONS:
             raise InputFileError(
                 f"{path.name}: unknown table [{shown(name)}]; known are {', '.join(SECTIONS)}.{did_you_mean(name, SECTIONS)}"
@@ -253,6 +258,15 @@ def load(
         origin |= {f"{name}.{key}": source for key, source in where.items()}
         notes += said
     return Settings(**values, origin=origin, notes=tuple(notes))
+
+
+def fault_of(home: Home) -> str:
+    """Return what is wrong with the settings of a home, which keeps it from being driven and learned in; "" for nothing."""
+    try:
+        load(home)
+    except InputFileError as error:
+        return str(error)
+    return ""
 
 
 def language_of(home: Home) -> str:

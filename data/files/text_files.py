@@ -132,8 +132,9 @@ def parse_json(text: str, name: str) -> Any:
         raise InputFileError(
             f"{shown(name)} cannot be read ({cause}). It is not valid JSON: fix it there, or write the file anew."
         ) from error
-    except (ValueError, RecursionError) as error:  # a number, or a nesting, without end
-        raise InputFileError(f"{shown(name)} is not valid JSON ({shown(error, 120)}): write the file anew.") from error
+    except (ValueError, RecursionError) as error:
+        why = "a number in it is too long" if isinstance(error, ValueError) else "it is nested too deeply"
+        raise InputFileError(f"{shown(name)} is not valid JSON ({why}): write the file anew.") from error
 
 
 def parse_toml(text: str, name: str) -> dict[str, Any]:
@@ -147,8 +148,9 @@ def parse_toml(text: str, name: str) -> dict[str, Any]:
             f"{shown(name)} cannot be read ({cause}). It is not valid TOML: fix it there. Text stands between quotes, a number "
             "has a point and no comma, a truth is true or false."
         ) from error
-    except (ValueError, RecursionError) as error:  # a number, or a nesting, without end
-        raise InputFileError(f"{shown(name)} is not valid TOML ({shown(error, 120)}): fix it, or write it anew.") from error
+    except (ValueError, RecursionError) as error:
+        why = "a number in it is too long" if isinstance(error, ValueError) else "it is nested too deeply"
+        raise InputFileError(f"{shown(name)} is not valid TOML ({why}): fix it, or write it anew.") from error
 
 
 def strict_toml(text: str) -> str:

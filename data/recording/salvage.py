@@ -26,8 +26,10 @@ def salvage(source: Path, target: Path) -> None:
     ):
         try:
             damaged.execute("PRAGMA trusted_schema = OFF")
+            damaged.execute("PRAGMA cell_size_check = ON")
             damaged.execute("PRAGMA writable_schema = ON")  # else a file that was cut off is not read at all
             version, made_by = (damaged.execute(f"PRAGMA {name}").fetchone()[0] for name in ("user_version", "application_id"))
+            held = {name for (name,) in damaged.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND rootpage > 0")}
             known = made_by == APPLICATION_ID and 0 < version <= len(MIGRATIONS)
         except (sqlite3.DatabaseError, UnicodeDecodeError):
             known = False
@@ -37,7 +39,7 @@ def salvage(source: Path, target: Path) -> None:
         whole.execute("PRAGMA foreign_keys = OFF")
         tables = [name for (name,) in whole.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
         with transaction(whole):
-            for table in tables:
+            for table in [name for name in tables if name in held]:  # a view may be without end
                 _copy(damaged, whole, table)
         drop_lost(whole)
 

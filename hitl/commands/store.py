@@ -6,12 +6,12 @@ import argparse
 import dataclasses
 from typing import TYPE_CHECKING
 
-from data.errors import TrainingError
+from data.errors import DamagedStoreError, TrainingError
 from data.words import number_of, takeovers_said
 from hitl.arguments import Parser, with_verb
 from hitl.commands.selection import local_time, open_store
 from hitl.dates import parse_date
-from hitl.home import add_home, in_home
+from hitl.home import add_home, home_path, in_home
 
 if TYPE_CHECKING:
     from data.store import Store
@@ -229,5 +229,14 @@ def main(argv: list[str]) -> int:
             verb.add_argument("--older-than", type=parse_date, required=True, metavar="AGE", help="30d, 12w, or a date")
             verb.add_argument("--dry-run", action="store_true", help="only say what would be deleted")
     args = parser.parse_args(with_verb(argv, "info"))
-    with open_store(args, tells=False) as store:
-        return made[args.verb][0](store, args)
+    try:
+        with open_store(args, tells=False) as store:
+            return made[args.verb][0](store, args)
+    except DamagedStoreError as error:
+        if args.verb != "check":
+            raise
+        from data.connect import way_out
+
+        said = str(error).partition(": `hitl")[0]
+        print(in_home(f"{said}.\n{way_out(home_path(args).store_path)}", args.home))
+        return 1

@@ -269,6 +269,7 @@ def _cuda_if_there() -> str:
 
 def _status(home: Home, named: Path | None) -> int:
     from hitl.screens.training.stopping import unsaved
+    from hitl.settings import fault_of
 
     beat = read_heartbeat(home.root)
     if trains_elsewhere(home):
@@ -283,6 +284,8 @@ def _status(home: Home, named: Path | None) -> int:
             print(in_home(unsaved(beat), named))
         else:
             print(in_home("No trainer is at work on this home folder: `hitl train` starts one.", named))
+        if said := fault_of(home):  # it could not start
+            print(said)
         if curve := _curve(home):
             from hitl.console import print_facts
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from data.errors import DiskFullError, InputFileError, NewerStoreError, StoreError
+from data.errors import DiskFullError, InputFileError, NewerStoreError, NoStoreError, NotAStoreError, StoreError
 from data.files.paths import as_option, disk_is_full
 from data.records import ROADLESS, SessionRecord
 from data.words import number_of, takeovers_said
@@ -26,6 +26,8 @@ TRIES = 10  # of each corner, the newest ones
 FAILS = 0.5  # share of these from which a corner is said to fail
 MANY_LOST = 5  # laps from which on, if none was finished, driving some more is no advice
 EMPTY = "Nothing is recorded yet."
+UNWRITABLE = "This home folder cannot be written: make it writable, or choose another with --home DIR."
+BEGIN = "Next: `hitl demo` shows how it works, in a window; `hitl play` drives at once."
 MAKE_ROOM = "make room on the disk; `hitl doctor` says how much is free."
 
 
@@ -38,32 +40,48 @@ def main(argv: list[str]) -> int:
 
     args.or_last_demo = not plays_elsewhere()  # as `hitl play`
     home = home_path(args)
-    rows, following = look(home)
+    rows, following, status = look(home)
     width = max((len(name) for name, _ in rows), default=0)
     for name, text in rows:
         print(f"{name:<{width}}  {in_home(text, args.home)}")
     print(f"{'' if not rows else chr(10)}{in_home(following, args.home)}")
     print("`hitl --help` lists all commands.")
-    return 0
+    return status
 
 
-def look(home: Home) -> tuple[list[tuple[str, str]], str]:
-    """Return what there is, as names and values, and a sentence with the one next command."""
+def look(home: Home) -> tuple[list[tuple[str, str]], str, int]:
+    """Return what there is, as names and values, a sentence with the one next command, and the exit status."""
+    rows, following, status = _look_at_store(home)
+    from hitl.settings import fault_of
+
+    if not status and (fault := fault_of(home)):
+        rows.append(("settings", fault))
+        mend = "Next: mend that file with an editor; `hitl config show` says whether it can be read."
+        return rows, mend, InputFileError.exit_code
+    return rows, following, status
+
+
+def _look_at_store(home: Home) -> tuple[list[tuple[str, str]], str, int]:
     if not home.store_path.is_file():
         if home.root.is_dir() and not os.access(home.root, os.W_OK):
-            return [("store", EMPTY)], "This home folder cannot be written: make it writable, or choose another with --home DIR."
-        return [("store", EMPTY)], "Next: `hitl demo` shows how it works, in a window; `hitl play` drives at once."
-    try:
-        from data.store import Store
+            return [("store", EMPTY)], UNWRITABLE, 0
+        return [("store", EMPTY)], BEGIN, 0
+    from data.store import Store
 
+    try:
         with Store.open_existing(home.store_path) as store:
-            return _look(home, store)
-    except DiskFullError as error:
-        return [("store", str(error))], f"Next: {MAKE_ROOM}"
-    except NewerStoreError as error:
-        return [("store", str(error))], "Next: update hitl, or choose another home with --home DIR."
+            return *_look(home, store), 0
+    except NoStoreError:  # an empty file is what one begins as
+        return [("store", EMPTY)], BEGIN, 0
     except StoreError as error:
-        return [("store", str(error))], "Next: `hitl store check` says what is wrong with it."
+        following = "`hitl store check` says what is wrong with it, and what can be saved."
+        if isinstance(error, DiskFullError):
+            following = MAKE_ROOM
+        elif isinstance(error, NewerStoreError):
+            following = "update hitl, or choose another home with --home DIR."
+        elif isinstance(error, NotAStoreError):
+            following = "move that file away and put a copy of the store in its place; without one, `hitl play` begins anew."
+        return [("store", str(error))], f"Next: {following}", error.exit_code
 
 
 def _look(home: Home, store: Store) -> tuple[list[tuple[str, str]], str]:

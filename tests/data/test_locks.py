@@ -49,7 +49,7 @@ def test_the_version_is_read_of_stores_and_of_nothing_else(tmp_path):
 def test_a_store_that_was_cut_off_is_damaged_and_no_file_of_another_program(path, left):
     Store(path).close()
     path.write_bytes(path.read_bytes()[:left])
-    said = r"damaged or incomplete \(database disk image is malformed\): put a copy in its place"
+    said = r"damaged or incomplete \(database disk image is malformed\): `hitl store check` says what can be saved"
     for opened in (header_version, open_store, Store.open_existing):
         with pytest.raises(StoreError, match=said):
             opened(path)

@@ -80,9 +80,9 @@ def test_every_name_is_there_and_an_unknown_one_is_not() -> None:
 # -- `hitl` alone
 
 
-def alone(home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> str:
+def alone(home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, status: int = 0) -> str:
     monkeypatch.setenv("HITL_HOME", str(home))
-    assert cli.main([]) == 0
+    assert cli.main([]) == status
     return capsys.readouterr().out
 
 
@@ -123,11 +123,32 @@ def test_hitl_alone_says_where_one_stands(
     with sqlite3.connect(home / "store.sqlite") as db:
         db.execute("PRAGMA user_version = 999")
     db.close()
-    said = alone(home, capsys, monkeypatch)
+    said = alone(home, capsys, monkeypatch, status=4)
     assert "Next: update hitl" in said
     assert "store check" not in said
     (home / "store.sqlite").write_bytes(b"x" * 5000)
-    assert "Next: `hitl store check`" in alone(home, capsys, monkeypatch)
+    assert "Next: move that file away" in alone(home, capsys, monkeypatch, status=4)
+    (home / "store.sqlite").write_bytes(b"")
+    assert "Nothing is recorded yet." in alone(home, capsys, monkeypatch)
+
+
+def test_a_damaged_store_and_wrong_settings_come_before_any_drive(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Recorder(tmp_path / "store.sqlite", session_info()) as recorder:
+        drive(recorder)
+    (tmp_path / "settings.toml").write_text("[foo")
+    said = alone(tmp_path, capsys, monkeypatch, status=3)
+    assert "settings.toml cannot be read" in said
+    assert "hitl play" not in said
+    assert cli.main(["train", "status"]) == 1
+    assert "settings.toml cannot be read" in capsys.readouterr().out
+    (tmp_path / "settings.toml").write_text("foo = 3")
+    assert "'foo' stands above all tables" in alone(tmp_path, capsys, monkeypatch, status=3)
+    (tmp_path / "settings.toml").unlink()
+    store = tmp_path / "store.sqlite"
+    store.write_bytes(store.read_bytes()[:9000])
+    assert "Next: `hitl store check` says" in alone(tmp_path, capsys, monkeypatch, status=4)
 
 
 @pytest.mark.parametrize("outcome", ["cleared", "failed"])
