@@ -6,7 +6,7 @@ import argparse
 import contextlib
 import sqlite3
 
-from data.errors import HitlError
+from data.errors import HitlError, UsageError
 from data.files.paths import as_option
 from data.words import number_of
 from hitl.arguments import Parser
@@ -37,8 +37,13 @@ def main(argv: list[str]) -> int:
     from hitl.remote.child import UNSENT, Child, refuse_both
     from hitl.remote.outbox import Outbox
 
-    home = home_path(args).create()
-    to = access_of(args)
+    home, to = home_path(args), access_of(args)
+    if args.send_only and not args.all and not (home.root / "worker.json").is_file():  # typed in the wrong home, most likely
+        raise UsageError(
+            "Nothing waits to be sent: no worker has ever driven in this home, and it stays as it is. `hitl worker` drives for a "
+            "trainer on another machine; `hitl worker --send-only --all` sends what was recorded here before."
+        )
+    home.create()
     refuse_both("forward", home.store_path)
     with contextlib.suppress(HitlError, OSError, sqlite3.Error):  # else the child says what is wrong
         # What is recorded from here on is sent: the session may have driven a part of a lap before the child is ready to look.
