@@ -126,9 +126,10 @@ def _damaged(path: Path, error: Exception) -> DamagedStoreError:
 def way_out(path: Path) -> str:
     """Return what to type for a store whose file is damaged."""
     home = path.parent.with_name(f"{path.parent.name}-saved")
+    command = " ".join(["hitl import", as_typed(path), "--home", as_typed(home)])
     return (
-        f"`hitl import {as_typed(path)} --home {as_typed(home)}` takes what can still be read of it into a new home; a copy of "
-        "the store from before, put in its place, has all of it."
+        f"`{command}` takes what can still be read of it into a new home; a copy of the store from before, put in its place, has "
+        "all of it."
     )
 
 

@@ -244,6 +244,12 @@ def wait_for_laps(
         rig.policy.begin_episode()
     if rig.policy.checkpoint_name:
         return True
+    coaching = rig.session.coaching
+    if coaching is not None:  # what is known of the corners is how another agent drove them
+        coaching.forget(lost=rig.policy.unread > 0)
+    if rig.policy.unread:
+        say(Said("lost", "warning", {"problem": rig.policy.problem.partition(":")[0] + "."}))
+        return True
     if laps and control.running(store_path):
         why = "random_waits"
     elif laps:

@@ -29,6 +29,7 @@ class ForeignPolicy:
     updates = 0
     problem = ""
     refused = False
+    unread = 0
 
     def __init__(self, agent: Agent, observation_size: int) -> None:
         self.agent, self.observation_size = agent, observation_size

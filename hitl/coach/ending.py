@@ -53,7 +53,7 @@ def lines(
     if elsewhere:
         pass
     elif beat is None or beat.state in ("stopped", "failed") or beat.age_s >= SILENT_S:
-        said.append(words["end_trainer" if works else "end_no_trainer"])
+        said.append(words["end_trainer" if works else "end_lost" if coaching.lost else "end_no_trainer"])
     elif beat.owed_updates > 0 and beat.updates_per_second > 0:
         said.append(words.say("end_trained", n=max(1, round(beat.owed_updates / beat.updates_per_second / 60))))
     practised = looking.practised[0] if looking.practised is not None else ""
@@ -81,7 +81,8 @@ def following(coaching: Coaching, words: Words, *, called: bool = False, practis
     if hardest is None:
         return ""
     if hardest.share >= 1.0:
-        return words["end_next_free"]
+        failed = coaching.failed
+        return words.say("end_next_failed", failed=failed, n=coaching.drives) if failed else words["end_next_free"]
     if coaching.coach.enough(hardest.corner):
         return words.say("end_next_enough", corner=hardest.corner)
     if _mostly_fails(coaching, hardest.corner):

@@ -128,6 +128,10 @@ class Coach:
         """Return how far a corner is learned; None for one that the coach does not know."""
         return self._at[corner].progress.now() if corner in self._at else None
 
+    def forget(self) -> None:
+        """What was known before this session is another agent's."""
+        self._at = {name: _At(Attempts(name)) for name in self._at}
+
     def enough(self, corner: str) -> bool:
         """Whether more help at a corner is no use for now: no one is called to it until the agent has passed it once.
 

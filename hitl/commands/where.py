@@ -56,8 +56,8 @@ def look(home: Home) -> tuple[list[tuple[str, str]], str, int]:
 
     if not status and (fault := fault_of(home)):
         rows.append(("settings", fault))
-        mend = "Next: mend that file with an editor; `hitl config show` says whether it can be read."
-        return rows, mend, InputFileError.exit_code
+        fix = "Next: fix that file with an editor; `hitl config show` says whether it can be read."
+        return rows, fix, InputFileError.exit_code
     return rows, following, status
 
 
@@ -87,6 +87,7 @@ def _look_at_store(home: Home) -> tuple[list[tuple[str, str]], str, int]:
 def _look(home: Home, store: Store) -> tuple[list[tuple[str, str]], str]:
     from data.tables.checks import not_read_back
     from hitl.screens.training.silence import is_of, wakes_of
+    from trainer.checkpoints.whole import FRESH, LOST, is_whole
 
     glance, session = store.glance(), next(iter(store.driven_sessions()), None)
     beat = read_heartbeat(home.root)
@@ -123,6 +124,9 @@ def _look(home: Home, store: Store) -> tuple[list[tuple[str, str]], str]:
         rows.append(("trainer", far_said(home)))
         return rows, f"Next: {_next_of_worker(store, session, failing, glance.laps, glance.unreviewed)}"
     rows.append(("trainer", _trainer(beat, works, waking)))
+    if (written := store.checkpoints()) and not any(is_whole(home.checkpoints / one.name) for one in written):
+        rows.append(("checkpoints", LOST.format(n=len(written))))
+        return rows, f"Next: {FRESH}"
     if works and beat is not None and beat.problem:
         rows.append(("problem", beat.problem))
     elif disk_is_full(home.root):

@@ -253,8 +253,11 @@ class CheckpointPolicy(NetworkPolicy):
         self.problem = ""
         self.refused = False
         """Whether a checkpoint that is there cannot drive here."""
+        self.unread = 0
+        """How many checkpoints there are, where none of them could be read."""
         self.notices: list[str] = []
         """Sentences for the player; whoever says them empties it."""
+        self._could_read = False
         self._settings: list[str] = []  # names in the checkpoint that drives, about which the player was told already
         self.on_load: Callable[[Mapping[str, str]], None] = lambda tracks: None  # called with the tracks of new weights
 
@@ -300,6 +303,7 @@ class CheckpointPolicy(NetworkPolicy):
             self.problem = str(error)
             return
         problems: list[str] = []
+        self._could_read = False
         for record in records:
             if record.id == self.checkpoint_id:
                 break
@@ -310,6 +314,7 @@ class CheckpointPolicy(NetworkPolicy):
             else:
                 break
         self.problem, self.refused = problems[0] if problems else "", bool(problems)
+        self.unread = len(problems) if problems and self._newest is None and not self._could_read else 0
 
     def _make_ready(self) -> None:
         if not self.is_ready:
@@ -329,6 +334,7 @@ class CheckpointPolicy(NetworkPolicy):
         from trainer.retired import unknown_settings
 
         tensors, meta = load(path)
+        self._could_read = True
         newest = newest_actor_of(tensors, meta)
         proven = actor_of(tensors, meta) if has_proven(tensors) else None
         for kind, expected, found in (

@@ -86,6 +86,38 @@ def alone(home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Mo
     return capsys.readouterr().out
 
 
+def _write_checkpoint(store: Store, name: str) -> None:
+    """Write a file that looks whole."""
+    folder = store.path.parent / "checkpoints"
+    folder.mkdir(exist_ok=True)
+    (folder / name).write_bytes(b"\2" + bytes(7) + b"{}")
+
+
+def test_checkpoints_that_cannot_be_read_are_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Recorder(tmp_path / "store.sqlite", session_info()) as recorder:
+        drive(recorder)
+    with Store(tmp_path / "store.sqlite") as store:
+        for number in range(2):
+            store.add_checkpoint(f"{number}.safetensors", str(number), 10, 10, "train", {})
+            _write_checkpoint(store, f"{number}.safetensors")
+    (tmp_path / "checkpoints" / "1.safetensors").write_text("text")
+    assert "--fresh" not in alone(tmp_path, capsys, monkeypatch)
+    assert cli.main(["checkpoints"]) == 0
+    assert "damaged" in capsys.readouterr().out
+    for gone in (False, True):
+        if gone:
+            (tmp_path / "checkpoints" / "0.safetensors").unlink()
+        else:
+            (tmp_path / "checkpoints" / "0.safetensors").write_bytes(b"")
+        said = alone(tmp_path, capsys, monkeypatch)
+        assert "that were written can be read: they are damaged or gone" in said
+        assert "`hitl train --fresh`" in said
+        assert cli.main(["checkpoints"]) == 1
+        assert "`hitl train --fresh`" in " ".join(capsys.readouterr().out.split())
+
+
 def test_hitl_alone_says_where_one_stands(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -105,6 +137,7 @@ def test_hitl_alone_says_where_one_stands(
         store.upsert_corner("hairpin", "first bend", 50.0, 60.0, "track")
         store.upsert_corner("hairpin", "last bend", 500.0, 600.0, "track")
         assert "Next: `hitl play --lap`" in alone(home, capsys, monkeypatch)
+        _write_checkpoint(store, "a.safetensors")
         store.add_checkpoint("a.safetensors", "0", 10, 10, "train", {})
         said = alone(home, capsys, monkeypatch)
         assert "4 episodes, 23 steps; 1 takeover (0 s), 0 laps by hand" in said
@@ -157,6 +190,8 @@ def test_what_hitl_advises_at_a_corner_is_what_the_end_of_the_session_said(
 ) -> None:
     with Store(tmp_path / "store.sqlite") as store:
         store.upsert_corner("hairpin", "first bend", 50.0, 60.0, "track")
+        for k in range(4):
+            _write_checkpoint(store, f"{k}.safetensors")
         weights = [store.add_checkpoint(f"{k}.safetensors", "0", k, k, "train", {}) for k in range(4)]
     with Recorder(tmp_path / "store.sqlite", session_info()) as recorder:
         for checkpoint in weights:
@@ -274,6 +309,7 @@ def test_the_next_command_names_what_drove_last(
     drove("note", {}, env="gym:odd:Odd-v0", track="Odd-v0")
     (home.checkpoints / "a.safetensors").touch()
     with Store(home.store_path) as store:
+        _write_checkpoint(store, "a.safetensors")
         store.add_checkpoint("a.safetensors", "0", 10, 10, "train", {})
     assert "Next: `hitl play --env gym:odd:Odd-v0`" in alone(home.root, capsys, monkeypatch)
 

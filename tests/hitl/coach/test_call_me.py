@@ -334,6 +334,22 @@ class TestTheEnd:
             coaching.coach.alone("hairpin", False, k, 9.0 * k)
         assert "hitl diagnose" in ending.following(coaching, ENGLISH)
 
+    def test_what_was_just_seen_to_fail_is_not_left_to_itself(self) -> None:
+        coaching = self.coaching([True] * 5)
+        coaching.begin_episode(0.0, 1)
+        coaching.end_episode(EpisodeResult("drive", "off_road", steps=50, progress=60.0))  # before the corner
+        text = ending.following(coaching, ENGLISH)
+        assert text.startswith("Next time: take over where it fails.")
+        assert "alone it did not finish 1 of 1 here" in text
+
+    def test_what_another_agent_did_is_not_told_of_one_that_drives_at_random(self) -> None:
+        coaching = self.coaching([True] * 5)
+        coaching.forget(lost=True)
+        text = ending.printed(coaching, Looking(), None)
+        assert "hairpin" not in text
+        assert "Next time" not in text
+        assert "`hitl train --fresh`" in text
+
     def test_where_most_takeovers_fail_better_ones_would_be_of_use(self) -> None:
         said: list[str] = []
         coaching = Coaching(Coach([self.corner], {"hairpin": [False]}), [self.corner], lambda one: said.append(one.name))
