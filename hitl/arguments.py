@@ -61,6 +61,7 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Print the usage and the message, and exit with status 2."""
+        message = re.sub(r"invalid (?:int|float) value: ('.*')", r"\1 must be a number", message)
         meant = self._meant(message)
         super().error(f"{message}.{meant}" if meant else message)
 

@@ -43,7 +43,10 @@ class Home:
             private_folder(self.root)
             self.checkpoints.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            why = "there is a file of that name" if isinstance(error, FileExistsError) else error.strerror or error
+            why = error.strerror or error
+            if isinstance(error, FileExistsError):
+                leads_nowhere = os.path.islink(self.root) and not os.path.exists(self.root)
+                why = "it is a link to a folder that is not there" if leads_nowhere else "there is a file of that name"
             what = "written" if os.path.isdir(self.root) else "made"
             raise StoreError(
                 f"The home folder '{shown(self.root.name)}' cannot be {what} ({shown(why)}): choose another with --home."

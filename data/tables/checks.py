@@ -70,7 +70,9 @@ def not_read_back(conn: sqlite3.Connection, path: Path) -> str:
         return ""
     files = number_of(len(waiting), "spill file waits", "spill files wait")
     back = "it" if len(waiting) == 1 else "them"
-    return f"{files} beside the store: what was driven then is not in it yet. `hitl store recover` reads {back} back."
+    apart = {spill.parent.name for spill in waiting if spill.parent != path.resolve().parent}
+    where = f"beside the store or in the temporary folder {shown(min(apart))}" if apart else "beside the store"
+    return f"{files} {where}: what was driven then is not in it yet. `hitl store recover` reads {back} back."
 
 
 def _holds_any(spill: Path) -> bool:

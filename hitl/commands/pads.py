@@ -125,11 +125,12 @@ def _game_curve(home: Home) -> int:
 
 def _change(home: Home, settings: Settings, args: argparse.Namespace) -> None:
     from hitl.pads.identity import own_table
-    from hitl.pads.mapping import to_table
+    from hitl.pads.mapping import table_of, to_table
     from hitl.pads.sdl import SdlPad
     from hitl.settings import PadChoice, save_pads
     from hitl.settings_desk.files import pads_path
 
+    table_of(args.set)  # raises where a wish has another form, whatever is plugged in
     name, chosen = args.name or settings.pad.name, "" if args.name else settings.pad.id
     device = _choose(args.seconds or 20.0) if args.choose else None
     tables = {} if args.reset else settings.devices

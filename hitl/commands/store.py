@@ -44,7 +44,8 @@ def _info(store: Store, args: argparse.Namespace) -> int:
 
     found = store.info()
     if args.json:
-        print(json.dumps(dataclasses.asdict(found) | {"bytes_per_step": found.bytes_per_step}, indent=1))
+        more = {"takeovers_that_show_nothing": store.takeovers_that_show()[1], "bytes_per_step": found.bytes_per_step}
+        print(json.dumps(dataclasses.asdict(found) | more, indent=1))
         return 0
     from hitl.console import print_facts
 

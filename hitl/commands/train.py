@@ -208,6 +208,8 @@ def _check_named(home: Home, args: argparse.Namespace) -> None:
     from trainer.daemon.wish import read_logs
 
     read_logs(args.log)
+    if args.init not in (None, "best") and Path(args.init).is_dir():
+        raise CheckpointError(f"'{shown(Path(args.init).name)}' is a folder, and --init names a checkpoint's file in one.")
     if args.init not in (None, "best") and not Path(args.init).is_file():
         raise CheckpointError(f"There is no file '{shown(Path(args.init).name)}' there, which --init names: check the path.")
     if args.agent not in (None, "none") and not args.agent.startswith("pad:"):

@@ -115,7 +115,10 @@ def _look(home: Home, store: Store) -> tuple[list[tuple[str, str]], str]:
         beside = glance.unreviewed_others
         others = f", and {number_of(beside, 'lap or kept drive', 'laps or kept drives')}" if beside else ""
         name = "to review" if _has_road(session) else "to judge"
-        rows.append((name, number_of(glance.unreviewed, "takeover") + others))
+        rule = store.rule()
+        empty = sum(rule.empty(s) for s in store.segments(kind="takeover", verdict=["unreviewed"]))
+        of_these = f" ({empty:,} of them {'shows' if empty == 1 else 'show'} nothing)" if empty else ""
+        rows.append((name, number_of(glance.unreviewed, "takeover") + of_these + others))
     if (session is None or session.status != "open") and (unsent := _unsent(home, store)):
         rows.append(("to send", f"{number_of(unsent, 'step waits', 'steps wait')} here for the trainer's machine"))
         # Its trainer is elsewhere, and does not have them.

@@ -110,6 +110,8 @@ class Importer:
 
     def __init__(self, store: Store, home: Home, options: ImportOptions, say: Callable[[str], None] = print) -> None:
         self._store, self._home, self._options, self._say = store, home, options, say
+        if options.layout_of is not None and options.layout_of not in {s.id for s in store.sessions()}:
+            raise UsageError(f"There is no session {options.layout_of} in the store that it is imported into.")
         self.left_empty = False
         """Whether a run came in whose last actions its recorder had omitted."""
         self._step = UndoStep()  # what other stores say of segments that are here is undone together
@@ -203,8 +205,6 @@ class Importer:
         driver = AGENT if options.driver == "agent" else HUMAN
         pictures = load(self._home, "pictures").pictures
         like = options.layout_of
-        if like is not None and like not in {s.id for s in store.sessions()}:
-            raise UsageError(f"There is no session {like} in the store.")
         layout = session_info(store.conn, like) if like is not None else None
         known = FromElsewhere(
             layout, driver, options.hz, options.track_name, lambda space: SpaceSight(space, pictures), action_names

@@ -240,7 +240,7 @@ def test_a_takeover_that_shows_nothing_is_told_apart_and_laps_to_review_are_told
         recorder.end_episode("terminated", "off_road")
     said = alone(tmp_path, capsys, monkeypatch)
     assert "; 1 takeover (0 s) and 1 that shows nothing, 1 lap by hand, 1 unfinished" in said
-    assert "2 takeovers, and 2 laps or kept drives\n" in said
+    assert "2 takeovers (1 of them shows nothing), and 2 laps or kept drives\n" in said
     with Store(tmp_path / "store.sqlite") as store:
         store.label([2], verdict="bad")
         report = stored_report(store)
