@@ -38,13 +38,13 @@ def main(argv: list[str]) -> int:
     from hitl.remote.outbox import Outbox
 
     home, to = home_path(args), access_of(args)
+    refuse_both("forward", home.store_path)
     if args.send_only and not args.all and not (home.root / "worker.json").is_file():  # typed in the wrong home, most likely
         raise UsageError(
             "Nothing waits to be sent: no worker has ever driven in this home, and it stays as it is. `hitl worker` drives for a "
             "trainer on another machine; `hitl worker --send-only --all` sends what was recorded here before."
         )
     home.create()
-    refuse_both("forward", home.store_path)
     with contextlib.suppress(HitlError, OSError, sqlite3.Error):  # else the child says what is wrong
         # What is recorded from here on is sent: the session may have driven a part of a lap before the child is ready to look.
         Outbox(home, args.name, args.all).close()
