@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from opponents import PLAIN
+from opponents import WITHOUT_OURS
 
 from trainer.presets import PRESETS
 
@@ -18,7 +18,7 @@ HELP_S = 30.0  # s of human driving that an arm may use
 WHEREVER_S = 45.0  # where help goes on to the next corner
 UTD = 1.0  # updates for each driven step, in the stalled run and in every arm
 
-RUN_L: dict[str, Any] = PLAIN | {
+RUN_L: dict[str, Any] = WITHOUT_OURS | {
     "one_replay": True,
     "demo_fraction": 0.0,
     "demo_weight": 1.15,
@@ -96,9 +96,9 @@ def ours(
 ARMS: dict[str, Arm] = {
     "continue": Arm("no change: one replay, no takeovers", settings=RUN_L),
     "continue_fast": Arm("no takeovers, one replay, but our optimiser and average", settings=RUN_L | RATES),
-    "rlpd": Arm("half of each batch from the laps it had", settings=PLAIN),
+    "rlpd": Arm("half of each batch from the laps it had", settings=WITHOUT_OURS),
     "laps": Arm(
-        "half of each batch from laps: those it had and all the seconds of help", laps_s=HELP_S, settings=PLAIN
+        "half of each batch from laps: those it had and all the seconds of help", laps_s=HELP_S, settings=WITHOUT_OURS
     ),
     "no_help": ours("ours, with the two laps it had and no further help", takeovers=False),
     "ours_laps": ours("ours, but all the seconds of help are whole laps", takeovers=False, laps_s=HELP_S),

@@ -7,7 +7,7 @@ Phase 1 trains the reference kind of learner (``arms.RUN_L``: one replay, laps i
 at a corner: until five evaluations in a row, a thousand steps apart, have 20 episodes (ten on a long road) that reach the corner
 and none that passes it, and the agent has tried it a dozen times meanwhile (which takes more evaluations on a long road), within
 15,000 steps, or twice as many in a real game. (Some seeds never do: they need no help, and the next seed takes their place.
-``--learner plain`` is the learner of ``hitl stall`` instead.) Phase 2 copies that home (networks, optimisers, every step, the
+``--learner stall`` is the learner of ``hitl stall`` instead.) Phase 2 copies that home (networks, optimisers, every step, the
 laps) once for each arm of ``arms.py`` and goes on. Every arm drives the same number of steps and does the same number of updates
 for each, unless its text says otherwise; what differs is where the human's seconds go and what the learner makes of them.
 ``--keep DIR`` keeps the stalled homes, and takes those that are there.
@@ -63,7 +63,7 @@ ARMS = OURS | {
 }  # fmt: skip
 LEARNERS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "run_l": (RUN_L, RUN_L),
-    "plain": ({}, RECIPE | {"utd": UTD}),
+    "stall": ({}, RECIPE | {"utd": UTD}),
 }
 """Learners that stall: what phase 1 adds to the recipe of ``hitl stall``, and what `continue` goes on with."""
 EVALUATE_EVERY = 250  # driven steps, until the corner is passed
@@ -326,7 +326,7 @@ def main() -> None:
         "--skill", nargs="+", default=["expert"], choices=SKILLS, help="who helps: see hitl/drivers/person.py"
     )
     parser.add_argument(
-        "--learner", default="run_l", choices=list(LEARNERS), help="what stalls; plain: that of `hitl stall`"
+        "--learner", default="run_l", choices=list(LEARNERS), help="what stalls; stall: that of `hitl stall`"
     )
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--keep", type=Path, metavar="DIR", help="where stalled homes are kept, and found again")

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from common import parser, print_table, write_report
 
-from trainer.config import PLAIN
+from trainer.config import BARE
 from trainer.daemon.process_tuning import tune_malloc
 from trainer.learner.tqc import TQC
 from trainer.networks.actor_critic import remember
@@ -34,7 +34,7 @@ KINDS: dict[str, dict[str, object]] = {
     "cnn": {"image": PICTURE},
     "cnn, few filters": {"image": PICTURE, "cnn_filters": (16, 32), "cnn_output": 64},
 }
-RECALL = PLAIN.with_values(
+RECALL = BARE.with_values(
     network="recurrent", hidden=32, layers=1, rnn_size=32, sequence=8, burn_in=8, quantiles=5, drop_per_critic=1, batch_size=128,
     lr_actor=1e-3, lr_critic=3e-3, alpha=0.02, gamma=0.5, n_step=2, polyak=0.9, metrics_every=1000,
 )  # fmt: skip

@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from data.reading.update import Update
+from data.reading.new_steps import NewSteps
 from trainer.config import TrainConfig
 from trainer.learner.flat import FlatParameters
 from trainer.learner.learner import Learner
@@ -40,10 +40,10 @@ class _AgainstTheRest(Replay):
         super().__init__(observation_size, action_size, config)
         self._stalled: set[int] = set()
 
-    def add(self, update: Update) -> int:
+    def add(self, new: NewSteps) -> int:
         """Take in new steps; see ``Replay.add``."""
-        self._stalled |= {id_ for id_, session in update.sessions.items() if session.kind == "stall"}
-        return super().add(update)
+        self._stalled |= {id_ for id_, session in new.sessions.items() if session.kind == "stall"}
+        return super().add(new)
 
     def _is_online(self, episode: Any) -> bool:
         record = episode.record
@@ -230,7 +230,7 @@ class Opponent:
     make_replay: Callable[[int, int, TrainConfig], Replay] = Replay
 
 
-PLAIN: dict[str, Any] = {
+WITHOUT_OURS: dict[str, Any] = {
     "actor_average": None,
     "recent_fraction": 0.0,
     "own_finishes": 0,
@@ -242,7 +242,7 @@ PLAIN: dict[str, Any] = {
 }
 """Without what our recipe adds to RLPD and TQC: where the stalled run, ``rlpd`` and the opponents begin."""
 
-_EVEN = PLAIN | {
+_EVEN = WITHOUT_OURS | {
     "takeover_priority": 1.0,
     "star_priority": 1.0,
     "failed_takeovers": True,

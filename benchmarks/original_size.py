@@ -7,7 +7,7 @@ The reference kind of learner is trained on this until it stalls, and then its m
 of what it drove: more hours at the same corner would have brought the same. From there on it is as in ``ceiling.py``: the home
 is copied for each arm, and what is told are attempts at the corner. ``--network``: the small one of the preset ``hitl``, or the
 reference recipe's, with batches of 512: its residual blocks (an update takes eighteen times as long) or its LSTM (seven times).
-``--learner plain`` then comes to the corner sooner.
+``--learner stall`` then comes to the corner sooner.
 ``--keep DIR`` keeps the stalled homes, and takes those that are there.
 """
 
@@ -104,7 +104,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=5000, help="driven steps an arm")
     parser.add_argument("--hold", type=int, default=2500)
     parser.add_argument("--skill", default="good")
-    parser.add_argument("--learner", default="run_l", choices=list(LEARNERS), help="what stalls; plain: that of `hitl stall`")
+    parser.add_argument("--learner", default="run_l", choices=list(LEARNERS), help="what stalls; stall: that of `hitl stall`")
     parser.add_argument("--network", default="small", choices=list(NETWORKS))
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--keep", type=Path, metavar="DIR", help="where stalled homes are kept, and found again")

@@ -27,7 +27,7 @@ from hitl.road.track import Track, load_track
 from hitl.task.driving_task import DrivingTask, TaskSettings
 from trainer.checkpoints.files import save
 from trainer.checkpoints.meta import CheckpointMeta
-from trainer.config import PLAIN, TrainConfig
+from trainer.config import BARE, TrainConfig
 from trainer.learner.tqc import TQC
 from trainer.replay.batch import Batch
 from trainer.replay.from_arrays import finished_episode
@@ -37,7 +37,7 @@ TRACKS = ("default", "chicane", "decreasing")
 LAPS, DRIVES = 3, 12
 ROW = 10
 """Updates between two rows of metrics."""
-CONFIG = PLAIN.with_values(
+CONFIG = BARE.with_values(
     hidden=48, batch_size=128, utd=0.25, warmup_steps=0, metrics_every=ROW, bc_weight=1.0, grad_clip_actor=10.0,
     grad_clip_critic=10.0,
 )  # fmt: skip
@@ -84,15 +84,15 @@ class Fifo(Replay):
 
     limit = 0
 
-    def add(self, update: Any) -> int:
+    def add(self, new: Any) -> int:
         """Take in steps, whoever drove them, and let go of the oldest."""
-        update.segments = {}
-        update.episodes = {i: replace(e, purpose="drive") for i, e in update.episodes.items()}
-        new = super().add(update)
+        new.segments = {}
+        new.episodes = {i: replace(e, purpose="drive") for i, e in new.episodes.items()}
+        count = super().add(new)
         leaves = np.zeros(len(self.table), bool)
         leaves[self.online.rows[: max(0, self.online.count - self.limit)]] = True
         self.online.drop(leaves)
-        return new
+        return count
 
 
 class Run:

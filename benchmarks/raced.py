@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from trainer.config import PLAIN
+from trainer.config import BARE
 
 OBSERVATIONS, ACTIONS = 24, 2
-CONFIG = PLAIN.with_values(
+CONFIG = BARE.with_values(
     hidden=256,
     layers=2,
     layer_norm_actor=False,

@@ -58,10 +58,10 @@ class Driver(threading.Thread):
             if k % 10 == 0:
                 recorder.begin_episode()
             self._steps(self.random.randint(5, 20), 0)
-            token = recorder.begin_segment("takeover", "pad")
+            number = recorder.begin_segment("takeover", "pad")
             self._steps(self.random.randint(5, 20), 1)
-            self.ended[token] = time.perf_counter()
-            recorder.end_segment(token)
+            self.ended[number] = time.perf_counter()
+            recorder.end_segment(number)
         recorder.end_episode("truncated", "time_limit", np.zeros(SEEN, np.float32))
 
     def _steps(self, count: int, driver: int) -> None:

@@ -150,7 +150,7 @@ def main() -> None:
         open_shipped(shipped)
         for label, home, which in [("stalled (shipped)", shipped, "latest"), *agents(args.home, args.checkpoints)]:
             policy = CheckpointPolicy(home, names, env.game.action_names)
-            policy.hold(which)
+            policy.pin(which)
             policy.can_judge()
             fitted = collect(policy, env, args.episodes, 500_000)
             held_out = collect(policy, env, args.episodes, 600_000)

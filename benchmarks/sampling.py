@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from common import parser, print_table, write_report
 
-from trainer.config import PLAIN
+from trainer.config import BARE
 from trainer.replay.from_arrays import finished_episode
 from trainer.replay.replay import Replay
 
@@ -22,7 +22,7 @@ EPISODE = 500
 
 def filled(steps: int) -> Replay:
     """Return a replay with so many steps, a tenth of them takeovers."""
-    replay = Replay(OBSERVATIONS, ACTIONS, PLAIN.with_values(capacity=2_000_000, batch_size=BATCH))
+    replay = Replay(OBSERVATIONS, ACTIONS, BARE.with_values(capacity=2_000_000, batch_size=BATCH))
     rng = np.random.default_rng(0)
     observation = rng.normal(size=(EPISODE + 1, OBSERVATIONS)).astype(np.float32)
     action = rng.uniform(-1, 1, (EPISODE, ACTIONS)).astype(np.float32)

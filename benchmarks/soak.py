@@ -114,15 +114,15 @@ class Driver:
         self.episodes += 1
         helped = n % 8 == 0
         recorder.begin_episode("evaluation" if n % 20 == 7 else "drive")
-        token = None
+        number = None
         for t in range(LENGTH):
             row = pool[(n * 7 + t) & 511]
             if helped and t == TAKEOVER[0]:
-                token = recorder.begin_segment("takeover", "stick", "hairpin")
-            if token is not None and t == TAKEOVER[1]:
-                recorder.end_segment(token, "cleared")
-                token = None
-            row.driver, row.terminated = int(token is not None), t == LENGTH - 1
+                number = recorder.begin_segment("takeover", "stick", "hairpin")
+            if number is not None and t == TAKEOVER[1]:
+                recorder.end_segment(number, "cleared")
+                number = None
+            row.driver, row.terminated = int(number is not None), t == LENGTH - 1
             recorder.step(row)
         recorder.end_episode("terminated", "off_road", pool[0].observation)
         self.steps += LENGTH

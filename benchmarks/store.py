@@ -157,9 +157,9 @@ def record(path: Path, seconds: float, hz: float, reader: bool) -> tuple[np.ndar
         cpu, begin = time.process_time(), time.perf_counter()
         for i in range(count):
             if i % 400 == 100:
-                token = recorder.begin_segment("takeover", "stick")
+                number = recorder.begin_segment("takeover", "stick")
             if i % 400 == 200:
-                recorder.end_segment(token)
+                recorder.end_segment(number)
             tick = time.perf_counter()
             recorder.step(row)
             spent[i] = time.perf_counter() - tick

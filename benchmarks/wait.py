@@ -101,7 +101,7 @@ def first_to_pass(home: Home, ended: float) -> tuple[float | None, int]:
     since = sorted((at, c.id) for at, c in written if at > ended and (home.checkpoints / c.name).exists())
     with SessionSetup(home, SessionOptions(kind="evaluation")) as referee:
         for tried, (at, id_) in enumerate(since, 1):
-            referee.policy.hold(str(id_))
+            referee.policy.pin(str(id_))
             results = referee.evaluate(DRIVES, 2_000_000)
             for result in results:
                 result.judge((corner,))

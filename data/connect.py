@@ -9,9 +9,9 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from data.errors import NewerStoreError, NoStoreError, StoreError, shown
+from data.errors import DamagedStoreError, NewerStoreError, NoStoreError, NotAStoreError, StoreError, shown
 from data.files import held
-from data.files.paths import can_write, disk_is_full, refuse_share, sqlite_uri
+from data.files.paths import as_typed, can_write, disk_is_full, refuse_share, sqlite_uri
 from data.reading.schema_check import check_schema, new_schema
 from data.recording.log_beside import keeps_log, log_size, note_log, without_log
 from data.schema import APPLICATION_ID, MIGRATIONS, Migration, database
@@ -92,7 +92,7 @@ def header_version(path: Path, busy_timeout_s: float = BUSY_TIMEOUT_S) -> int | 
     if size == 0:
         return None
     if size < 512:  # the smallest page
-        raise StoreError(_no_store(path, "not an SQLite file, or cut off"))
+        raise _no_store(path, "not an SQLite file, or cut off")
     # Opened for writing where that can be: only such a connection takes its log and shared memory away when it was alone.
     modes = ("mode=rw",) if can_write(path) else ("mode=ro", "mode=ro&immutable=1")
     logged = log_size(path) > 0
@@ -106,19 +106,31 @@ def header_version(path: Path, busy_timeout_s: float = BUSY_TIMEOUT_S) -> int | 
         raise
     except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # SQLite quotes a damaged schema as it is
         other = getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_NOTADB
-        raise StoreError(_no_store(path, "not an SQLite file") if other else _damaged(path, error)) from error
+        raise _no_store(path, "not an SQLite file") if other else _damaged(path, error) from error
     if version and application != APPLICATION_ID:
         raise StoreError(f"{path.name} is a database of another program, not a store: choose another --home.")
     return version
 
 
-def _no_store(path: Path, what: str) -> str:
-    return f"{path.name} is not a store ({what}): choose another --home, or move that file away."
+def _no_store(path: Path, what: str) -> NotAStoreError:
+    return NotAStoreError(f"{path.name} is not a store ({what}): choose another --home, or move that file away.")
 
 
-def _damaged(path: Path, error: Exception) -> str:
-    """Return what is said of a store that cannot be opened; there `hitl store check` could look at nothing either."""
-    return f"The store {path.name} is damaged or incomplete ({shown(error, 120)}): put a copy in its place."
+def _damaged(path: Path, error: Exception) -> DamagedStoreError:
+    """Return what is said of a store that cannot be opened. It names no folder: reports go to other people."""
+    return DamagedStoreError(
+        f"The store {path.name} is damaged or incomplete ({shown(error, 120)}): `hitl store check` says what can be saved."
+    )
+
+
+def way_out(path: Path) -> str:
+    """Return what to type for a store whose file is damaged."""
+    home = path.parent.with_name(f"{path.parent.name}-saved")
+    command = " ".join(["hitl import", as_typed(path), "--home", as_typed(home)])
+    return (
+        f"`{command}` takes what can still be read of it into a new home; a copy of the store from before, put in its place, has "
+        "all of it."
+    )
 
 
 def _refuse_newer(path: Path, version: int, known: int) -> None:
@@ -324,5 +336,5 @@ def open_store(
     except sqlite3.OperationalError:
         raise
     except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
-        raise StoreError(_damaged(path, error)) from error
+        raise _damaged(path, error) from error
     return conn

@@ -31,10 +31,7 @@ UNNAMED: dict[str, Any] = {"failed_takeovers": False, "bc_weight": 0.0}
 
 
 class Why(StrEnum):
-    """Why a segment does not count, in a player's words; what was measured may follow in brackets.
-
-    The screens say them in every language.
-    """
+    """Why a segment does not count, in a player's words; the screens say it in every language (``why_`` and the name)."""
 
     RECORDING = "it is still being recorded"
     BAD = "you judged it bad"
@@ -46,6 +43,19 @@ class Why(StrEnum):
     SHORT = "too short"
     HELD = "a key still held from before"
     STILL = "hardly moved"
+    UNTOUCHED = "no one touched the wheel"
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why a segment does not count, and what was measured of it ("0.22 s"; empty: nothing)."""
+
+    why: Why
+    measured: str = ""
+
+    def __str__(self) -> str:
+        """Return it as it is printed and stored."""
+        return f"{self.why} ({self.measured})" if self.measured else str(self.why)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +66,8 @@ class Standing:
     """Whether the agent is drawn towards its actions."""
     weight: float
     """With which each of its steps is drawn in the demo half; 0 keeps them out of it."""
-    why: str = ""
-    """Why it does not count: one of `Why`, and what was measured."""
+    reason: Reason | None = None
+    """Why it does not count; None where it does."""
     cut_s: float = 0.0
     """Seconds at its end, as it was driven, that do not count: there the mistake lies."""
 
@@ -102,16 +112,16 @@ class DemoRule:
 
     def judge(self, segment: Segment | SegmentRecord) -> Standing:
         """Return whether a segment counts, and how much."""
-        why = self._why_not(segment)
-        if why:
-            return Standing(False, 0.0, why)
+        reason = self._why_not(segment)
+        if reason is not None:
+            return Standing(False, 0.0, reason)
         weight = self.takeover_priority if segment.kind == "takeover" else self.lap_priority
         weight *= segment.priority * (self.star_priority if segment.verdict == "star" else 1.0)
         if weight <= 0:
-            return Standing(False, 0.0, str(Why.PRIORITY))
+            return Standing(False, 0.0, Reason(Why.PRIORITY))
         start, stop = self.shown_steps(segment)
         if start >= stop and _failed(segment):
-            return Standing(False, 0.0, str(Why.TRIMMED))
+            return Standing(False, 0.0, Reason(Why.TRIMMED))
         # In the one replay of the reference recipe takeovers lie among the other steps already.
         weight = 0.0 if self.one_replay and segment.kind != "lap" else weight
         return Standing(True, weight, cut_s=self.cut_s(segment.outcome, segment.verdict, _seconds(segment)))
@@ -132,24 +142,24 @@ class DemoRule:
         """Return how much (s) of the end of a segment of that length (s), as it was driven, does not count."""
         return min(self.failed_cut_s, seconds / 2) if counts_as_failed(outcome, verdict) else 0.0
 
-    def _why_not(self, segment: Segment | SegmentRecord) -> str:
+    def _why_not(self, segment: Segment | SegmentRecord) -> Reason | None:
         if not segment.closed:
-            return str(Why.RECORDING)
+            return Reason(Why.RECORDING)
         if segment.verdict == "bad":
-            return str(Why.BAD)
+            return Reason(Why.BAD)
         wanted = segment.verdict in ("good", "star")
         if not wanted and wrecked_start(segment):
-            return f"{Why.WRECKED} ({_seconds(segment):.1f} s)"
+            return Reason(Why.WRECKED, f"{_seconds(segment):.1f} s")
         if _earned_little(segment):
-            return str(Why.LITTLE)
+            return Reason(Why.LITTLE)
         if _failed(segment) and not (self.failed_laps if segment.kind == "lap" else self.failed_takeovers):
-            return str(Why.FAILED)
-        return "" if wanted else self.nothing_shown(segment)
+            return Reason(Why.FAILED)
+        return None if wanted else self.nothing_shown(segment)
 
-    def nothing_shown(self, segment: Segment | SegmentRecord) -> str:
-        """Return why a segment shows nothing, as it was driven; empty where it shows something or has a priority of its own."""
+    def nothing_shown(self, segment: Segment | SegmentRecord) -> Reason | None:
+        """Return why a segment shows nothing, as it was driven; None where it shows something or has a priority of its own."""
         if segment.kind == "lap" or segment.priority != 1.0:
-            return ""
+            return None
         if segment.kind == "kept":  # the player chose the moment: only one that stands still is a mistake
             return self._too_near(segment.moved)
         return self.too_little(segment.start, _seconds(segment), segment.moved, segment.trigger)
@@ -169,22 +179,22 @@ class DemoRule:
 
     def reasons(self, segments: Iterable[Segment | SegmentRecord]) -> str:
         """Return how many of these do not count, and why: "3 × you judged it bad, 2 × hardly moved"; "" for none."""
-        said = Counter(why.partition(" (")[0] for s in segments if (why := self.judge(s).why))
+        said = Counter(reason.why for s in segments if (reason := self.judge(s).reason))
         return ", ".join(f"{count} × {why}" for why, count in said.most_common())
 
-    def too_little(self, start: int, seconds: float, moved: float | None, trigger: str = "") -> str:
-        """Return why a takeover of that length (s) and distance (m; None: not known) shows nothing; empty where it does.
+    def too_little(self, start: int, seconds: float, moved: float | None, trigger: str = "") -> Reason | None:
+        """Return why a takeover of that length (s) and distance (m; None: not known) shows nothing; None where it does not.
 
         ``start``: the steps of its episode before it. Trims do not matter here: the player chooses which steps are shown.
         """
         if seconds < self.takeover_min_s - 1e-6:
-            return f"{Why.SHORT} ({seconds:.2f} s)"
+            return Reason(Why.SHORT, f"{seconds:.2f} s")
         if trigger not in HANDED and start <= STARTS_WITHIN_STEPS and seconds < self.takeover_held_s - 1e-6:
-            return f"{Why.HELD} ({seconds:.1f} s)"
+            return Reason(Why.HELD, f"{seconds:.1f} s")
         return self._too_near(moved)
 
-    def _too_near(self, moved: float | None) -> str:
-        return f"{Why.STILL} ({moved:.1f} m)" if moved is not None and moved < self.takeover_min_m else ""
+    def _too_near(self, moved: float | None) -> Reason | None:
+        return Reason(Why.STILL, f"{moved:.1f} m") if moved is not None and moved < self.takeover_min_m else None
 
 
 def wrecked_start(segment: Segment | SegmentRecord) -> bool:

@@ -2,12 +2,41 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import re
+import stat
+import sys
+
+CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+"""What a terminal obeys, or shows in another order, in place of showing it."""
+
+
+def visible(text: str) -> str:
+    """Return foreign text with nothing in it that a terminal would obey; its lines stay lines."""
+    return CONTROL.sub(lambda found: found[0] if found[0] in "\n\t" else "?", text)
+
 
 def shown(value: object, most: int = 60) -> str:
     """Return foreign text as it may stand in a sentence: on one line, nothing unprintable, cut to ``most`` characters."""
     text = "".join(c if c.isprintable() else " " if c.isspace() else "?" for c in str(value)[: 4 * most])
     text = " ".join(text.split())
     return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def is_reader_gone(error: OSError) -> bool:
+    """Tell whether something could not be printed because the reader of the pipe has gone away: `hitl segments | more`, then q.
+
+    Windows calls that an invalid argument, and much else, too: it is of a pipe where no file is named and the output is one.
+    """
+    if isinstance(error, BrokenPipeError):
+        return True
+    if sys.platform != "win32" or error.errno != errno.EINVAL or error.filename is not None:
+        return False
+    try:
+        return stat.S_ISFIFO(os.fstat(1).st_mode)
+    except OSError:
+        return False
 
 
 class HitlError(Exception):
@@ -47,6 +76,14 @@ class StoreGoneError(StoreError):
 
 class StoreReplacedError(StoreError):
     """Another file lies where the store that is followed was."""
+
+
+class NotAStoreError(StoreError):
+    """Where the store should be lies a file of another kind."""
+
+
+class DamagedStoreError(StoreError):
+    """The store's file is damaged or not whole."""
 
 
 class NewerStoreError(StoreError):

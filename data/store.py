@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NoReturn, Self, cast
 
 from data.connect import BUSY_TIMEOUT_S, FULL, open_store, reason
-from data.errors import DiskFullError, NoStoreError, StoreError, shown
+from data.errors import DamagedStoreError, DiskFullError, NoStoreError, StoreError, shown
 from data.reading.drives import DriveTables
 from data.schema import database
 from data.tables.checkpoints import Checkpoints
@@ -109,7 +109,7 @@ class Store(Sessions, DriveTables, SegmentTables, Judgements, Corners, Tracks, C
         if isinstance(error, sqlite3.OperationalError):
             return now_unusable(self.path, error, "used now")
         if type(error) is sqlite3.DatabaseError:
-            return StoreError(f"The store {name} is damaged ({error}): run `hitl store check`.")
+            return DamagedStoreError(f"The store {name} is damaged ({shown(error)}): `hitl store check` says what can be saved.")
         return None
 
 

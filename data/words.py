@@ -1,8 +1,10 @@
-"""Counted things and names in words."""
+"""Counted things, names and moments in words."""
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 
 
 def number_of(count: int, one: str, many: str = "") -> str:
@@ -48,3 +50,20 @@ def about(seconds: float) -> str:
     if seconds < 5_400:
         return f"about {number_of(round(seconds / 60), 'minute')}"
     return f"about {number_of(round(seconds / 3600), 'hour')}"
+
+
+def in_utc(moment: datetime) -> str:
+    """Return a moment in UTC, as the store writes it; one without a zone is in local time. Raises OverflowError."""
+    try:
+        there = moment.astimezone(UTC)
+    except OSError:  # Windows knows the local time of 1970 to 3000 alone: there, today's offset holds for any other year, too
+        there = moment.replace(tzinfo=datetime.now().astimezone().tzinfo).astimezone(UTC)
+    return there.strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+
+
+def in_local_time(text: str) -> datetime:
+    """Return a date of the store in local time. Raises ValueError for what is no date."""
+    moment = datetime.fromisoformat(text)
+    with contextlib.suppress(OSError, OverflowError):  # as above, and the first and the last day that there are
+        return moment.astimezone()
+    return moment

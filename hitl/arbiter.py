@@ -59,7 +59,7 @@ class Inputs:
     braking: Action  # sent after the pad was lost, if so set
     pad: PadState = MISSING
     humans: tuple[Action, ...] = ()  # the player's by each of ``pad.parts``; empty: ``human`` is the only one
-    hold: str = ""  # asks for the wheel without a button while it is set: "scripted", "zone", "asked-for"
+    taken_by: str = ""  # why the wheel is taken without a button, while it is set: "scripted", "zone", "asked-for"
     offer: str = ""  # an offer that stands ("zone", "asked-for"): names the trigger of a takeover that answers it
     allowed: bool = True  # False: no takeover may begin now (only one corner may be driven)
     command: Literal["", "pause", "panic"] = ""  # the same buttons from keyboard or screen, set for one tick
@@ -92,9 +92,9 @@ class Decision:
     safe: bool = False  # `executed` is the neutral or braking action: neither drives
     paused: bool = False
     pressed: frozenset[str] = frozenset()  # buttons that went down in this tick, by their meaning
-    held: frozenset[str] = frozenset()  # controls that are ignored until they are released
-    held_by: tuple[frozenset[str], ...] = ()  # the same for each of ``pad.parts``, or for the only device
-    lying: frozenset[str] = frozenset()  # touch: "stick", "gas", "brake" that lie still off their rest
+    ignored: frozenset[str] = frozenset()  # controls that are ignored until they are released
+    ignored_by: tuple[frozenset[str], ...] = ()  # the same for each of ``pad.parts``, or for the only device
+    off_rest: frozenset[str] = frozenset()  # touch: "stick", "gas", "brake" that do not move off their rest
 
 
 def new_episode(state: State) -> State:
@@ -118,15 +118,15 @@ def step(state: State, inputs: Inputs, settings: GatingSettings) -> tuple[State,
         inputs = replace(inputs, human=inputs.humans[in_hand])
     after, decision = _step(replace(state, hands=hands, in_hand=in_hand), state, inputs, seen, settings)
     touch = settings.mode == "touch"
-    held = seen.held
-    if held and (inputs.hold or after.phase == "human"):
-        held = held - TAKING  # they drive already
-    elif held and not touch:
-        held = held.difference(AXES)  # in these modes a stick does not ask for the wheel
-    lying = seen.lying if touch else frozenset()
-    if seen.pressed or held or lying:
-        held_by = tuple(one.held & held for one in looks) if held else ()
-        decision = replace(decision, pressed=seen.pressed, held=held, held_by=held_by, lying=lying)
+    ignored = seen.ignored
+    if ignored and (inputs.taken_by or after.phase == "human"):
+        ignored = ignored - TAKING  # they drive already
+    elif ignored and not touch:
+        ignored = ignored.difference(AXES)  # in these modes a stick does not ask for the wheel
+    off_rest = seen.off_rest if touch else frozenset()
+    if seen.pressed or ignored or off_rest:
+        ignored_by = tuple(one.ignored & ignored for one in looks) if ignored else ()
+        decision = replace(decision, pressed=seen.pressed, ignored=ignored, ignored_by=ignored_by, off_rest=off_rest)
     return after, decision
 
 
@@ -160,7 +160,7 @@ def _step(state: State, was: State, inputs: Inputs, seen: Seen, settings: Gating
             return _agent(ended, inputs, settings, "hand_back", was.trigger)
         return replace(state, driven=now), _human(inputs, None, was.trigger)
     if source and inputs.allowed:
-        trigger = source if source == inputs.hold else inputs.offer or source
+        trigger = source if source == inputs.taken_by else inputs.offer or source
         state = replace(state, phase="human", trigger=trigger, since=now, wanted=now, driven=now)
         return state, _human(inputs, "takeover", trigger)
     if source and settings.mode == "toggle":
@@ -183,8 +183,8 @@ def _requests_control(state: State, inputs: Inputs, seen: Seen, settings: Gating
         if inputs.time - state.pressed >= settings.settle_s - _EPS:
             state = replace(state, toggled=not state.toggled)
         state = replace(state, pressed=inputs.time)
-    if inputs.hold:
-        return state, inputs.hold
+    if inputs.taken_by:
+        return state, inputs.taken_by
     if settings.mode == "toggle":
         return state, "button" if state.toggled else ""
     if "takeover" in seen.buttons:

@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, NoReturn
 
-from data.files.paths import as_typed
+from data.errors import CONTROL, visible
+from data.files.paths import as_option
 from data.suggest import did_you_mean
 from hitl.games.registry import env_words
 
@@ -52,8 +53,24 @@ class Parser(argparse.ArgumentParser):
         else:
             super()._print_message(message, file)
 
+    def _get_values(self, action: argparse.Action, arg_strings: list[str]) -> Any:
+        """Refuse an empty value, as of a script's variable that is not set: it would mean "not given", and choose everything.
+
+        And control characters, which would be obeyed by each terminal that a name is shown in later.
+        """
+        is_note = action.dest == "note"  # of several lines; an empty one removes it
+        odd = [text for text in arg_strings if (visible(text) != text if is_note else CONTROL.search(text))]
+        if isinstance(action, argparse._SubParsersAction):
+            pass  # its words are those of the verb
+        elif "" in arg_strings and not is_note:
+            raise argparse.ArgumentError(action, "the value is empty, as of a variable that is not set: give one or leave it out")
+        elif odd and action.type is not Path:
+            raise argparse.ArgumentError(action, f"there is a control character in {odd[0]!r}: write it without")
+        return super()._get_values(action, arg_strings)
+
     def error(self, message: str) -> NoReturn:
         """Print the usage and the message, and exit with status 2."""
+        message = re.sub(r"invalid (?:int|float) value: ('.*')", r"\1 must be a number", message)
         meant = self._meant(message)
         super().error(f"{message}.{meant}" if meant else message)
 
@@ -121,9 +138,9 @@ def agent_words(given: Mapping[str, Any]) -> tuple[str, ...]:
     """Return what is typed for an agent, the other way round: as one text; nothing where none is named."""
     if given.get("use") in (None, "", "none"):
         return ()
-    words = [f"--agent {as_typed(given['use'])}"]
+    words = [as_option("--agent", given["use"])]
     for name, option in (("actions", "--actions"), ("normalize", "--agent-normalize")):
-        words += [f"{option} {as_typed(file)}"] if (file := given.get(name)) else []
+        words += [as_option(option, file)] if (file := given.get(name)) else []
     if given.get("stack") not in (None, 1):
         words.append(f"--agent-stack {given['stack']}")
     if given.get("range"):
@@ -136,7 +153,7 @@ def agent_words(given: Mapping[str, Any]) -> tuple[str, ...]:
 def game_words(env: str | None, track: str | None) -> tuple[str, ...]:
     """Return what is typed for a game and its track, where they are named."""
     named = ("--env", env), ("--track", track if track != "default" else None)
-    return tuple(f"{option} {as_typed(value)}" for option, value in named if value)
+    return tuple(as_option(option, value) for option, value in named if value)
 
 
 _NEGATIVE = re.compile(r"-(?:(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?|inf|nan)$", re.IGNORECASE)

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from data.errors import HitlError
+from data.errors import HitlError, InputFileError, is_reader_gone, shown
 from hitl import __version__
 from hitl.processes import collect_seldom, prepare_children, take_any_letter
 
@@ -114,13 +114,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         finally:
             if sys.stdout is not None:
                 sys.stdout.flush()
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # the reader is gone (`hitl segments | head`)
-        status = 0
     except OSError as error:
-        if not _is_of_output(error):
+        if is_reader_gone(error):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # `hitl segments | head`
+            status = 0
+        elif _is_of_output(error):
+            status = _tell_unprinted(error, status)
+        else:
             raise
-        status = _tell_unprinted(error, status)
     if (watchdog := sys.modules.get("hitl.games.hang_guard")) is not None:
         watchdog.leave_with(status)
     return status
@@ -164,7 +165,7 @@ def _run(args: list[str]) -> int:
     if not alone and args[0] not in COMMANDS:
         from data.suggest import did_you_mean
 
-        meant = did_you_mean(args[0], [*COMMANDS, "help", *_VERBS])
+        meant = did_you_mean(args[0], [*COMMANDS, "help", *_VERBS, "--home", "--debug", "--version"])
         print(f"hitl: there is no command '{args[0]}': `hitl --help` lists them.{meant}", file=sys.stderr)
         return 2
     try:
@@ -177,6 +178,14 @@ def _run(args: list[str]) -> int:
 
         print(f"hitl: {in_home(str(error), _home_of(args))}", file=sys.stderr)
         return error.exit_code
+    except PermissionError as error:  # of a file that another program has open, where no one has thought of it
+        from data.files import held
+
+        if debug or not held.in_use(error) or error.filename is None:
+            raise
+        said = f"{shown(os.path.basename(os.fsdecode(error.filename)))} cannot be used {held.why(error, 'check the path')}."
+        print(f"hitl: {said}", file=sys.stderr)
+        return InputFileError.exit_code
     except KeyboardInterrupt:
         if debug:
             raise

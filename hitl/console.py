@@ -17,15 +17,28 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from data.errors import visible
+
 LEAST, USUAL, MOST = 10, 80, 10_000  # letters of a terminal
 SHORT = 12  # letters of a name that is never broken
 
 
 class _Console(Console):
-    """Leaves it to the command line what a reader that went away means: rich would call it a failure."""
+    """Leaves it to the command line what a reader that went away means: rich would call it a failure.
+
+    What a name from another store holds for terminals to obey is not passed on.
+    """
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        super().print(*(visible(one) if isinstance(one, str) else one for one in objects), **options)
 
     def on_broken_pipe(self) -> None:
         raise BrokenPipeError
+
+
+class _Table(Table):
+    def add_row(self, *cells: Any, **options: Any) -> None:
+        super().add_row(*(visible(cell) if isinstance(cell, str) else cell for cell in cells), **options)
 
 
 def console(**options: Any) -> Console:
@@ -51,7 +64,9 @@ def fitting(width: int, widths: Mapping[str, int], least: Iterable[str], gap: in
 
 def table(*heads: str, right: Iterable[str] = (), **options: Any) -> Table:
     """Return a table without a frame; the columns whose heads are in ``right`` are right-justified."""
-    made = Table(box=box.SIMPLE_HEAD, pad_edge=False, title_justify="left", **options)
+    if isinstance(options.get("title"), str):
+        options["title"] = visible(options["title"])
+    made = _Table(box=box.SIMPLE_HEAD, pad_edge=False, title_justify="left", **options)
     for head in heads:
         made.add_column(head, justify="right" if head in set(right) else "left", overflow="fold")
     return made
@@ -82,7 +97,7 @@ def facts(rows: Iterable[tuple[str, str]]) -> Table:
     made.add_column(style="dim", no_wrap=True)
     made.add_column(overflow="fold")
     for row in rows:
-        made.add_row(*row)
+        made.add_row(*map(visible, row))
     return made
 
 
@@ -94,7 +109,7 @@ def print_facts(rows: Iterable[tuple[str, str]]) -> None:
         return
     width = max((len(name) for name, _ in rows), default=0)
     for name, value in rows:
-        print(f"{name:<{width}}  {value}")
+        print(f"{name:<{width}}  {visible(value)}")
 
 
 def marked(text: str) -> Text:

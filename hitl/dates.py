@@ -6,6 +6,7 @@ import re
 from datetime import UTC, date, datetime, timedelta, tzinfo
 
 from data.errors import UsageError
+from data.words import in_utc
 
 
 def parse_date(text: str, zone: tzinfo | None = None) -> str:
@@ -35,7 +36,7 @@ def parse_date(text: str, zone: tzinfo | None = None) -> str:
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=zone)
     try:
-        return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+        return in_utc(moment)
     except (OverflowError, ValueError):
         raise UsageError(f"'{text}' is out of range for a date.") from None
 

@@ -31,12 +31,12 @@ LISTEN_S = 2.0
 EXTRAS = {"browse": "datasette", "clips": "av", "minari": "minari", "onnx": "onnxruntime", "parquet": "pyarrow",
           "remote": "tlspyo", "sb3": "stable_baselines3", "tensorboard": "tensorboard", "wandb": "wandb"}  # fmt: skip
 """Optional packages, by the extra that brings them. Those of games have lines of their own."""
-Seen = tuple[str, str] | tuple[str, str, str]
+DoctorAnswer = tuple[str, str] | tuple[str, str, str]
 """What a check returns: the state, what was found and, where something can be done, what."""
 
 
 @dataclass(frozen=True)
-class Check:
+class DoctorCheck:
     """One line. ``state``: ``ok``; ``note`` (missing, but a session works without it); ``bad`` (a session does not work)."""
 
     name: str
@@ -45,9 +45,9 @@ class Check:
     do: str = ""
 
 
-def examine(home: Home, env: str = "box2d") -> list[Check]:
+def examine(home: Home, env: str = "box2d") -> list[DoctorCheck]:
     """Run all checks. ``env``: the environment that must work; what the others need is only noted."""
-    checks: dict[str, Callable[[], Seen]] = {
+    checks: dict[str, Callable[[], DoctorAnswer]] = {
         "Python": _python,
         "torch": lambda: _torch(home),
         "extras": _extras,
@@ -68,21 +68,21 @@ def examine(home: Home, env: str = "box2d") -> list[Check]:
     return [_guarded(name, look) for name, look in checks.items()]
 
 
-def _guarded(name: str, look: Callable[[], Seen]) -> Check:
+def _guarded(name: str, look: Callable[[], DoctorAnswer]) -> DoctorCheck:
     """Turn any exception of a check into a failed check."""
     try:
-        return Check(name, *look())
+        return DoctorCheck(name, *look())
     except HitlError as error:
-        return Check(name, BAD, str(error))
+        return DoctorCheck(name, BAD, str(error))
     except Exception as error:
-        return Check(name, BAD, f"looking failed: {type(error).__name__}: {error}"[:200], "run `hitl --debug doctor`")
+        return DoctorCheck(name, BAD, f"looking failed: {type(error).__name__}: {error}"[:200], "run `hitl --debug doctor`")
 
 
-def _python() -> Seen:
+def _python() -> DoctorAnswer:
     return OK, f"{platform.python_version()} on {platform.system()}"
 
 
-def _torch(home: Home) -> Seen:
+def _torch(home: Home) -> DoctorAnswer:
     if util.find_spec("torch") is None:
         return BAD, "not installed", f"run {install()}"
     import torch
@@ -130,7 +130,7 @@ def _network(home: Home) -> tuple[int, int, TrainConfig] | None:
     return len(layout[0]), len(layout[1]), with_image(wish.config_where(road), layout[0])
 
 
-def _extras() -> Seen:
+def _extras() -> DoctorAnswer:
     """Tell which of the packages that some commands need are there."""
     missing = [name for name, module in EXTRAS.items() if util.find_spec(module) is None]
     if not missing:
@@ -138,7 +138,7 @@ def _extras() -> Seen:
     return NOTE, f"not installed: {', '.join(missing)}", f"only for what they are called after: {install(','.join(missing))}"
 
 
-def _pads(home: Home) -> Seen:
+def _pads(home: Home) -> DoctorAnswer:
     import pygame
 
     from hitl.pads.devices import devices
@@ -154,7 +154,7 @@ def _pads(home: Home) -> Seen:
     return OK, f"{', '.join(names[:4])} ({sdl})"
 
 
-def _own_pad(env: str) -> Seen:
+def _own_pad(env: str) -> DoctorAnswer:
     from hitl.games.trackmania.virtual_pad import VirtualPad
 
     needed = BAD if env in ("trackmania", "tmrl") else NOTE
@@ -178,7 +178,7 @@ def _keys_work() -> bool:
     return False
 
 
-def _hiding() -> Seen:
+def _hiding() -> DoctorAnswer:
     if sys.platform != "win32":
         return OK, "choose the virtual pad in the game's settings if it hears yours, too"
     folders = [os.environ.get("PROGRAMFILES", ""), os.environ.get("PROGRAMW6432", "")]
@@ -188,7 +188,7 @@ def _hiding() -> Seen:
     return NOTE, "HidHide is not installed", "install it if the game hears your own pad beside ours"
 
 
-def _telemetry(home: Home, env: str) -> Seen:
+def _telemetry(home: Home, env: str) -> DoctorAnswer:
     from hitl.games.trackmania.frames import PLUGINS
     from hitl.games.trackmania.game import WITH_SESSION
     from hitl.games.trackmania.session_port import SessionPort
@@ -214,7 +214,7 @@ def _telemetry(home: Home, env: str) -> Seen:
         return OK, found
 
 
-def _stick(home: Home) -> Seen:
+def _stick(home: Home) -> DoctorAnswer:
     """Tell whether the game's own settings leave a stick that one can drive with."""
     from hitl.games.trackmania.stick_curve import kept_curve
 
@@ -226,7 +226,7 @@ def _stick(home: Home) -> Seen:
     return OK, "the curve of TrackMania is measured, and undone"
 
 
-def _line(home: Home, env: str) -> Seen:
+def _line(home: Home, env: str) -> DoctorAnswer:
     from hitl.road.known_tracks import corners_here
     from hitl.road.track import load_track
 
@@ -237,7 +237,7 @@ def _line(home: Home, env: str) -> Seen:
     return OK, f"{track.line.length:.0f} m, {number_of(len(corners_here(home, track)), 'corner')}"
 
 
-def _tmrl(home: Home, env: str) -> Seen:
+def _tmrl(home: Home, env: str) -> DoctorAnswer:
     from hitl.games.tmrl.importing import check_reward, find_data, import_tmrl, usual_reward
     from hitl.settings import load
 
@@ -267,7 +267,7 @@ def _inside(sentence: str) -> str:
     return f"{sentence[0].lower()}{sentence[1:]}"
 
 
-def _supertuxkart(home: Home, env: str) -> Seen:
+def _supertuxkart(home: Home, env: str) -> DoctorAnswer:
     from hitl.games.supertuxkart.data_folder import engine_version, find, named_in_vain
 
     needed = BAD if env == "supertuxkart" else NOTE
@@ -284,14 +284,14 @@ def _supertuxkart(home: Home, env: str) -> Seen:
     return OK, f"{version}, with the data of {found.where}{', a race can be loaded' if needed == BAD else ''}{vain}"
 
 
-def _gym(home: Home, env: str) -> Seen:
+def _gym(home: Home, env: str) -> DoctorAnswer:
     from hitl.games.gym.looked_at import look_at
 
     found, do = look_at(home, env.removeprefix(ROADLESS))
     return (NOTE, found, do) if do else (OK, found)
 
 
-def _window(env: str) -> Seen:
+def _window(env: str) -> DoctorAnswer:
     from takeover_ui.window.window import display_available
 
     if display_available():
@@ -300,7 +300,7 @@ def _window(env: str) -> Seen:
     return NOTE, "no display here", f"use --headless, with --pad {alone} if you cannot drive"
 
 
-def _store(home: Home) -> Seen:
+def _store(home: Home) -> DoctorAnswer:
     from data.store import Store
 
     if not home.store_path.exists():
@@ -313,7 +313,7 @@ def _store(home: Home) -> Seen:
     return OK, f"{number_of(steps, 'step')}, sound"
 
 
-def _disk(home: Home) -> Seen:
+def _disk(home: Home) -> DoctorAnswer:
     folder = home.root
     while not folder.exists() and folder != folder.parent:
         folder = folder.parent
@@ -326,7 +326,7 @@ def _disk(home: Home) -> Seen:
     return OK, found
 
 
-def _clock() -> Seen:
+def _clock() -> DoctorAnswer:
     """Sleep as a session does between two ticks, with the same priority, and see how late it wakes."""
     from hitl.timing.priority import goes_first, raise_priority
 

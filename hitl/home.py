@@ -11,7 +11,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from data.errors import StoreError, UsageError, shown
+from data.errors import StoreError, UsageError, shown, visible
 from data.files.paths import STORE_NAME, as_typed, private_folder, refuse_share, user_path
 
 
@@ -43,7 +43,10 @@ class Home:
             private_folder(self.root)
             self.checkpoints.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            why = "there is a file of that name" if isinstance(error, FileExistsError) else error.strerror or error
+            why = error.strerror or error
+            if isinstance(error, FileExistsError):
+                leads_nowhere = os.path.islink(self.root) and not os.path.exists(self.root)
+                why = "it is a link to a folder that is not there" if leads_nowhere else "there is a file of that name"
             what = "written" if os.path.isdir(self.root) else "made"
             raise StoreError(
                 f"The home folder '{shown(self.root.name)}' cannot be {what} ({shown(why)}): choose another with --home."
@@ -91,7 +94,8 @@ Named = Path | str | Begun | None
 def in_home(text: str, named: Named) -> str:
     """Return a sentence whose commands name a home, too: without, they would look into the usual one.
 
-    ``named``: the home as it was typed, None where none was; or that with more that a command must name again.
+    ``named``: the home as it was typed, None where none was; or that with more that a command must name again. What a name from
+    elsewhere holds for a terminal to obey is left out.
     """
     begun = named if isinstance(named, Begun) else Begun(named)
 
@@ -99,13 +103,14 @@ def in_home(text: str, named: Named) -> str:
         command, words = found["command"], found["words"]
         if command in _WITHOUT_HOME or re.search(r"--help\b", words):
             return found[0]
-        own = words.split()
+        own = [word.partition("=")[0] for word in words.split()]
         more = [option for option in begun.options if command == "play" and not _excluded(option.split()[0], own)]
         if begun.home is not None and "--home" not in own:
-            more.append(f"--home {as_typed(begun.home)}")
+            folder = str(begun.home)
+            more.append(f"--home {as_typed(os.path.join('.', folder) if folder.startswith('-') else folder)}")
         return f"{' '.join([found[0][:-1], *more])}`"
 
-    return _COMMAND.sub(with_more, text)
+    return _COMMAND.sub(with_more, visible(text))
 
 
 def _excluded(option: str, words: list[str]) -> bool:
@@ -126,8 +131,14 @@ def last_demo() -> Home | None:
     """Return the home of the last demo without ``--home``; None where there was none."""
     with contextlib.suppress(OSError):
         homes = [Home(folder) for folder in sorted(demos_folder().iterdir(), reverse=True)]
-        return next((home for home in homes if home.store_path.is_file()), None)
+        return next((home for home in homes if _has_store(home)), None)
     return None
+
+
+def _has_store(home: Home) -> bool:
+    with contextlib.suppress(OSError):  # of another user, or made by an administrator: an earlier demo's may be open to this one
+        return home.store_path.is_file()
+    return False
 
 
 def home_path(args: argparse.Namespace) -> Home:

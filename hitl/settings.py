@@ -44,7 +44,7 @@ from trainer.retired import without_retired
 
 CONTROLS = ("steer", "gas", "brake", "gas_brake", *MORE, "none")
 COMMAND_LINE = "command line"
-Pixels = Annotated[int, Meta(ge=-100_000, le=100_000)]
+ScreenPx = Annotated[int, Meta(ge=-100_000, le=100_000)]
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ class OverlaySettings:
     language: Annotated[str, OneOf(CODES)] = "en"  # of all screens, the report and the pages in a browser
     opacity: Annotated[float, Meta(ge=0.1, le=1)] = 0.92  # of an overlay over another game
     corner: Literal["top_left", "top_right", "bottom_left", "bottom_right"] = "top_right"  # where an overlay over another game is
-    keep_clear: tuple[Pixels, Pixels, Pixels, Pixels] | None = None  # x, y, width, height (pixels) that it must not cover
+    keep_clear: tuple[ScreenPx, ScreenPx, ScreenPx, ScreenPx] | None = None  # x, y, width, height (pixels) that it must not cover
     keys: Literal["focus", "anywhere"] = "focus"  # over another game: heard in any window, or in it (never so on Windows, X11)
     game_window: Literal["ours", "its_own"] = "ours"  # of gym:ID: our window shows its picture, or floats over the game's own
     scale: Annotated[float, Meta(ge=0.5, le=2.5)] = 1.0  # how large the gauges are that have no place of their own
@@ -229,7 +229,12 @@ def load(
     """
     path, needed = settings_path(home), sections or SECTIONS
     table = read(path, unsaved)
-    for name in table:
+    for name, value in table.items():
+        if name not in SECTIONS and not isinstance(value, dict):
+            raise InputFileError(
+                f"{path.name}: '{shown(name)}' stands above all tables, and each key belongs below the one that it is of, as "
+                f"`volume` does below [coach]; known are {', '.join(SECTIONS)}."
+            )
         if name not in SECTIONS:
             raise InputFileError(
                 f"{path.name}: unknown table [{shown(name)}]; known are {', '.join(SECTIONS)}.{did_you_mean(name, SECTIONS)}"
@@ -253,6 +258,15 @@ def load(
         origin |= {f"{name}.{key}": source for key, source in where.items()}
         notes += said
     return Settings(**values, origin=origin, notes=tuple(notes))
+
+
+def fault_of(home: Home) -> str:
+    """Return what is wrong with the settings of a home, which keeps it from being driven and learned in; "" for nothing."""
+    try:
+        load(home)
+    except InputFileError as error:
+        return str(error)
+    return ""
 
 
 def language_of(home: Home) -> str:
@@ -311,7 +325,7 @@ def save_pads(
     """Store a choice, or one device's table, and leave the rest of ``pads.toml`` as it is. Returns its path.
 
     ``forget``: the key under which the same pad's table was stored before. Raises `InputFileError`, and changes nothing, when the
-    file cannot be read.
+    file cannot be read or written.
     """
     path = pads_path(home)
     pads = read(path)
@@ -320,8 +334,11 @@ def save_pads(
     if device:
         pads.setdefault("devices", {}).pop(forget, None)
         pads["devices"][device] = dict(table or {})
-    path.parent.mkdir(parents=True, exist_ok=True)
-    held.write_whole(path, dumps(pads))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        held.write_whole(path, dumps(pads))
+    except OSError as error:
+        raise InputFileError(f"{path.name} cannot be written {held.why(error, 'check the home folder')}.") from error
     return path
 
 

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, BinaryIO
 
 from data.errors import StoreError, TrainingError, shown
+from data.files import held
 from data.files.paths import disk_is_full
 from data.store import Store
 from data.words import about
@@ -36,7 +37,8 @@ FOLLOWS = "HITL_TRAINER_FOLLOWS"  # set for a trainer that is to end when its st
 class TrainerProcess:
     """Runs ``hitl train`` on a home folder. Its output goes to ``trainer.log`` there.
 
-    ``detached``: it keeps running when this process and its terminal end. Otherwise use it as a context manager, which stops it.
+    ``detached``: it keeps running when this process and its terminal end. Otherwise use it as a context manager, which stops it;
+    it ends by itself when this process is killed.
 
     On Linux it leads a session of its own in both cases. What a terminal has started shares its processors, so a trainer that
     learns all the time would leave the driving beside it with next to nothing on a busy machine.
@@ -46,7 +48,7 @@ class TrainerProcess:
         self._home = home
         self._log = home.root / "trainer.log"
         self._begun, self._token = time.monotonic(), secrets.token_hex(8)
-        follows = not detached and sys.platform.startswith("linux")
+        follows = not detached
         with self._open_log() as log:
             self._from = log.seek(0, os.SEEK_END)
             self._process = subprocess.Popen(
@@ -55,17 +57,17 @@ class TrainerProcess:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 env=environment(PYTHONUNBUFFERED="1", **{TOKEN: self._token}, **({FOLLOWS: "1"} if follows else {})),
-                **(apart() if detached or follows else {}),
+                **(apart() if detached or sys.platform.startswith("linux") else {}),
             )
 
     def _open_log(self) -> BinaryIO:
         try:
-            return self._log.open("ab")
+            return held.insist(lambda: self._log.open("ab"))
         except OSError as error:
             home = shown(self._home.root.name)
             raise TrainingError(
                 f"The trainer cannot be started: {self._log.name} cannot be written in the home folder '{home}' "
-                f"({shown(error.strerror or error)}). Make it writable, or choose another with --home DIR."
+                f"{held.why(error, 'make it writable')}, or choose another with --home DIR."
             ) from error
 
     @property
@@ -78,9 +80,9 @@ class TrainerProcess:
         return read_heartbeat(self._home.root)
 
     def wait_for_heartbeat(
-        self, tell: Callable[[str], None] = lambda _: None, left: Callable[[], bool] = lambda: False
+        self, say_text: Callable[[str], None] = lambda _: None, left: Callable[[], bool] = lambda: False
     ) -> None:
-        """Wait for its first heartbeat, as long as it lives; ``tell`` hears when that takes long. ``left``: no one waits.
+        """Wait for its first heartbeat, as long as it lives; ``say_text`` hears when that takes long. ``left``: no one waits.
 
         Raises TrainingError, with the trainer's last line, when it ends first.
         """
@@ -89,11 +91,12 @@ class TrainerProcess:
             if not self.alive:
                 raise TrainingError(f"The trainer ended at once: {self.last_line()}")
             if time.monotonic() > self._begun + FULL_S and self._has_no_room():
-                tell("The disk is full: the trainer is at work, but can write no checkpoint, nor how it does. Make room on it.")
+                problem = "the trainer is at work, but can write no checkpoint, nor how it does"
+                say_text(f"The disk is full: {problem}. Make room on it.")
                 return
             if not told and time.monotonic() > self._begun + START_S:
                 told = True
-                tell(f"The trainer is still starting; {self._log.name} in the home folder says more. Ctrl+C stops waiting.")
+                say_text(f"The trainer is still starting; {self._log.name} in the home folder says more. Ctrl+C stops waiting.")
             time.sleep(0.05)
 
     def _has_begun(self) -> bool:
@@ -108,7 +111,7 @@ class TrainerProcess:
     def last_line(self) -> str:
         """Return the last line that it printed."""
         with contextlib.suppress(OSError):
-            lines = self._log.read_bytes()[self._from :].decode("utf-8", "replace").strip().splitlines()
+            lines = held.read_bytes(self._log)[self._from :].decode("utf-8", "replace").strip().splitlines()
             if lines:
                 return lines[-1].removeprefix("hitl: ")
         return "the disk is full. Make room on it, then try again." if disk_is_full(self._home.root) else "it said nothing."
@@ -140,10 +143,15 @@ class TrainerProcess:
 def when_parent_ends(act: Callable[[], None]) -> None:
     """Call ``act``, on a thread of its own, when the process that started this trainer has ended; if it is to follow that."""
     if os.environ.pop(FOLLOWS, ""):
+        # Under another number: on Windows a child with this standard input, too, would stand still while it is read from.
+        ours, nothing = os.dup(0), os.open(os.devnull, os.O_RDONLY)
+        os.dup2(nothing, 0)
+        os.close(nothing)
 
         def watch() -> None:
-            while os.read(0, 1):
-                pass
+            with contextlib.suppress(OSError):
+                while os.read(ours, 1):
+                    pass
             act()
 
         threading.Thread(target=watch, name="hitl-parent", daemon=True).start()
@@ -155,8 +163,8 @@ class TakingTurns:
     Without that the session would be over before the first update.
     """
 
-    def __init__(self, rig: SessionSetup, tell: Callable[[str], None]) -> None:
-        self._rig, self._tell, self._told = rig, tell, False
+    def __init__(self, rig: SessionSetup, say_text: Callable[[str], None]) -> None:
+        self._rig, self._say_text, self._told = rig, say_text, False
         self._name = f"{control.CATCH_UP}{os.getpid()}"
 
     def wait(self, stop: Callable[[], bool], show: Callable[[float], None] = lambda seconds: None) -> None:
@@ -171,26 +179,27 @@ class TakingTurns:
             control.ask(root, self._name)
         except OSError:  # no room, no right: the session goes on
             return
-        shown, tell_at = 0, SLOW_S
+        shown, say_at = 0, SLOW_S
         while control.asked(root, self._name) and self._learns() and not stop():
             if (waited := time.monotonic() - began) >= shown + 1:
                 shown = int(waited)
                 show(float(shown))
-            if waited > tell_at:
-                tell_at = waited + (AGAIN_S if self._tell_why() else SLOW_S)
+            if waited > say_at:
+                say_at = waited + (AGAIN_S if self._say_why() else SLOW_S)
             time.sleep(0.01)
         control.withdraw(root, self._name)
 
-    def _tell_why(self) -> bool:
+    def _say_why(self) -> bool:
         """Say what is waited for, once, and how much longer; return whether that is known."""
         beat = read_heartbeat(self._rig.home.root)
         left = about(beat.left_s) if beat is not None and beat.left_s is not None else ""
         if not self._told:
             self._told = True
             text = "The trainer learns from each episode before the next is driven"
-            self._tell(f"{text}{f': that takes {left} now' if left else ''}. `hitl train pause` lets the session go on alone.")
+            text += f": that takes {left} now" if left else ""
+            self._say_text(f"{text}. `hitl train pause` lets the session go on alone.")
         elif left:
-            self._tell(f"The trainer is still learning, for {left}.")
+            self._say_text(f"The trainer is still learning, for {left}.")
         return bool(left)
 
     def _learns(self) -> bool:
@@ -234,6 +243,12 @@ def wait_for_laps(
         time.sleep(0.1)
         rig.policy.begin_episode()
     if rig.policy.checkpoint_name:
+        return True
+    coaching = rig.session.coaching
+    if coaching is not None:  # what is known of the corners is how another agent drove them
+        coaching.forget(lost=rig.policy.unread > 0)
+    if rig.policy.unread:
+        say(Said("lost", "warning", {"problem": rig.policy.problem.partition(":")[0] + "."}))
         return True
     if laps and control.running(store_path):
         why = "random_waits"

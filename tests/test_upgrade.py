@@ -45,8 +45,8 @@ def test_a_store_of_an_earlier_commit_is_migrated_followed_merged_and_written_to
         assert (segment.verdict, segment.tags, segment.outcome) == ("star", ("wet",), "cleared")
         assert store.latest_checkpoint().updates == 100
     with Follower(path) as follower:
-        update = follower.poll()
-    assert (len(update), int(update.driver.sum())) == (20, 4)
+        new = follower.poll()
+    assert (len(new), int(new.driver.sum())) == (20, 4)
     with Recorder(path, session_info()) as recorder:
         drive(recorder)
     with Store(path) as store:

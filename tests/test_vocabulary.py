@@ -113,13 +113,28 @@ def _offences_in_texts(modules: Modules) -> dict[str, list[str]]:
     return found
 
 
-def _classes() -> dict[str, list[str]]:
-    found = defaultdict(list)
-    for path, tree in _modules().items():
+def _alias(node: ast.stmt) -> str:
+    """Return the name that a module gives to a type by an assignment; empty for any other statement."""
+    if not isinstance(node, ast.Assign) or not isinstance(node.targets[0], ast.Name):
+        return ""
+    name = node.targets[0].id
+    return name if re.fullmatch(r"[A-Z]\w*[a-z]\w*", name) else ""
+
+
+def _types(modules: Modules) -> dict[str, dict[str, str]]:
+    """Return what each name of a class or of a type means, where it means several things: by the module that says so.
+
+    A type that several modules write down alike is one thing.
+    """
+    found: dict[str, dict[str, str]] = defaultdict(dict)
+    for path, tree in modules.items():
         for node in nodes_of(tree):
             if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
-                found[node.name].append(path)
-    return {name: paths for name, paths in found.items() if len(paths) > 1}
+                found[node.name][f"{path}:{node.lineno}"] = f"{path}:{node.lineno}"
+        for node in tree.body:
+            if isinstance(node, ast.Assign) and (name := _alias(node)):
+                found[name][f"{path}:{node.lineno}"] = ast.unparse(node.value)
+    return {name: meant for name, meant in found.items() if len(set(meant.values())) > 1}
 
 
 def test_the_page_is_read() -> None:
@@ -144,8 +159,13 @@ def test_pages_are_of_the_vocabulary() -> None:
     assert _offences_on_pages() == [], USE
 
 
-def test_a_class_name_means_one_thing() -> None:
-    assert _classes() == {}
+def test_the_name_of_a_type_means_one_thing() -> None:
+    assert _types(_modules()) == {}
+
+
+def test_a_name_with_two_meanings_would_be_seen() -> None:
+    texts = {"a.py": "class Row: ...", "b.py": "Row = tuple[int, ...]\nWide = list[int]", "c.py": "Wide = list[int]\nROW = 3"}
+    assert _types({path: ast.parse(text) for path, text in texts.items()}).keys() == {"Row"}
 
 
 @pytest.mark.parametrize("name", ["Intervention", "read_pulse", "override_action", "know_demos"])

@@ -35,7 +35,7 @@ class Times(NamedTuple):
 class TrainConfig(GuidanceSettings, BatchSettings, UpdateSettings, NetworkSettings):  # read from the last to the first
     """What the learner, the replay and the daemon are set to. Immutable; ``with_values`` makes changed copies.
 
-    The defaults are the preset ``hitl``; ``PLAIN`` is the learner without what that adds. Raises UsageError for values that make
+    The defaults are the preset ``hitl``; ``BARE`` is the learner without what that adds. Raises UsageError for values that make
     no sense.
     """
 
@@ -115,9 +115,9 @@ class TrainConfig(GuidanceSettings, BatchSettings, UpdateSettings, NetworkSettin
         """Read what ``to_dict`` gave, without what has no effect here (``trainer.retired.unknown_settings`` names it).
 
         That is what this version does not know, and numbers that it does not allow: earlier ones checked fewer of them. What is
-        missing then is as in ``PLAIN``: what an older version had no setting for, it did not do.
+        missing then is as in ``BARE``: what an older version had no setting for, it did not do.
         """
-        return PLAIN.with_values(**{k: v for k, v in values.items() if k in NAMES and not beyond_bounds(k, v)})
+        return BARE.with_values(**{k: v for k, v in values.items() if k in NAMES and not beyond_bounds(k, v)})
 
 
 NAMES = frozenset(f.name for f in fields(TrainConfig))
@@ -146,7 +146,7 @@ def beyond_bounds(name: str, value: object) -> bool:
     return False
 
 
-PLAIN = TrainConfig(
+BARE = TrainConfig(
     image_shift=0,
     shared_encoder=False,
     gamma=0.9925,
@@ -172,3 +172,5 @@ PLAIN = TrainConfig(
 """TQC with half and half batches, and nothing else: what other recipes are built on, and what a checkpoint means by settings that
 it does not name. A setting that is added later and changes how a run learns is off here, but for ``past_action_dropout``: a run
 that clones goes on without the fault that this mends."""
+PLAIN = BARE
+"""Its name in scripts of earlier versions; the preset ``plain`` is something else."""

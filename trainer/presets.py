@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from data.errors import UsageError, shown
 from data.suggest import did_you_mean
-from trainer.config import PLAIN, TrainConfig
+from trainer.config import BARE, TrainConfig
 
 
 class UnknownPresetError(UsageError, KeyError):
@@ -48,7 +48,7 @@ PRESETS: dict[str, TrainConfig] = Presets({
     # squared error, 1-step, entropy in the backup, a temperature learned from 1 towards an entropy of half the actions, the actor
     # once for 20 critic updates.
     # One quantile per critic makes TQC's critic a plain mean; the minimum over Z = 2 is drop_pool 1 of the pool of 2.
-    "rlpd": PLAIN.with_values(
+    "rlpd": BARE.with_values(
         hidden=256,
         layers=3,
         critics=10,
@@ -71,7 +71,7 @@ PRESETS: dict[str, TrainConfig] = Presets({
         demo_copies=1e9,
     ),
     # The reference recipe with a correct critic and correct n-step returns.
-    "run_l": PLAIN.with_values(
+    "run_l": BARE.with_values(
         network="residual",
         hidden=256,
         layers=3,

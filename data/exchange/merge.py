@@ -19,7 +19,7 @@ from data.connect import bulk_writing, now, transaction
 from data.errors import UsageError
 from data.files.paths import sqlite_uri
 from data.recording.applier import close_interrupted
-from data.recording.other_store import fitting, readable, refuse_unsound
+from data.recording.other_store import fitting, readable
 from data.recording.session_lock import is_alive
 from data.schema import SESSION_COLUMNS, STEP_COLUMNS
 from data.tables import tracks
@@ -113,7 +113,6 @@ def merge(
         raise UsageError("A store cannot be merged into itself.")
     summary, into = Summary(), _Into(conn, path, None if copy else IMPORTED, step or UndoStep())
     with readable(source, summary.notes) as found, fitting(source):
-        refuse_unsound(found, source)
         conn.execute("ATTACH ? AS src", (sqlite_uri(found, "mode=ro"),))
         try:
             _choose(conn, segments, tries=tries)

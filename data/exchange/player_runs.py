@@ -23,7 +23,7 @@ from data.exchange.unpickle import load_restricted
 from data.files import held
 from data.reading.episodes import EpisodeData, SegmentData
 from data.records import HUMAN
-from data.words import number_of
+from data.words import in_utc, number_of
 
 FORMAT = "tmrl_player_run_v1"
 ACTIONS = ("gas", "brake", "steer")
@@ -128,10 +128,9 @@ def run_of(value: Any) -> PlayerRun:
 
 def _date(text: Any) -> str | None:
     try:
-        moment = datetime.fromisoformat(str(text))
-    except ValueError:
+        return in_utc(datetime.fromisoformat(str(text)))
+    except (ValueError, OverflowError):
         return None
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
 
 
 def as_steps(run: PlayerRun, observation: np.ndarray | None = None, reward: np.ndarray | None = None) -> EpisodeData:

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from data.errors import InputFileError, shown
+from data.files import held
 
 MAX_BYTES = 512 * 2**20
 _MAX_NESTING = 64
@@ -307,9 +308,9 @@ def load_restricted(path: str | Path, max_bytes: int = MAX_BYTES) -> Any:
         if size > max_bytes:
             allowed = f"the {max_bytes / 2**20:.0f} MiB allowed"
             raise InputFileError(f"{path.name} is {size / 2**20:.0f} MiB, more than {allowed}: it was not read.")
-        data = path.read_bytes()
+        data = held.read_bytes(path)
     except OSError as error:
-        raise InputFileError(f"{path.name} cannot be read ({error.strerror}): check the path.") from error
+        raise InputFileError(f"{path.name} cannot be read {held.why(error, 'check the path')}.") from error
     try:
         return loads_restricted(data)
     except ValueError as error:

@@ -1,32 +1,57 @@
-"""Replacing and deleting files that another program may hold open for a moment.
+"""Reading, replacing and deleting files that another program may hold open for a moment.
 
 On Windows a virus scanner, the search indexer or an editor may have any file open, and then it can be neither replaced nor
-deleted. Such a program lets go after some milliseconds, so both are tried again for about a second.
+deleted, and sometimes not even read. Such a program lets go after some milliseconds, so each is tried again for about a second.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import BinaryIO, TypeVar
 
+from data.errors import shown
+
+_T = TypeVar("_T")
 HELD = frozenset((5, 32, 33))
 """Windows' error numbers for a file that is in use: access denied (a deletion is pending), sharing and lock violation."""
 PATIENCE_S = 1.0
+AGAIN_S = 5.0
+"""After which a file that stayed in use is waited for again: some are read many times in a row, and a window waits for that."""
 _PAUSE_S = 0.01
+_given_up: dict[Path, float] = {}
 
 
 def replace(source: Path, target: Path) -> Path:
     """Move a file over another one, whole or not at all, and return the target. Raises OSError."""
-    _insist(lambda: os.replace(source, target))
+    insist(lambda: os.replace(source, target))
     return target
 
 
 def unlink(path: Path) -> None:
     """Delete a file, if it is there. Raises OSError."""
-    _insist(lambda: path.unlink(missing_ok=True))
+    insist(lambda: path.unlink(missing_ok=True))
+
+
+def open_to_read(path: Path) -> BinaryIO:
+    """Open a file. One that has just stayed in use for that second is not waited for again. Raises OSError."""
+    if time.monotonic() < _given_up.get(path, -AGAIN_S) + AGAIN_S:
+        return path.open("rb")
+    try:
+        return insist(lambda: path.open("rb"))
+    except PermissionError:
+        _given_up[path] = time.monotonic()
+        raise
+
+
+def read_bytes(path: Path) -> bytes:
+    """Return the content of a file. Raises OSError."""
+    with open_to_read(path) as file:
+        return file.read()
 
 
 def write_whole(path: Path, content: str | bytes) -> None:
@@ -34,18 +59,42 @@ def write_whole(path: Path, content: str | bytes) -> None:
 
     One process at a time may write it; what a killed one has left half-written beside it is overwritten by the next.
     """
-    new = path.with_name(f"{path.name}.new")
-    new.write_bytes(content.encode() if isinstance(content, str) else content)
-    replace(new, path)
+    new, data = path.with_name(f"{path.name}.new"), content.encode() if isinstance(content, str) else content
+    try:
+        insist(lambda: new.write_bytes(data))
+        replace(new, path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            new.unlink(missing_ok=True)
+        raise
 
 
-def _insist(act: Callable[[], Any]) -> None:
+def in_use(error: OSError) -> bool:
+    """Tell whether a file was refused because another program has it open, as far as that can be told.
+
+    Windows' number for it is lost where Python opens a file: there a file in use looks as one without the right to it.
+    """
+    if not isinstance(error, PermissionError):
+        return False
+    number = getattr(error, "winerror", None)
+    return number in HELD or (number is None and sys.platform == "win32")
+
+
+def why(error: OSError, otherwise: str) -> str:
+    """Return the cause and the cure for a sentence, "(…): close that program"; ``otherwise``: the cure of anything else."""
+    if getattr(error, "winerror", None) in (32, 33):
+        return "(another program has it open): close that program"
+    cause = f"({shown(error.strerror or error)})"
+    return f"{cause}: close the program that has it open, or {otherwise}" if in_use(error) else f"{cause}: {otherwise}"
+
+
+def insist(act: Callable[[], _T]) -> _T:
+    """Return what an act on a file returns, tried again for about a second where the file is in use. Raises OSError."""
     until = time.monotonic() + PATIENCE_S
     while True:
         try:
-            act()
-            return
+            return act()
         except PermissionError as error:
-            if getattr(error, "winerror", None) not in HELD or time.monotonic() > until:
+            if not in_use(error) or time.monotonic() > until:
                 raise
         time.sleep(_PAUSE_S)

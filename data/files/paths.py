@@ -52,7 +52,15 @@ def as_typed(path: str | Path) -> str:
     text = str(path)
     if sys.platform != "win32" and re.search(r'["$`!\\]', text):
         return shlex.quote(text)
-    return f'"{text}"' if re.search(r"[^\w./\\:~+-]", text) else text
+    if sys.platform == "win32" and re.search(r"[$`]", text):
+        # PowerShell would put a variable in, and cmd.exe knows no other quotes: for such rare names, the usual shell's.
+        return "'" + text.replace("'", "''") + "'"
+    return f'"{text}"' if not text or re.search(r"[^\w./\\:~+-]", text) else text
+
+
+def as_option(name: str, value: str | Path) -> str:
+    """Return an option and its value as they are typed; after a blank, one that begins with a dash would be another option."""
+    return f"{name}{'=' if str(value).startswith('-') else ' '}{as_typed(value)}"
 
 
 def disk_is_full(folder: Path) -> bool:

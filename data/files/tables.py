@@ -17,7 +17,7 @@ from data.errors import shown
 from data.files.text_files import MOST_LINE, parse_json, text_lines
 from data.words import number_of
 
-Row = Mapping[str, Any]
+TableRow = Mapping[str, Any]
 MOST_DOCUMENT = 2**27
 """Bytes of a JSON document that must be read as a whole; a larger table is for CSV or JSON lines."""
 DELIMITERS = (",", ";", "\t", "|")
@@ -27,7 +27,7 @@ _GROUPED_BY_POINTS = re.compile(r"[+-]?\d{1,3}(\.\d{3}){2,}")
 _BLANKS = re.compile("[ \u00a0\u202f']")  # what groups digits
 
 
-def rows_of(path: Path) -> Iterator[Row]:
+def rows_of(path: Path) -> Iterator[TableRow]:
     """Yield the rows of a table, whatever its form.
 
     Raises InputFileError when it is not text, ValueError with the reason when it is not a table, and OSError.
@@ -56,7 +56,7 @@ def _of_one_line(line: str) -> Any:
         return None
 
 
-def _of_json_lines(stream: Iterator[str]) -> Iterator[Row]:
+def _of_json_lines(stream: Iterator[str]) -> Iterator[TableRow]:
     for number, line in enumerate(stream, 1):
         if line.strip():
             row = _of_one_line(line)
@@ -65,7 +65,7 @@ def _of_json_lines(stream: Iterator[str]) -> Iterator[Row]:
             yield row
 
 
-def _of_documents(text: str, name: str) -> Iterator[Row]:
+def _of_documents(text: str, name: str) -> Iterator[TableRow]:
     """Read one document, or several one behind the other."""
     decoder, at = json.JSONDecoder(), 0
     found: list[Any] = []
@@ -81,7 +81,7 @@ def _of_documents(text: str, name: str) -> Iterator[Row]:
     return _of_list(found) if len(found) > 1 else _of_value(found[0])
 
 
-def _of_value(value: Any) -> Iterator[Row]:
+def _of_value(value: Any) -> Iterator[TableRow]:
     """Yield the rows of one document: pandas' ``orient`` by its shape, W&B's tables, a list under any of the usual names."""
     if isinstance(value, list):
         return _of_list(value)
@@ -102,7 +102,7 @@ def _of_value(value: Any) -> Iterator[Row]:
     return iter([value])
 
 
-def _of_list(values: Sequence[Any]) -> Iterator[Row]:
+def _of_list(values: Sequence[Any]) -> Iterator[TableRow]:
     if all(isinstance(row, dict) for row in values):
         return iter(values)
     if all(isinstance(row, list) for row in values) and all(isinstance(name, str) for name in values[0]):
@@ -110,14 +110,14 @@ def _of_list(values: Sequence[Any]) -> Iterator[Row]:
     raise ValueError("its JSON holds values without the names of their columns (pandas: write it with orient='records')")
 
 
-def _named(names: Sequence[Any], rows: Sequence[Any]) -> Iterator[Row]:
+def _named(names: Sequence[Any], rows: Sequence[Any]) -> Iterator[TableRow]:
     for number, row in enumerate(rows, 1):
         if not isinstance(row, list) or len(row) != len(names):
             raise ValueError(f"row {number} does not have the {len(names)} values that its columns name")
         yield dict(zip(map(str, names), row, strict=True))
 
 
-def _columns(columns: Mapping[str, Mapping[Any, Any]]) -> Iterator[Row]:
+def _columns(columns: Mapping[str, Mapping[Any, Any]]) -> Iterator[TableRow]:
     for index in dict.fromkeys(itertools.chain.from_iterable(columns.values())):
         yield {name: column[index] for name, column in columns.items() if index in column}
 
@@ -125,7 +125,7 @@ def _columns(columns: Mapping[str, Mapping[Any, Any]]) -> Iterator[Row]:
 # -- CSV
 
 
-def _of_csv(stream: Iterator[str]) -> Iterator[Row]:
+def _of_csv(stream: Iterator[str]) -> Iterator[TableRow]:
     sample = list(_sample(stream))
     while sample and sample[0].lstrip().startswith("#{"):  # what Stable-Baselines3's Monitor writes above its table
         del sample[0]

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, TextIO
 
 from data.errors import InputFileError, shown
+from data.files import held
 
 MOST_SETTINGS = 2**20
 """Bytes of a file of settings or of a track's segments; real ones have a few thousand."""
@@ -53,13 +54,19 @@ def read_text(path: Path, most: int = MOST_SETTINGS, *, guess: bool = True) -> s
     """
     with _readable(path):
         raw = _read_bytes(path, most)
-        return _plain(raw.decode(_encoding(io.BytesIO(raw), path.name, guess)))
+    return text_of(raw, path.name, guess=guess)
+
+
+def text_of(raw: bytes, name: str, *, guess: bool = True) -> str:
+    """Return bytes as the text of a file, or of a pipe, called ``name``. Raises InputFileError when they are not text."""
+    with _readable(Path(name)):
+        return _plain(raw.decode(_encoding(io.BytesIO(raw), name, guess)))
 
 
 def text_lines(path: Path, most: int = MOST_LINE) -> Iterator[str]:
     """Yield the lines of a text of any length, each with its "\\n". Raises InputFileError, as ``read_text`` does."""
     with _readable(path):
-        with path.open("rb") as raw:
+        with held.open_to_read(path) as raw:
             encoding = _encoding(raw, path.name, True)
         with path.open(encoding=encoding) as file:  # which makes "\n" of every line's end
             for line in _lines(file, most):
@@ -125,8 +132,9 @@ def parse_json(text: str, name: str) -> Any:
         raise InputFileError(
             f"{shown(name)} cannot be read ({cause}). It is not valid JSON: fix it there, or write the file anew."
         ) from error
-    except (ValueError, RecursionError) as error:  # a number, or a nesting, without end
-        raise InputFileError(f"{shown(name)} is not valid JSON ({shown(error, 120)}): write the file anew.") from error
+    except (ValueError, RecursionError) as error:
+        why = "a number in it is too long" if isinstance(error, ValueError) else "it is nested too deeply"
+        raise InputFileError(f"{shown(name)} is not valid JSON ({why}): write the file anew.") from error
 
 
 def parse_toml(text: str, name: str) -> dict[str, Any]:
@@ -140,8 +148,9 @@ def parse_toml(text: str, name: str) -> dict[str, Any]:
             f"{shown(name)} cannot be read ({cause}). It is not valid TOML: fix it there. Text stands between quotes, a number "
             "has a point and no comma, a truth is true or false."
         ) from error
-    except (ValueError, RecursionError) as error:  # a number, or a nesting, without end
-        raise InputFileError(f"{shown(name)} is not valid TOML ({shown(error, 120)}): fix it, or write it anew.") from error
+    except (ValueError, RecursionError) as error:
+        why = "a number in it is too long" if isinstance(error, ValueError) else "it is nested too deeply"
+        raise InputFileError(f"{shown(name)} is not valid TOML ({why}): fix it, or write it anew.") from error
 
 
 def strict_toml(text: str) -> str:
@@ -158,7 +167,7 @@ def _read_bytes(path: Path, most: int) -> bytes:
 
     Raises InputFileError when it is longer (no more than that is read), and OSError.
     """
-    with path.open("rb") as file:
+    with held.open_to_read(path) as file:
         raw = file.read(most + 1)
     if len(raw) > most:
         raise InputFileError(
@@ -192,7 +201,7 @@ def _readable(path: Path) -> Iterator[None]:
     except FileNotFoundError as error:
         raise InputFileError(f"{shown(path.name)} cannot be read (there is no such file): check the path.") from error
     except OSError as error:
-        raise InputFileError(f"{shown(path.name)} cannot be read ({shown(error.strerror or error)}): check the path.") from error
+        raise InputFileError(f"{shown(path.name)} cannot be read {held.why(error, 'check the path')}.") from error
     except UnicodeError as error:
         raise InputFileError(f"{shown(path.name)} is not text that can be read ({shown(error, 120)}). {_CURE}.") from error
     except ValueError as error:

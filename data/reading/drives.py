@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from data.errors import UsageError, shown
 from data.numbers import FARTHEST, MOST, RETURN
+from data.reading.new_steps import Layout
 from data.reading.schema_check import readable_rows
-from data.reading.update import Layout
 from data.records import AGENT, CUT_OFF, DRIVING_FAULTS, HUMAN, Segment, same_game
 from data.schema import STEP_MEASURES
 from data.suggest import did_you_mean

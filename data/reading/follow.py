@@ -14,10 +14,10 @@ from data.errors import StoreError
 from data.files.in_place import InPlace
 from data.numbers import all_numbers, no_numbers
 from data.reading.layouts import driven_layout
+from data.reading.new_steps import SELECT, Layout, NewSteps
 from data.reading.schema_check import readable_rows
 from data.reading.standing import may_have_stood, steps_stood
 from data.reading.step_cache import Run, StepCache
-from data.reading.update import SELECT, Layout, Update
 from data.records import EpisodeRecord, SegmentRecord
 from data.tables.segments import changed
 from data.tables.sessions import session_records
@@ -109,7 +109,7 @@ class Follower:
     def __exit__(self, *exc: object) -> None:
         self.close()
 
-    def poll(self, limit: int = 200_000) -> Update:
+    def poll(self, limit: int = 200_000) -> NewSteps:
         """Return what is new, at most ``limit`` steps; costs a few microseconds when nothing is.
 
         A store that another program holds locked has nothing new yet. Raises StoreError when the store cannot be read, and as
@@ -129,18 +129,18 @@ class Follower:
             with readable_rows(), transaction(self._conn, "DEFERRED"):
                 if self._newest is not None:
                     self._leave_out_old(self._conn, self._newest)
-                update = self._read(self._conn, limit)
+                new = self._read(self._conn, limit)
             self._lengths.clear()
-            self._newest, self._seen_version, self._more = None, version, update.more
-            return update
+            self._newest, self._seen_version, self._more = None, version, new.more
+            return new
         except sqlite3.DatabaseError as error:
             self._step, self._episode, self._segment, self._stretches = marks
             if "locked" in str(error):
                 return self._empty()
             raise StoreError(f"The store {self.path.name} cannot be read ({error}): run `hitl store check`.") from error
 
-    def _empty(self) -> Update:
-        return Update.empty(*map(len, self.layout or ()))
+    def _empty(self) -> NewSteps:
+        return NewSteps.empty(*map(len, self.layout or ()))
 
     def _leave_out_old(self, conn: sqlite3.Connection, newest: int) -> None:
         """Find out where the newest steps begin, and what of the older ones is wanted all the same."""
@@ -189,7 +189,7 @@ class Follower:
         sql = f"SELECT count(*) FROM steps WHERE episode_id = ? AND (id >= ? OR {wanted})"
         return int(conn.execute(sql, (episode, self._begin, *(t for part in parts for t in part))).fetchone()[0])
 
-    def _read(self, conn: sqlite3.Connection, limit: int) -> Update:
+    def _read(self, conn: sqlite3.Connection, limit: int) -> NewSteps:
         driven = "id IN (SELECT session_id FROM episodes WHERE revision > ?)"
         sessions = {session.id: session for session in session_records(conn, driven, (self._episode,))}
         rows = conn.execute(
@@ -222,12 +222,12 @@ class Follower:
             self._segment = revision
             if segment.episode_id >= self._first or segment.episode_id in self._old:
                 segments[segment.id] = segment
-        update = self._read_stretches(conn, limit) if self._stretches else self._read_steps(conn, limit)
-        update.episodes, update.segments, update.sessions = episodes, segments, sessions
+        new = self._read_stretches(conn, limit) if self._stretches else self._read_steps(conn, limit)
+        new.episodes, new.segments, new.sessions = episodes, segments, sessions
         for id_, seen in bad_last.items():
             if self._layouts[id_] == self.layout:
-                update.count_bad(self._layouts[id_][0], no_numbers(seen)[None])
-        return update
+                new.count_bad(self._layouts[id_][0], no_numbers(seen)[None])
+        return new
 
     def _decide_layout(self, conn: sqlite3.Connection) -> Layout:
         if self.layout is None:
@@ -241,7 +241,7 @@ class Follower:
         """Whether steps of an episode are given."""
         return (episode >= self._first or episode in self._old) and self._layouts.get(episode) == self.layout
 
-    def _read_stretches(self, conn: sqlite3.Connection, limit: int) -> Update:
+    def _read_stretches(self, conn: sqlite3.Connection, limit: int) -> NewSteps:
         """Read what is wanted of older episodes, up to ``limit`` steps and the rest of a stretch."""
         layout = self._decide_layout(conn)
         pieces: list[list[tuple] | Run] = []
@@ -257,14 +257,14 @@ class Follower:
                         pieces[-1] += piece
                         continue
                 pieces.append(piece)
-        update = Update.empty(len(layout[0]), len(layout[1]), count)
+        new = NewSteps.empty(len(layout[0]), len(layout[1]), count)
         kept, fresh = 0, list[tuple[int, int]]()
         for piece in pieces:
-            kept = self._put(piece, update, kept, layout, fresh)
-        update.cut(kept, count)
-        self._note(update, fresh)
-        update.left_out, update.more = left_out, True
-        return update
+            kept = self._put(piece, new, kept, layout, fresh)
+        new.cut(kept, count)
+        self._note(new, fresh)
+        new.left_out, new.more = left_out, True
+        return new
 
     def _stretch(self, conn: sqlite3.Connection, episode: int, first: int, last: int) -> Iterator[list[tuple] | Run]:
         """Yield the steps of an older episode from ``t`` ``first`` to ``last``, both included: those in the cache as runs."""
@@ -277,53 +277,53 @@ class Follower:
             yield conn.execute(_STRETCH, (episode, first, last, self._begin)).fetchall()
 
     def _put(
-        self, piece: list[tuple] | Run, update: Update, at: int, layout: Layout, fresh: list[tuple[int, int]]
+        self, piece: list[tuple] | Run, new: NewSteps, at: int, layout: Layout, fresh: list[tuple[int, int]]
     ) -> int:
-        """Write steps into an update from ``at`` on; return where they end. ``fresh`` gets the places of those that were read."""
+        """Put steps into new steps from ``at`` on; return where they end. ``fresh`` gets the places of those that were read."""
         if isinstance(piece, Run):
             assert self._cache is not None
-            return self._cache.take(piece, update, at)
-        stop = update.fill(at, piece, layout) if piece else at
+            return self._cache.take(piece, new, at)
+        stop = new.fill(at, piece, layout) if piece else at
         if fresh and fresh[-1][1] == at:
             fresh[-1] = (fresh[-1][0], stop)
         else:
             fresh.append((at, stop))
         return stop
 
-    def _note(self, update: Update, fresh: list[tuple[int, int]]) -> None:
+    def _note(self, new: NewSteps, fresh: list[tuple[int, int]]) -> None:
         if self._cache is not None:
             for start, stop in fresh:
-                self._cache.note(update, start, stop)
+                self._cache.note(new, start, stop)
 
-    def _read_steps(self, conn: sqlite3.Connection, limit: int) -> Update:
+    def _read_steps(self, conn: sqlite3.Connection, limit: int) -> NewSteps:
         (newest,) = conn.execute("SELECT coalesce(max(id), 0) FROM steps").fetchone()
         room = min(limit, newest - self._step)
         if room <= 0:
             return self._empty()
         layout = self._decide_layout(conn)
-        update = Update.empty(len(layout[0]), len(layout[1]), room)
+        new = NewSteps.empty(len(layout[0]), len(layout[1]), room)
         seen = kept = 0
         fresh: list[tuple[int, int]] = []
         while seen < limit:
             run = self._cache.block_after(self._step) if self._cache is not None else None
             if run is not None and run.step == self._step + 1:
                 run = run.cut(0, min(run.length, limit - seen))
-                kept = self._put(run, update, kept, layout, fresh)
+                kept = self._put(run, new, kept, layout, fresh)
                 self._step, seen = self._step + run.length, seen + run.length
                 continue
             cursor = conn.execute(_STEPS, (self._step, _NO_STEP if run is None else run.step, limit - seen))
             while rows := cursor.fetchmany(BLOCK):
                 seen += len(rows)
                 self._step = rows[-1][0]
-                kept = self._put(self._wanted(rows, layout, update.left_out), update, kept, layout, fresh)
+                kept = self._put(self._wanted(rows, layout, new.left_out), new, kept, layout, fresh)
             if run is None:
                 break
             if seen < limit:  # there are no others before those of the cache
                 self._step = run.step - 1
-        update.cut(kept, room)
-        self._note(update, fresh)
-        update.more = seen >= limit
-        return update
+        new.cut(kept, room)
+        self._note(new, fresh)
+        new.more = seen >= limit
+        return new
 
     def _wanted(self, rows: list[tuple], layout: Layout, left_out: dict[Layout, int]) -> list[tuple]:
         """Leave out, and count, the steps of episodes with another layout; those that are too old were counted before."""

@@ -11,8 +11,8 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from data.reading.drives import names_of
+from data.reading.new_steps import Layout
 from data.reading.schema_check import readable_rows
-from data.reading.update import Layout
 from data.records import ACTION_PENDING, ROADLESS
 from data.words import number_of
 

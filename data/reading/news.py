@@ -10,7 +10,7 @@ from typing import Any
 
 from data.schema import SESSION_COLUMNS, STEP_COLUMNS
 
-Row = tuple[Any, ...]
+MarkRow = tuple[Any, ...]
 
 
 @dataclass(frozen=True)
@@ -46,9 +46,9 @@ def page_mark(conn: sqlite3.Connection) -> str:
     return hashlib.sha256(repr(marks).encode()).hexdigest()[:16]
 
 
-def review_mark(conn: sqlite3.Connection) -> Row:
+def review_mark(conn: sqlite3.Connection) -> MarkRow:
     """Return what changes with every segment and every review."""
-    row: Row = conn.execute(
+    row: MarkRow = conn.execute(
         "SELECT (SELECT max(revision) FROM segments), (SELECT max(id) FROM judgements), "
         "(SELECT count(*) FROM judgements WHERE undone IS NOT NULL)"
     ).fetchone()
@@ -79,7 +79,7 @@ def step_bytes(conn: sqlite3.Connection, after: int) -> int | None:
     return None if row is None else int(row[0])
 
 
-def new_steps(conn: sqlite3.Connection, after: int, limit: int) -> list[Row]:
+def new_steps(conn: sqlite3.Connection, after: int, limit: int) -> list[MarkRow]:
     """Return (id, session, episode, number of the episode, column, …) of the next steps, the columns as they are recorded."""
     columns = ", ".join(f"s.{name}" for name in STEP_COLUMNS[1:])
     return conn.execute(
@@ -97,12 +97,12 @@ def steps_after(conn: sqlite3.Connection, after: int, first: int = 0) -> int:
     return int(count)
 
 
-def changed_episodes(conn: sqlite3.Connection, after: int) -> list[Row]:
+def changed_episodes(conn: sqlite3.Connection, after: int) -> list[MarkRow]:
     """Return (session, revision, id) of the episodes that changed since a revision."""
     return conn.execute("SELECT session_id, revision, id FROM episodes WHERE revision > ? ORDER BY revision", (after,)).fetchall()
 
 
-def changed_segments(conn: sqlite3.Connection, after: int) -> list[Row]:
+def changed_segments(conn: sqlite3.Connection, after: int) -> list[MarkRow]:
     """Return (session, revision, …) of the segments that changed since a revision, with what begins and ends them."""
     return conn.execute(
         'SELECT g.session_id, g.revision, g.number, e.number, g.kind, g.start, g."trigger", g.corner, g.priority, '
@@ -112,14 +112,14 @@ def changed_segments(conn: sqlite3.Connection, after: int) -> list[Row]:
     ).fetchall()
 
 
-def new_events(conn: sqlite3.Connection, after: int) -> list[Row]:
+def new_events(conn: sqlite3.Connection, after: int) -> list[MarkRow]:
     """Return (id, session, at, level, kind, message, data) of the events since one."""
     return conn.execute(
         "SELECT id, session_id, at, level, kind, message, data FROM events WHERE id > ? ORDER BY id", (after,)
     ).fetchall()
 
 
-def sessions_of_steps(conn: sqlite3.Connection, after: int, limit: int = 10_000) -> list[Row]:
+def sessions_of_steps(conn: sqlite3.Connection, after: int, limit: int = 10_000) -> list[MarkRow]:
     """Return (session, id) of the next steps."""
     return conn.execute(
         "SELECT e.session_id, s.id FROM steps s JOIN episodes e ON e.id = s.episode_id WHERE s.id > ? ORDER BY s.id LIMIT ?",
@@ -127,17 +127,17 @@ def sessions_of_steps(conn: sqlite3.Connection, after: int, limit: int = 10_000)
     ).fetchall()
 
 
-def episode_begun(conn: sqlite3.Connection, episode: int) -> Row:
+def episode_begun(conn: sqlite3.Connection, episode: int) -> MarkRow:
     """Return (number, purpose, seed, checkpoint, started) of an episode."""
-    row: Row = conn.execute(
+    row: MarkRow = conn.execute(
         "SELECT number, purpose, seed, checkpoint_id, started FROM episodes WHERE id = ?", (episode,)
     ).fetchone()
     return row
 
 
-def episode_ended(conn: sqlite3.Connection, episode: int) -> Row | None:
+def episode_ended(conn: sqlite3.Connection, episode: int) -> MarkRow | None:
     """Return (number, end, reason, last observation, length, return, farthest, ended) of an episode; None while it is open."""
-    row: Row | None = conn.execute(
+    row: MarkRow | None = conn.execute(
         'SELECT number, "end", reason, last_observation, length, "return", max_progress, ended FROM episodes '
         'WHERE id = ? AND "end" IS NOT NULL',
         (episode,),

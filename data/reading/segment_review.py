@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from data.connect import data_version
+from data.demos import Reason
 from data.errors import StoreError
 from data.numbers import FARTHEST
 from data.reading.drives import Drive
@@ -154,9 +155,9 @@ class StoreReview:
         """Return what was driven in a segment, trimmed."""
         return self.store.steps(segment, columns=SHOWN)
 
-    def why_not(self, segment: Segment) -> str:
-        """Return why a segment is not learned from, empty when it is."""
-        return self.rule.judge(segment).why
+    def why_not(self, segment: Segment) -> Reason | None:
+        """Return why a segment is not learned from, None when it is."""
+        return self.rule.judge(segment).reason
 
     @_usable()
     def label(self, ids: Iterable[int], changes: Mapping[str, Any]) -> None:

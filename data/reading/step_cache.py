@@ -24,7 +24,7 @@ from pathlib import Path
 import numpy as np
 
 from data.files import held
-from data.reading.update import ARRAYS, SELECT, Layout, Update
+from data.reading.new_steps import ARRAYS, SELECT, Layout, NewSteps
 
 PART_ROWS, PART_BYTES = 65_536, 1 << 26
 """So many new rows are written as one file, and no more than so many bytes of them."""
@@ -64,7 +64,7 @@ class Run:
 
 
 class _Part:
-    """One file: a header, then the arrays of an :class:`Update`, one after the other."""
+    """One file: a header, then the arrays of :class:`NewSteps`, one after the other."""
 
     def __init__(self, path: Path, layout: Layout) -> None:
         """Raises ValueError when it is not whole or of another layout, OSError when it cannot be read."""
@@ -189,7 +189,7 @@ class StepCache:
         rows = [row for run in chosen for row in conn.execute(f"{SELECT} id = ?", (run.step,))]
         if len(rows) != len(chosen):
             return False
-        stored, here = (Update.empty(len(self._layout[0]), len(self._layout[1]), len(rows)) for _ in range(2))
+        stored, here = (NewSteps.empty(len(self._layout[0]), len(self._layout[1]), len(rows)) for _ in range(2))
         if not rows:
             return True
         if stored.fill(0, rows, self._layout) != len(rows):
@@ -216,21 +216,21 @@ class StepCache:
             if start < stop and run.step + run.length <= before:
                 yield run.cut(start - run.t, stop - start)
 
-    def take(self, run: Run, update: Update, at: int) -> int:
-        """Copy rows into an update from ``at`` on; return where they end."""
+    def take(self, run: Run, new: NewSteps, at: int) -> int:
+        """Copy rows into new steps from ``at`` on; return where they end."""
         self._parts[run.part].used += run.length
-        return self._copy(run, update, at)
+        return self._copy(run, new, at)
 
-    def _copy(self, run: Run, update: Update, at: int) -> int:
+    def _copy(self, run: Run, new: NewSteps, at: int) -> int:
         for name, array in self._parts[run.part].arrays.items():
-            getattr(update, name)[at : at + run.length] = array[run.start : run.start + run.length]
+            getattr(new, name)[at : at + run.length] = array[run.start : run.start + run.length]
         return at + run.length
 
-    def note(self, update: Update, start: int, stop: int) -> None:
+    def note(self, new: NewSteps, start: int, stop: int) -> None:
         """Keep rows that had to be read from the store."""
         while start < stop and self._can_write and (self._kept or self._has_room()):
             end = min(stop, start + self._part_rows - self._kept)
-            self._fresh.append({name: getattr(update, name)[start:end].copy() for name in ARRAYS})
+            self._fresh.append({name: getattr(new, name)[start:end].copy() for name in ARRAYS})
             self._kept += end - start
             start = end
             if self._kept >= self._part_rows:
@@ -299,7 +299,7 @@ def _digest(layout: Layout) -> str:
 
 def _kinds(layout: Layout) -> dict[str, np.ndarray]:
     """Return one row of each array, to know its type and size."""
-    empty = Update.empty(len(layout[0]), len(layout[1]), 1)
+    empty = NewSteps.empty(len(layout[0]), len(layout[1]), 1)
     return {name: getattr(empty, name) for name in ARRAYS}
 
 

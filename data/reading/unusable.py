@@ -9,8 +9,8 @@ from collections import Counter
 import numpy as np
 
 from data.numbers import MOST, all_numbers, counted, no_numbers
+from data.reading.new_steps import number_names
 from data.reading.schema_check import readable_rows
-from data.reading.update import number_names
 from data.schema import STEP_MEASURES
 
 BLOCK = 4_000

@@ -14,6 +14,7 @@ import sqlite3
 from collections.abc import Collection
 from pathlib import Path
 
+from data.files import held
 from data.files.paths import can_write
 from data.recording.last_written import holds, is_told
 from data.recording.session_lock import is_alive, live_path
@@ -68,7 +69,7 @@ def _cut_off(conn: sqlite3.Connection, path: Path) -> list[tuple[int, str]]:
 
 def _noted(conn: sqlite3.Connection, path: Path, session: int, uuid: str) -> bool:
     try:
-        content = live_path(path, uuid).read_bytes()
+        content = held.read_bytes(live_path(path, uuid))
     except (OSError, ValueError):
         return False
     return holds(conn, session, content) if is_told(content) else bool(content)

@@ -177,11 +177,11 @@ class Recorder:
         """
         if self._episode is None:
             raise ValueError("a step was recorded outside of an episode")
-        for token, kind, trigger, corner in self._starting:
-            begun = BeginSegment(token, self._episode, kind, self._t, trigger, corner, 1.0, now())
+        for number, kind, trigger, corner in self._starting:
+            begun = BeginSegment(number, self._episode, kind, self._t, trigger, corner, 1.0, now())
             self._queue.append(begun)
-            self._running[token] = begun
-            self._begun.add(token)
+            self._running[number] = begun
+            self._begun.add(number)
         self._starting.clear()
         reward, progress = float(row.reward), _finite(row.progress)
         if not -MOST <= reward <= MOST:
@@ -210,24 +210,24 @@ class Recorder:
         """Begin a segment with the next step recorded; returns its number in the session."""
         if self._episode is None:
             raise ValueError("a segment was begun outside of an episode")
-        token = self._segments
+        number = self._segments
         self._segments += 1
-        self._starting.append((token, kind, trigger, corner))
-        return token
+        self._starting.append((number, kind, trigger, corner))
+        return number
 
-    def file_segment(self, token: int, corner: str) -> None:
+    def file_segment(self, number: int, corner: str) -> None:
         """A segment that runs and belongs to no corner yet has driven into that one."""
-        self._starting = [(*s[:3], corner) if s[0] == token else s for s in self._starting]
-        if token in self._running:
-            self._running[token] = replace(self._running[token], corner=corner)
-            self._queue.append(self._running[token])
+        self._starting = [(*s[:3], corner) if s[0] == number else s for s in self._starting]
+        if number in self._running:
+            self._running[number] = replace(self._running[number], corner=corner)
+            self._queue.append(self._running[number])
 
-    def end_segment(self, token: int, outcome: str = "unclear", interrupted: bool = False) -> None:
+    def end_segment(self, number: int, outcome: str = "unclear", interrupted: bool = False) -> None:
         """End it after the last step recorded; one without any step is forgotten."""
-        self._starting = [s for s in self._starting if s[0] != token]
-        if token in self._running:
-            del self._running[token]
-            self._queue.append(EndSegment(token, self._t, outcome, interrupted))
+        self._starting = [s for s in self._starting if s[0] != number]
+        if number in self._running:
+            del self._running[number]
+            self._queue.append(EndSegment(number, self._t, outcome, interrupted))
             self._wake.set()
 
     def keep(
@@ -242,46 +242,46 @@ class Recorder:
         chosen = self._before if here is None or (here[1] < settled and self._before is not None) else here
         if chosen is None or not chosen[1]:
             return None
-        token, (episode, length, reason, metres) = self._segments, chosen
+        number, (episode, length, reason, metres) = self._segments, chosen
         self._segments += 1
         start = max(0, length - steps)
-        kept = Kept(token, start, length, "failed" if reason in DRIVING_FAULTS else "unclear", list(metres)[start - length :])
-        self._queue.append(BeginSegment(token, episode, "kept", start, trigger, corner(kept.metres), 1.0, now()))
-        self._queue.append(EndSegment(token, length, kept.outcome, False))
-        self._begun.add(token)
+        kept = Kept(number, start, length, "failed" if reason in DRIVING_FAULTS else "unclear", list(metres)[start - length :])
+        self._queue.append(BeginSegment(number, episode, "kept", start, trigger, corner(kept.metres), 1.0, now()))
+        self._queue.append(EndSegment(number, length, kept.outcome, False))
+        self._begun.add(number)
         self._wake.set()
         return kept
 
-    def review(self, token: int, verdict: str, priority: float | None = None) -> bool:
+    def review(self, number: int, verdict: str, priority: float | None = None) -> bool:
         """Give a segment of this session a verdict, and a priority: a review that can be undone. False: it holds no step yet.
 
         Without a priority it is 1 again where an earlier review here has changed it. What others say of it meanwhile stays.
         """
-        if token not in self._begun:
+        if number not in self._begun:
             return False
         at = self._reviewed = now(self._reviewed)  # of two within a millisecond, or around a clock set back, the later one holds
         when = {"verdict": at}
-        if priority is not None or token in self._weighted:
-            self._weighted.add(token)
+        if priority is not None or number in self._weighted:
+            self._weighted.add(number)
             when["priority"] = at
         state = {
             "verdict": verdict, "priority": 1.0 if priority is None else priority, "note": "", "trim_start": 0, "trim_stop": 0,
             "tags": [], "judged_by": "player", "judged_at": at, SET_AT: when,
         }  # fmt: skip
-        self._queue.append(Judge(token, state, at))
+        self._queue.append(Judge(number, state, at))
         self._wake.set()
         return True
 
-    def set_outcome(self, token: int, outcome: str) -> None:
+    def set_outcome(self, number: int, outcome: str) -> None:
         """Report the outcome of a takeover: ``cleared``, ``failed`` or ``unclear``; may come after its end."""
-        self._queue.append(SetOutcome(token, outcome))
+        self._queue.append(SetOutcome(number, outcome))
 
     def end_episode(self, end: str, reason: str, last_observation: np.ndarray | None = None) -> None:
         """End the open episode and its segments. ``last_observation`` (O,) is what followed the last step."""
         if self._episode is None:
             return
-        for token in sorted(self._running):
-            self.end_segment(token)
+        for number in sorted(self._running):
+            self.end_segment(number)
         self._starting.clear()
         last = None if last_observation is None else np.asarray(last_observation, np.float32).tobytes()
         far = self._far if self._t and np.isfinite(self._far) else None

@@ -50,7 +50,7 @@ class LiveLock:
         self.path = live_path(store, uuid)
         self._fd: int | None = None
         self.problem = ""
-        """Why the file cannot be made, where that is so."""
+        """Why the file cannot be made, where that is so, and what to do: `data.files.held.why`."""
 
     def acquire(self) -> bool:
         """Take the lock; False when it is held by another, or the file cannot be made now."""
@@ -58,9 +58,9 @@ class LiveLock:
             return True
         for _ in range(_TRIES):
             try:
-                fd = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o644)
+                fd = held.insist(lambda: os.open(self.path, os.O_RDWR | os.O_CREAT, 0o644))
             except OSError as error:
-                self.problem = error.strerror or str(error)
+                self.problem = held.why(error, "make the folder writable")
                 return False
             self.problem = ""
             if not try_lock(fd):
@@ -89,14 +89,23 @@ class LiveLock:
 
 
 def is_alive(store: Path, uuid: str) -> bool:
-    """Whether some process still holds the session's lock."""
+    """Whether some process still holds the session's lock, as far as can be told: who cannot be asked may be alive."""
     try:
-        fd = os.open(live_path(store, uuid), os.O_RDWR)
+        fd = _open_to_ask(live_path(store, uuid))
+    except PermissionError:  # another program, or the one whose it is, has the file open for itself alone
+        return True
     except (OSError, ValueError):  # ValueError: an invalid session id, from a damaged store
         return False
     alive = not try_lock(fd)
     os.close(fd)
     return alive
+
+
+def _open_to_ask(path: Path) -> int:
+    try:
+        return os.open(path, os.O_RDWR)
+    except PermissionError:  # of another user, perhaps: to ask for a lock, it is enough to read
+        return os.open(path, os.O_RDONLY)
 
 
 def forget(store: Path, uuid: str) -> None:

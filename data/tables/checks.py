@@ -14,6 +14,7 @@ from data.recording.spill_file import session_prefix, spills_of
 from data.records import VERDICTS
 from data.words import number_of, numbers_text
 
+DAMAGED = "The file is damaged"
 NAMED = 8  # numbers in a sentence, at most
 _RULES: tuple[tuple[str, str, str], ...] = (
     ("step whose observation does not fit its session's layout",
@@ -69,7 +70,9 @@ def not_read_back(conn: sqlite3.Connection, path: Path) -> str:
         return ""
     files = number_of(len(waiting), "spill file waits", "spill files wait")
     back = "it" if len(waiting) == 1 else "them"
-    return f"{files} beside the store: what was driven then is not in it yet. `hitl store recover` reads {back} back."
+    apart = {spill.parent.name for spill in waiting if spill.parent != path.resolve().parent}
+    where = f"beside the store or in the temporary folder {shown(min(apart))}" if apart else "beside the store"
+    return f"{files} {where}: what was driven then is not in it yet. `hitl store recover` reads {back} back."
 
 
 def _holds_any(spill: Path) -> bool:
@@ -82,7 +85,7 @@ def _holds_any(spill: Path) -> bool:
 def findings(conn: sqlite3.Connection, path: Path) -> list[str]:
     """Return what is wrong with the store, a sentence each; an empty list: nothing."""
     said = faults(conn)
-    if said and said[0].startswith("The file is damaged"):
+    if is_damaged(said):
         return said
     said += unusable_sentences(conn)
     dead = [session for session, uuid in open_sessions(conn) if not is_alive(path, uuid)]
@@ -104,11 +107,16 @@ def _them(numbers: list[int]) -> str:
     return "it" if len(numbers) == 1 else "them"
 
 
+def is_damaged(said: list[str]) -> bool:
+    """Tell whether what was found is that the file itself is damaged."""
+    return said[:1] != [] and said[0].startswith(DAMAGED)
+
+
 def faults(conn: sqlite3.Connection, *, elsewhere: bool = False) -> list[str]:
     """Return what is wrong with the rows and the file itself. ``elsewhere``: of another home, so without what to type here."""
     try:
         said = [
-            f"The file is damaged: {shown(text, 200)}." for (text,) in conn.execute("PRAGMA integrity_check(20)") if text != "ok"
+            f"{DAMAGED}: {shown(text, 200)}." for (text,) in conn.execute("PRAGMA integrity_check(20)") if text != "ok"
         ]
         if said:
             return said
@@ -124,7 +132,7 @@ def faults(conn: sqlite3.Connection, *, elsewhere: bool = False) -> list[str]:
                 said.append(f"There {'is' if count == 1 else 'are'} {number_of(count, one, many)}.")
         said += [text for judged in _JUDGED if (text := _judged(conn, *judged, elsewhere=elsewhere))]
     except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # SQLite quotes a damaged schema as it is
-        return [f"The file is damaged: {shown(error, 200)}."]
+        return [f"{DAMAGED}: {shown(error, 200)}."]
     return said
 
 

@@ -24,7 +24,7 @@ _TAG = "tag:"
 _JUDGED = "judged"  # by whom and when: it follows from the others
 _UNTOUCHED = {"verdict": "unreviewed", "priority": 1.0, "note": "", "trim": (0, 0), _JUDGED: (None, None)}
 
-State = dict[str, Any]
+ReviewState = dict[str, Any]
 When = dict[str, str]
 """When each field was last set (UTC, ISO 8601); one that no one set is missing."""
 
@@ -59,7 +59,7 @@ def next_batch(conn: sqlite3.Connection) -> int:
     return int(conn.execute("SELECT coalesce(max(batch), 0) + 1 FROM judgements").fetchone()[0])
 
 
-def review_state(conn: sqlite3.Connection, segment_id: int, schema: str = "main") -> State:
+def review_state(conn: sqlite3.Connection, segment_id: int, schema: str = "main") -> ReviewState:
     """Return all that a review of a segment can change. ``schema``: "main", or what another store was attached as."""
     row = conn.execute(f"SELECT {', '.join(REVIEWED)} FROM {schema}.segments WHERE id = ?", (segment_id,)).fetchone()
     tags = [t for (t,) in conn.execute(f"SELECT tag FROM {schema}.tags WHERE segment_id = ? ORDER BY tag", (segment_id,))]
@@ -67,7 +67,8 @@ def review_state(conn: sqlite3.Connection, segment_id: int, schema: str = "main"
 
 
 def write_review(
-    conn: sqlite3.Connection, segment_id: int, after: State, by: str, at: str, batch: int | None = None, when: When | None = None
+    conn: sqlite3.Connection, segment_id: int, after: ReviewState, by: str, at: str, batch: int | None = None,
+    when: When | None = None,
 ) -> bool:
     """Replace a segment's review, in one step for undoing; tells whether that changes anything.
 
@@ -112,7 +113,7 @@ def set_when(conn: sqlite3.Connection, segment_id: int, schema: str = "main") ->
 
 
 def take_in(
-    conn: sqlite3.Connection, segment_id: int, state: State, when: When, by: str, at: str, step: UndoStep | None = None
+    conn: sqlite3.Connection, segment_id: int, state: ReviewState, when: When, by: str, at: str, step: UndoStep | None = None
 ) -> bool:
     """Take from another store's review each field that was set there later than here; tells whether anything changed.
 
@@ -151,7 +152,7 @@ def taken_back(conn: sqlite3.Connection, segment_id: int, schema: str = "main") 
 
 
 def _take_later(
-    conn: sqlite3.Connection, segment_id: int, state: State, when: When, by: str, at: str, step: UndoStep | None
+    conn: sqlite3.Connection, segment_id: int, state: ReviewState, when: When, by: str, at: str, step: UndoStep | None
 ) -> bool:
     here, mine = review_state(conn, segment_id), set_when(conn, segment_id)
     ours, theirs = _parts(here), _parts(state)
@@ -168,7 +169,7 @@ def _take_later(
     return write_review(conn, segment_id, _state(merged), by, at, number, {name: later[name] for name in taken})
 
 
-def whole(state: State, here: State, at: str) -> When:
+def whole(state: ReviewState, here: ReviewState, at: str) -> When:
     """Return when the fields were set of a review that tells only when it was last changed: all of them then."""
     return {name: at for name in (*_parts(state), *_parts(here)) if _is_field(name)}
 
@@ -197,7 +198,7 @@ def take_back(conn: sqlite3.Connection, reviews: Iterable[int], at: str) -> list
 
 # -- inside
 
-_Row = tuple[int, str, str, State, State, str | None]
+_Row = tuple[int, str, str, ReviewState, ReviewState, str | None]
 
 
 def _history(conn: sqlite3.Connection, segment_id: int, schema: str) -> list[_Row]:
@@ -229,7 +230,7 @@ def _in_force(rows: list[_Row], name: str) -> Any:
     return value
 
 
-def _told(state: State) -> When:
+def _told(state: ReviewState) -> When:
     """Return when fields were set, as far as a state tells that has no history."""
     at = state["judged_at"]
     parts = _parts(state)
@@ -240,7 +241,7 @@ def _is_field(name: str) -> bool:
     return name in _ALONE or name.startswith(_TAG)
 
 
-def _parts(state: State) -> dict[str, Any]:
+def _parts(state: ReviewState) -> dict[str, Any]:
     """Return the fields of a state; a tag that it does not have is not among them."""
     alone = {
         "verdict": state["verdict"], "priority": state["priority"], "note": state["note"],
@@ -249,7 +250,7 @@ def _parts(state: State) -> dict[str, Any]:
     return alone | {f"{_TAG}{tag}": True for tag in state["tags"]}
 
 
-def _state(parts: Mapping[str, Any]) -> State:
+def _state(parts: Mapping[str, Any]) -> ReviewState:
     (first, last), (by, at) = parts["trim"], parts[_JUDGED]
     tags = sorted(name.removeprefix(_TAG) for name in parts if name.startswith(_TAG))
     return {
@@ -258,7 +259,7 @@ def _state(parts: Mapping[str, Any]) -> State:
     }  # fmt: skip
 
 
-def _differing(before: State, after: State) -> list[str]:
+def _differing(before: ReviewState, after: ReviewState) -> list[str]:
     """Return the fields in which two states differ."""
     old, new = _parts(before), _parts(after)
     return [name for name in {**old, **new} if old.get(name, False) != new.get(name, False)]
@@ -269,7 +270,7 @@ def _fits(conn: sqlite3.Connection, segment_id: int, trim: tuple[int, int]) -> b
     return sum(trim) < max(1, stop - start)
 
 
-def _set_state(conn: sqlite3.Connection, segment_id: int, state: State) -> None:
+def _set_state(conn: sqlite3.Connection, segment_id: int, state: ReviewState) -> None:
     conn.execute(
         f"UPDATE segments SET {', '.join(f'{name} = ?' for name in REVIEWED)} WHERE id = ?",
         (*(state[name] for name in REVIEWED), segment_id),
@@ -278,7 +279,9 @@ def _set_state(conn: sqlite3.Connection, segment_id: int, state: State) -> None:
     conn.executemany("INSERT INTO tags (segment_id, tag) VALUES (?, ?)", [(segment_id, tag) for tag in state["tags"]])
 
 
-def _add(conn: sqlite3.Connection, batch: int, segment_id: int, at: str, by: str, before: State, after: State) -> None:
+def _add(
+    conn: sqlite3.Connection, batch: int, segment_id: int, at: str, by: str, before: ReviewState, after: ReviewState
+) -> None:
     conn.execute(
         "INSERT INTO judgements (batch, segment_id, at, by, before, after) VALUES (?, ?, ?, ?, ?, ?)",
         (batch, segment_id, at, by, json.dumps(before), json.dumps(after)),

@@ -9,8 +9,8 @@ from typing import Any
 
 from data.demos import MOVED, DemoRule
 from data.reading.drives import sessions_of
+from data.reading.new_steps import Layout
 from data.reading.schema_check import readable_rows
-from data.reading.update import Layout
 from data.records import ROADLESS, Segment, SegmentRecord
 from data.tables.checkpoints import newest_settings
 

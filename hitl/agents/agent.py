@@ -38,7 +38,7 @@ class AgentIdentity:
         return asdict(self)
 
 
-class Network(Protocol):
+class AgentNetwork(Protocol):
     """An agent's own network. ``inputs`` is how many numbers it takes, None where only trying tells."""
 
     inputs: int | None
@@ -72,7 +72,7 @@ class Agent:
     Raises InputFileError when its three parts do not fit the session.
     """
 
-    def __init__(self, identity: AgentIdentity, network: Network, shown: Preprocessing, actions: Actions) -> None:
+    def __init__(self, identity: AgentIdentity, network: AgentNetwork, shown: Preprocessing, actions: Actions) -> None:
         self._identity, self.network, self._shown, self.actions = identity, network, shown, actions
         self._try_out()
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from data.errors import InputFileError, shown
+from data.files import held
 
 if TYPE_CHECKING:
     import torch
@@ -27,9 +28,9 @@ def read_whole(path: Path) -> bytes:
             raise InputFileError(
                 f"'{path.name}' is {size / 2**20:,.0f} MiB, and an agent may have {MOST / 2**20:.0f} MiB: it was not read."
             )
-        return path.read_bytes()
+        return held.read_bytes(path)
     except OSError as error:
-        raise InputFileError(f"'{path.name}' cannot be read ({shown(error.strerror or error)}): check the path.") from error
+        raise InputFileError(f"'{path.name}' cannot be read {held.why(error, 'check the path')}.") from error
 
 
 def sha256_of(data: bytes) -> str:

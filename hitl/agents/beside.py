@@ -69,12 +69,12 @@ class BesidePolicy(CheckpointPolicy):
         return "" if self.takes_over else self.agent.identity.name
 
 
-Names = tuple[str, ...]
+NumberNames = tuple[str, ...]
 
 
 def beside_policy(
     wanted: AgentSettings, home: Home, *, seed: int = 0
-) -> Callable[[Names, Names], ForeignPolicy | BesidePolicy] | None:
+) -> Callable[[NumberNames, NumberNames], ForeignPolicy | BesidePolicy] | None:
     """Return what makes the policy of a session, for ``SessionSetup(policy=…)``; None where no agent is asked for."""
     if is_pad(wanted.use):  # it cannot be asked, so nothing can be learned to fit beside it: what is learned drives alone
         return pad_policy(wanted, home)
@@ -82,7 +82,7 @@ def beside_policy(
     if foreign is None or wanted.alone:
         return foreign
 
-    def make(observation_names: Names, action_names: Names) -> BesidePolicy:
+    def make(observation_names: NumberNames, action_names: NumberNames) -> BesidePolicy:
         return BesidePolicy(foreign(observation_names, action_names), home, observation_names, action_names, seed=seed)
 
     return make

@@ -22,7 +22,7 @@ from data.files.validation import SettingPlace, filled
 from data.store import Store
 from data.tables.sessions import ONLY_A_PAD
 from hitl.agents.agent import Agent, AgentIdentity, Floats
-from hitl.agents.opening import PAD, Names, file_of, open_agent
+from hitl.agents.opening import PAD, NumberNames, file_of, open_agent
 from hitl.home import Home
 from hitl.settings import AgentSettings
 
@@ -84,7 +84,7 @@ def kept_settings(home: Home, identity: Mapping[str, Any]) -> AgentSettings:
 
 
 @dataclass(frozen=True)
-class Teacher:
+class AskedAgent:
     """An agent that is asked what it would have done along an episode: observations (T, O) and what was done (T, A) to (T, A)."""
 
     agent: Agent
@@ -109,22 +109,22 @@ def known_agents(store: Store) -> list[dict[str, Any]]:
 
 
 def teacher(
-    home: Home, wanted: AgentSettings, observation_names: Names, action_names: Names
-) -> Teacher:
+    home: Home, wanted: AgentSettings, observation_names: NumberNames, action_names: NumberNames
+) -> AskedAgent:
     """Return the agent that is ``wanted``, to be asked, or else the one that drove here last, whatever has driven since.
 
     Once ours is taught, it drives without that. One that was only evaluated here (what ours was exported into, say) teaches where
     no other drove. Raises InputFileError when there is none, or it cannot be opened.
     """
     if wanted.use not in ("", "none") and not wanted.use.startswith(PAD):  # of a pad nothing can be asked
-        return Teacher(open_agent(wanted, home, observation_names, action_names))
+        return AskedAgent(open_agent(wanted, home, observation_names, action_names))
     with Store.open_existing(home.store_path) as store:
         known = [agent for agent in known_agents(store) if agent.get("kind") != ONLY_A_PAD]
     if not known:
         raise InputFileError(
             "No agent from elsewhere drives here, so none can teach (frozen_teaches): let it drive, `hitl play --agent FILE`."
         )
-    return Teacher(open_agent(kept_settings(home, known[-1]), home, observation_names, action_names))
+    return AskedAgent(open_agent(kept_settings(home, known[-1]), home, observation_names, action_names))
 
 
 def driving_agent(store: Store, home: Home) -> Agent | None:

@@ -14,7 +14,7 @@ from data.errors import CheckpointError, InputFileError, StoreError, UsageError,
 from data.files.paths import user_path
 from data.words import number_of
 from hitl.agents.actions import Actions, Continuous, Table
-from hitl.agents.agent import Agent, AgentIdentity, Network
+from hitl.agents.agent import Agent, AgentIdentity, AgentNetwork
 from hitl.agents.archives import read_whole, sha256_of
 from hitl.agents.preprocessing import Normalization, Preprocessing
 from hitl.agents.statistics import read_actions, read_normalization
@@ -27,10 +27,10 @@ PAD = "pad:"
 """What the name of another program's pad begins with: such an agent can be watched, and not be opened."""
 NEXT = "next"
 """The name of whichever pad is plugged in next."""
-Names = tuple[str, ...]
+NumberNames = tuple[str, ...]
 
 
-def open_agent(wanted: AgentSettings, home: Home, observation_names: Names, action_names: Names) -> Agent:
+def open_agent(wanted: AgentSettings, home: Home, observation_names: NumberNames, action_names: NumberNames) -> Agent:
     """Return the agent that ``wanted`` names, ready to drive a session with these observations and actions.
 
     Raises:
@@ -73,7 +73,7 @@ def file_of(wanted: AgentSettings, home: Home) -> Path | None:
 class _Opening:
     """One agent on its way."""
 
-    def __init__(self, wanted: AgentSettings, home: Home, observation_names: Names, action_names: Names) -> None:
+    def __init__(self, wanted: AgentSettings, home: Home, observation_names: NumberNames, action_names: NumberNames) -> None:
         self._wanted, self._observations, self._names = wanted, observation_names, action_names
         self._path = file_of(wanted, home)
         self._name = self._path.name if self._path is not None else wanted.use
@@ -92,8 +92,8 @@ class _Opening:
         settings |= {"range": list(self._wanted.range)} if self._wanted.range else {}
         return Agent(AgentIdentity(kind, self._name, sha256, settings), network, shown_, actions)
 
-    def _of_file(self, path: Path) -> tuple[str, str, Network, Actions]:
-        formats: dict[str, Callable[[bytes], tuple[str, Network, Actions]]] = {
+    def _of_file(self, path: Path) -> tuple[str, str, AgentNetwork, Actions]:
+        formats: dict[str, Callable[[bytes], tuple[str, AgentNetwork, Actions]]] = {
             ".zip": self._sb3, ".tmod": self._tmrl, ".pt": self._torchscript, ".ts": self._torchscript, ".onnx": self._onnx,
         }  # fmt: skip
         suffix = path.suffix.lower()
@@ -118,7 +118,7 @@ class _Opening:
 
     # -- the formats
 
-    def _sb3(self, data: bytes) -> tuple[str, Network, Actions]:
+    def _sb3(self, data: bytes) -> tuple[str, AgentNetwork, Actions]:
         from hitl.agents.formats import sb3
 
         model = sb3.read(data, self._name)
@@ -134,24 +134,24 @@ class _Opening:
             self._names, low, high, squashed=model.squashed, clips=not model.squashed
         )
 
-    def _tmrl(self, data: bytes) -> tuple[str, Network, Actions]:
+    def _tmrl(self, data: bytes) -> tuple[str, AgentNetwork, Actions]:
         from hitl.agents.formats import tmrl
 
         self._no_range()
         self._no_table()
         return "tmrl", tmrl.read(data, self._name), self._within(-1.0, 1.0)
 
-    def _torchscript(self, data: bytes) -> tuple[str, Network, Actions]:
+    def _torchscript(self, data: bytes) -> tuple[str, AgentNetwork, Actions]:
         from hitl.agents.formats.programs import TorchScriptNetwork
 
         return "TorchScript", TorchScriptNetwork(data, self._name), self._table or self._stated()
 
-    def _onnx(self, data: bytes) -> tuple[str, Network, Actions]:
+    def _onnx(self, data: bytes) -> tuple[str, AgentNetwork, Actions]:
         from hitl.agents.formats.programs import OnnxNetwork
 
         return "ONNX", OnnxNetwork(data, self._name), self._table or self._stated()
 
-    def _checkpoint(self, path: Path) -> tuple[str, Network, Actions]:
+    def _checkpoint(self, path: Path) -> tuple[str, AgentNetwork, Actions]:
         from hitl.agents.formats.checkpoint import CheckpointNetwork, check_names
 
         self._no_range()
@@ -160,7 +160,7 @@ class _Opening:
         check_names(network.meta, self._name, self._observations, self._names)
         return "checkpoint", network, self._within(-1.0, 1.0)
 
-    def _program(self) -> tuple[str, str, Network, Actions]:
+    def _program(self) -> tuple[str, str, AgentNetwork, Actions]:
         from hitl.agents.formats.programs import PythonNetwork
 
         network = PythonNetwork(self._wanted.use)
@@ -210,7 +210,7 @@ class _Opening:
         if self._table is not None:
             raise UsageError(f"'{self._name}' does not choose from a table, its actions are numbers: omit --actions.")
 
-    def _preprocessing(self, network: Network) -> Preprocessing:
+    def _preprocessing(self, network: AgentNetwork) -> Preprocessing:
         size, stack = len(self._observations), self._stack
         if network.inputs is not None and network.inputs != size * stack:
             frames, rest = divmod(network.inputs, size)

@@ -122,7 +122,7 @@ class PadPolicy(ForeignPolicy):
         trouble = self._what_is_wrong(state, now - self._last[1])
         if trouble != self._trouble:
             self._since = now
-        self._tell(trouble)
+        self._note_trouble(trouble)
         return trouble
 
     def _note_restart(self, state: PadState, now: float) -> None:
@@ -136,7 +136,7 @@ class PadPolicy(ForeignPolicy):
             return self.pad.problem or "away"
         return "silent" if self._silent_s and unmoved_s > self._silent_s else ""
 
-    def _tell(self, trouble: str) -> None:
+    def _note_trouble(self, trouble: str) -> None:
         if trouble == self._trouble:
             self._drove = self._drove or not trouble
             return

@@ -22,13 +22,14 @@ Floats = NDArray[np.float32]
 class ForeignPolicy:
     """A `hitl.protocols.Policy` that drives with an agent, always without noise; there are no newer weights to take.
 
-    It has what a session asks of `hitl.drivers.policy.CheckpointPolicy` beside that: no critics, no checkpoint, nothing to hold.
+    It has what a session asks of `hitl.drivers.policy.CheckpointPolicy` beside that: no critics, no checkpoint, nothing to pin.
     """
 
     checkpoint_id: int | None = None  # no checkpoint of ours proposes these actions
     updates = 0
     problem = ""
     refused = False
+    unread = 0
 
     def __init__(self, agent: Agent, observation_size: int) -> None:
         self.agent, self.observation_size = agent, observation_size

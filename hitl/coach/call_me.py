@@ -114,10 +114,10 @@ class CallMe:
     """Drives the episodes of a session in which no one watches. ``call`` tells the player of a failure."""
 
     def __init__(
-        self, rig: SessionSetup, call: Callable[[Failure], None], show: Show, over: Callable[[], None]
+        self, rig: SessionSetup, call: Callable[[Failure], None], show: Show, end_call: Callable[[], None]
     ) -> None:
-        """``show``: as for `Countdown`; ``over``: no call is on the screen any more."""
-        self.rig, self._call, self._show, self._over = rig, call, show, over
+        """``show``: as for `Countdown`; ``end_call``: no call is on the screen any more."""
+        self.rig, self._call, self._show, self._end_call = rig, call, show, end_call
         self._rule = CallRule()
         self.looking = Looking(called=True)
         self.calls = self.missed = 0
@@ -149,7 +149,7 @@ class CallMe:
     def _taken_back(self, seed: int, result: EpisodeResult) -> Iterator[EpisodeResult]:
         """Drive on where the player went back to, at the clock's pace."""
         while result.reason == "rewound" and not self.rig.session.leaving:
-            self._over()
+            self._end_call()
             began = time.monotonic()
             result = self.rig.session.episode("practice", seed=seed)
             self.looking.looked_s += time.monotonic() - began
@@ -176,7 +176,7 @@ class CallMe:
         countdown = Countdown(settings.countdown_s, settings.wait_s, show, person)
         until = min((corner.to_m if corner else failed_m) + BEHIND_M, self.rig.track.line.length - 3.0)
         result = session.episode("practice", seed=seed, until_m=until, awaits=countdown)
-        self._over()
+        self._end_call()
         now = time.monotonic()
         self.calls, self.missed = self.calls + 1, self.missed + (not countdown.came)
         looked = now - (came[0] if came else now)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 NEWEST = 20
 """So many drives of each kind are compared: the agent that is compared with is the one of today."""
 
-Ahead = NDArray[np.float64]
+StillEarned = NDArray[np.float64]
 """What a drive was still to earn, by step (T,)."""
 
 
@@ -21,8 +21,8 @@ Ahead = NDArray[np.float64]
 class _Help:
     start: int
     """Steps of its episode before it."""
-    ahead: Ahead
-    alone: tuple[Ahead, ...]
+    ahead: StillEarned
+    alone: tuple[StillEarned, ...]
     """The agent's drives before it."""
     number: int | None
     outcome: str = "unclear"
@@ -37,7 +37,7 @@ class Earned:
     """
 
     def __init__(self) -> None:
-        self._alone: deque[Ahead] = deque(maxlen=NEWEST)
+        self._alone: deque[StillEarned] = deque(maxlen=NEWEST)
         self._helped: deque[_Help] = deque(maxlen=NEWEST)
 
     def alone(self, rewards: Sequence[float]) -> None:
@@ -77,10 +77,10 @@ class Earned:
         return "failed" if gain <= 0 or gain < most / 2 else "cleared"
 
 
-def _ahead(rewards: Sequence[float]) -> Ahead:
+def _ahead(rewards: Sequence[float]) -> StillEarned:
     return np.cumsum(np.asarray(rewards, np.float64)[::-1])[::-1]
 
 
-def _from(ahead: Ahead, start: int) -> float:
+def _from(ahead: StillEarned, start: int) -> float:
     """Return what a drive earned from that step on; nothing where it was over by then."""
     return float(ahead[start]) if start < len(ahead) else 0.0

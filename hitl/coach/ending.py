@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from data.demos import Why
 from hitl.coach.learned import NEWEST
 from hitl.coach.observer import Coaching, Looking
-from hitl.coach.rules import FAILURES, WHY, Ended
+from hitl.coach.rules import FAILURES, Ended
 from takeover_ui.language import ENGLISH, Words
+from takeover_ui.reasons import why_text
 from takeover_ui.view import Card
 from trainer.daemon.heartbeat import SILENT_S, Heartbeat
 
@@ -16,7 +18,7 @@ def table(coaching: Coaching, words: Words) -> tuple[tuple[str, ...], ...]:
     """Return a row for each corner at which the player helped or the agent tried, the heads first; empty where none is."""
     rows = []
     for corner in coaching.corners:
-        mine = [t for t in coaching.takeovers if t.corner == corner.name and not t.why]
+        mine = [t for t in coaching.takeovers if t.corner == corner.name and t.reason is None]
         now = coaching.coach.learned(corner.name)
         if now is None or not (mine or now.of):
             continue
@@ -51,7 +53,7 @@ def lines(
     if elsewhere:
         pass
     elif beat is None or beat.state in ("stopped", "failed") or beat.age_s >= SILENT_S:
-        said.append(words["end_trainer" if works else "end_no_trainer"])
+        said.append(words["end_trainer" if works else "end_lost" if coaching.lost else "end_no_trainer"])
     elif beat.owed_updates > 0 and beat.updates_per_second > 0:
         said.append(words.say("end_trained", n=max(1, round(beat.owed_updates / beat.updates_per_second / 60))))
     practised = looking.practised[0] if looking.practised is not None else ""
@@ -61,14 +63,13 @@ def lines(
 
 def _uncounted(coaching: Coaching, words: Words) -> Iterator[str]:
     """Yield a sentence for each reason for which takeovers did not count, which is why the table lacks them."""
-    by_reason: dict[str, list[Ended]] = {}
+    by_reason: dict[Why, list[Ended]] = {}
     for takeover in coaching.takeovers:
-        if takeover.why:
-            by_reason.setdefault(takeover.why.partition(" (")[0], []).append(takeover)
+        if takeover.reason is not None:
+            by_reason.setdefault(takeover.reason.why, []).append(takeover)
     for why, these in by_reason.items():
-        name = WHY.get(why, why)
         seconds = words.say("seconds", value=sum(t.seconds for t in these))
-        yield words.say("end_uncounted", n=len(these), seconds=seconds, why=words.get(name, name))
+        yield words.say("end_uncounted", n=len(these), seconds=seconds, why=words[why_text(why)])
 
 
 def following(coaching: Coaching, words: Words, *, called: bool = False, practised: str = "") -> str:
@@ -80,7 +81,8 @@ def following(coaching: Coaching, words: Words, *, called: bool = False, practis
     if hardest is None:
         return ""
     if hardest.share >= 1.0:
-        return words["end_next_free"]
+        failed = coaching.failed
+        return words.say("end_next_failed", failed=failed, n=coaching.drives) if failed else words["end_next_free"]
     if coaching.coach.enough(hardest.corner):
         return words.say("end_next_enough", corner=hardest.corner)
     if _mostly_fails(coaching, hardest.corner):

@@ -52,6 +52,13 @@ class Coaching:
     before: dict[str, tuple[int, int]] = field(default_factory=dict)
     """By corner: passes alone, and attempts, as they were when the session began."""
 
+    lost: bool = False
+    """Whether there are checkpoints here of which none can be read."""
+    drives: int = 0
+    """Drives of the agent alone in this session that came to an end of their own."""
+    failed: int = 0
+    """Those of them that ended by a fault of the driving."""
+
     def __post_init__(self) -> None:
         for corner in self.corners:
             if (known := self.coach.learned(corner.name)) is not None:
@@ -63,6 +70,12 @@ class Coaching:
         self._newest: tuple[float, float] | None = None  # progress and speed at the newest tick
         self._weights: int | None = None
         self._failed: Ended | None = None
+
+    def forget(self, *, lost: bool) -> None:
+        """What is known of the corners is another agent's than the one that drives. ``lost``: see there."""
+        self.coach.forget()
+        self.before.clear()
+        self.lost = lost
 
     def begin_episode(self, progress: float, weights: int | None) -> None:
         """An episode begins at that metre; the agent drives it with those weights."""
@@ -87,7 +100,7 @@ class Coaching:
         self._following.step(progress, human=human)
         new = tick.offer and tick.offer != self._offer and not human
         said = self.coach.offered(offered, tick.offer, tick.risk, self._driven_s) if new else []
-        self._tell(said)
+        self._say_all(said)
         self._offer = tick.offer
         return bool(said)
 
@@ -100,28 +113,31 @@ class Coaching:
         self.takeovers.append(takeover)
         self.helped = True
         self._judged_s = self._driven_s
-        self._tell([verdict, *more])
-        if takeover.outcome == "failed" and not takeover.why:
+        self._say_all([verdict, *more])
+        if takeover.outcome == "failed" and takeover.reason is None:
             self._failed = takeover
 
     def end_episode(self, result: EpisodeResult) -> None:
         """The episode is over: what it says of the corners that the agent drove alone, and of a takeover that failed in it."""
         if self._failed is not None and self._newest is not None and result.reason in DRIVING_FAULTS:
-            self._tell(self.speeds.advice(*self._newest))
+            self._say_all(self.speeds.advice(*self._newest))
+        if not result.human_steps and result.purpose != "lap" and (result.reason == "finish" or result.reason in DRIVING_FAULTS):
+            self.drives += 1
+            self.failed += result.reason in DRIVING_FAULTS
         came = list(self._following.end(result.progress, result.reason))
         for corner, passed, alone in came:
             if passed:
                 self.speeds.passed(corner)
             if alone and result.purpose != "lap":
-                self._tell(self.coach.alone(corner.name, passed, self._weights, self._driven_s))
+                self._say_all(self.coach.alone(corner.name, passed, self._weights, self._driven_s))
         if came and all(alone for *_, alone in came) and result.purpose != "lap":
-            self._tell(self.coach.drove(result.reason in DRIVING_FAULTS))
+            self._say_all(self.coach.drove(result.reason in DRIVING_FAULTS))
 
     def measured(self, corner: str, passes: Iterable[bool]) -> None:
         """The agent was measured beside this session: whether it passed that corner, by attempt."""
         self.coach.measured(corner, passes, self._driven_s)
 
-    def _tell(self, sentences: Sequence[Said]) -> None:
+    def _say_all(self, sentences: Sequence[Said]) -> None:
         for said in sentences:
             self.say(replace(said, values={**said.values, **self._keys(said)}))
 

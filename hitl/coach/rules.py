@@ -10,20 +10,16 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from data.demos import Why
+from data.demos import Reason
 from data.records import Corner
 from hitl.coach.learned import IN_A_ROW, Attempts, Learned
 from takeover_ui.language import ENGLISH, Words
+from takeover_ui.reasons import measured, why_text
 
 FAILURES = 3  # of the player in a row at one corner, after which practice is offered
 TAUGHT = 3  # takeovers in a row that cleared a corner, after which the agent should try it alone
 UNCHANGED = 3  # takeovers at a corner, most of them good, after which the agent failed alone with newer weights: enough for today
 APART_S = 8.0  # s between two calls for help at one corner
-WHY = {
-    Why.SHORT.value: "why_short", Why.HELD.value: "why_held", Why.STILL.value: "why_still", Why.FAILED.value: "why_failed",
-    "no one touched the wheel": "why_untouched",
-}  # fmt: skip
-"""The reasons of ``data.demos`` for which a takeover does not count, by the names of their texts."""
 
 _OF_TAKEOVER = frozenset(
     ("coach_cleared", "coach_counted", "coach_failed", "coach_failed_part", "coach_not_counted", "coach_ordinary",
@@ -40,7 +36,9 @@ class Said:
     values: Mapping[str, Any] = field(default_factory=dict)
     sound: str = ""
     why: str = ""
-    """The name of a text, with the same values, or a text, that is filled in as ``why``."""
+    """The name of a text that is filled in as ``why``, with the same values."""
+    measured: str = ""
+    """What was measured ("0.22 s"); in brackets it is filled in as ``more``."""
     first: str = ""
     """The name of a text that stands before it, where what was said of another takeover is still seen."""
 
@@ -59,24 +57,24 @@ class Said:
         before = f"{words[self.first]} " if self.first else ""
         if not self.why:
             return before + words.say(self.name, **self.values)
-        why = words.say(self.why, **self.values) if self.why in words else self.why
-        return before + words.say(self.name, **self.values, why=why)
+        why, more = words.say(self.why, **self.values), measured(words, self.measured)
+        return before + words.say(self.name, **self.values, why=why, more=more)
 
 
 Say = Callable[[Said], None]
-"""What says a sentence to the player; it returns at once."""
+"""What says a sentence to the player, in their language; it returns at once."""
+Tell = Callable[[str, str], None]
+"""What tells the player a sentence that is there in English alone. It takes its level, as of a toast (``warning``), and it."""
 
 
-def in_english(tell: Callable[[str, str], None]) -> Say:
-    """Return what says sentences by way of ``tell`` (level, text)."""
+def in_english(tell: Tell) -> Say:
+    """Return what says sentences by way of ``tell``."""
     return lambda said: tell(said.level, said.text(ENGLISH))
 
 
-def not_counted(why: str, values: Mapping[str, Any] | None = None) -> Said:
-    """Return what is said of a segment that does not count. ``why``: as ``data.demos`` says it."""
-    why, _, more = why.partition(" (")
-    said = {"more": f" ({more}" if more else "", **(values or {})}
-    return Said("coach_not_counted", "warning", said, "not_counted", WHY.get(why, why))
+def not_counted(reason: Reason, values: Mapping[str, Any] | None = None) -> Said:
+    """Return what is said of a segment that does not count."""
+    return Said("coach_not_counted", "warning", values or {}, "not_counted", why_text(reason.why), reason.measured)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +85,8 @@ class Ended:
     corner: str = ""
     seconds: float = 0.0
     outcome: str = "unclear"
-    why: str = ""
-    """Why it does not count, as ``data.demos`` says it; empty where it counts."""
+    reason: Reason | None = None
+    """Why it does not count; None where it does."""
     counted_s: float = 0.0
     until_m: float | None = None
     """Where what counts of a failed one ends; None where the place is not known."""
@@ -129,6 +127,10 @@ class Coach:
     def learned(self, corner: str) -> Learned | None:
         """Return how far a corner is learned; None for one that the coach does not know."""
         return self._at[corner].progress.now() if corner in self._at else None
+
+    def forget(self) -> None:
+        """What was known before this session is another agent's."""
+        self._at = {name: _At(Attempts(name)) for name in self._at}
 
     def enough(self, corner: str) -> bool:
         """Whether more help at a corner is no use for now: no one is called to it until the agent has passed it once.
@@ -184,8 +186,8 @@ class Coach:
             if takeover.outcome == "cleared" and takeover.corner:
                 return [Said("coach_ordinary_cleared", "good", values, "counted")]
             return [Said("coach_ordinary", values=values)]
-        if takeover.why:
-            return [not_counted(takeover.why)]
+        if takeover.reason is not None:
+            return [not_counted(takeover.reason)]
         if takeover.outcome == "failed":
             if takeover.until_m is None:
                 return [Said("coach_failed_part", "warning", {"seconds": takeover.counted_s}, "not_counted")]

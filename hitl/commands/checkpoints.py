@@ -36,6 +36,7 @@ def main(argv: list[str]) -> int:
 
     with open_store(args) as store:
         track = chosen(store, args.track) if args.track else _evaluated_last(store)
+        written = len(store.checkpoints())
         rows = _rows(store, track, home_path(args).checkpoints)
     if args.json:
         print(json.dumps({"track": track, "checkpoints": rows}, indent=2))
@@ -43,12 +44,16 @@ def main(argv: list[str]) -> int:
     from hitl.console import console, table, without
     from hitl.drivers.policy import NO_CHECKPOINT
     from hitl.screens.training.learning_curve import FINISH
+    from trainer.checkpoints.whole import FRESH, LOST
 
     out = console()
+    if written and not any(row["whole"] for row in rows):
+        out.print(in_home(f"{LOST.format(n=written)} {FRESH[0].upper()}{FRESH[1:]}", args.home))
+        return 1
     if not rows:
         out.print(in_home(NO_CHECKPOINT, args.home))
         return 0
-    shown = [r for r in rows if args.all or r["episodes"] or r["best"] or r["latest"]]
+    shown = [r for r in rows if args.all or r["episodes"] or r["best"] or r["latest"] or not r["whole"]]
     places = list(next((r["passed"] for r in shown if r["episodes"]), {}))
     passes = places if len(places) <= MOST_PLACES else [FINISH, "passes\nleast often"]
     heads = "updates", *passes, "return"
@@ -57,7 +62,7 @@ def main(argv: list[str]) -> int:
     beside = " " if out.width >= WIDE or all(len(row["name"]) < SHORT for row in shown) else "\n"
     for row in shown:
         count, mean = row["episodes"], row["return_mean"]
-        marks = ", ".join(name for name in ("best", "latest") if row[name])
+        marks = ", ".join([name for name in ("best", "latest") if row[name]] + ["damaged"] * (not row["whole"]))
         passed = [_passed(row["passed"], place, count) for place in passes]
         name = row["name"] + (f"{beside}({marks})" if marks else "")
         drawn.add_row(
@@ -97,8 +102,9 @@ def _rows(store: Store, track: str, folder: Path) -> list[dict[str, Any]]:
     """Return one row for each checkpoint whose file is there, newest first."""
     from hitl.screens.training.learning_curve import passes_of
     from trainer.checkpoints.verdicts import has_places
+    from trainer.checkpoints.whole import is_whole
 
-    records = [r for r in store.checkpoints() if (folder / r.name).is_file()]
+    records = [r for r in store.checkpoints() if (folder / r.name).exists()]
     judged = {e.checkpoint_id: e for e in store.evaluations(track)}
     places = has_places(list(judged.values()))
     best = store.best_checkpoint(track) or store.best_checkpoint()
@@ -113,6 +119,7 @@ def _rows(store: Store, track: str, folder: Path) -> list[dict[str, Any]]:
                 "updates": record.updates,
                 "best": best is not None and record.id == best.id,
                 "latest": record is records[0],
+                "whole": is_whole(folder / record.name),
                 "episodes": evaluation.episodes if evaluation else 0,
                 "passed": passes_of(evaluation) if evaluation and places else {},
                 "return_mean": evaluation.return_mean if evaluation else None,

@@ -10,7 +10,7 @@ from data.files.paths import as_typed
 from data.records import same_game
 from data.words import listed, number_of, track_words
 from hitl.arguments import Parser, whole
-from hitl.commands.selection import date_if_any
+from hitl.dates import parse_date
 from hitl.home import add_home, home_path, in_home
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def main(argv: list[str]) -> int:
     add_home(parser, or_last_demo=True)
     parser.add_argument("--track", help="of this track (default: the one driven last)")
     parser.add_argument("--env", metavar="GAME", help="driven in this game (default: the one in which it was driven last)")
-    parser.add_argument("--since", type=date_if_any, metavar="DATE", help="only episodes since then: 2026-11-20, today, 12h, 7d")
+    parser.add_argument("--since", type=parse_date, metavar="DATE", help="only episodes since then: 2026-11-20, today, 12h, 7d")
     parser.add_argument(
         "--reference", type=whole(1), metavar="EPISODE", help="also compare the times with this lap, by its number in the store"
     )

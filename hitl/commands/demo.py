@@ -5,12 +5,14 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
-import tempfile
+import random
+import secrets
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from data.files.paths import private_folder
 from data.files.replacing import check_target
 from data.words import number_of, track_words
 from hitl.arguments import SEED_MOST, Parser, amount, game_words, whole
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from takeover_ui.view import Card
     from takeover_ui.window.window import Window
 
+SEEDS = 10_000  # of which one is drawn for a demo in a window
 REPORT = "demo-report.html"
 """In the home folder; `hitl report` writes another file, so that neither replaces the other."""
 
@@ -47,7 +50,9 @@ def main(argv: list[str]) -> int:
     parser.add_argument(
         "--track", default="default", help="another track (name or file): first an agent is trained until it stalls"
     )
-    parser.add_argument("--seed", type=whole(0, SEED_MOST), default=0, help="of all that is random (default: 0)")
+    parser.add_argument(
+        "--seed", type=whole(0, SEED_MOST), help="of all that is random (default: another one each time; 0 with --headless)"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures to FILE")
     parser.add_argument(
         "--report", type=Path, metavar="FILE", help="where the HTML report goes (default: in the home folder)"
@@ -68,7 +73,7 @@ def main(argv: list[str]) -> int:
     )
     args = parser.parse_args(argv)
 
-    from data.errors import DeviceError, UsageError, shown
+    from data.errors import DeviceError, HitlError, UsageError, shown
     from data.store import Store
     from hitl.commands.report import save
     from hitl.demo.cards import intro_card, outcome_card
@@ -114,7 +119,10 @@ def main(argv: list[str]) -> int:
             return 0
         path = args.report or home.root / REPORT
         report = _report(home, track.name, result)
-        saved = save(path, report, "--report")
+        try:
+            saved = save(path, report, "--report")
+        except HitlError as error:  # what it would show is printed all the same
+            saved = str(error)
         _print(result, report, saved, args.home)
         if args.json is not None:
             _write_figures(args.json, result)
@@ -165,7 +173,9 @@ def _run(
     from hitl.drivers.person import NO_ONE
 
     minutes = args.minutes or (8.0 if args.headless else 10.0)
-    shared: dict[str, Any] = {"seed": args.seed, "minutes": minutes, "skill": args.skill}
+    # In real time no two runs are the same. One seed for all would show its luck with the starts to each player.
+    chosen = args.seed if args.seed is not None else 0 if window is None else random.randrange(SEEDS)
+    shared: dict[str, Any] = {"seed": chosen, "minutes": minutes, "skill": args.skill}
     if window is None:
         return run_headless(home, args.env, args.track, corner, stopping=stopping, **shared)
     stand_in = not args.no_stand_in and args.skill != NO_ONE
@@ -206,9 +216,9 @@ def _stay(window: Window, outcome: Card, report: Path, stopping: Callable[[], bo
 
 
 def _fresh_home() -> Path:
-    root = demos_folder()
-    root.mkdir(parents=True, exist_ok=True)
-    return Path(tempfile.mkdtemp(prefix=time.strftime("%Y%m%d-%H%M%S-"), dir=root))
+    home = demos_folder() / f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(4)}"
+    private_folder(home)  # not tempfile's: on Windows what an administrator's console makes so is closed to any other
+    return home
 
 
 def _prepare(home: Home, args: argparse.Namespace, track: str, ships: bool) -> Corner | None:
@@ -230,7 +240,7 @@ def _prepare(home: Home, args: argparse.Namespace, track: str, ships: bool) -> C
         home,
         args.track,
         env=args.env,
-        seed=args.seed,
+        seed=args.seed or 0,
         # As the shipped agent of that game: laps in its memory would do what the help is for.
         laps=0 if args.env == "box2d" else LAPS,
         report=lambda e: print(

@@ -65,7 +65,7 @@ def main(argv: list[str]) -> int:
             raise UsageError(f"--gate is about laps, and {play.env} has no track, so no lap is ever finished there.")
         if policy is None:
             try:
-                rig.policy.hold(args.checkpoint or "latest")
+                rig.policy.pin(args.checkpoint or "latest")
             except CheckpointError as error:  # perhaps another game is meant
                 raise CheckpointError(" ".join(filter(None, [str(error), told(typed, settings)]))) from error
         for said in rig.policy.notices if policy is not None else ():  # the session tells them to nobody here

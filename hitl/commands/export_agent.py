@@ -157,7 +157,7 @@ def _into_archive(
     command = " ".join(["hitl eval --agent-alone", "--agent", as_typed(out), *shown_by])
     return (
         f"{out.name} is '{archive.name}' with a network that was taught on {number_of(left.steps, 'step')} to drive as here. "
-        f"On episodes kept back, its actions (-1 to 1) are {left.mean:.3f} off on average, 95 % of them less than "
+        f"On episodes held out, its actions (-1 to 1) are {left.mean:.3f} off on average, 95 % of them less than "
         f"{left.p95:.3f}, at most {left.most:.2f}. Measure it by itself: `{command}`."
     )
 

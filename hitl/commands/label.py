@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from data.errors import UsageError, shown
+from data.files.text_files import text_of
 from data.records import VERDICTS
 from data.suggest import did_you_mean
 from data.tables.review_fields import MERGED, Undone
@@ -27,7 +28,7 @@ def parse_ids(words: list[str]) -> list[int]:
     ids: list[int] = []
     for word in words:
         if word == "-":
-            ids += parse_ids(sys.stdin.read().split())
+            ids += parse_ids(_piped().split())
             continue
         first, dash, last = word.partition("-")
         if not first.isdecimal() or (dash and not last.isdecimal()) or len(word) > 20:
@@ -44,6 +45,12 @@ def parse_ids(words: list[str]) -> list[int]:
             raise UsageError(f"'{word}' is a range of more than {_MOST:,} segments: name fewer at a time.")
         ids += range(begin, end + 1)
     return ids
+
+
+def _piped() -> str:
+    """Return what comes on standard input: PowerShell and editors give it a mark at its beginning, or two bytes to a letter."""
+    raw = getattr(sys.stdin, "buffer", None)
+    return sys.stdin.read() if raw is None else text_of(raw.read(), "standard input")
 
 
 def undone_text(undone: Sequence[Undone]) -> str:

@@ -6,10 +6,12 @@ import argparse
 import contextlib
 import json
 import math
+import sys
 import time
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from data.errors import DeviceError, UsageError
+from data.errors import DeviceError, InputFileError, UsageError
 from data.suggest import did_you_mean
 from hitl.arguments import Parser, amount
 from hitl.home import Home, add_home, home_path
@@ -112,7 +114,7 @@ def _game_curve(home: Home) -> int:
         ) from error
     finally:
         telemetry.close()
-    keep_curve(home.create().root, curve)
+    _keep(lambda: keep_curve(home.create().root, curve))
     for sent in (0.1, 0.25, 0.5, 0.75, 1.0):
         print(f"stick {sent:4.0%} steers {curve.gives(sent):4.0%} right, {-curve.gives(-sent):4.0%} left")
     print("It is undone before sending from now on; measure it again when the game's settings change.")
@@ -123,18 +125,20 @@ def _game_curve(home: Home) -> int:
 
 def _change(home: Home, settings: Settings, args: argparse.Namespace) -> None:
     from hitl.pads.identity import own_table
-    from hitl.pads.mapping import to_table
+    from hitl.pads.mapping import table_of, to_table
     from hitl.pads.sdl import SdlPad
     from hitl.settings import PadChoice, save_pads
     from hitl.settings_desk.files import pads_path
 
+    table_of(args.set)  # raises where a wish has another form, whatever is plugged in
     name, chosen = args.name or settings.pad.name, "" if args.name else settings.pad.id
     device = _choose(args.seconds or 20.0) if args.choose else None
     tables = {} if args.reset else settings.devices
     pad = SdlPad(name, chosen=chosen, tables=tables, device=device)
     if device is not None:
         name = device.name
-        save_pads(home, use=PadChoice("sdl", name, str(pad.identity)))
+        choice = PadChoice("sdl", name, str(pad.identity))
+        _keep(lambda: save_pads(home, use=choice))
         print(f"{name}{_which(pad)} is the pad from now on.")
     if pad.device is None:
         if args.set and pad.hub.present and not args.calibrate:
@@ -154,8 +158,29 @@ def _change(home: Home, settings: Settings, args: argparse.Namespace) -> None:
         table = to_table(_find(pad, args.seconds or 4.0))
     if args.calibrate:
         table = to_table(_calibrate(pad, args.seconds or 6.0))
-    save_pads(home, device=key, table=table, forget="" if was == model else was)
+    _keep(lambda: save_pads(home, device=key, table=table, forget="" if was == model else was), {"devices": {key: table}})
     print(f"Stored for {pad.name}{_which(pad)} in {pads_path(home).name}.")
+
+
+def _keep(save: Callable[[], object], table: Mapping[str, Any] | None = None) -> None:
+    """Store what was measured. Where the file cannot be written, the player may change that and try again: nothing is lost.
+
+    ``table``: what is printed of it where no one is there to be asked.
+    """
+    from hitl.settings_desk.files import dumps
+
+    while True:
+        try:
+            save()
+            return
+        except InputFileError as error:
+            if not (sys.stdin and sys.stdin.isatty()):
+                if table:
+                    print(f"Not stored, in the form of pads.toml:\n{dumps(table)}")
+                raise
+            print(f"{error}\nNothing is lost. Press Enter to store it now, Ctrl+C to leave without that.", flush=True)
+        if not sys.stdin.readline():
+            raise UsageError("Nothing was stored.")
 
 
 def _which(pad: SdlPad) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from data.errors import DeviceError, UsageError
-from data.files.paths import as_typed, user_path
+from data.files.paths import as_option, user_path
 from data.records import ROADLESS
 from hitl.arguments import SEED_MOST, Parser, add_agent, add_env, agent_given, agent_words, amount, whole
 from hitl.games.registry import SHOWN_FROM_ABOVE
@@ -253,9 +253,9 @@ def _begun(args: argparse.Namespace, env: str) -> Begun:
 
     options = agent_words(agent_given(args))
     if args.tmrl_config is not None and env in OURS:
-        options += (f"--tmrl-config {as_typed(args.tmrl_config)}",)
+        options += (as_option("--tmrl-config", args.tmrl_config),)
     if args.env and not is_opened_unasked(env):
-        options += (f"--env {as_typed(env)}",)
+        options += (as_option("--env", env),)
     return Begun(args.home, options)
 
 

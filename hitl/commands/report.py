@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from data.errors import InputFileError
+from data.files import held
 from data.files.replacing import check_target
 from hitl.arguments import Parser, whole
 from hitl.commands.selection import add_dates, open_store
@@ -75,5 +76,6 @@ def save(path: Path, report: Report, option: str = "--output") -> str:
     try:
         write_report(path, report)
     except OSError as error:
-        raise InputFileError(f"Cannot write the report '{path.name}': {error.strerror or error}.") from error
+        why = held.why(error, "check the folder")
+        raise InputFileError(f"The report '{path.name}' cannot be written {why}.") from error
     return f"Report: {path.name} in {path.absolute().parent}{replaced}."

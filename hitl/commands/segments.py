@@ -6,6 +6,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from data.errors import shown as one_line
+from data.errors import visible
 from data.words import number_of
 from hitl.arguments import Parser
 from hitl.commands.selection import add_filters, filters_meant, local_time, open_store, selected
@@ -34,8 +35,8 @@ def _row(segment: Segment, rule: DemoRule) -> dict[str, object]:
         "outcome": segment.outcome, "interrupted": segment.interrupted, "verdict": segment.verdict,
         "priority": segment.priority, "tags": list(segment.tags), "note": segment.note, "start": segment.start,
         "stop": segment.stop, "trim_start": segment.trim_start, "trim_stop": segment.trim_stop,
-        "judged_by": segment.judged_by, "judged_at": segment.judged_at, "demo": standing.counts, "why_not": standing.why,
-        "cut_s": standing.cut_s,
+        "judged_by": segment.judged_by, "judged_at": segment.judged_at, "demo": standing.counts,
+        "why_not": str(standing.reason or ""), "cut_s": standing.cut_s,
     }  # fmt: skip
 
 
@@ -126,7 +127,9 @@ def main(argv: list[str]) -> int:
             sys.stdout, fieldnames=list(_row(segments[0], rule)) if segments else ["id"], lineterminator="\n"
         )
         writer.writeheader()
-        writer.writerows(_row(s, rule) | {"tags": " ".join(s.tags)} for s in segments)
+        for s in segments:
+            row = _row(s, rule) | {"tags": " ".join(s.tags)}
+            writer.writerow({name: visible(value) if isinstance(value, str) else value for name, value in row.items()})
     elif args.ids:
         print("\n".join(str(s.id) for s in segments))
     elif segments:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from data.errors import HitlError, UsageError
 from data.suggest import did_you_mean
+from data.words import in_local_time
 from hitl.arguments import amount, whole
 from hitl.dates import parse_date
 from hitl.home import home_path, in_home
@@ -66,13 +67,8 @@ def add_filters(parser: argparse.ArgumentParser) -> None:
 def add_dates(parser: argparse._ActionsContainer) -> None:
     """Add ``--since`` and ``--until``, as the store writes dates."""
     forms = "2026-11-20, 2026-11-20T18:30, today, yesterday, or an age: 90m, 12h, 7d"
-    parser.add_argument("--since", type=date_if_any, metavar="DATE", help=forms)
-    parser.add_argument("--until", type=date_if_any, metavar="DATE", help="before this moment; the same forms")
-
-
-def date_if_any(text: str) -> str | None:
-    """Return the moment meant, as ``parse_date`` does; None for an empty text: a script's variable that is not set."""
-    return parse_date(text) if text else None
+    parser.add_argument("--since", type=parse_date, metavar="DATE", help=forms)
+    parser.add_argument("--until", type=parse_date, metavar="DATE", help="before this moment; the same forms")
 
 
 def selected(store: Store, args: argparse.Namespace) -> list[Segment]:
@@ -126,5 +122,5 @@ def local_time(text: str | None, short: bool = False) -> str:
     """Return a date of the store in local time; ``short`` omits the current year."""
     if not text:
         return ""
-    moment = datetime.fromisoformat(text).astimezone()
+    moment = in_local_time(text)
     return moment.strftime("%m-%d %H:%M" if short and moment.year == datetime.now().year else "%Y-%m-%d %H:%M")

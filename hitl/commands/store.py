@@ -6,12 +6,12 @@ import argparse
 import dataclasses
 from typing import TYPE_CHECKING
 
-from data.errors import TrainingError
+from data.errors import DamagedStoreError, TrainingError
 from data.words import number_of, takeovers_said
 from hitl.arguments import Parser, with_verb
 from hitl.commands.selection import local_time, open_store
 from hitl.dates import parse_date
-from hitl.home import add_home, in_home
+from hitl.home import add_home, home_path, in_home
 
 if TYPE_CHECKING:
     from data.store import Store
@@ -44,7 +44,8 @@ def _info(store: Store, args: argparse.Namespace) -> int:
 
     found = store.info()
     if args.json:
-        print(json.dumps(dataclasses.asdict(found) | {"bytes_per_step": found.bytes_per_step}, indent=1))
+        more = {"takeovers_that_show_nothing": store.takeovers_that_show()[1], "bytes_per_step": found.bytes_per_step}
+        print(json.dumps(dataclasses.asdict(found) | more, indent=1))
         return 0
     from hitl.console import print_facts
 
@@ -85,13 +86,17 @@ def _info(store: Store, args: argparse.Namespace) -> int:
 
 
 def _check(store: Store, args: argparse.Namespace) -> int:
+    from data.connect import way_out
     from data.reading.layouts import apart
+    from data.tables.checks import is_damaged
     from trainer.checkpoints.in_force import learned_layout
 
     if args.repair:
         _repair(store)
     said = store.check()
-    if not (said and said[0].startswith("The file is damaged")):
+    if is_damaged(said):
+        said.append(way_out(store.path))
+    else:
         said += apart(store.conn, learned_layout(store)).values()
     print(in_home("\n".join(said), args.home) if said else "The store is sound.")
     return 1 if said else 0
@@ -114,8 +119,12 @@ def _repair(store: Store) -> None:
 
 
 def _recover(store: Store, args: argparse.Namespace) -> int:
+    from data.connect import way_out
     from trainer.daemon.control import running
 
+    if store.quick_check() != "ok":
+        print(f"The file is damaged, so nothing is read back into it. {in_home(way_out(store.path), args.home)}")
+        return 1
     if running(store.path):
         raise TrainingError("A trainer is at work on this home folder and would miss some steps: `hitl train stop` first.")
     print(in_home("\n".join(store.recover(set_aside=True)), args.home) or "Nothing to recover: no session left anything behind.")
@@ -174,9 +183,9 @@ def _clean(store: Store, args: argparse.Namespace) -> int:
     shown = table("id", "when", "track", "metre", "why", right=("id", "metre"))
     for s in empty:
         where = "" if s.from_m is None else f"{s.from_m:.0f}"
-        shown.add_row(str(s.id), local_time(s.started), s.track, where, rule.nothing_shown(s))
+        shown.add_row(str(s.id), local_time(s.started), s.track, where, str(rule.nothing_shown(s)))
     console().print(shown)
-    why = Counter(rule.nothing_shown(s).partition(" (")[0] for s in empty)
+    why = Counter(reason.why for s in empty if (reason := rule.nothing_shown(s)))
     said = ", ".join(f"{count} × {reason}" for reason, count in why.most_common())
     if args.dry_run:
         shows = number_of(len(empty), "takeover shows", "takeovers show")
@@ -221,5 +230,14 @@ def main(argv: list[str]) -> int:
             verb.add_argument("--older-than", type=parse_date, required=True, metavar="AGE", help="30d, 12w, or a date")
             verb.add_argument("--dry-run", action="store_true", help="only say what would be deleted")
     args = parser.parse_args(with_verb(argv, "info"))
-    with open_store(args, tells=False) as store:
-        return made[args.verb][0](store, args)
+    try:
+        with open_store(args, tells=False) as store:
+            return made[args.verb][0](store, args)
+    except DamagedStoreError as error:
+        if args.verb != "check":
+            raise
+        from data.connect import way_out
+
+        said = str(error).partition(": `hitl")[0]
+        print(in_home(f"{said}.\n{way_out(home_path(args).store_path)}", args.home))
+        return 1

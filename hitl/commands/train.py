@@ -21,7 +21,7 @@ from hitl.commands.server import access_of, add_access
 from hitl.home import Home, add_home, home_path, in_home
 from hitl.remote.elsewhere import far_said, far_trainer, forget_link, is_at_work, link_of, trains_elsewhere
 from trainer.daemon import control
-from trainer.daemon.heartbeat import Heartbeat, read_heartbeat
+from trainer.daemon.heartbeat import NAME, Heartbeat, read_heartbeat, unreadable
 
 if TYPE_CHECKING:
     from trainer.daemon.evaluations import Watch
@@ -208,6 +208,8 @@ def _check_named(home: Home, args: argparse.Namespace) -> None:
     from trainer.daemon.wish import read_logs
 
     read_logs(args.log)
+    if args.init not in (None, "best") and Path(args.init).is_dir():
+        raise CheckpointError(f"'{shown(Path(args.init).name)}' is a folder, and --init names a checkpoint's file in one.")
     if args.init not in (None, "best") and not Path(args.init).is_file():
         raise CheckpointError(f"There is no file '{shown(Path(args.init).name)}' there, which --init names: check the path.")
     if args.agent not in (None, "none") and not args.agent.startswith("pad:"):
@@ -269,6 +271,7 @@ def _cuda_if_there() -> str:
 
 def _status(home: Home, named: Path | None) -> int:
     from hitl.screens.training.stopping import unsaved
+    from hitl.settings import fault_of
 
     beat = read_heartbeat(home.root)
     if trains_elsewhere(home):
@@ -283,6 +286,8 @@ def _status(home: Home, named: Path | None) -> int:
             print(in_home(unsaved(beat), named))
         else:
             print(in_home("No trainer is at work on this home folder: `hitl train` starts one.", named))
+        if said := fault_of(home):  # it could not start
+            print(said)
         if curve := _curve(home):
             from hitl.console import print_facts
 
@@ -293,6 +298,9 @@ def _status(home: Home, named: Path | None) -> int:
     from hitl.screens.training.train_words import facts_of, warnings_of
 
     waking = wakes_of(home)
+    if beat is None and (why := unreadable(home.root)):
+        print(f"A trainer is at work. How it does is in {NAME}, which cannot be read {why}.")
+        return 0
     if beat is None or not is_of(beat, home):
         print(f"A trainer is starting, and suspended: {waking}" if waking else "A trainer is starting.")
         return 0

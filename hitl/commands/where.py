@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 from collections.abc import Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from data.errors import DiskFullError, InputFileError, NewerStoreError, StoreError
-from data.files.paths import as_typed, disk_is_full
+from data.errors import DiskFullError, InputFileError, NewerStoreError, NoStoreError, NotAStoreError, StoreError
+from data.files.paths import as_option, disk_is_full
 from data.records import ROADLESS, SessionRecord
 from data.words import number_of, takeovers_said
-from hitl.arguments import agent_words
+from hitl.arguments import Parser, agent_words
 from hitl.home import Begun, Home, add_home, home_path, in_home
 from hitl.remote.elsewhere import far_said, trains_elsewhere
 from trainer.daemon import control
@@ -27,49 +26,68 @@ TRIES = 10  # of each corner, the newest ones
 FAILS = 0.5  # share of these from which a corner is said to fail
 MANY_LOST = 5  # laps from which on, if none was finished, driving some more is no advice
 EMPTY = "Nothing is recorded yet."
+UNWRITABLE = "This home folder cannot be written: make it writable, or choose another with --home DIR."
+BEGIN = "Next: `hitl demo` shows how it works, in a window; `hitl play` drives at once."
 MAKE_ROOM = "make room on the disk; `hitl doctor` says how much is free."
 
 
 def main(argv: list[str]) -> int:
     """Print it."""
-    parser = argparse.ArgumentParser()
+    parser = Parser(prog="hitl")
     add_home(parser, or_last_demo=True)
     args = parser.parse_args(argv)
     from hitl.settings import plays_elsewhere
 
     args.or_last_demo = not plays_elsewhere()  # as `hitl play`
     home = home_path(args)
-    rows, following = look(home)
+    rows, following, status = look(home)
     width = max((len(name) for name, _ in rows), default=0)
     for name, text in rows:
         print(f"{name:<{width}}  {in_home(text, args.home)}")
     print(f"{'' if not rows else chr(10)}{in_home(following, args.home)}")
     print("`hitl --help` lists all commands.")
-    return 0
+    return status
 
 
-def look(home: Home) -> tuple[list[tuple[str, str]], str]:
-    """Return what there is, as names and values, and a sentence with the one next command."""
+def look(home: Home) -> tuple[list[tuple[str, str]], str, int]:
+    """Return what there is, as names and values, a sentence with the one next command, and the exit status."""
+    rows, following, status = _look_at_store(home)
+    from hitl.settings import fault_of
+
+    if not status and (fault := fault_of(home)):
+        rows.append(("settings", fault))
+        fix = "Next: fix that file with an editor; `hitl config show` says whether it can be read."
+        return rows, fix, InputFileError.exit_code
+    return rows, following, status
+
+
+def _look_at_store(home: Home) -> tuple[list[tuple[str, str]], str, int]:
     if not home.store_path.is_file():
         if home.root.is_dir() and not os.access(home.root, os.W_OK):
-            return [("store", EMPTY)], "This home folder cannot be written: make it writable, or choose another with --home DIR."
-        return [("store", EMPTY)], "Next: `hitl demo` shows how it works, in a window; `hitl play` drives at once."
-    try:
-        from data.store import Store
+            return [("store", EMPTY)], UNWRITABLE, 0
+        return [("store", EMPTY)], BEGIN, 0
+    from data.store import Store
 
+    try:
         with Store.open_existing(home.store_path) as store:
-            return _look(home, store)
-    except DiskFullError as error:
-        return [("store", str(error))], f"Next: {MAKE_ROOM}"
-    except NewerStoreError as error:
-        return [("store", str(error))], "Next: update hitl, or choose another home with --home DIR."
+            return *_look(home, store), 0
+    except NoStoreError:  # an empty file is what one begins as
+        return [("store", EMPTY)], BEGIN, 0
     except StoreError as error:
-        return [("store", str(error))], "Next: `hitl store check` says what is wrong with it."
+        following = "`hitl store check` says what is wrong with it, and what can be saved."
+        if isinstance(error, DiskFullError):
+            following = MAKE_ROOM
+        elif isinstance(error, NewerStoreError):
+            following = "update hitl, or choose another home with --home DIR."
+        elif isinstance(error, NotAStoreError):
+            following = "move that file away and put a copy of the store in its place; without one, `hitl play` begins anew."
+        return [("store", str(error))], f"Next: {following}", error.exit_code
 
 
 def _look(home: Home, store: Store) -> tuple[list[tuple[str, str]], str]:
     from data.tables.checks import not_read_back
     from hitl.screens.training.silence import is_of, wakes_of
+    from trainer.checkpoints.whole import FRESH, LOST, is_whole
 
     glance, session = store.glance(), next(iter(store.driven_sessions()), None)
     beat = read_heartbeat(home.root)
@@ -97,7 +115,10 @@ def _look(home: Home, store: Store) -> tuple[list[tuple[str, str]], str]:
         beside = glance.unreviewed_others
         others = f", and {number_of(beside, 'lap or kept drive', 'laps or kept drives')}" if beside else ""
         name = "to review" if _has_road(session) else "to judge"
-        rows.append((name, number_of(glance.unreviewed, "takeover") + others))
+        rule = store.rule()
+        empty = sum(rule.empty(s) for s in store.segments(kind="takeover", verdict=["unreviewed"]))
+        of_these = f" ({empty:,} of them {'shows' if empty == 1 else 'show'} nothing)" if empty else ""
+        rows.append((name, number_of(glance.unreviewed, "takeover") + of_these + others))
     if (session is None or session.status != "open") and (unsent := _unsent(home, store)):
         rows.append(("to send", f"{number_of(unsent, 'step waits', 'steps wait')} here for the trainer's machine"))
         # Its trainer is elsewhere, and does not have them.
@@ -106,6 +127,9 @@ def _look(home: Home, store: Store) -> tuple[list[tuple[str, str]], str]:
         rows.append(("trainer", far_said(home)))
         return rows, f"Next: {_next_of_worker(store, session, failing, glance.laps, glance.unreviewed)}"
     rows.append(("trainer", _trainer(beat, works, waking)))
+    if (written := store.checkpoints()) and not any(is_whole(home.checkpoints / one.name) for one in written):
+        rows.append(("checkpoints", LOST.format(n=len(written))))
+        return rows, f"Next: {FRESH}"
     if works and beat is not None and beat.problem:
         rows.append(("problem", beat.problem))
     elif disk_is_full(home.root):
@@ -134,7 +158,7 @@ def _as_begun(home: Home, store: Store, session: SessionRecord, following: str) 
     options: tuple[str, ...] = ()
     missing: list[str] = []
     if session.env.startswith(ROADLESS) and not is_opened_unasked(session.env):  # a game that is gone is told by `hitl play`
-        options += (f"--env {as_typed(session.env)}",)
+        options += (as_option("--env", session.env),)
     agent = store.agents().get(session.id)
     try:
         is_set = bool(load(home, "agent").agent.use)

@@ -6,11 +6,12 @@ import argparse
 import contextlib
 import sqlite3
 
-from data.errors import HitlError
-from data.files.paths import as_typed
+from data.errors import HitlError, UsageError
+from data.files.paths import as_option
+from data.words import number_of
 from hitl.arguments import Parser
 from hitl.commands.server import access_of, add_access
-from hitl.home import add_home, home_path, in_home
+from hitl.home import Home, add_home, home_path, in_home
 
 
 def main(argv: list[str]) -> int:
@@ -33,12 +34,17 @@ def main(argv: list[str]) -> int:
     for_play = play.command_line()
     for_play.prog, for_play.also = parser.prog, tuple(parser.options())
     for_play.parse_args(rest)  # so that a mistake in it is reported before anything begins
-    from hitl.remote.child import Child, refuse_both
+    from hitl.remote.child import UNSENT, Child, refuse_both
     from hitl.remote.outbox import Outbox
 
-    home = home_path(args).create()
-    to = access_of(args)
+    home, to = home_path(args), access_of(args)
     refuse_both("forward", home.store_path)
+    if args.send_only and not args.all and not (home.root / "worker.json").is_file():  # typed in the wrong home, most likely
+        raise UsageError(
+            "Nothing waits to be sent: no worker has ever driven in this home, and it stays as it is. `hitl worker` drives for a "
+            "trainer on another machine; `hitl worker --send-only --all` sends what was recorded here before."
+        )
+    home.create()
     with contextlib.suppress(HitlError, OSError, sqlite3.Error):  # else the child says what is wrong
         # What is recorded from here on is sent: the session may have driven a part of a lap before the child is ready to look.
         Outbox(home, args.name, args.all).close()
@@ -50,7 +56,24 @@ def main(argv: list[str]) -> int:
         status = 0 if args.send_only else play.main(["--home", str(home.root), *rest], trains_elsewhere=True)
     finally:
         child.close()
-    return int(child.process.returncode or 0) if args.send_only else status
+    sent = int(child.process.returncode or 0)
+    if args.send_only:
+        return sent
+    if sent not in (0, UNSENT):
+        print(f"Sending ended before the session did, and {_waiting(home)} here: {_rest_by(args)} sends the rest.", flush=True)
+        return status or UNSENT
+    return status
+
+
+def _waiting(home: Home) -> str:
+    """Return what was not sent, as far as it can be counted."""
+    from data.store import Store
+    from hitl.remote.outbox import unsent_steps
+
+    with contextlib.suppress(HitlError, OSError, sqlite3.Error), Store(home.store_path, read_only=True) as store:
+        if unsent := unsent_steps(home, store.conn):
+            return number_of(unsent, "step waits", "steps wait")
+    return "what was driven since waits"
 
 
 def _rest_by(args: argparse.Namespace) -> str:
@@ -62,6 +85,6 @@ def _rest_by(args: argparse.Namespace) -> str:
         "--server": args.server if args.server != usual.host else None, "--port": args.port if args.port != usual.port else None,
         "--keys": args.keys,
     }  # fmt: skip
-    words = [f"{option} {as_typed(str(value))}" for option, value in given.items() if value is not None]
+    words = [as_option(option, str(value)) for option, value in given.items() if value is not None]
     command = " ".join(["hitl worker --send-only", *words, *(["--no-tls"] if args.no_tls else [])])
     return in_home(f"`{command}`", args.home)

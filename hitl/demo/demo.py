@@ -225,7 +225,7 @@ class Demo:
         self.progress.phase("after")
         known = [m for m in self._evaluations if m.checkpoint_id is not None]
         if best := max(known, key=lambda m: (m.passes, m.return_mean), default=None):
-            self.referee.policy.hold(str(best.checkpoint_id))
+            self.referee.policy.pin(str(best.checkpoint_id))
         return self._measure(TEST_SEED)
 
     def _learn(self) -> None:

@@ -13,11 +13,11 @@ from hitl.protocols import Holding, Placed, Policy, ReadLate, Remembering
 class AgentSide:
     """Asks a policy in each moment of an episode what it knows about that moment, and passes on what it tells the player.
 
-    What the policy can do beyond ``Policy`` is looked up once, not in every tick. ``tell`` takes its sentences.
+    What the policy can do beyond ``Policy`` is looked up once, not in every tick. ``say_notices`` takes its sentences.
     """
 
-    def __init__(self, policy: Policy, tell: Callable[[list[str]], None]) -> None:
-        self.policy, self._tell = policy, tell
+    def __init__(self, policy: Policy, say_notices: Callable[[list[str]], None]) -> None:
+        self.policy, self._say_notices = policy, say_notices
         self._placed = policy if isinstance(policy, Placed) else None
         self._device = policy if isinstance(policy, ReadLate) else None
         self._remembering = policy if isinstance(policy, Remembering) else None
@@ -79,5 +79,5 @@ class AgentSide:
     def _pass_on(self) -> None:
         notices: list[str] = getattr(self.policy, "notices", [])
         if notices:
-            self._tell(notices)
+            self._say_notices(notices)
             notices.clear()

@@ -61,9 +61,9 @@ class HumanDriver(HumanSide):
         self.pad.rumble(strong, weak, seconds)
 
 
-def persons_pad(wheel: HumanSide | None) -> Pad | None:
+def persons_pad(human: HumanSide | None) -> Pad | None:
     """Return the pad of the person at a wheel, None where there is no person."""
-    pad: Pad | None = getattr(getattr(wheel, "person", wheel), "pad", None)
+    pad: Pad | None = getattr(getattr(human, "person", human), "pad", None)
     return pad
 
 
@@ -78,23 +78,23 @@ def button_names(pad: Pad | None, meaning: str) -> str:
     return " or ".join(dict.fromkeys(names)) or meaning
 
 
-def pad_map(wheel: HumanSide | None) -> PadMap | None:
+def pad_map(human: HumanSide | None) -> PadMap | None:
     """Return the mapping of a person's pad, None where it has none, as the keyboard, or is not plugged in."""
-    pad = persons_pad(wheel)
+    pad = persons_pad(human)
     there = [part for part in getattr(pad, "parts", (pad,)) if getattr(part, "device", part) is not None]
     return next((made for part in there if (made := getattr(part, "map", None)) is not None), None)
 
 
-def has_pad(wheel: HumanSide | None) -> bool:
+def has_pad(human: HumanSide | None) -> bool:
     """Tell whether a person has a pad beside the keyboard, and it is plugged in."""
-    pad = persons_pad(wheel)
+    pad = persons_pad(human)
     parts = [part for part in getattr(pad, "parts", (pad,)) if not isinstance(part, KeyboardPad)]
     return any(getattr(part, "device", part) is not None for part in parts)
 
 
-def device_hub(wheel: HumanSide | None) -> Any:
+def device_hub(human: HumanSide | None) -> Any:
     """Return the devices that a person's pad is read from, None where it is not one of SDL's pads."""
-    pad = persons_pad(wheel)
+    pad = persons_pad(human)
     found = [getattr(part, "hub", None) for part in (pad, *getattr(pad, "parts", ()))]
     return next((hub for hub in found if hub is not None), None)
 
@@ -195,19 +195,19 @@ class HumanOrScripted(HumanSide):
 
     def read(self, info: dict[str, Any]) -> tuple[PadState, str]:
         """Return the person's pad, or the scripted driver's where they only watch."""
-        pad, hold = self.person.read(info)
+        pad, taken_by = self.person.read(info)
         pad = pad.using(())
         self._hands, looks = look(self._hands, pad, time.monotonic(), TOUCHED / 2, False)
         seen = together(looks)  # a stick that is off its rest, or a key that was down already, is not a person driving
         if seen.deflection > TOUCHED or "takeover" in seen.buttons:
             self.claim()
         if self._untouched <= self._patience:
-            return pad, hold
-        driven, held = self.stand_in.read(info)
-        if not held:
-            return pad, hold
+            return pad, taken_by
+        driven, stands_in_by = self.stand_in.read(info)
+        if not stands_in_by:
+            return pad, taken_by
         parts = pad.parts or (pad,)  # what the person touches is still theirs
-        return PadState(steer=driven.steer, gas=driven.gas, brake=driven.brake, buttons=pad.buttons, parts=parts), held
+        return PadState(steer=driven.steer, gas=driven.gas, brake=driven.brake, buttons=pad.buttons, parts=parts), stands_in_by
 
     def claim(self) -> None:
         """The person drives, or says that they will."""

@@ -222,7 +222,7 @@ def find_checkpoint(home: Home, which: str, track: str | None = None) -> Checkpo
 
 
 class CheckpointPolicy(NetworkPolicy):
-    """Acts by the newest checkpoint of a home folder, or by one that is held, on the CPU.
+    """Acts by the newest checkpoint of a home folder, or by one that is pinned, on the CPU.
 
     ``observation_names`` and ``action_names`` say what the session sees and does: a checkpoint made for anything else is
     refused with CheckpointError. While a home has no checkpoint yet, actions are uniformly random.
@@ -253,8 +253,11 @@ class CheckpointPolicy(NetworkPolicy):
         self.problem = ""
         self.refused = False
         """Whether a checkpoint that is there cannot drive here."""
+        self.unread = 0
+        """How many checkpoints there are, where none of them could be read."""
         self.notices: list[str] = []
         """Sentences for the player; whoever says them empties it."""
+        self._could_read = False
         self._settings: list[str] = []  # names in the checkpoint that drives, about which the player was told already
         self.on_load: Callable[[Mapping[str, str]], None] = lambda tracks: None  # called with the tracks of new weights
 
@@ -300,6 +303,7 @@ class CheckpointPolicy(NetworkPolicy):
             self.problem = str(error)
             return
         problems: list[str] = []
+        self._could_read = False
         for record in records:
             if record.id == self.checkpoint_id:
                 break
@@ -310,6 +314,7 @@ class CheckpointPolicy(NetworkPolicy):
             else:
                 break
         self.problem, self.refused = problems[0] if problems else "", bool(problems)
+        self.unread = len(problems) if problems and self._newest is None and not self._could_read else 0
 
     def _make_ready(self) -> None:
         if not self.is_ready:
@@ -317,8 +322,8 @@ class CheckpointPolicy(NetworkPolicy):
             importlib.import_module("trainer.checkpoints.files")  # and all that networks are made of
             self._torch.set_num_threads(1)  # a session's networks are small, and the trainer wants the other core
 
-    def hold(self, which: str, track: str | None = None) -> None:
-        """Hold one checkpoint: see `find_checkpoint`. Raises CheckpointError."""
+    def pin(self, which: str, track: str | None = None) -> None:
+        """Drive with one checkpoint from now on, whatever comes: see `find_checkpoint`. Raises CheckpointError."""
         record = find_checkpoint(self._home, which, track)
         self._load(self._home.checkpoints / record.name, record.id)
         self.fixed = True
@@ -329,6 +334,7 @@ class CheckpointPolicy(NetworkPolicy):
         from trainer.retired import unknown_settings
 
         tensors, meta = load(path)
+        self._could_read = True
         newest = newest_actor_of(tensors, meta)
         proven = actor_of(tensors, meta) if has_proven(tensors) else None
         for kind, expected, found in (

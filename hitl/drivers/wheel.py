@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from data.errors import UsageError
 from data.records import ROADLESS
 from data.store import Store
+from hitl.coach.rules import Tell
 from hitl.drivers.human import HumanDriver, HumanSide, NoHuman, pad_map, scripted_human
 from hitl.drivers.scripted import HelpRule
 from hitl.home import Home
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
     from takeover_ui.window.window import Window
 
 
-def open_wheel(
+def open_human(
     args: argparse.Namespace,
     env: str,
     home: Home,
     track: Track,
     window: Window | None,
     stack: contextlib.ExitStack,
-    tell: Callable[[str, str], None],
+    tell: Tell,
 ) -> HumanSide:
     """Return who takes over, by ``--pad`` and the options beside it; ``stack`` closes their device.
 
@@ -60,7 +60,7 @@ def open_wheel(
     return HumanDriver(pad)
 
 
-def _tell_of_no_one(pad: Pad, args: argparse.Namespace, env: str, tell: Callable[[str, str], None]) -> None:
+def _tell_of_no_one(pad: Pad, args: argparse.Namespace, env: str, tell: Tell) -> None:
     """Say that no one can drive in a session without a window, where that is so; UsageError where it is for nothing then."""
     if getattr(pad, "device", pad) is None:  # it is waited for, and meanwhile a lap stands still
         tell("warning", f"No pad is plugged in. Until one is, {'the lap stands still' if args.lap else 'no one can take over'}.")
@@ -82,9 +82,9 @@ def player_pad(use: str, name: str, home: Home, window: Window) -> Pad:
     return EitherPad(open_pad(settings, "sdl" if use == "auto" else use, name), keys)
 
 
-def ways_out(wheel: HumanSide | None, window: Window | None) -> str:
+def ways_out(human: HumanSide | None, window: Window | None) -> str:
     """Return what leaves a session that waits, as part of a sentence."""
-    made = pad_map(wheel)
+    made = pad_map(human)
     heard = window is not None and window.hears_keys
     ways = [*(["Escape"] if heard else []), *(made.buttons.get("quit", ()) if made is not None else ()), "Ctrl+C"]
     return " or ".join(part for part in (", ".join(ways[:-1]), ways[-1]) if part)

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, nullcontext
 
 import numpy as np
 
-from hitl.field_kit.site import Figures, Site
+from hitl.field_kit.site import FigureDict, Site
 from hitl.timing.clocks import Lateness, PacedClock, punctual
 from hitl.timing.priority import goes_first
 
@@ -15,7 +15,7 @@ HZ = 20.0
 SECONDS = 10.0
 
 
-def measure(site: Site) -> Figures:
+def measure(site: Site) -> FigureDict:
     """Return the lateness of a session's clock with nothing to do between ticks."""
     clock = time.get_clock_info("perf_counter")
     return {
@@ -25,7 +25,7 @@ def measure(site: Site) -> Figures:
     }
 
 
-def _rhythm(name: str, way: AbstractContextManager[None]) -> Figures:
+def _rhythm(name: str, way: AbstractContextManager[None]) -> FigureDict:
     clock = PacedClock(HZ)
     with way:
         first = goes_first()
@@ -35,7 +35,7 @@ def _rhythm(name: str, way: AbstractContextManager[None]) -> Figures:
     return {f"{name}_goes_first": first, **lateness_figures(clock.lateness, f"{name}_")}
 
 
-def lateness_figures(lateness: Lateness, prefix: str = "") -> Figures:
+def lateness_figures(lateness: Lateness, prefix: str = "") -> FigureDict:
     """Return how late actions were sent: counts, and the spread in ms."""
     late = np.array(lateness.recent or [np.nan]) * 1000
     spread = {f"{prefix}late_ms_p{share}": float(np.percentile(late, share)) for share in (50, 90, 99)}

@@ -21,11 +21,11 @@ MOST_BYTES = 2**20
 DONE, SKIPPED, MISSING, FAILED = "done", "skipped", "missing", "failed"
 
 _NAME = Meta(pattern=r"\A[a-z][a-z0-9_]*\Z", max_length=60)
-Name = Annotated[str, _NAME]
-Number = Annotated[float, Meta(ge=-1e15, le=1e15)] | Annotated[int, Meta(ge=-(10**15), le=10**15)]
-Single = Number | bool | Text | None
+FigureName = Annotated[str, _NAME]
+FigureNumber = Annotated[float, Meta(ge=-1e15, le=1e15)] | Annotated[int, Meta(ge=-(10**15), le=10**15)]
+Single = FigureNumber | bool | Text | None
 """None: there is no such figure here."""
-Figures = Annotated[dict[Name, Single | Annotated[list[Single], Meta(max_length=200)]], Meta(max_length=200)]
+KitFigures = Annotated[dict[FigureName, Single | Annotated[list[Single], Meta(max_length=200)]], Meta(max_length=200)]
 """By name, which ends with the unit. Lists of one measurement that belong together are as long as each other."""
 
 
@@ -35,11 +35,11 @@ class Measured(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ``state``: ``done``; ``skipped`` by the player; ``missing``: something that it needs; ``failed``: by a fault of ours.
     """
 
-    name: Name
+    name: FigureName
     state: Annotated[str, one_of(DONE, SKIPPED, MISSING, FAILED)]
     wall_s: Annotated[float, Meta(ge=0, le=1e6)] = 0.0
     problem: Text = ""
-    figures: Figures = {}
+    figures: KitFigures = {}
 
 
 class Kit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -71,7 +71,7 @@ def write(path: Path, kit: Kit) -> None:
     try:
         held.write_whole(path, msgspec.json.format(msgspec.json.encode(kit), indent=1) + b"\n")
     except OSError as error:
-        raise UsageError(f"{path.name} cannot be written ({error.strerror}); name a file elsewhere.") from None
+        raise UsageError(f"{path.name} cannot be written {held.why(error, 'name a file elsewhere')}.") from None
 
 
 def read(path: Path) -> Kit:

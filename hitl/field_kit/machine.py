@@ -7,7 +7,7 @@ import shutil
 import sys
 from importlib import metadata
 
-from hitl.field_kit.site import Figures, Site
+from hitl.field_kit.site import FigureDict, Site
 
 PACKAGES = (
     "gymnasium", "box2d", "inputs", "msgspec", "numpy", "psutil", "pygame-ce", "rich", "rtgym", "safetensors", "sqlite-utils",
@@ -17,7 +17,7 @@ PACKAGES = (
 LOAD_S = 1.0
 
 
-def measure(site: Site) -> Figures:
+def measure(site: Site) -> FigureDict:
     """Return what the machine is."""
     import psutil
 
@@ -56,7 +56,7 @@ def _version(package: str) -> str | None:
         return None
 
 
-def _torch() -> Figures:
+def _torch() -> FigureDict:
     import torch
 
     there = torch.cuda.is_available()

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pkgutil import resolve_name
 
-from hitl.field_kit.site import Figures, Site
+from hitl.field_kit.site import FigureDict, Site
 
 
 @dataclass(frozen=True)
@@ -22,9 +22,9 @@ class KitMeasurement:
     where: str
     needs: tuple[str, ...] = ()
 
-    def make(self, site: Site) -> Figures:
+    def make(self, site: Site) -> FigureDict:
         """Make it. Raises whatever goes wrong."""
-        measure: Callable[[Site], Figures] = resolve_name(f"hitl.field_kit.{self.where}")
+        measure: Callable[[Site], FigureDict] = resolve_name(f"hitl.field_kit.{self.where}")
         return measure(site)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from data.errors import HitlError
-from hitl.field_kit.site import Figures, MissingError, Site
+from hitl.field_kit.site import FigureDict, MissingError, Site
 
 if TYPE_CHECKING:
     from takeover_ui.window.window import Window
@@ -17,7 +17,7 @@ SHOW_S = 5.0
 HZ = 20.0
 
 
-def measure(site: Site) -> Figures:
+def measure(site: Site) -> FigureDict:
     """Return how the overlay does. Raises MissingError without a display."""
     from takeover_ui.window.options import WindowOptions
     from takeover_ui.window.window import Window, display_available
@@ -70,7 +70,7 @@ def _in_front() -> Collection[str] | None:
         return None
 
 
-def _compared(before: Collection[str] | None, after: Collection[str] | None) -> Figures:
+def _compared(before: Collection[str] | None, after: Collection[str] | None) -> FigureDict:
     """Return whether the game was in front and stayed there; a kit does not say which other programs run."""
     from hitl.games.trackmania.key_presses import GAMES
 

@@ -7,7 +7,7 @@ import io
 import time
 from typing import TYPE_CHECKING
 
-from hitl.field_kit.site import Figures, MissingError, Site
+from hitl.field_kit.site import FigureDict, MissingError, Site
 
 if TYPE_CHECKING:
     from hitl.pads.sdl import SdlPad
@@ -32,7 +32,7 @@ def open_own(site: Site) -> SdlPad | None:
     return pad
 
 
-def measure_own(site: Site) -> Figures:
+def measure_own(site: Site) -> FigureDict:
     """Return what the player's own pad is and does. Raises MissingError where there is none."""
     import pygame
 
@@ -44,10 +44,10 @@ def measure_own(site: Site) -> Figures:
     device = pad.device
     try:
         controls = {name: device.reader(name) for name in device.sources()}
-        site.tell("Hands off ...")
+        site.say_text("Hands off ...")
         time.sleep(HANDS_OFF_S)
         rest = averages(pad, controls)
-        site.tell("Now move stick or wheel and both pedals to their ends, and press each button once ...")
+        site.say_text("Now move stick or wheel and both pedals to their ends, and press each button once ...")
         seen = sweep(pad, controls, rest, SWEEP_S, LOOK_S)
         mapped = {name: [getattr(state, name) for state in seen.states] or [0.0] for name in ("steer", "gas", "brake")}
         return {
@@ -84,7 +84,7 @@ def _busiest(times: tuple[float, ...]) -> int:
     return most
 
 
-def measure_virtual(site: Site) -> Figures:
+def measure_virtual(site: Site) -> FigureDict:
     """Return whether a virtual pad can be made, and whether SDL, which reads the player's pads, hears it."""
     from hitl.games.trackmania.virtual_pad import VirtualPad
     from hitl.pads.devices import devices

@@ -29,20 +29,20 @@ HOLDS = (
 TO_DO, TO_SKIP, TO_END = "", "s", "q"
 
 
-def record(path: Path, home: Home, env: str, *, ask: Ask | None, tell: Callable[[str], None] = print) -> bool:
+def record(path: Path, home: Home, env: str, *, ask: Ask | None, say_text: Callable[[str], None] = print) -> bool:
     """Make the measurements, show what they gave, write the kit; return whether it was written. ``ask`` None: do all, unasked."""
-    kit = Kit(FORMAT, VERSION, __version__, env, tuple(_measured(Site(home, env, Private(home), tell), ask)))
-    tell("\nThe file will hold:\n")
+    kit = Kit(FORMAT, VERSION, __version__, env, tuple(_measured(Site(home, env, Private(home), say_text), ask)))
+    say_text("\nThe file will hold:\n")
     for one, measurement in zip(kit.measurements, MEASUREMENTS, strict=False):
-        tell(f"  {one.name}: {measurement.holds if one.state == DONE else f'{one.state}. {one.problem}'.rstrip('. ')}.")
-    tell(f"\n{HOLDS}")
+        say_text(f"  {one.name}: {measurement.holds if one.state == DONE else f'{one.state}. {one.problem}'.rstrip('. ')}.")
+    say_text(f"\n{HOLDS}")
     while answer := _answer(ask, f"Enter writes {path.name}, s shows every figure before, q throws all away: "):
         if answer == TO_END:
-            tell("Nothing was written.")
+            say_text("Nothing was written.")
             return False
         console().print(shown_kit(kit))
     write(path, kit)
-    tell(f'Written: {path.name}. `hitl doctor --read "{path.name}"` shows all figures in it.')
+    say_text(f'Written: {path.name}. `hitl doctor --read "{path.name}"` shows all figures in it.')
     return True
 
 
@@ -53,7 +53,7 @@ def _measured(site: Site, ask: Ask | None) -> Iterable[Measured]:
         if without := [name for name in measurement.needs if name not in done]:
             yield Measured(measurement.name, MISSING, problem=f"it needs {' and '.join(without)}")
             continue
-        site.tell(f"\n{number} of {len(MEASUREMENTS)}, {measurement.name}: {measurement.question}")
+        site.say_text(f"\n{number} of {len(MEASUREMENTS)}, {measurement.name}: {measurement.question}")
         answer = _answer(ask, "Enter does it, s skips it, q ends and packs what there is: ")
         if answer == TO_END:
             return
@@ -67,7 +67,7 @@ def _measured(site: Site, ask: Ask | None) -> Iterable[Measured]:
             return
         if one.state == DONE:
             done.add(one.name)
-        site.tell("Done." if one.state == DONE else f"Not measured: {one.problem}")
+        site.say_text("Done." if one.state == DONE else f"Not measured: {one.problem}")
         yield one
 
 

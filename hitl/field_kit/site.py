@@ -10,7 +10,7 @@ from data.errors import HitlError
 from hitl.field_kit.private import Private
 from hitl.home import Home
 
-Figures = dict[str, Any]
+FigureDict = dict[str, Any]
 
 
 class MissingError(HitlError):
@@ -19,9 +19,9 @@ class MissingError(HitlError):
 
 @dataclass
 class Site:
-    """``env``: the environment that is meant. ``tell`` prints a sentence."""
+    """``env``: the environment that is meant. ``say_text`` prints a sentence."""
 
     home: Home
     env: str
     private: Private
-    tell: Callable[[str], None]
+    say_text: Callable[[str], None]

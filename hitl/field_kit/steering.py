@@ -6,7 +6,7 @@ import contextlib
 import io
 import time
 
-from hitl.field_kit.site import Figures, MissingError, Site
+from hitl.field_kit.site import FigureDict, MissingError, Site
 from hitl.games.trackmania.stick_curve import HZ, hold
 from hitl.games.trackmania.telemetry import Telemetry
 from hitl.games.trackmania.virtual_pad import VirtualPad
@@ -16,7 +16,7 @@ HOLD_S = 1.0  # each of them
 WAIT_S = 3.0  # for the player to go back to the game
 
 
-def measure(site: Site) -> Figures:
+def measure(site: Site) -> FigureDict:
     """Return the steering for each value of the stick. Raises MissingError where telemetry no longer comes."""
     from hitl.pads.devices import devices
     from hitl.settings import load

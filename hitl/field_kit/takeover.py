@@ -17,7 +17,7 @@ from hitl.arbiter import GatingSettings
 from hitl.drivers.human import HumanDriver
 from hitl.field_kit.clock import lateness_figures
 from hitl.field_kit.pads import open_own
-from hitl.field_kit.site import Figures, MissingError, Site
+from hitl.field_kit.site import FigureDict, MissingError, Site
 from hitl.home import Home
 from hitl.pads.base import Pad, PadState
 from hitl.protocols import EpisodeResult, Tick
@@ -104,7 +104,7 @@ class NotedDriver(HumanDriver):
             self._since = None
 
 
-def measure(site: Site) -> Figures:
+def measure(site: Site) -> FigureDict:
     """Return how presses became actions, and how punctual the session was meanwhile."""
     own = open_own(site)
     pad: Pad = own or PressedPad()
@@ -130,7 +130,7 @@ def _home(site: Site, folder: str) -> Home:
     return home
 
 
-def _session(site: Site, home: Home, pad: Pad) -> Figures:
+def _session(site: Site, home: Home, pad: Pad) -> FigureDict:
     driver, ends = NotedDriver(pad), [0.0]
     gating = GatingSettings(mode="hold", settle_s=0.0, minimum_s=0.0)
     with SessionSetup(

@@ -8,7 +8,7 @@ import time
 import numpy as np
 from numpy.typing import NDArray
 
-from hitl.field_kit.site import Figures, MissingError, Site
+from hitl.field_kit.site import FigureDict, MissingError, Site
 from hitl.games.trackmania.frames import SIZES, Stream, plausible, unpack
 
 CONNECT_S = 2.0
@@ -16,7 +16,7 @@ LISTEN_S = 10.0
 SILENT_S = 3.0  # without a byte, after which no more is waited for
 
 
-def measure(site: Site) -> Figures:
+def measure(site: Site) -> FigureDict:
     """Return what comes. Raises MissingError where nothing does, or what comes is not understood."""
     from hitl.settings import load
 
@@ -53,7 +53,7 @@ def measure(site: Site) -> Figures:
     }
 
 
-def _rhythm(times: NDArray[np.float64]) -> Figures:
+def _rhythm(times: NDArray[np.float64]) -> FigureDict:
     """Return rate and gaps of frames by their times of arrival (s). Frames that came in one piece have no gap between them."""
     count, times = len(times), times[times > times[0]]  # those before the layout was known all count as come at once
     gaps = np.diff(times) * 1000
@@ -69,7 +69,7 @@ def _rhythm(times: NDArray[np.float64]) -> Figures:
     }
 
 
-def _columns(rows: NDArray[np.float64]) -> Figures:
+def _columns(rows: NDArray[np.float64]) -> FigureDict:
     """Return what each number of (n, numbers) frames did; they are counted from 0."""
     if not len(rows):
         return {}

@@ -8,7 +8,7 @@ import socket
 import time
 from typing import TYPE_CHECKING, Any
 
-from hitl.field_kit.site import Figures, Site
+from hitl.field_kit.site import FigureDict, Site
 
 if TYPE_CHECKING:
     from hitl.agents.programs_pad import ProgramsPad
@@ -22,7 +22,7 @@ RELAY_S = 2.0
 TURNED = 0.1  # of steering, from which the game has obeyed
 
 
-def measure(site: Site) -> Figures:
+def measure(site: Site) -> FigureDict:
     """Return what came of it. Raises DeviceError where no virtual pad can be made."""
     from hitl.agents.opening import NEXT
     from hitl.agents.programs_pad import ProgramsPad
@@ -35,7 +35,7 @@ def measure(site: Site) -> Figures:
         with contextlib.redirect_stdout(io.StringIO()):  # vgamepad prints
             theirs = plug_in()
             seen = _until(lambda: reader.read().connected, FIND_S)
-            figures: Figures = {"seen": seen, "name": reader.name if seen else None, **_answers(theirs, reader, seen)}
+            figures: FigureDict = {"seen": seen, "name": reader.name if seen else None, **_answers(theirs, reader, seen)}
             with VirtualPad(hub=hub) as ours:
                 figures["still_theirs_beside_ours"] = seen and reader.read().connected
                 figures["ours_heard"] = ours.guard is not None and bool(ours.guard.own)
@@ -60,7 +60,7 @@ def _press(pad: Any, steer: float) -> None:
     pad.update()
 
 
-def _answers(theirs: Any, reader: ProgramsPad, seen: bool) -> Figures:
+def _answers(theirs: Any, reader: ProgramsPad, seen: bool) -> FigureDict:
     """Return how exactly, and how soon, what the program sends is read."""
     if not seen:
         return {"stick_sent": list(STICK), "stick_read": [], "ms_until_read": []}
@@ -75,7 +75,7 @@ def _answers(theirs: Any, reader: ProgramsPad, seen: bool) -> Figures:
     return {"stick_sent": list(STICK), "stick_read": read, "ms_until_read": waits}
 
 
-def _in_the_game(site: Site, theirs: Any, ours: Any) -> Figures:
+def _in_the_game(site: Site, theirs: Any, ours: Any) -> FigureDict:
     """Return whose pad the game obeys, and how its frames come through the relay; all None where no game is there."""
     from hitl.games.trackmania.relay import Relay
     from hitl.games.trackmania.telemetry import Telemetry
@@ -104,7 +104,7 @@ def _turned(telemetry: Telemetry, each: Any) -> bool:
     return newest is not None and abs(newest.steer) > TURNED
 
 
-def _through_the_relay(telemetry: Telemetry) -> Figures:
+def _through_the_relay(telemetry: Telemetry) -> FigureDict:
     from hitl.games.trackmania.frames import Stream
 
     assert telemetry.relay is not None

@@ -9,13 +9,13 @@ from data.store import Store
 from hitl.home import Home
 from hitl.road.time_lost import REPLAY
 from hitl.task.details import FRAME, is_detailed
-from hitl.task.observation import Layout
+from hitl.task.observation import LayoutName
 
 DETAILED = 33
 """Numbers a frame of the plugin that tells as much of the car as the layouts ``detailed`` and ``frame`` hold."""
 
 
-def layout_of(home: Home) -> Layout | None:
+def layout_of(home: Home) -> LayoutName | None:
     """Return the layout in which this home's drives are recorded, the driven before the imported; None where there are none.
 
     Replays say nothing: they are there to be compared with.
@@ -30,14 +30,14 @@ def layout_of(home: Home) -> Layout | None:
     return "frame" if names >= set(FRAME) else "detailed" if is_detailed(names) else "road"
 
 
-def chosen_layout(home: Home, wanted: Literal["auto", "road", "detailed", "frame"], *, sends: int, new: Layout) -> Layout:
+def chosen_layout(home: Home, wanted: Literal["auto", "road", "detailed", "frame"], *, sends: int, new: LayoutName) -> LayoutName:
     """Return the layout of a session in TrackMania. ``wanted``: the setting; ``sends``: the plugin's numbers a frame.
 
     ``new``: that of a home in which nothing is yet, where the plugin sends enough. Raises DeviceError where it sends too little
     for what is set or recorded.
     """
     enough = sends == DETAILED
-    layout: Layout = wanted if wanted != "auto" else layout_of(home) or (new if enough else "road")
+    layout: LayoutName = wanted if wanted != "auto" else layout_of(home) or (new if enough else "road")
     if layout != "road" and not enough:
         needs, or_else = (
             (f'sees = "{wanted}" in [trackmania] of settings.toml needs', 'set it to "road"')

@@ -27,7 +27,7 @@ class Misfit(UsageError, ValueError):  # noqa: N818 (it says what it is)
     """What an environment returned differs from its space, or from Gymnasium's form; the text is a sentence."""
 
 
-class Sight:
+class SpaceSight:
     """Turns observations of a space into vectors of ``size`` numbers called ``names``. Raises DeviceError for one that cannot.
 
     The space is a picture (uint8, two or three axes), numbers, or a dictionary or tuple of these, with one picture at most seen

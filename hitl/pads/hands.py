@@ -2,7 +2,7 @@
 
 * A control (the stick to one side, a pedal, a button) counts only after it was seen released: what is still held from the
   last episode, or on a pad that has just come back, is not meant for now. :func:`disarmed` starts this waiting again.
-* An axis that stays still away from its rest, as a worn stick does, counts as released where it lies.
+* An axis that stays still away from its rest, as a worn stick does, counts as released where it is.
 
 Both can only ignore inputs, never add any.
 """
@@ -18,14 +18,14 @@ CONTROLS = frozenset((*AXES, *BUTTONS))
 TAKING = frozenset((*AXES, "takeover"))  # what takes the wheel; every other button is a command and acts when pressed
 STILL = 0.03  # a hand moves an axis by more than this, even a hand that tries to hold it still
 FULL = 0.95  # at its end an axis may well be held still: a key, a thumb at full lock
-LIES_S = 2.5  # s without a movement after which an axis lies there: no hand holds a bend so exactly for so long
-LIES_WAITING_S = 1.0  # the same for an axis that was never seen released and so does not count yet
+OFF_REST_S = 2.5  # s without a movement after which an axis is untouched off its rest: no hand holds a bend so exactly so long
+OFF_REST_WAITING_S = 1.0  # the same for an axis that was never seen released and so does not count yet
 MIDDLE_S = 5.0  # s in the middle after which it is believed to rest there again: a thumb may hold a worn stick straight
 
 
 @dataclass(frozen=True, slots=True)
-class Lying:
-    """Where an axis is, since when (s), and where it was last seen lying untouched (0: at rest)."""
+class OffRest:
+    """Where an axis is, since when (s), and the place off its rest where it was last seen untouched (0: none)."""
 
     at: float = 0.0
     since: float = 0.0
@@ -38,9 +38,9 @@ class Hand:
 
     waiting: frozenset[str] = CONTROLS  # not seen released yet
     down: frozenset[str] = frozenset()  # buttons that counted at the last look
-    steer: Lying = Lying()
-    gas: Lying = Lying()
-    brake: Lying = Lying()
+    steer: OffRest = OffRest()
+    gas: OffRest = OffRest()
+    brake: OffRest = OffRest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +51,8 @@ class Seen:
     moved: float = 0.0  # the same for all axes: tells which of two devices is in hand
     buttons: frozenset[str] = frozenset()  # that are down and count
     pressed: frozenset[str] = frozenset()  # of these, the ones that went down since the last look
-    held: frozenset[str] = frozenset()  # controls that are held, and do not count until they are let go
-    lying: frozenset[str] = frozenset()  # "stick", "gas", "brake" where they lie off their rest
+    ignored: frozenset[str] = frozenset()  # controls that are held, and do not count until they are let go
+    off_rest: frozenset[str] = frozenset()  # "stick", "gas", "brake" where they are untouched off their rest
 
 
 def disarmed(hands: tuple[Hand, ...]) -> tuple[Hand, ...]:
@@ -84,8 +84,8 @@ def together(seen: tuple[Seen, ...]) -> Seen:
             max(every.moved, other.moved),
             every.buttons | other.buttons,
             every.pressed | other.pressed,
-            every.held | other.held,
-            every.lying | other.lying,
+            every.ignored | other.ignored,
+            every.off_rest | other.off_rest,
         )
     return every
 
@@ -94,13 +94,13 @@ def _look(hand: Hand, pad: PadState, now: float, release_at: float, driving: boo
     if not pad.connected:
         return Hand(), Seen()
 
-    def lies(was: Lying, value: float, name: str, watched: bool = True) -> Lying:
-        needed_s = LIES_WAITING_S if name in hand.waiting else LIES_S
-        return _lie(was, value, now, release_at, needed_s if watched else float("inf"))
+    def stands(was: OffRest, value: float, name: str, watched: bool = True) -> OffRest:
+        needed_s = OFF_REST_WAITING_S if name in hand.waiting else OFF_REST_S
+        return _stands(was, value, now, release_at, needed_s if watched else float("inf"))
 
-    steer = lies(hand.steer, pad.steer, "left" if pad.steer < 0.0 else "right")
+    steer = stands(hand.steer, pad.steer, "left" if pad.steer < 0.0 else "right")
     # A driver holds a pedal still on a straight, so it is only watched while they do not drive.
-    gas, brake = lies(hand.gas, pad.gas, "gas", not driving), lies(hand.brake, pad.brake, "brake", not driving)
+    gas, brake = stands(hand.gas, pad.gas, "gas", not driving), stands(hand.brake, pad.brake, "brake", not driving)
     turned = _off(pad.steer, steer.rest)
     far = {
         "left": turned if pad.steer < 0.0 else 0.0,
@@ -119,16 +119,16 @@ def _look(hand: Hand, pad: PadState, now: float, release_at: float, driving: boo
         moved=max(far.values()),
         buttons=buttons,
         pressed=buttons - hand.down,
-        held=waiting,
-        lying=frozenset(name for name, value, axis in axes if axis.rest and abs(value - axis.rest) < release_at),
+        ignored=waiting,
+        off_rest=frozenset(name for name, value, axis in axes if axis.rest and abs(value - axis.rest) < release_at),
     )
     return Hand(waiting, buttons, steer, gas, brake), seen
 
 
-def _lie(was: Lying, value: float, now: float, release_at: float, needed_s: float) -> Lying:
+def _stands(was: OffRest, value: float, now: float, release_at: float, needed_s: float) -> OffRest:
     """Return where an axis stands now, and where it rests if it has not moved for long enough."""
     if abs(value - was.at) > STILL:
-        return Lying(value, now, was.rest)
+        return OffRest(value, now, was.rest)
     middle = abs(was.at) < release_at
     if (middle and not was.rest) or now - was.since < (max(needed_s, MIDDLE_S) if middle else needed_s):
         return was
@@ -137,5 +137,5 @@ def _lie(was: Lying, value: float, now: float, release_at: float, needed_s: floa
 
 
 def _off(value: float, rest: float) -> float:
-    """Return how far an axis is both from the middle and from where it lies."""
+    """Return how far an axis is both from the middle and from where it is untouched."""
     return min(abs(value), abs(value - rest)) if rest else abs(value)

@@ -32,10 +32,10 @@ from takeover_ui.pages.contents import (
     Trainer,
 )
 from takeover_ui.pages.texts import ENGLISH, LANGUAGES
+from takeover_ui.reasons import why_not
 from takeover_ui.report import charts
 from takeover_ui.report.contents import Report
 from takeover_ui.review.compare import figures, in_words
-from takeover_ui.review.texts import why_not
 from takeover_ui.view import Scene
 from trainer.daemon import control
 from trainer.daemon.heartbeat import SILENT_S, Heartbeat, read_heartbeat
@@ -220,7 +220,7 @@ def _cards(store: Store, track: str, segments: Sequence[Segment], words: Words) 
             s,
             local_time(s.started, short=True),
             None if scene is None or road is None else clip(review.detail(s), scene, road, words),
-            why_not(words, review.why_not(s)),
+            why_not(words, reason) if (reason := review.why_not(s)) else "",
         )
         for s in segments
     ]

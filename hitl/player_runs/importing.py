@@ -28,7 +28,7 @@ TABLES_SAID = (
     "is Parquet, which `hitl export` writes for other tools. It cannot be imported, because it lacks what followed each episode. "
     "Where its store is, use `hitl export store all.sqlite`, and import that file."
 )
-Told = Callable[[str, "str | None"], None]
+TellRun = Callable[[str, "str | None"], None]
 
 
 def kind_of(path: Path) -> str:
@@ -110,11 +110,13 @@ class Importer:
 
     def __init__(self, store: Store, home: Home, options: ImportOptions, say: Callable[[str], None] = print) -> None:
         self._store, self._home, self._options, self._say = store, home, options, say
+        if options.layout_of is not None and options.layout_of not in {s.id for s in store.sessions()}:
+            raise UsageError(f"There is no session {options.layout_of} in the store that it is imported into.")
         self.left_empty = False
         """Whether a run came in whose last actions its recorder had omitted."""
         self._step = UndoStep()  # what other stores say of segments that are here is undone together
 
-    def bring(self, path: Path, kind: str, told: Told = lambda name, reason: None) -> Summary:
+    def bring(self, path: Path, kind: str, told: TellRun = lambda name, reason: None) -> Summary:
         """Import one file or folder. ``told`` is called with each name and why it was refused, if it was."""
         if kind == "store":
             from data.exchange.merge import merge
@@ -176,7 +178,7 @@ class Importer:
         layout = chosen_layout(self._home, settings.trackmania.sees, sends=DETAILED, new="detailed")
         return replace(settings.task, layout=layout, hz=self._options.hz)
 
-    def _demonstrations(self, path: Path, told: Told) -> Summary:
+    def _demonstrations(self, path: Path, told: TellRun) -> Summary:
         from data.exchange.importing import write
         from hitl.player_runs.demonstrations import Demonstrations
 
@@ -189,24 +191,22 @@ class Importer:
         track, digest = self._filed(line)
         return write(self._store, Demonstrations(track, self._task(), digest).read(path), "trackmaniarl", told)
 
-    def _minari(self, path: Path, told: Told) -> Summary:
+    def _minari(self, path: Path, told: TellRun) -> Summary:
         from data.exchange.datasets.minari import Told as FromElsewhere
         from data.exchange.datasets.minari import read_minari
         from data.exchange.importing import write
         from data.exchange.portable import session_info
         from data.records import AGENT, HUMAN
         from hitl.games.gym.controls import action_names
-        from hitl.games.pictures import Sight
+        from hitl.games.pictures import SpaceSight
         from hitl.settings import load
 
         options, store = self._options, self._store
         driver = AGENT if options.driver == "agent" else HUMAN
         pictures = load(self._home, "pictures").pictures
         like = options.layout_of
-        if like is not None and like not in {s.id for s in store.sessions()}:
-            raise UsageError(f"There is no session {like} in the store.")
         layout = session_info(store.conn, like) if like is not None else None
         known = FromElsewhere(
-            layout, driver, options.hz, options.track_name, lambda space: Sight(space, pictures), action_names
+            layout, driver, options.hz, options.track_name, lambda space: SpaceSight(space, pictures), action_names
         )
         return write(store, read_minari(path, known), "minari", told)

@@ -13,6 +13,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import traceback
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -149,6 +150,13 @@ def main() -> None:
         say(f"hitl: {error}")
         keep_link(home.root, False, str(error))  # for who looks at a trainer in the background
         status.append(error.exit_code)
+    except Exception as error:  # among a session's sentences it is one, too
+        at = traceback.extract_tb(error.__traceback__)[-1]
+        cause = f"{type(error).__name__}: {shown(error, 200)}; {Path(at.filename).name}, line {at.lineno}"
+        said = f"{'Sending' if forwards else 'Receiving'} has ended by a fault of hitl ({cause}): start the command again."
+        say(f"hitl: {said}")
+        keep_link(home.root, False, said)
+        status.append(1)
     at_work.release()
     sys.stdout.flush()
     os._exit(max(status))  # tlspyo would wait for acknowledgements that a server which is gone never sends

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from data.errors import HitlError, shown
+from data.errors import HitlError, InputFileError, shown
 from data.files import held
 from data.files.left_behind import remove_left_behind
 from data.store import Store
@@ -65,7 +65,7 @@ def forward(
 
     ``name``: see `Outbox`; ``rest_by``: the command that sends what waits. Returns whether everything has arrived.
     """
-    outbox, inbound = Outbox(home, name, everything), TrainerMessages(endpoint)
+    outbox, inbound = _outbox(home, name, everything, stopping, say), TrainerMessages(endpoint)
     reach = Reach(endpoint, to, "trainer", "The trainer answers; recordings are sent to it.", time.monotonic(), home.root)
     far = FarTrainer(home.root)
     heard = moved = greeted = asked = 0.0
@@ -108,8 +108,8 @@ def forward(
             while (made := outbox.next()) is not None:
                 moved = now if outbox.waiting == 1 else moved
                 endpoint.produce(made, "trainers")
-            while outbox.said:
-                say(outbox.said.pop(0))
+        while outbox.said:
+            say(outbox.said.pop(0))
         if until is not None and ((alive and not outbox.waiting) or now > until or (not alive and now > until - 9.0)):
             break
         time.sleep(POLL_S)
@@ -124,6 +124,21 @@ def forward(
     say(f"{number_of(outbox.steps, 'step has', 'steps have')} arrived{rest}.")
     outbox.close()
     return whole
+
+
+def _outbox(home: Home, name: str | None, everything: bool, stopping: Callable[[], bool], say: Callable[[str], None]) -> Outbox:
+    """Return the outbox as soon as what was sent before can be read; until then, the session drives on."""
+    told = False
+    while True:
+        try:
+            return Outbox(home, name, everything)
+        except InputFileError as error:
+            if stopping():
+                raise
+            if not told:
+                say(f"{error} What is driven is kept here, and will be sent as soon as it can be read.")
+            told = True
+        time.sleep(AGAIN_S)
 
 
 def _stored(outbox: Outbox, trouble: str) -> str:

@@ -142,9 +142,9 @@ def require_package() -> None:
 def _read(path: Path) -> bytes:
     """Return a certificate or key. Raises InputFileError at one that an editor or PowerShell has saved again."""
     try:
-        raw = path.read_bytes()
+        raw = held.read_bytes(path)
     except OSError as error:
-        raise InputFileError(f"{path.name} cannot be read ({error.strerror}): make it readable for this user.") from None
+        raise InputFileError(f"{path.name} cannot be read {held.why(error, 'make it readable for this user')}.") from None
     if not raw.startswith(b"-----BEGIN") and _as_text(path).startswith("-----BEGIN"):
         raise InputFileError(
             f"{path.name} was saved again in another encoding and cannot be read as a key: copy the server's file unchanged."

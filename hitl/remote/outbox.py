@@ -18,7 +18,7 @@ from dataclasses import asdict, replace
 from typing import Any, NamedTuple
 
 from data.connect import data_version, open_to_follow, transaction
-from data.errors import StoreError
+from data.errors import InputFileError, StoreError
 from data.files import held
 from data.numbers import counted
 from data.reading import news
@@ -44,12 +44,13 @@ from hitl.remote.checks import drop_unusable, read_session
 MESSAGE_BYTES = 400_000  # of steps in one message, about
 WINDOW = 8  # messages on their way
 PATIENCE_S = 20.0  # with a store that cannot be read
+SAVE_AGAIN_S = 5.0
 
 
 def unsent_steps(home: Home, conn: sqlite3.Connection) -> int:
     """Return how many steps in a store a worker still has to send; 0 in a home that was never a worker's."""
     try:
-        kept = json.loads((home.root / "worker.json").read_text(encoding="utf-8"))
+        kept = json.loads(held.read_bytes(home.root / "worker.json"))
         return news.steps_after(conn, int(kept["marks"]["step"]), int(kept.get("first", 0)))
     except (OSError, ValueError, KeyError, TypeError):
         return 0
@@ -71,11 +72,15 @@ class Outbox:
     ``name``: what the trainer calls this worker; None: as before in this home, else as this machine.
 
     Verdicts (with priority, trim, tags and note) are sent whenever they are given or taken back, also long after the drive.
+    Raises InputFileError where what was sent cannot be read: as another worker, it would leave out what waits.
     """
 
     def __init__(self, home: Home, name: str | None, everything: bool = False) -> None:
         self._path, self._file = home.store_path, home.root / "worker.json"
         self._conn: sqlite3.Connection | None = None
+        self._save_at: float | None = None  # s: when what could not be saved is tried again
+        self.said: list[str] = []
+        """Sentences for the player."""
         kept = self._load()
         self._named_as = name or str(kept.get("name") or "")
         self.name = self._named_as or socket.gethostname()
@@ -95,8 +100,6 @@ class Outbox:
         self._to = ""  # the trainer that has told what it has, by an id of its own; "" for one of an earlier version
         self.seq = self.base = 0
         self.steps = 0  # acknowledged in this run
-        self.said: list[str] = []
-        """Sentences about what is not sent."""
         self._named: set[str] = set()
         self._unacked: deque[tuple[dict[str, Any], _News]] = deque()
         self._resend: deque[dict[str, Any]] = deque()
@@ -104,6 +107,8 @@ class Outbox:
 
     def next(self) -> dict[str, Any] | None:
         """Return the next message, None while there is nothing new or enough is on its way."""
+        if self._save_at is not None and time.monotonic() >= self._save_at:
+            self._save()
         if self._resend:
             return self._addressed(self._resend.popleft())
         if len(self._unacked) >= WINDOW or not self._path.exists():
@@ -336,15 +341,26 @@ class Outbox:
 
     def _load(self) -> dict[str, Any]:
         try:
-            kept = json.loads(self._file.read_text(encoding="utf-8"))
+            kept = json.loads(held.read_bytes(self._file))
+        except PermissionError as error:
+            why = held.why(error, "make it readable")
+            raise InputFileError(f"What has been sent is noted in {self._file.name}, which cannot be read {why}.") from error
         except (OSError, ValueError):
             return {}
         return kept if isinstance(kept, dict) else {}
 
     def _save(self) -> None:
+        """Note what was acknowledged. Where that cannot be written now, a later turn does: what is sent twice is recognised."""
         kept = {"worker": self.worker, "marks": asdict(self.acked), "open": self._kept_open, "first": self._first}
         text = json.dumps(kept | ({"name": self._named_as} if self._named_as else {}))
-        held.write_whole(self._file, text)
+        try:
+            held.write_whole(self._file, text)
+            self._save_at = None
+        except OSError as error:
+            if self._save_at is None:
+                why = held.why(error, "make room, or make the home folder writable")
+                self.said.append(f"What is sent cannot be noted in {self._file.name} {why}. Sending goes on meanwhile.")
+            self._save_at = time.monotonic() + SAVE_AGAIN_S
 
 
 def _first_of(rows: list[Any], session: int) -> list[Any]:

@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.errors import InputFileError, shown
+from data.files import held
 from data.files.paths import user_path
 from data.files.text_files import parse_toml, read_rows, read_toml
 from data.numbers import is_number
@@ -109,7 +110,7 @@ def load_track(name_or_path: str | Path) -> Track:
     try:
         return reader(path)
     except OSError as error:
-        raise InputFileError(f"The track '{shown(path.name)}' cannot be read: {error.strerror or error}.") from error
+        raise InputFileError(f"The track '{shown(path.name)}' cannot be read {held.why(error, 'check the path')}.") from error
 
 
 def _build(name: str, points: Any, width: float, corners: tuple[Corner, ...] | None = None) -> Track:

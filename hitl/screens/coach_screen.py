@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from hitl.session.setup import SessionSetup
     from takeover_ui.window.window import Window
 
+LOOK_S = 1.0  # how often the last screen looks how the trainer does
+
 
 def speaker(
     window: Window | None, sounds: Sounds | None = None, also_printed: bool = False, named: Named = None
@@ -119,7 +121,7 @@ class Caller:
         title = self._title if what == "ready" else self._words.say("call_count", seconds=seconds)
         self._card(Card(title, self._lines if what == "ready" else (self._title,), keys=self._words["key_leave"]))
 
-    def over(self) -> None:
+    def end_call(self) -> None:
         """No one is needed any more, or the player drives: nothing is said over the road."""
         self._card(None)
         if self._screen is not None:
@@ -153,23 +155,33 @@ def wants_practice(rig: SessionSetup, screen: SessionScreen | None, named: Named
 
 
 def tell_ending(
-    rig: SessionSetup, window: Window | None, looking: Looking, left: Callable[[], bool], elsewhere: bool = False
+    rig: SessionSetup, window: Window | None, looking: Looking, left: Callable[[], bool], elsewhere: bool = False,
+    screen: SessionScreen | None = None,
 ) -> str:
     """Show what came of a session until the player closes it; return the same for the terminal. ``left``: they are gone.
 
-    ``elsewhere``: another machine trains.
+    ``elsewhere``: another machine trains. ``screen``: what stands behind the card.
     """
     coaching = rig.session.coaching
     if coaching is None:
         return ""
     home, works = rig.home.root, control.running(rig.home.store_path)
     if window is not None and not window.closed and not left():
-        window.card(ending.card(coaching, looking, read_heartbeat(home), window.options.words, elsewhere, works))
+        words, looked = window.options.words, time.monotonic()
+        shown = ending.card(coaching, looking, read_heartbeat(home), words, elsewhere, works)
+        window.card(shown)
         down, answered = window.keys(), False  # the key that was pressed to leave may still be down, and is no answer
         while not (answered or window.closed or left()):
             time.sleep(0.02)
             before, down = down, window.keys()
             answered = not {"return", "escape"}.isdisjoint(down - before)
+            if time.monotonic() > looked + LOOK_S:  # the trainer goes on meanwhile, or was ended
+                looked = time.monotonic()
+                now = ending.card(coaching, looking, read_heartbeat(home), words, elsewhere, control.running(rig.home.store_path))
+                if now != shown:
+                    window.card(shown := now)
+                if screen is not None:
+                    screen.trainer_goes_on()
     # Read anew: the card may have stayed for minutes, and a heartbeat of before would be that of a trainer that is silent.
     works = control.running(rig.home.store_path)
     return ending.printed(coaching, looking, read_heartbeat(home), elsewhere, works)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from hitl.session.setup import SessionSetup
     from takeover_ui.window.window import Window
 
-Choice = Literal["laps", "agent", "drive", "leave"]
+FirstDrive = Literal["laps", "agent", "drive", "leave"]
 LAPS = 2  # finished ones from which the agent learns the way
 
 
@@ -35,7 +35,7 @@ def nothing_learned(home: Home) -> bool:
     return False
 
 
-def offer(window: Window, left: Callable[[], bool], *, agent: bool, training: bool = False) -> Choice:
+def offer(window: Window, left: Callable[[], bool], *, agent: bool, training: bool = False) -> FirstDrive:
     """Ask what to do, and wait for the answer; each key has one meaning, whatever is offered.
 
     ``left``: they are gone; ``agent``: there is a demo's agent for this road; ``training``: a trainer is at work, which would not
@@ -45,7 +45,7 @@ def offer(window: Window, left: Callable[[], bool], *, agent: bool, training: bo
     lines = [words.say("empty_laps", n=LAPS), words["empty_random"]]
     if agent:
         lines.insert(1, words["empty_agent_later" if training else "empty_agent"])
-    answers: dict[str, Choice] = {"1": "laps", "2": "agent", "3": "drive", "escape": "leave"}
+    answers: dict[str, FirstDrive] = {"1": "laps", "2": "agent", "3": "drive", "escape": "leave"}
     if not agent or training:
         del answers["2"]
     keys = words["empty_keys" if "2" in answers else "empty_keys_two"]

@@ -56,12 +56,12 @@ def pad_hint(buttons: Mapping[str, tuple[str, ...]], mode: str, words: Words = E
     return "    ".join([words.say(f"pad_{mode}", button=takes), *rest])
 
 
-def held_names(decision: Decision, pad: Pad | None) -> tuple[str, ...]:
+def ignored_names(decision: Decision, pad: Pad | None) -> tuple[str, ...]:
     """Return what the player must let go of: axes and pedals by what they do, buttons and keys by their own names."""
-    pads, held_by = getattr(pad, "parts", (pad,)), decision.held_by
-    if len(pads) != len(held_by):
-        return tuple(sorted(decision.held))
+    pads, ignored_by = getattr(pad, "parts", (pad,)), decision.ignored_by
+    if len(pads) != len(ignored_by):
+        return tuple(sorted(decision.ignored))
     names = set()
-    for part, held in zip(pads, held_by, strict=True):
-        names |= {button_names(part, name) if name in BUTTONS else name for name in held}
+    for part, ignored in zip(pads, ignored_by, strict=True):
+        names |= {button_names(part, name) if name in BUTTONS else name for name in ignored}
     return tuple(sorted(names))

@@ -25,7 +25,7 @@ from hitl.games.base import VehicleState
 from hitl.pads.keyboard import KEYS, KeyboardPad
 from hitl.pads.mapping import PadMap
 from hitl.protocols import EpisodeResult, Tick
-from hitl.screens.key_hints import LAP, held_names, key_hint, pad_hint
+from hitl.screens.key_hints import LAP, ignored_names, key_hint, pad_hint
 from hitl.screens.lap_times import LapTimes, best_laps
 from hitl.screens.session_window import options_of
 from hitl.screens.trainer_state import HeartbeatReader
@@ -112,12 +112,12 @@ class SessionScreen:
         self._alone = WithoutHelp(corners, past, self.words)
         self._ceiling = self._alone.ceiling
 
-    def hint_by(self, wheel: HumanSide) -> None:
+    def hint_by(self, human: HumanSide) -> None:
         """Name the pad's own buttons instead of keys: over another game the keyboard is that game's, unless it is heard there."""
-        made = pad_map(wheel)
+        made = pad_map(human)
         if made is not None:
             self.hint = pad_hint(made.buttons, self._mode, self.words, back=self._goes_back)
-        elif persons_pad(wheel) is not None and not self._window.hears_keys:
+        elif persons_pad(human) is not None and not self._window.hears_keys:
             self.hint = self.words["hint_unheard"]
 
     @property
@@ -129,35 +129,35 @@ class SessionScreen:
         """Show one tick."""
         state: VehicleState = tick.info["state"]
         decision, progress, status = tick.decision, tick.info["progress"], self._rig.recorder.status
-        human, lap = decision.driver == HUMAN, tick.purpose == "lap"
+        by_human, lap = decision.driver == HUMAN, tick.purpose == "lap"
         part = tick.purpose == "practice"  # it began somewhere on the way: what whole laps earned is no measure of it
-        wheel = self._rig.session.human
-        if (pads := (pad_map(wheel), has_pad(wheel))) != self._pads:  # plugged in now, or gone
+        human = self._rig.session.human
+        if (pads := (pad_map(human), has_pad(human))) != self._pads:  # plugged in now, or gone
             self._pads = pads
             self._say_keys()
         self._takeovers += decision.event == "takeover"
         self._late = max(self._late, tick.late)
         if tick.purpose != "evaluation":
-            self._human_steps += human
+            self._human_steps += by_human
         self._follow_line(state, decision.driver)
         message = self._settings_asked(decision, paused=decision.paused and not tick.waits) or self.message
         if self._times is not None and not decision.paused and not part:
-            scripted = decision.trigger == "scripted" or isinstance(wheel, ScriptedHuman)
-            who = "agent" if not human else "scripted" if scripted else "human"
+            scripted = decision.trigger == "scripted" or isinstance(human, ScriptedHuman)
+            who = "agent" if not by_human else "scripted" if scripted else "human"
             self._times.step(tick.steps, progress, who, str(tick.info.get("reason") or ""), tick.info.get("lap_s"))
         way = self._ahead.tick(tick) if self._ahead is not None and not self.fast and tick.purpose != "lap" else None
         if self._alone is not None and not decision.paused:
-            self._alone.step(tick.steps, progress, human=human)
+            self._alone.step(tick.steps, progress, human=by_human)
             if tick.purpose == "evaluation" and (reason := tick.info.get("reason")) and reason not in CUT_OFF:
                 self._alone.measured([tick.episode_return])  # the demo's evaluations are another session's
         name, seconds = next_corner(self._scene.corners, progress, state.speed)
         self._show(
             View(
                 scene=self._scene,
-                driver="waits" if tick.waits else "paused" if decision.paused else "human" if human else "agent",
+                driver="waits" if tick.waits else "paused" if decision.paused else "human" if by_human else "agent",
                 agent=self._agent_name,
                 corrected=self._corrected,
-                stand_in=decision.trigger == "scripted" or (lap and isinstance(wheel, ScriptedHuman)),
+                stand_in=decision.trigger == "scripted" or (lap and isinstance(human, ScriptedHuman)),
                 lap=lap,
                 proposed=None if lap else tuple(float(v) for v in tick.proposed),
                 executed=tuple(float(v) for v in decision.executed),
@@ -173,7 +173,7 @@ class SessionScreen:
                 next_corner=name,
                 countdown=seconds,
                 help_wanted=tick.offer == "asked-for",
-                held=held_names(decision, persons_pad(wheel)),
+                held=ignored_names(decision, persons_pad(human)),
                 risk=tick.risk,
                 episode_return=tick.episode_return,
                 best_return=None if self._alone is None or part else self._alone.best_lap if lap else self._alone.best,
@@ -221,12 +221,17 @@ class SessionScreen:
             driver: Driver = "human" if self._shown.driver == "human" else "agent"  # nothing is paused or waits any more
             self._show(replace(self._shown, driver=driver, message=self.message, fast="", help_wanted=False, **self._counted()))
 
+    def trainer_goes_on(self) -> None:
+        """Show how the trainer does now, behind the last card."""
+        if self._shown is not None and (now := self._trainer_state()) != self._shown.trainer:
+            self._show(replace(self._shown, trainer=now))
+
     def _settings_asked(self, decision: Decision, paused: bool) -> str:
         """Let a paused session be set up; returns what a pause says of that."""
         if self.settings is None:
             return ""
-        wheel = self._rig.session.human
-        changed = self.settings.tick(wheel, paused=paused, asked="settings" in decision.pressed)
+        human = self._rig.session.human
+        changed = self.settings.tick(human, paused=paused, asked="settings" in decision.pressed)
         if changed is not None:
             self._window.restyle(options_of(changed.overlay))
             self._rig.session.change(changed.takeover, rumble=changed.help.rumble)
@@ -238,15 +243,15 @@ class SessionScreen:
             return ""
         if self.settings.is_open:
             return self.words["paused_open"]
-        return self.words.say("paused_settings", keys=self.settings.keys(wheel))
+        return self.words.say("paused_settings", keys=self.settings.keys(human))
 
     def _say_keys(self) -> None:
         """Say what the keys and buttons do, after something was set, or a pad was plugged in or is gone."""
-        wheel, mouse = self._rig.session.human, self._window.options.game_view
-        pad = has_pad(wheel) or persons_pad(wheel) is None
+        human, mouse = self._rig.session.human, self._window.options.game_view
+        pad = has_pad(human) or persons_pad(human) is None
         self.hint = key_hint(self._mode, self.words, self.meanings, mouse=mouse, pad=pad, back=self._goes_back)
         if not mouse:
-            self.hint_by(wheel)
+            self.hint_by(human)
 
     def episode_over(self, result: EpisodeResult) -> None:
         """Keep what the next episodes show of this one."""
@@ -277,8 +282,8 @@ class SessionScreen:
 
         Any other control of theirs, Escape, or ``READ_S`` seconds mean no.
         """
-        session, wheel = self._rig.session, self._rig.session.human
-        pad = persons_pad(wheel)
+        session, human = self._rig.session, self._rig.session.human
+        pad = persons_pad(human)
         if pad is None:
             return False
         self._window.card(card)

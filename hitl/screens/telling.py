@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, cast, get_args
 
+from hitl.coach.rules import Tell
 from hitl.home import Named, in_home
 from takeover_ui.view import Level
 
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from takeover_ui.window.window import Window
 
 
-def teller(window: Window | None, also_printed: bool = False, named: Named = None) -> Callable[[str, str], None]:
+def teller(window: Window | None, also_printed: bool = False, named: Named = None) -> Tell:
     """Return a function that tells the player a sentence: as a toast, as a printed line where there is no window, or as both.
 
     ``named``: the home as it was typed (`in_home`), for the commands in what is printed; a window knows it.
@@ -28,13 +29,13 @@ def teller(window: Window | None, also_printed: bool = False, named: Named = Non
     return tell
 
 
-def sayer(watch: SessionScreen | None, also_printed: bool) -> Callable[[str], None]:
+def line_keeper(watch: SessionScreen | None, also_printed: bool) -> Callable[[str], None]:
     """Return a function that keeps a line in sight until the next one: on the screen, over another game in the terminal, too."""
 
-    def say(text: str) -> None:
+    def keep(text: str) -> None:
         if watch is not None:
             watch.message = text
             if also_printed:
                 print(text, flush=True)
 
-    return say
+    return keep

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from hitl.remote.elsewhere import far_trainer, is_at_work
 from takeover_ui.view import Doing, TrainerState
-from trainer.daemon.heartbeat import SILENT_S, Heartbeat, read_heartbeat
+from trainer.daemon.heartbeat import SILENT_S, Heartbeat, read_heartbeat, unreadable
 
 EVERY_S = 0.5
 RESTS_S = 5.0  # without an update: a trainer that keeps up with who drives rests between any two chunks
@@ -41,6 +41,7 @@ class HeartbeatReader:
         self.newest: TrainerState | None = None
         self._far = far
         self._root, self._every_s = root, every_s
+        self._beat: Heartbeat | None = None
         self._updates: int | None = None
         self._learned_at = -math.inf
         self._over = threading.Event()
@@ -49,6 +50,9 @@ class HeartbeatReader:
     def _follow(self) -> None:
         while True:
             beat = far_trainer(self._root) if self._far else read_heartbeat(self._root)
+            if beat is None and unreadable(self._root):
+                beat = self._beat  # another program has it open: its age will tell whether the trainer has ended
+            self._beat = beat
             self.newest = self._lately(beat, far_state(beat) if self._far else trainer_state(beat))
             if self._over.wait(self._every_s):
                 return

@@ -16,10 +16,10 @@ from hitl.scripting.store import store_file
 from trainer.config import TrainConfig
 from trainer.replay.batch import Batch
 
-Row = dict[str, Tensor]
+TensorRow = dict[str, Tensor]
 
 
-def as_row(batch: Batch) -> Row:
+def as_row(batch: Batch) -> TensorRow:
     """Return a batch as named tensors."""
     assert isinstance(batch.observation, Tensor)
     assert isinstance(batch.next_observation, Tensor)
@@ -29,7 +29,7 @@ def as_row(batch: Batch) -> Row:
     }  # fmt: skip
 
 
-class SymmetricDataset(IterableDataset[Row]):
+class SymmetricDataset(IterableDataset[TensorRow]):
     """Endless batches, half online and half demos, for ``DataLoader(dataset, batch_size=None)``.
 
     Each is a dictionary of tensors: ``observation`` and ``next_observation`` (B, O), ``action`` and ``proposed`` (B, A) in
@@ -53,7 +53,7 @@ class SymmetricDataset(IterableDataset[Row]):
         self._batch_size = None if batch_size is None else whole("batch_size", batch_size)
         self._poll_every = whole("poll_every", poll_every)
 
-    def __iter__(self) -> Iterator[Row]:
+    def __iter__(self) -> Iterator[TensorRow]:
         """Yield batches. Raises UsageError while nothing was driven."""
         worker = get_worker_info()
         with SymmetricReplay(self._file, self._config, **self._settings) as replay:

@@ -15,7 +15,7 @@ from data.files.paths import user_path
 from data.numbers import whole
 from data.ranges import ActionRange
 from data.words import number_of
-from hitl.games.pictures import Sight
+from hitl.games.pictures import SpaceSight
 from hitl.protocols import EpisodeResult
 from hitl.scripting.answers import action_of, place_of, reason_of
 from hitl.scripting.takeover import Takeover
@@ -131,7 +131,7 @@ def _driving(
 
     ``sizes``: how many numbers it takes and gives. Raises ``error`` for an environment of others.
     """
-    see, scaled = Sight(env.observation_space, pictures), ActionRange(env.action_space)
+    see, scaled = SpaceSight(env.observation_space, pictures), ActionRange(env.action_space)
     if sizes != (see.size, len(scaled)):
         raise error(
             f"This agent is for {number_of(sizes[0], 'observed number')} and {number_of(sizes[1], 'action number')}, and this "

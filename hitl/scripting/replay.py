@@ -14,7 +14,7 @@ from data.errors import InputFileError, UsageError, shown
 from data.numbers import is_number, whole
 from data.reading.follow import Follower
 from data.reading.layouts import has_road
-from data.reading.update import Update
+from data.reading.new_steps import NewSteps
 from data.store import Store, only_read
 from data.words import number_of
 from hitl.home import Home
@@ -150,8 +150,8 @@ class SymmetricReplay:
         if self._file is None or (self._replay is None and not self._open()):
             return 0
         assert self._follower is not None
-        while (update := self._follower.poll()).news or update.more:
-            self.replay.add(update)
+        while (new := self._follower.poll()).anything or new.more:
+            self.replay.add(new)
         return self.replay.online_steps - before
 
     def add_episode(
@@ -327,7 +327,7 @@ class SymmetricReplay:
         with Store(self._file) as store:
             road, records = has_road(store.conn), store.checkpoints() if self._resume else []
             beside = store.newest_agent() is not None
-        first = Update.empty()
+        first = NewSteps.empty()
         if records:
             self._start = begin(self._wish, records, self._file.parent / "checkpoints", LOG.warning, road=road)
         if self._start is not None and self._start.meta is not None:

@@ -23,7 +23,7 @@ from hitl.games.base import AT_REST, VehicleState
 from hitl.games.gym.controls import action_names, controls_for, further, stating_bounds, still, unbounded
 from hitl.games.gym.ids import named
 from hitl.games.gym.pace import own_pace
-from hitl.games.pictures import Sight
+from hitl.games.pictures import SpaceSight
 from hitl.games.world import no_road
 from hitl.home import Home
 from hitl.pads.base import Control
@@ -67,7 +67,7 @@ class Setting:
 
     scaled: ActionRange
     """Between our actions and the environment's."""
-    see: Sight
+    see: SpaceSight
     controls: tuple[str | Control, ...]
     """What of a pad moves each action number."""
     info: SessionInfo
@@ -108,7 +108,7 @@ class Setting:
                 f"The actions of {name} are {action_space}; only a plain vector of continuous actions (a Box) can be taken over."
             )
         _check(hz, track, progress, controls or ())
-        scaled, see = ActionRange(action_space), Sight(observation_space, _pictures(home))
+        scaled, see = ActionRange(action_space), SpaceSight(observation_space, _pictures(home))
         size, road = len(scaled), getattr(own, "track", None)
         has_line = isinstance(road, Track) and road.line.length > 2.0
         said: tuple[str, ...] = tuple(getattr(own, "action_names", ()))

@@ -30,7 +30,7 @@ from hitl import arbiter
 from hitl.coach import past
 from hitl.drivers.human import NoHuman, has_pad, persons_pad
 from hitl.protocols import Clock
-from hitl.screens.key_hints import held_names, key_hint
+from hitl.screens.key_hints import ignored_names, key_hint
 from hitl.scripting.answers import action_of, cut_sentence, reason_of, sent_for
 from hitl.scripting.hands import FunctionHuman, Human, hands_of, settings_for, unheard
 from hitl.scripting.overlay import Counted, Overlay
@@ -419,7 +419,7 @@ class SharedWheel:
         recorded = None if status is None else RecorderState(status.queue, status.problem)
         pad, mouse = persons_pad(self.human), self._overlay.window.options.game_view
         hint = key_hint(self.gating.mode, mouse=mouse, pad=has_pad(self.human), back=False) if pad is not None else ""
-        self._overlay.show(decision, ours, self._place, self.counted, recorded, hint, held_names(decision, pad))
+        self._overlay.show(decision, ours, self._place, self.counted, recorded, hint, ignored_names(decision, pad))
 
     def _draw(self) -> None:
         for text in self._overlay.draw() if self._overlay is not None else ():

@@ -72,7 +72,7 @@ class Door:
         self._count(whose, {f"{whose} {name}": value for name, value in which(self._actions, action).items()}, False)
         return np.where(np.abs(action) <= MOST, action, 0.0).astype(np.float32)
 
-    def over(self) -> None:
+    def end_episode(self) -> None:
         """The episode is over: say how often numbers were replaced, when that was more than once."""
         if self._replaced > 1:
             where = number_of(self._replaced, "step")

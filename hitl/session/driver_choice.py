@@ -14,14 +14,14 @@ from data.recording.recorder import Recorder
 from data.records import HUMAN
 from hitl import arbiter
 from hitl.coach.handed_wheel import HandedWheel, touches
-from hitl.coach.rules import Said, Say, in_english
+from hitl.coach.rules import Said, Say, Tell, in_english
 from hitl.drivers.human import HumanSide, button_names, persons_pad
 from hitl.pads.base import MISSING, Control, PadState, braking_action, neutral_action, to_action
 from hitl.pads.hands import look, together
 from hitl.pads.keyboard import KeyboardPad
 from hitl.protocols import Clock
 
-LIES = (
+OFF_REST_SAID = (
     "The {what} is off its rest and does not move, so its place counts as released. If no hand is on it, "
     "`hitl pads --calibrate` measures its rest again."
 )
@@ -47,7 +47,7 @@ class InVain:
         begun = [k for k, (was, does) in enumerate(zip(self._steers, steers, strict=False)) if does and not was]
         self._steers = steers
         pad = persons_pad(human)
-        if self._settings.mode == "touch" or decision.driver == HUMAN or decision.paused or decision.held or pad is None:
+        if self._settings.mode == "touch" or decision.driver == HUMAN or decision.paused or decision.ignored or pad is None:
             self._since = None
             return
         pads = getattr(pad, "parts", (pad,))
@@ -71,7 +71,7 @@ class DriverChoice:
         controls: Sequence[str | Control],
         clock: Clock,
         recorder: Recorder,
-        tell: Callable[[str, str], None],
+        tell: Tell,
         say: Say | None = None,
     ) -> None:
         """``say`` takes what has words in every language; None: ``tell`` does, in English."""
@@ -121,12 +121,12 @@ class DriverChoice:
 
         ``driven``: the human's action where it does not come from a pad.
         """
-        pad, hold = human.read(info)
+        pad, taken_by = human.read(info)
         pad = pad.using(self._more)
-        if hold or touches(pad, self._settings):
+        if taken_by or touches(pad, self._settings):
             self.unused = False
-        if self._handed is not None and not hold:
-            hold = self._still_handed(self._handed, pad)
+        if self._handed is not None and not taken_by:
+            taken_by = self._still_handed(self._handed, pad)
         inputs = arbiter.Inputs(
             time=self._clock.now(),
             proposed=proposed,
@@ -134,15 +134,15 @@ class DriverChoice:
             neutral=self._neutral,
             braking=self._braking,
             pad=pad,
-            humans=() if hold else tuple(to_action(part, self._controls) for part in pad.parts),
-            hold="lap" if lap else hold,
+            humans=() if taken_by else tuple(to_action(part, self._controls) for part in pad.parts),
+            taken_by="lap" if lap else taken_by,
             offer=offer,
             allowed=lap or allowed,
         )
         self._state, decision = arbiter.step(self._state, inputs, self._settings)
-        if new := decision.lying - self._told:
+        if new := decision.off_rest - self._told:
             self._told |= new
-            self._warn("pad_lies", LIES.format(what=" and the ".join(sorted(new))))
+            self._warn("pad_lies", OFF_REST_SAID.format(what=" and the ".join(sorted(new))))
         if lap:
             return self._of_a_lap(decision)
         self._in_vain.notice(human, pad, decision, inputs.time)
@@ -150,14 +150,14 @@ class DriverChoice:
 
     def _still_handed(self, handed: HandedWheel, pad: PadState) -> str:
         """Return why the wheel is the player's without more, "" from the tick on in which they use it as their mode has it."""
-        hold = handed.holds(pad, self._clock.now())
-        if not hold:
+        taken_by = handed.holds(pad, self._clock.now())
+        if not taken_by:
             self._handed = None
             if self.unused:
                 self._state = replace(self._state, toggled=False)
         elif self._settings.mode == "toggle":
             self._state = replace(self._state, toggled=True)  # so that the next press hands back
-        return hold
+        return taken_by
 
     def pause(self) -> None:
         """The car stands until the player goes on."""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from data.recording.recorder import Recorder
 from hitl.coach.rewind import Moment
-from hitl.coach.rules import Said, Say, in_english
+from hitl.coach.rules import Said, Say, Tell, in_english
 from hitl.games.hang_guard import EnvironmentLost, lost
 from hitl.games.world import World
 from hitl.protocols import EpisodeResult
@@ -22,7 +22,7 @@ RETRY_S = (0.5, 1.0, 2.0, 4.0, 8.0)  # s between tries to begin in an environmen
 GIVE_UP_S = 300.0  # s of tries after which the session ends
 SOON_S = 10.0  # s of driving below which an episode that is lost counts as a failure of its environment
 MOST_FAILURES = 5  # in a row, after which the session ends
-Seen = tuple[NDArray[np.float32], dict[str, Any]]
+FirstSeen = tuple[NDArray[np.float32], dict[str, Any]]
 
 
 class Environment:
@@ -31,7 +31,7 @@ class Environment:
     ``soon``: steps below which an episode that is lost counts as a failure of the environment.
     """
 
-    def __init__(self, world: World, recorder: Recorder, tell: Callable[[str, str], None], say: Say | None = None) -> None:
+    def __init__(self, world: World, recorder: Recorder, tell: Tell, say: Say | None = None) -> None:
         self.env, self._clock = world.env, world.clock
         self._recorder, self._tell, self._say = recorder, tell, say or in_english(tell)
         self.door = Door(world.observation_names, world.action_names, self._note_replaced)
@@ -41,7 +41,7 @@ class Environment:
         self._failures = 0  # in a row
         self._result = EpisodeResult("")
 
-    def begin(self, result: EpisodeResult, seed: int | None, start: Any, wait: Callable[[float], bool]) -> Seen | None:
+    def begin(self, result: EpisodeResult, seed: int | None, start: Any, wait: Callable[[float], bool]) -> FirstSeen | None:
         """Begin an episode, and try again when that fails. None: ``wait`` (s) says that the player wants to leave."""
         self._result = result
         options = {"start": start} if start is not None else None
@@ -73,7 +73,7 @@ class Environment:
             self.warn(info.get("notices", ()))
             return observation, info
 
-    def resume(self, result: EpisodeResult, moment: Moment, wait: Callable[[float], bool]) -> Seen | None:
+    def resume(self, result: EpisodeResult, moment: Moment, wait: Callable[[float], bool]) -> FirstSeen | None:
         """Begin an episode at a moment of the past; where the game cannot go back exactly, as near as it can put the car down."""
         if moment.saved is None:
             return self.begin(result, None, moment.start, wait)
@@ -95,14 +95,14 @@ class Environment:
         observation, reward, info = self.door.step(observation, reward, info, terminated)
         return observation, reward, terminated, truncated, info
 
-    def over(self) -> None:
+    def end_episode(self) -> None:
         """An episode has come to its end."""
         self._failures = 0
-        self.door.over()
+        self.door.end_episode()
 
     def note_lost(self, error: EnvironmentLost) -> None:
         """The environment was lost in mid-episode: tell the player. Raises EnvironmentLost when that happens again and again."""
-        self.door.over()
+        self.door.end_episode()
         steps = self._result.steps
         self._recorder.event("env_lost", str(error), level="warning", data={"steps": steps})
         self.losses[str(error)] += 1

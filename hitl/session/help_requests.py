@@ -7,11 +7,11 @@ from numpy.typing import NDArray
 
 from data.errors import StoreError
 from data.numbers import usable_rows
-from data.reading.update import Layout
+from data.reading.new_steps import Layout
 from data.store import Store
 from hitl.drivers.policy import NetworkPolicy
 from hitl.home import Home
-from hitl.session.risk import MOST_S, Asker, Attempt, Level, RiskModel, calibrate, critic_numbers, features, fit
+from hitl.session.risk import MOST_S, Asker, Attempt, RiskLevel, RiskModel, calibrate, critic_numbers, features, fit
 
 NEWEST = 120  # episodes that it is fitted to: the agent fails today as it drives today
 LEAST_RISK = 0.25  # below which it never asks: of an agent that no longer fails, any threshold would keep to the budget
@@ -35,7 +35,7 @@ class PolicyForesight:
         self._fitted: tuple[int | None, int | None] | None = None
         self.model: RiskModel | None = None
         self._asker = Asker(float("inf"), hz)
-        self._level = Level()
+        self._level = RiskLevel()
 
     def begin(self) -> None:
         """An episode begins: fit again, now and then."""
@@ -46,7 +46,7 @@ class PolicyForesight:
             self.model = None
         self._episodes += 1
         self._asker.begin()
-        self._level = Level()
+        self._level = RiskLevel()
 
     def _known(self) -> tuple[int | None, int | None]:
         """Return the newest attempt and the checkpoint. Practice adds no attempt, so it must not pay for the same fit again."""

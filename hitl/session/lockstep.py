@@ -139,8 +139,8 @@ class Lockstep:
         only those driven here.
         """
         self.rig.written()
-        while (update := self._follower.poll()).news or update.more:  # a long store comes in parts
-            self.replay.add(update)
+        while (new := self._follower.poll()).anything or new.more:  # a long store comes in parts
+            self.replay.add(new)
         self.learner.note_demo_count(self.replay.human_rows)
         self.learner.env_steps = self.steps
         self.budget.count_steps(self.steps)

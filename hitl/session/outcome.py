@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from data.demos import DemoRule
+from data.demos import DemoRule, Reason
 from data.records import DRIVING_FAULTS, Corner
 
 SURVIVE_S = 2.0  # s on the road after a hand-back that clear a takeover which belongs to no corner
@@ -40,20 +40,20 @@ class Course:
         """Metres; None where the car's place is not known (an environment without a line says 0 everywhere)."""
         return max((high - low for low, high in self._ways), default=0.0) if self._placed else None
 
-    def nothing_shown(self, hz: float, rule: DemoRule) -> str:
-        """Return why it shows nothing if it ends now; empty where it shows something."""
+    def nothing_shown(self, hz: float, rule: DemoRule) -> Reason | None:
+        """Return why it shows nothing if it ends now; None where it shows something."""
         return rule.too_little(self.start, self.steps / hz, self.moved, self.trigger)
 
 
 @dataclass
 class _Pending:
-    token: int
+    number: int
     corner: Corner | None
     ended_at: float = math.inf  # s; the human still drives until then
 
 
 class OutcomeJudge:
-    """Follows the takeovers of one episode. ``step`` and ``over`` return the outcomes that are now certain: (token, outcome).
+    """Follows the takeovers of one episode. ``step`` and ``end_episode`` return (number, outcome) where it is certain now.
 
     A takeover that shows nothing has cleared nothing and failed at nothing: ``dismissed`` leaves it ``unclear``.
     """
@@ -61,14 +61,14 @@ class OutcomeJudge:
     def __init__(self) -> None:
         self._pending: list[_Pending] = []
 
-    def taken(self, token: int, corner: Corner | None) -> None:
+    def taken(self, number: int, corner: Corner | None) -> None:
         """A takeover has begun, in or before that corner."""
-        self._pending.append(_Pending(token, corner))
+        self._pending.append(_Pending(number, corner))
 
-    def filed(self, token: int, corner: Corner) -> None:
+    def filed(self, number: int, corner: Corner) -> None:
         """A takeover that began before no corner has driven into that one."""
         for pending in self._pending:
-            if pending.token == token:
+            if pending.number == number:
                 pending.corner = corner
 
     def handed_back(self, time: float) -> None:
@@ -76,9 +76,9 @@ class OutcomeJudge:
         for pending in self._pending:
             pending.ended_at = min(pending.ended_at, time)
 
-    def dismissed(self, token: int) -> None:
+    def dismissed(self, number: int) -> None:
         """That takeover shows nothing, so nothing that follows is its outcome."""
-        self._pending = [pending for pending in self._pending if pending.token != token]
+        self._pending = [pending for pending in self._pending if pending.number != number]
 
     def step(self, time: float, progress: float) -> list[tuple[int, str]]:
         """The car is on the road at that time (s) and progress (m)."""
@@ -90,9 +90,9 @@ class OutcomeJudge:
         ]
         for pending in cleared:
             self._pending.remove(pending)
-        return [(pending.token, "cleared") for pending in cleared]
+        return [(pending.number, "cleared") for pending in cleared]
 
-    def over(
+    def end_episode(
         self, time: float, reason: str, progress: float = 0.0, earned: Callable[[int], str] | None = None
     ) -> list[tuple[int, str]]:
         """The episode has ended for that reason (``finish``, ``off_road``, ``stalled``, ``through``, …), that far along (m).
@@ -106,11 +106,11 @@ class OutcomeJudge:
             if reason == "finish" or through:
                 outcome = "cleared"
             elif earned is not None and time - pending.ended_at <= BLAME_S:
-                outcome = earned(pending.token)
+                outcome = earned(pending.number)
             elif reason in (*DRIVING_FAULTS, "rewound") and time - pending.ended_at <= BLAME_S:
                 outcome = "failed"  # whoever takes the car back did not want what they drove last
             else:
                 outcome = "unclear"
-            decided.append((pending.token, outcome))
+            decided.append((pending.number, outcome))
         self._pending.clear()
         return decided

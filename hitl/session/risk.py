@@ -47,7 +47,7 @@ def critic_numbers(quantiles: NDArray[np.float32]) -> Array:
     return np.stack([means.mean(0), joint.std(1), means.std(0), low], axis=1)
 
 
-class Level:
+class RiskLevel:
     """Follows the recent level of the value, and sets the critics' numbers against it."""
 
     def __init__(self) -> None:
@@ -63,7 +63,7 @@ class Level:
 
 def features(observations: NDArray[np.float32], quantiles: NDArray[np.float32]) -> Array:
     """Return (T, O + 6) for the consecutive steps of one episode: observations (T, O), quantiles (E, T, N)."""
-    level = Level()
+    level = RiskLevel()
     rows = [level(row) for row in critic_numbers(quantiles)]
     return np.concatenate([observations.astype(np.float64), np.array(rows).reshape(len(rows), 6)], axis=1)
 

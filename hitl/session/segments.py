@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from data.demos import DemoRule, Why, counts_as_failed
+from data.demos import DemoRule, Reason, Why, counts_as_failed
 from data.reading.attempts import corner_at, corner_most
 from data.recording.recorder import Recorder
 from data.records import ITS_END, Corner, SegmentRecord, StepRow
 from hitl.coach.earned import Earned
-from hitl.coach.rules import Ended, Said, Say, in_english, not_counted
+from hitl.coach.rules import Ended, Said, Say, Tell, in_english, not_counted
 from hitl.protocols import EpisodeResult
 from hitl.session.outcome import Course, OutcomeJudge
 
 SETTLED_S = 2.0  # s of an episode below which what the player means is the one before it
-UNUSED = "no one touched the wheel"  # why a takeover does not count
 
 
 class Segments:
@@ -28,7 +27,7 @@ class Segments:
         recorder: Recorder,
         rule: DemoRule,
         hz: float,
-        tell: Callable[[str, str], None],
+        tell: Tell,
         say: Say | None = None,
         *,
         has_line: bool = True,
@@ -115,7 +114,7 @@ class Segments:
         by_itself = not (self._has_line or interrupted) and result.reason in ITS_END
         if by_itself and result.purpose == "drive" and not self._courses:
             self._earned.alone(self._rewards)
-        outcomes = self._judge.over(time, result.reason, result.progress, self._earns if by_itself else None)
+        outcomes = self._judge.end_episode(time, result.reason, result.progress, self._earns if by_itself else None)
         if opened is not None and interrupted:
             self._recorder.end_segment(opened, interrupted=True)
         elif opened is not None:
@@ -175,8 +174,8 @@ class Segments:
         standing, seconds = self._rule.judge(record), count / self._hz
         if self._rule.ordinary:
             self._say(Said("press_kept_ordinary", "good", {"seconds": seconds}))
-        elif standing.why:
-            self._say(not_counted(standing.why, {"key": key}))
+        elif standing.reason is not None:
+            self._say(not_counted(standing.reason, {"key": key}))
         elif standing.cut_s:
             self._say(Said("press_kept_part", "info", {"seconds": seconds, "counted": seconds - standing.cut_s}))
         else:
@@ -211,10 +210,10 @@ class Segments:
                 self._say(Said("press_little"))
             return
         cut_s = self._rule.cut_s(outcome, verdict, seconds)
-        why = str(Why.FAILED) if failed and not self._rule.failed_takeovers else ""
+        reason = Reason(Why.FAILED) if failed and not self._rule.failed_takeovers else None
         last = min(len(course.metres), course.steps - round(cut_s * self._hz)) - 1
         until = course.metres[last] if failed and course.moved is not None and last >= 0 else None
-        self.ended(Ended(number, corner, seconds, outcome, why, 0.0 if why else seconds - cut_s, until))
+        self.ended(Ended(number, corner, seconds, outcome, reason, 0.0 if reason else seconds - cut_s, until))
 
     def _dismiss_if_nothing_shown(self, takeover: int, unused: bool) -> None:
         """See whether a takeover that is over shows anything; one that does not has no outcome, and the player is told."""
@@ -226,13 +225,13 @@ class Segments:
             self._recorder.event("nothing_shown", "Nothing was touched in that lap.", data={"segment": takeover})
             self._say(Said("lap_untouched"))
             return
-        if why := UNUSED if unused else self._course.nothing_shown(self._hz, self._rule):
+        if reason := Reason(Why.UNTOUCHED) if unused else self._course.nothing_shown(self._hz, self._rule):
             self.empty += not unused
             self._judge.dismissed(takeover)
-            text = f"That takeover shows the agent nothing, so it is not learned from: {why}."
+            text = f"That takeover shows the agent nothing, so it is not learned from: {reason}."
             self._recorder.event("nothing_shown", text, data={"segment": takeover})
             if self.ended is None:
                 self._tell("info", text)
                 return
             corner = self._courses[takeover][1]
-            self.ended(Ended(takeover, corner, self._course.steps / self._hz, "unclear", why))
+            self.ended(Ended(takeover, corner, self._course.steps / self._hz, "unclear", reason))

@@ -30,7 +30,7 @@ from hitl import arbiter
 from hitl.coach.earned import Earned
 from hitl.coach.observer import Coaching
 from hitl.coach.rewind import Moment, Rewind
-from hitl.coach.rules import Said, Say, in_english
+from hitl.coach.rules import Said, Say, Tell, in_english
 from hitl.drivers.agent_side import AgentSide
 from hitl.drivers.held_weights import lap_share
 from hitl.drivers.human import HumanSide, NoHuman
@@ -75,7 +75,7 @@ class Session:
         coaching: Coaching | None = None,
         watch: Callable[[Tick], None] = lambda tick: None,
         stop: Callable[[], bool] = lambda: False,
-        tell: Callable[[str, str], None] = lambda level, text: None,
+        tell: Tell = lambda level, text: None,
         say: Say | None = None,
     ) -> None:
         self.recorder, self.options = recorder, options
@@ -378,7 +378,7 @@ class Session:
         self._log.end(str(end), observation)
         if self.coaching is not None:
             self.coaching.end_episode(result)
-        self.environment.over()
+        self.environment.end_episode()
         self.offers.end_episode(result.progress, result.reason)
         alone = not result.human_steps and result.reason not in CUT_OFF
         if result.purpose == "drive" and self._lap_m and alone:

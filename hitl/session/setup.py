@@ -18,7 +18,7 @@ from hitl.agents.policy import ForeignPolicy
 from hitl.coach import past
 from hitl.coach.earned import Earned
 from hitl.coach.observer import Coaching
-from hitl.coach.rules import Coach, Said, Say, in_english
+from hitl.coach.rules import Coach, Said, Say, Tell, in_english
 from hitl.coach.speeds import Speeds
 from hitl.drivers.human import HumanSide, button_names, device_hub, persons_pad
 from hitl.drivers.policy import NO_CHECKPOINT, CheckpointPolicy, NetworkPolicy
@@ -54,7 +54,7 @@ class SessionSetup:
         human: Callable[[Track], HumanSide] | None = None,
         watch: Callable[[Tick], None] | None = None,
         stop: Callable[[], bool] = lambda: False,
-        tell: Callable[[str, str], None] = lambda level, text: None,
+        tell: Tell = lambda level, text: None,
         say: Say | None = None,
         world: World | None = None,
     ) -> None:

@@ -41,7 +41,7 @@ class Changes:
     def __init__(self, home: Home) -> None:
         self.home = home
         self._done: list[_Change] = []
-        self._first = self._content()
+        self._first = self.content()
 
     def paths(self) -> tuple[Path, Path, Path]:
         """Return the files."""
@@ -95,17 +95,17 @@ class Changes:
         """Take the last change back; False where there is none, or where the files have been changed elsewhere since."""
         if not self._done:
             return False
-        change = self._done.pop()
-        now = self._content()
+        change, now = self._done[-1], self.content()
         if any(now.get(path) != content for path, content in change.after.items()):
             self._done.clear()
             return False
         self._put(change.before)
+        self._done.pop()
         return True
 
     def restore(self) -> bool:
         """Make the files what they were at the beginning; that can be taken back, too. False where they are."""
-        now = self._content()
+        now = self.content()
         changed = {path: content for path, content in self._first.items() if now.get(path) != content}
         if changed:
             self._put(changed)
@@ -119,22 +119,31 @@ class Changes:
 
     def _write(self, what: str, section: str, texts: Mapping[Path, str]) -> None:
         load(self.home, section, unsaved=texts)  # raises
-        before = {path: content for path, content in self._content().items() if path in texts}
+        before = {path: content for path, content in self.content().items() if path in texts}
+        after: dict[Path, bytes | None] = {}
         try:
             for path, text in texts.items():
-                write(path, text)
+                after[path] = write(path, text)
         except OSError as error:
+            with contextlib.suppress(InputFileError):
+                self._put({path: before[path] for path in after})
             raise _not_saved(error) from error
-        now = self._content()
-        change = _Change(what, time.monotonic(), before, {path: now[path] for path in before})
+        change = _Change(what, time.monotonic(), before, after)
         last = self._done[-1] if self._done else None
         if what and last and last.what == what and change.at - last.at < _ONE_MOVE_S and last.after == before:
             change.before = last.before
             self._done.pop()
         self._done.append(change)
 
-    def _content(self) -> dict[Path, bytes | None]:
-        return {path: path.read_bytes() if path.is_file() else None for path in self.paths()}
+    def content(self) -> dict[Path, bytes | None]:
+        """Return what the files hold; None for one that is not there."""
+        found: dict[Path, bytes | None] = {}
+        for path in self.paths():
+            try:
+                found[path] = held.read_bytes(path) if path.is_file() else None
+            except OSError as error:
+                raise InputFileError(f"{path.name} cannot be read {held.why(error, 'check the home folder')}.") from error
+        return found
 
     @staticmethod
     def _put(content: Mapping[Path, bytes | None]) -> None:
@@ -168,4 +177,4 @@ def _plain(value: Any) -> Any:
 
 
 def _not_saved(error: OSError) -> InputFileError:
-    return InputFileError(f"The settings cannot be saved ({error.strerror or error}): check the home folder.")
+    return InputFileError(f"The settings cannot be saved {held.why(error, 'check the home folder')}.")

@@ -37,6 +37,7 @@ class SettingsDesk:
     def __init__(self, home: Home, pads: PadDesk, over: Over | None = None, *, in_session: bool = False) -> None:
         self.home, self.over, self.in_session = home, over or {}, in_session
         self.problem = ""
+        self._saved = self._in_force = Settings()
         self._pads, self._changes = pads, Changes(home)
         self._read()
 
@@ -175,8 +176,12 @@ class SettingsDesk:
 
     def _read(self) -> None:
         """Read the files. A section with a mistake has its defaults, and the sentence about it is the problem."""
-        self._stamp = stamp(self._changes.paths())
-        self.problem = ""
+        self._stamp, self.problem = stamp(self._changes.paths()), ""
+        try:
+            self._changes.content()
+        except HitlError as error:  # another program has one open: what was read before stays, and it is tried again
+            self._stamp, self.problem = (), str(error)
+            return
         found: list[dict[str, Any]] = [{}, {}]
         origins: list[dict[str, str]] = [{}, {}]
         for section in SECTIONS:

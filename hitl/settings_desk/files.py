@@ -91,11 +91,13 @@ def _comment_behind(table: Any, name: str) -> bool:
     return hasattr(lines, "item") and bool(lines.item(name).trivia.comment)
 
 
-def write(path: Path, text: str) -> None:
-    """Replace a file whole, with the ends of lines that it has. Raises OSError."""
+def write(path: Path, text: str) -> bytes:
+    """Replace a file whole, with the ends of lines that it has, and return its content. Raises OSError."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    ends = b"\r\n" if path.is_file() and b"\r\n" in path.read_bytes() else b"\n"
-    held.write_whole(path, text.encode().replace(b"\n", ends))
+    ends = b"\r\n" if path.is_file() and b"\r\n" in held.read_bytes(path) else b"\n"
+    content = text.encode().replace(b"\n", ends)
+    held.write_whole(path, content)
+    return content
 
 
 def dumps(table: Mapping[str, Any]) -> str:

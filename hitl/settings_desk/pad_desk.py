@@ -99,7 +99,7 @@ class PadDesk:
         axes = {name: getattr(pad.map, name).source for name in ("steer", "gas", "brake")}
         down = device.pressed() | {s for s in device.sources() if s.startswith("trigger") and device.reader(s)() > _DOWN}
         kind = pad_kind(device.key, controller=device.controller is not None)
-        off = tuple(sorted(together(seen).lying))
+        off = tuple(sorted(together(seen).off_rest))
         return PadNow(device.name, kind, state.connected, state.steer, state.gas, state.brake, down, tuple(device.sources()),
                       pad.map.buttons, axes, off, pad.problem)  # fmt: skip
 

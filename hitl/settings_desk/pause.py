@@ -40,7 +40,7 @@ class PauseSettings:
         """Whether the window is there."""
         return self._child is not None and self._child.poll() is None
 
-    def tick(self, wheel: HumanSide | None, *, paused: bool, asked: bool) -> Settings | None:
+    def tick(self, human: HumanSide | None, *, paused: bool, asked: bool) -> Settings | None:
         """Open the window while the session is paused and the player asks for it; close it when the session goes on.
 
         Returns the settings where they have changed. While the window is open, the session does not hear the pad: it is for
@@ -50,7 +50,7 @@ class PauseSettings:
             self._open()
         elif self._child is not None and not paused:
             self.close()
-        if isinstance(pad := persons_pad(wheel), EitherPad):
+        if isinstance(pad := persons_pad(human), EitherPad):
             heard_anyway = pad.parts if self.window.options.keys_anywhere else pad.parts[:1]
             pad.resting = heard_anyway if self.is_open else ()
         now = time.monotonic()
@@ -59,7 +59,7 @@ class PauseSettings:
         self._looked = now
         if not self.is_open:
             self._child = None
-        return self._changed(wheel)
+        return self._changed(human)
 
     def close(self) -> None:
         """Close the window, where it is open."""
@@ -71,11 +71,11 @@ class PauseSettings:
             except subprocess.TimeoutExpired:
                 child.kill()
 
-    def keys(self, wheel: HumanSide | None) -> str:
+    def keys(self, human: HumanSide | None) -> str:
         """Return what opens the window, by the names that the player's devices have for it."""
         names = [key.upper() for key in FIXED["settings"]]
-        pads = [part for part in getattr(persons_pad(wheel), "parts", ()) if isinstance(part, SdlPad) and part.device is not None]
-        if (made := pad_map(wheel)) is not None and pads and (device := pads[0].device) is not None:
+        pads = [part for part in getattr(persons_pad(human), "parts", ()) if isinstance(part, SdlPad) and part.device is not None]
+        if (made := pad_map(human)) is not None and pads and (device := pads[0].device) is not None:
             kind = pad_kind(device.key, controller=device.controller is not None)
             names += [label(kind, source) for source in made.buttons.get("settings", ())]
         return " / ".join(names)
@@ -90,7 +90,7 @@ class PauseSettings:
         line = command("hitl", "settings", "--home", os.fspath(self.home.root), "--in-session", *said)
         self._child = subprocess.Popen(line, env=surroundings, stdin=subprocess.DEVNULL)
 
-    def _changed(self, wheel: HumanSide | None) -> Settings | None:
+    def _changed(self, human: HumanSide | None) -> Settings | None:
         now = self._stamp()
         if now == self._seen:
             return None
@@ -100,7 +100,7 @@ class PauseSettings:
         except HitlError as error:
             self.window.toast(str(error), "warning")
             return None
-        pad = persons_pad(wheel)
+        pad = persons_pad(human)
         for part in getattr(pad, "parts", (pad,)):
             if isinstance(part, SdlPad):
                 part.use_tables(settings.devices)

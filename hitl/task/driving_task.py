@@ -15,8 +15,8 @@ from data.reward import RewardSettings
 from hitl.games.base import VehicleState
 from hitl.road.line import Place
 from hitl.road.track import Track
-from hitl.task.observation import Layout, ObservationSettings, Observer
-from hitl.task.reward import Progress, Reward
+from hitl.task.observation import LayoutName, ObservationSettings, Observer
+from hitl.task.reward import Reward, RewardMemory
 
 FINISH_M = 2.0  # m before the end of the line at which a lap counts as driven
 LAP_FROM_M = 5.0  # m: a drive that begins farther on is no whole lap, and has no lap time
@@ -33,7 +33,7 @@ class TaskSettings:
     reward: RewardSettings | Mapping[str, float] | None = None  # changes to ours for the track's length and width, or all of it
     max_seconds: float | None = None  # time limit, which truncates and does not terminate; None: the track at walking pace
     hz: float = 20.0
-    layout: Layout = "road"
+    layout: LayoutName = "road"
 
 
 class DrivingTask:
@@ -97,11 +97,11 @@ class DrivingTask:
             return max(off, 2.01 * self.reward.settings.max_stray)
         return off
 
-    def save(self) -> tuple[Place, bool, float, tuple[float, float], Progress]:
+    def save(self) -> tuple[Place, bool, float, tuple[float, float], RewardMemory]:
         """Return where the episode stands, for ``restore``."""
         return self.place, self._before_finish, self._began_s, self._before, self.reward.save()
 
-    def restore(self, saved: tuple[Place, bool, float, tuple[float, float], Progress]) -> None:
+    def restore(self, saved: tuple[Place, bool, float, tuple[float, float], RewardMemory]) -> None:
         """Go on from where an episode stood."""
         self.place, self._before_finish, self._began_s, self._before, paid = saved
         self.reward.restore(paid)

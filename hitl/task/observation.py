@@ -19,7 +19,7 @@ from hitl.games.base import VehicleState
 from hitl.road.line import Place, ReferenceLine
 from hitl.task import details
 
-Layout = Literal["road", "detailed", "frame"]
+LayoutName = Literal["road", "detailed", "frame"]
 """The car's motion and the road ahead; the same, and what only some games tell of the car (``hitl.task.details``); nothing but
 the numbers that the game sends, for an agent from elsewhere that makes something of them itself."""
 
@@ -57,7 +57,7 @@ class Observer:
         line: ReferenceLine,
         half_width_at: Callable[[float], float],
         settings: ObservationSettings | None = None,
-        layout: Layout = "road",
+        layout: LayoutName = "road",
     ) -> None:
         """``half_width_at``: half the road's width (m) at a place (m) along the line."""
         self.line, self.half_width_at = line, half_width_at

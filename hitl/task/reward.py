@@ -40,7 +40,7 @@ def squash(total: float, settings: RewardSettings) -> float:
     return math.tanh(settings.reward_scale * total)
 
 
-Progress = tuple[float, int, int, int]
+RewardMemory = tuple[float, int, int, int]
 """What the reward remembers of an episode: the farthest metre paid, steps, steps without progress, steps along a wall."""
 
 
@@ -63,11 +63,11 @@ class Reward:
         self.best_m = progress_m
         self.steps = self.idle = self.hugging = 0
 
-    def save(self) -> Progress:
+    def save(self) -> RewardMemory:
         """Return what is remembered of the episode, for ``restore``."""
         return self.best_m, self.steps, self.idle, self.hugging
 
-    def restore(self, saved: Progress) -> None:
+    def restore(self, saved: RewardMemory) -> None:
         """Go on from what was remembered."""
         self.best_m, self.steps, self.idle, self.hugging = saved
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from data.errors import DeviceError, HitlError, InputFileError
 from data.reading.drives import EpisodeSummary
-from data.reading.update import Layout
+from data.reading.new_steps import Layout
 from data.records import ITS_END, ROADLESS, SessionRecord
 from data.reward import RewardSettings
 from data.store import Store

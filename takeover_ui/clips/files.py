@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Generator
 from contextlib import closing
 from fractions import Fraction
@@ -102,10 +103,11 @@ def write(path: Path, clip: Drawable) -> Generator[float, None, None]:
                 yield number / count
         held.replace(new, path)
     except OSError as error:
-        said = f"The clip '{path.name}' cannot be written ({error.strerror or error}): check the disk and the folder."
+        said = f"The clip '{path.name}' cannot be written {held.why(error, 'check the disk and the folder')}."
         raise StoreError(said) from error
     finally:
-        held.unlink(new)
+        with contextlib.suppress(OSError):
+            held.unlink(new)
 
 
 def _write_gif(path: Path, clip: Drawable, moments: list[float], fps: Fraction) -> Generator[None, None, None]:

@@ -8,7 +8,7 @@ from typing import Any
 
 LEAST, MOST = 0.5, 2.5  # times as large as in the design
 
-Place = tuple[float, float, float]
+GaugePlace = tuple[float, float, float]
 """The middle of a gauge, right and down as shares of the window, and how many times as large it is."""
 
 
@@ -24,7 +24,7 @@ class Arrangement:
     scale: float = 1.0
     """Of all gauges that have no place of their own."""
     hidden: tuple[str, ...] = ()
-    places: Mapping[str, Place] = field(default_factory=dict)
+    places: Mapping[str, GaugePlace] = field(default_factory=dict)
 
     def moved(self, name: str, x: float, y: float, scale: float) -> Arrangement:
         """Return the arrangement with a gauge at that place."""

@@ -10,11 +10,11 @@ from collections.abc import Mapping
 import pygame
 
 from takeover_ui import signs, theme
-from takeover_ui.overlay.overlay import DESIGN, FRAME, Size
+from takeover_ui.overlay.overlay import DESIGN, FRAME, OverlaySize
 from takeover_ui.theme import Mark, Pen
 from takeover_ui.view import View
 
-HEIGHT: Mapping[Size, int] = {"full": 176, "compact": 176, "bar": 100}  # design pixels below the card
+HEIGHT: Mapping[OverlaySize, int] = {"full": 176, "compact": 176, "bar": 100}  # design pixels below the card
 
 _PAD = 16
 _GAP = 6
@@ -22,7 +22,7 @@ _LAMP = 4  # the radius of a message's sign, which stands between the frame and 
 _INDENT = 2 * _LAMP + 6
 
 
-def draw(surface: pygame.Surface, view: View, size: Size) -> list[Mark]:
+def draw(surface: pygame.Surface, view: View, size: OverlaySize) -> list[Mark]:
     """Draw over the whole of ``surface`` and return what was drawn where. The newest message goes before the hint."""
     pen = Pen(surface, surface.get_width() / DESIGN[size][0])
     surface.fill(theme.PANEL)

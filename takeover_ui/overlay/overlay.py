@@ -20,8 +20,8 @@ from takeover_ui.overlay.sections import GAUGES, IN_CARDS_ALONE, any_lap, says_r
 from takeover_ui.theme import Mark, Pen
 from takeover_ui.view import Scene, View
 
-Size = Literal["full", "compact", "bar"]
-DESIGN: Mapping[Size, tuple[int, int]] = {"full": (340, 720), "compact": (340, 374), "bar": (960, 60)}
+OverlaySize = Literal["full", "compact", "bar"]
+DESIGN: Mapping[OverlaySize, tuple[int, int]] = {"full": (340, 720), "compact": (340, 374), "bar": (960, 60)}
 FRAME = 7  # design pixels of the frame in the driver's colour
 COLUMN = tuple(name for name in GAUGES if name not in IN_CARDS_ALONE)
 CARD: Mapping[str, int] = {"driver": 70, "corner": 82, "progress": 44, "delta": 30, "controls": 82, "risk": 24, "summary": 42}
@@ -33,7 +33,7 @@ _PAD = 16
 
 
 def draw(
-    surface: pygame.Surface, view: View, size: Size = "full", *, language: str = "en", without: Collection[str] = ()
+    surface: pygame.Surface, view: View, size: OverlaySize = "full", *, language: str = "en", without: Collection[str] = ()
 ) -> list[Mark]:
     """Draw the overlay over the whole of ``surface`` and return what was drawn where; ``without``: names of `GAUGES` to omit."""
     words = texts.LANGUAGES[language]
@@ -68,7 +68,7 @@ def draw_one(surface: pygame.Surface, view: View, name: str, *, language: str = 
     return pen.marks
 
 
-def shown_in(size: Size, without: Collection[str] = ()) -> list[str]:
+def shown_in(size: OverlaySize, without: Collection[str] = ()) -> list[str]:
     """Return the names of the gauges in a column or card; a strip has no single ones."""
     names = {"full": COLUMN, "compact": CARD, "bar": ()}[size]
     return [name for name in names if name not in without]
@@ -79,7 +79,7 @@ def size_of(name: str) -> tuple[int, int]:
     return DESIGN["full"][0], GAUGES[name][0] + (0 if name == "driver" else _PAD)
 
 
-def height_of(name: str, size: Size) -> int:
+def height_of(name: str, size: OverlaySize) -> int:
     """Return the design pixels that a gauge takes in a column or card."""
     return CARD[name] if size == "compact" else GAUGES[name][0]
 

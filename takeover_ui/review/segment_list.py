@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
-from data.demos import wrecked_start
+from data.demos import Reason, wrecked_start
 from data.records import VERDICTS, Segment
 
 if TYPE_CHECKING:
@@ -21,14 +21,14 @@ class SegmentList:
 
     ``difference`` says how far the human drove from what the agent would have done; it is asked only where the order needs it.
     ``quality`` has hints of how well they drove: the more of them, the more doubtful.
-    ``why_not`` says why a segment is not learned from, "" where it is.
+    ``why_not`` says why a segment is not learned from, None where it is.
     """
 
     def __init__(
         self,
         segments: Iterable[Segment],
         difference: Callable[[Segment], float],
-        why_not: Callable[[Segment], str] = lambda segment: "",
+        why_not: Callable[[Segment], Reason | None] = lambda segment: None,
         quality: Quality | None = None,
         *,
         corner: str | None = None,

@@ -12,7 +12,8 @@ from data.demos import wrecked_start
 from data.records import driver_kind
 from takeover_ui import theme
 from takeover_ui.language import Words
-from takeover_ui.review import texts, widgets
+from takeover_ui.reasons import why_not
+from takeover_ui.review import widgets
 from takeover_ui.review.compare import figures, in_words
 from takeover_ui.review.corner_plan import CornerPlan
 from takeover_ui.review.timeline import Timeline
@@ -73,9 +74,14 @@ class ReviewView:
             self.timeline.draw(pen, line, detail, self.scene, model.trim, model.position, model.words)
             self._facts(pen, right, model, detail, segment)
         if model.message:
-            box = pygame.Rect(middle.left + pen.px(20), pen.px(14), middle.w - pen.px(40), pen.px(36))
+            inside = middle.w - pen.px(64)
+            lines, pixels = theme.paragraph(model.message, pen.px(24), inside, 4)  # an error is a whole sentence, or two
+            step = theme.measure("Ag", pixels)[1]
+            box = pygame.Rect(middle.left + pen.px(20), pen.px(14), middle.w - pen.px(40), step * len(lines) + pen.px(16))
             pen.box(box, theme.INK, 8)
-            pen.text("message", model.message, box.center, 24, theme.WARNING, width=box.w - pen.px(24), anchor="center")
+            for number, part in enumerate(lines):
+                at = box.centerx, box.top + pen.px(8) + number * step + step // 2
+                pen.text("message", part, at, pen.design(pixels), theme.WARNING, width=inside, anchor="center")
         if model.menu is not None:
             options = widgets.menu(pen, middle, model.menu, model.words)
             self.hits += [Hit(place, command="choose", row=number) for place, number in options]
@@ -110,11 +116,11 @@ class ReviewView:
             if chosen:
                 pygame.draw.rect(pen.surface, theme.TRACK, row)
                 pygame.draw.rect(pen.surface, theme.HUMAN, (0, row.top, pen.px(5), row.h))
-            self._row(pen, row, segment, model.data.why_not(segment), listed.hints(segment), words)
+            self._row(pen, row, segment, model.data.why_not(segment) is None, listed.hints(segment), words)
             self.hits.append(Hit(row, row=first + number))
 
     def _row(
-        self, pen: Pen, row: pygame.Rect, segment: Segment, why_not: str, hints: Sequence[str], words: Words
+        self, pen: Pen, row: pygame.Rect, segment: Segment, counts: bool, hints: Sequence[str], words: Words
     ) -> None:
         widgets.verdict_sign(pen, (row.left + pen.px(26), row.centery), segment.verdict)
         left, width = row.left + pen.px(46), row.w - pen.px(60)
@@ -124,7 +130,7 @@ class ReviewView:
         pen.text("row_name", name, (left, row.top + pen.px(5)), 22, theme.TEXT, width=time.left - left - pen.px(8))
         outcome = "interrupted" if segment.interrupted else f"outcome_{segment.outcome}"
         more = [widgets.when(segment.started), words.get(outcome, segment.outcome)]
-        if why_not and segment.verdict == "unreviewed" and segment.outcome != "failed":  # these two are seen already
+        if not counts and segment.verdict == "unreviewed" and segment.outcome != "failed":  # these two are seen already
             more[1] = words["not_learned"]
         more += [words.say("priority", value=segment.priority)] if segment.priority != 1 else []
         more += [words[f"quality_{hint}"] for hint in hints]
@@ -167,8 +173,8 @@ class ReviewView:
         top += pen.px(52)
         said = [model.words.say("priority", value=segment.priority), *(f"#{tag}" for tag in segment.tags)]
         top = pen.text("said", "  ".join(said), (left, top), 22, theme.TEXT, width=width).bottom + pen.px(4)
-        if why := model.data.why_not(segment):
-            text = model.words.say("not_learned_why", why=texts.why_not(model.words, why))
+        if reason := model.data.why_not(segment):
+            text = model.words.say("not_learned_why", why=why_not(model.words, reason))
             top = widgets.paragraph(pen, "why_not", text, left, top, width, theme.WARNING)
         if hints := model.list.hints(segment):
             said_of_it = ", ".join(model.words[f"quality_{hint}"] for hint in hints)

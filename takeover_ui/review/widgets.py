@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 import pygame
 
+from data.words import in_local_time
 from takeover_ui import theme
 from takeover_ui.theme import Pen
 
@@ -120,7 +120,7 @@ def menu(pen: Pen, area: pygame.Rect, menu: Menu, words: Words) -> list[tuple[py
 def when(started: str) -> str:
     """Return a stored moment in local time, short."""
     try:
-        return datetime.fromisoformat(started).astimezone().strftime("%d %b %H:%M")
+        return in_local_time(started).strftime("%d %b %H:%M")
     except ValueError:
         return started[:16]
 

@@ -11,7 +11,7 @@ from takeover_ui.overlay.arrangement import Arrangement
 from takeover_ui.settings.pad_names import label
 from takeover_ui.settings.rows import PAGES, Desk, Row
 
-Mode = Literal["", "bind", "key", "try", "move", "calibrate"]
+PadMode = Literal["", "bind", "key", "try", "move", "calibrate"]
 """What the controls are for now: going about, naming a button or a key, trying the gating, moving a gauge, being measured."""
 LANGUAGES = with_words_of("settings")
 OVER_A_GAME = ("overlay.corner", "overlay.opacity", "overlay.keys")
@@ -27,7 +27,7 @@ class SettingsModel:
         self.desk = desk
         self.names = tuple(PAGES)
         self.page, self.index = self.names.index(page), 0
-        self.mode: Mode = ""
+        self.mode: PadMode = ""
         self.said: tuple[str, str] = ("info", "")
         self.doing = ""
         """What the player is to do while the pad is measured."""

@@ -10,7 +10,7 @@ from takeover_ui import theme
 from takeover_ui.language import LANGUAGES
 from takeover_ui.overlay import banner, notices, overlay
 from takeover_ui.overlay.arrangement import Arrangement
-from takeover_ui.overlay.overlay import Size
+from takeover_ui.overlay.overlay import OverlaySize
 from takeover_ui.theme import Mark
 from takeover_ui.view import View
 from takeover_ui.window.game_view import GameView
@@ -28,7 +28,7 @@ class Composer:
         self,
         *,
         game_view: bool = True,
-        size: Size | None = "full",
+        size: OverlaySize | None = "full",
         language: str = "en",
         arrangement: Arrangement | None = None,
     ) -> None:

@@ -18,6 +18,9 @@ from takeover_ui.window.system.x11 import connect, library
 if TYPE_CHECKING:
     from takeover_ui.window.options import WindowOptions
 
+OPAQUE = 254 / 255
+"""The most. From a window that is fully opaque, SDL takes Windows' style LAYERED away; `click_through` sets it again, and such a
+window stays invisible until its opacity is set, which SDL leaves out then."""
 _MARGIN = 12
 
 
@@ -34,7 +37,7 @@ def open_floating(options: WindowOptions) -> pygame.Surface:
     window = pygame.Window.from_display_module()
     window.always_on_top = True
     window.position = (x, y)
-    window.opacity = min(1.0, max(0.2, options.opacity))
+    window.opacity = min(OPAQUE, max(0.2, options.opacity))
     click_through()
     return surface
 

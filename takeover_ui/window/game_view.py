@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from data.statistics import stretches
 from takeover_ui import signs, theme
 from takeover_ui.overlay import track_map
-from takeover_ui.overlay.arrangement import Place
+from takeover_ui.overlay.arrangement import GaugePlace
 from takeover_ui.theme import Mark
 from takeover_ui.view import Scene, View
 from takeover_ui.window.picture import contain, cover
@@ -72,7 +72,7 @@ class GameView:
         self._map_shown = True
 
     def draw(
-        self, surface: pygame.Surface, view: View, now: float, *, with_map: bool = True, map_place: Place | None = None
+        self, surface: pygame.Surface, view: View, now: float, *, with_map: bool = True, map_place: GaugePlace | None = None
     ) -> list[Mark]:
         """Draw the view over the whole of ``surface`` and return what was drawn where.
 
@@ -105,7 +105,7 @@ class GameView:
         view: View,
         *,
         with_map: bool = True,
-        map_place: Place | None = None,
+        map_place: GaugePlace | None = None,
     ) -> list[Mark]:
         """Fill ``surface`` with the game's own picture instead, with the small map over it; return what was drawn where.
 
@@ -245,7 +245,7 @@ class GameView:
             pygame.draw.rect(pen.surface, theme.FAINT, box, width=1, border_radius=pen.px(8))
             pen.text("corner", name, box.center, 28, theme.TEXT, anchor="center")
 
-    def _draw_map(self, pen: theme.Pen, view: View, area: pygame.Rect, place: Place | None) -> None:
+    def _draw_map(self, pen: theme.Pen, view: View, area: pygame.Rect, place: GaugePlace | None) -> None:
         """Draw the whole track, north up, while the road does not pass there."""
         side = round(min(area.h * 0.30, area.w * 0.26) * (1.0 if place is None else place[2]))
         if side < 40:

@@ -27,6 +27,7 @@ class Picture:
         self._path = path
         self._bytes: mmap.mmap | None = None
         self._seen = 0
+        self._taken_away = False  # until there is one again, the file is not held
         self._surface: pygame.Surface | None = None
 
     @property
@@ -43,9 +44,11 @@ class Picture:
             number, rows, columns = _HEAD.unpack_from(self._bytes)
             size = rows * columns * 3
             if number == 0 or len(self._bytes) < _HEAD.size + 3 * size:
-                self._surface, self._seen = None, 0
-                if number:  # the file has grown since
+                self._surface = None
+                if number or self._seen:  # it has grown; or who drew takes it away, which Windows forbids while it is mapped
+                    self._taken_away = not number
                     self.close()
+                self._seen = 0
                 break
             if number == self._seen:
                 break
@@ -58,6 +61,9 @@ class Picture:
 
     def _open(self) -> bool:
         with contextlib.suppress(OSError, ValueError), self._path.open("rb") as file:  # not there yet, or still empty
+            if self._taken_away and not any(file.read(8)):
+                return False
+            self._taken_away = False
             self._bytes = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         return self._bytes is not None
 

@@ -15,7 +15,7 @@ from takeover_ui import theme
 from takeover_ui.icon import icon
 from takeover_ui.overlay import card
 from takeover_ui.overlay.arrangement import Arrangement
-from takeover_ui.overlay.overlay import Size
+from takeover_ui.overlay.overlay import OverlaySize
 from takeover_ui.overlay.texts import LANGUAGES
 from takeover_ui.theme import Mark, Pen
 from takeover_ui.view import Card, View
@@ -154,7 +154,7 @@ class Screen:
     def next_size(self) -> None:
         """Go on to the overlay's next size; after the bar it is off, then full again."""
         if self.options.game_view:
-            order: tuple[Size | None, ...] = (*get_args(Size), None)
+            order: tuple[OverlaySize | None, ...] = (*get_args(OverlaySize), None)
             self.composer.size = order[(order.index(self.composer.size) + 1) % len(order)]
 
     def to_front(self) -> None:

@@ -39,7 +39,10 @@ class Window:
 
         self.options = options or WindowOptions()
         self.remember: Callable[[Arrangement], None] = lambda arrangement: None
-        """Called on a thread of the window's own when the player has arranged the gauges in another way."""
+        """Called on a thread of the window's own when the player has arranged the gauges in another way.
+
+        What it says of a file that cannot be written is its own affair: OSError is passed over.
+        """
         context = multiprocessing.get_context("spawn")
         # An odd count: the key is down. A count that moved on by more than the state tells: it was pressed in between.
         self._counts: Any = context.RawArray("L", len(KEYS))
@@ -211,9 +214,15 @@ class Window:
 
     def _watch_loop(self) -> None:
         """Pass on what should be remembered, until the window says that it was closed, or its process ends."""
-        with contextlib.suppress(EOFError, OSError):
-            while (told := self._pipe.recv()) != "closed":
-                self.remember(told)
+        told: Any = None
+        while told != "closed":
+            try:
+                told = self._pipe.recv()
+            except (EOFError, OSError):
+                break
+            if told != "closed":
+                with contextlib.suppress(OSError):  # of a file, not of the pipe: the window is still there
+                    self.remember(told)
         self._over.set()
 
 

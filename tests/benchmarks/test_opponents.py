@@ -173,10 +173,10 @@ def test_iwr_does_not_clone_the_stalled_runs_own_steps() -> None:
     replay = opponent.make_replay(OBS, ACT, config_of(opponent))
     for id_, kind in ((0, "stall"), (1, "demo")):
         lap, drive = random_episode(10 * id_ + 1, 20, purpose="lap"), random_episode(10 * id_ + 2, 20)
-        for update in (lap, drive):
-            update.sessions[id_] = SessionRecord(id_, kind, "box2d", "default", 20.0, (), (), "", "ended")
-            update.episodes = {k: dataclasses.replace(e, session_id=id_) for k, e in update.episodes.items()}
-            replay.add(update)
+        for new in (lap, drive):
+            new.sessions[id_] = SessionRecord(id_, kind, "box2d", "default", 20.0, (), (), "", "ended")
+            new.episodes = {k: dataclasses.replace(e, session_id=id_) for k, e in new.episodes.items()}
+            replay.add(new)
     batch = replay.sample(2000, torch.Generator().manual_seed(0))
     assert set(batch.observation[:, 0].unique().tolist()) == {1.0, 11.0, 12.0}  # both laps, the newer drive
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from data.demos import DemoRule
+from data.demos import DemoRule, Reason, Why
 from data.recording.recorder import Recorder
 from data.records import AGENT, HUMAN, SegmentRecord
 from data.store import Store
@@ -56,7 +56,7 @@ REAL = SegmentRecord(1, 1, "takeover", 40, 100, 0, 0, "unreviewed", 1.0, "cleare
 def test_what_counts_and_how_much(changes, counts, weight):
     standing = DemoRule().judge(replace(REAL, **changes))
     assert (standing.counts, standing.weight) == (counts, weight)
-    assert bool(standing.why) != counts
+    assert (standing.reason is None) == counts
 
 
 def test_a_failed_takeover_counts_but_for_its_end_and_in_whole_when_the_player_says_so():
@@ -68,10 +68,10 @@ def test_a_failed_takeover_counts_but_for_its_end_and_in_whole_when_the_player_s
     assert DemoRule().shown_steps(failed) == (failed.start, failed.stop - 20)
     assert DemoRule().shown_steps(replace(failed, trim_start=3, trim_stop=30)) == (failed.start + 3, failed.stop - 30)
     trimmed = DemoRule().judge(replace(failed, trim_start=failed.stop - failed.start - 20))
-    assert (trimmed.counts, trimmed.why) == (False, "it failed, and your trim leaves nothing before that")
-    assert DemoRule(failed_takeovers=False).judge(failed).why == "it failed"
+    assert (trimmed.counts, str(trimmed.reason)) == (False, "it failed, and your trim leaves nothing before that")
+    assert DemoRule(failed_takeovers=False).judge(failed).reason == Reason(Why.FAILED)
     lap = replace(failed, kind="lap", start=0)
-    assert DemoRule().judge(lap).why == "it failed"
+    assert DemoRule().judge(lap).reason == Reason(Why.FAILED)
     assert DemoRule(failed_laps=True).judge(lap).counts
     assert DemoRule().shown_steps(lap) == (0, lap.stop - 20)
     assert DemoRule().shown_steps(lap, moved=60) == (0, 40), "the car stood from there on"
@@ -110,9 +110,9 @@ def record(path, *, known=True):
         recorder.begin_episode()
         for t in range(100):
             if t in (0, 30, 60):
-                token = recorder.begin_segment("takeover", "stick")
+                number = recorder.begin_segment("takeover", "stick")
             if t in (15, 45, 90):
-                recorder.end_segment(token, "cleared")
+                recorder.end_segment(number, "cleared")
             metres = float(min(t, 30) + max(0, t - 45)) * known
             human = t < 15 or 30 <= t < 45 or 60 <= t < 90
             speed = 5.0 * known
@@ -133,7 +133,7 @@ def test_how_far_a_takeover_led_is_read_from_the_steps(tmp_path):
     record(tmp_path / "other.sqlite", known=False)
     with Store(tmp_path / "other.sqlite") as store:
         assert [s.moved for s in store.segments()] == [None, None, None]
-        assert [store.rule().judge(s).why for s in store.segments()] == ["a key still held from before (0.8 s)", "", ""]
+        assert [store.rule().judge(s).reason for s in store.segments()] == [Reason(Why.HELD, "0.8 s"), None, None]
 
 
 def test_a_store_is_cleaned_of_takeovers_that_show_nothing_and_it_can_be_taken_back(tmp_path, capsys):

@@ -1,5 +1,6 @@
 """Another opening of the store in the same process must not cost a connection its locks (POSIX drops them at any close)."""
 
+import os
 import subprocess
 import sys
 import threading
@@ -8,8 +9,9 @@ import pytest
 
 from data.connect import header_version, open_store
 from data.errors import StoreError
-from data.recording.session_lock import LiveLock, is_alive
+from data.recording.session_lock import LiveLock, forget, is_alive
 from data.store import Store
+from tests.support.in_use import in_use
 
 VISITOR = """
 import sqlite3, sys
@@ -47,7 +49,7 @@ def test_the_version_is_read_of_stores_and_of_nothing_else(tmp_path):
 def test_a_store_that_was_cut_off_is_damaged_and_no_file_of_another_program(path, left):
     Store(path).close()
     path.write_bytes(path.read_bytes()[:left])
-    said = r"damaged or incomplete \(database disk image is malformed\): put a copy in its place"
+    said = r"damaged or incomplete \(database disk image is malformed\): `hitl store check` says what can be saved"
     for opened in (header_version, open_store, Store.open_existing):
         with pytest.raises(StoreError, match=said):
             opened(path)
@@ -84,3 +86,35 @@ def test_asking_who_is_alive_takes_no_lock_away(tmp_path):
         ended.set()
         watcher.join()
     assert looks > 30
+
+
+def test_who_cannot_be_asked_may_be_alive(tmp_path):
+    path = tmp_path / "store.sqlite"
+    lock = LiveLock(path, "one")
+    assert lock.acquire()
+    with in_use(lock.path):
+        assert is_alive(path, "one")
+        assert not LiveLock(path, "two").problem
+        other = LiveLock(path, "one")
+        assert not other.acquire()
+        assert other.problem == "(another program has it open): close that program"
+        forget(path, "one")
+    assert is_alive(path, "one")
+    lock.release()
+    assert not is_alive(path, "one")
+
+
+def test_a_lock_that_may_only_be_read_can_be_asked_for(tmp_path, monkeypatch):
+    path, opened = tmp_path / "store.sqlite", os.open
+
+    def reading_only(path, flags, *more):
+        if flags & os.O_RDWR:
+            raise PermissionError(13, "Permission denied")
+        return opened(path, flags, *more)
+
+    lock = LiveLock(path, "one")
+    assert lock.acquire()
+    (tmp_path / "store.sqlite.live-two").touch()
+    monkeypatch.setattr(os, "open", reading_only)
+    assert is_alive(path, "one")
+    assert not is_alive(path, "two")

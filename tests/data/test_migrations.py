@@ -38,8 +38,8 @@ def test_from_every_earlier_version(path, version):
             assert [row[: len(rows[0])] for row in after[name]] == rows if rows else True
         assert store.check() == []
         assert len(store.segments()) == 2
-    update = Follower(path).poll()
-    assert (len(update), int(update.driver.sum())) == (50, 10)
+    new = Follower(path).poll()
+    assert (len(new), int(new.driver.sum())) == (50, 10)
     with Recorder(path, session_info()) as recorder:
         drive(recorder)
     with Store(path) as store:

@@ -1,5 +1,7 @@
+import io
 import json
 import sqlite3
+from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
@@ -7,6 +9,7 @@ from data.errors import StoreError, UsageError
 from data.recording.recorder import Recorder
 from data.store import Store
 from hitl.cli import main
+from hitl.commands.selection import local_time
 from hitl.dates import parse_date
 from tests.support.recorded import drive, session_info
 
@@ -190,9 +193,43 @@ def test_no_store_is_one_sentence_and_none_is_made(tmp_path, capsys):
     assert not (tmp_path / "none").exists()
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le"])
+def test_numbers_from_a_pipe_come_as_powershell_writes_them(home, monkeypatch, encoding):
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO("1\r\n3\r\n".encode(encoding))))
+    assert hitl(home, "label", "-", "--verdict", "good") == 0
+    with Store(home / "store.sqlite") as store:
+        assert [s.verdict for s in store.segments()] == ["good", "unreviewed", "good"]
+
+
+def test_what_is_no_text_in_a_pipe_is_one_sentence(home, monkeypatch, capsys):
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"\xff\xfe1\0\n")))
+    assert hitl(home, "label", "-", "--verdict", "good") == 3
+    assert "standard input is not text that can be read" in capsys.readouterr().err
+
+
 def test_dates():
     assert parse_date("2026-11-20T18:30:00+02:00") == "2026-11-20T16:30:00.000Z"
     assert parse_date("today") > parse_date("yesterday") > parse_date("2w")
+
+
+def test_dates_of_which_windows_does_not_know_the_local_time(monkeypatch):
+    class There(datetime):
+        def astimezone(self, tz=None):
+            if tz is None or self.tzinfo is None:
+                utc = self if self.tzinfo is not None else self.replace(tzinfo=UTC)
+                if not datetime(1970, 1, 2, tzinfo=UTC) <= utc < datetime(3001, 1, 1, tzinfo=UTC):
+                    raise OSError(22, "Invalid argument")
+            return super().astimezone(tz)
+
+    far = [parse_date(text) for text in ("1969-07-20T12:00", "3001-02-03T12:00")]
+    monkeypatch.setattr("hitl.dates.datetime", There)
+    monkeypatch.setattr("data.words.datetime", There)
+    there = [parse_date(text) for text in ("1969-07-20T12:00", "3001-02-03T12:00")]
+    assert [text[:7] for text in there] == [text[:7] for text in far] == ["1969-07", "3001-02"]
+    with pytest.raises(UsageError, match="out of range"):
+        parse_date("0001-01-01", timezone(timedelta(hours=2)))
+    assert local_time("1969-07-20T12:00:00.000Z") == "1969-07-20 12:00"
+    assert local_time("0001-01-01T00:00:00.000Z").endswith("01-01 00:00")
 
 
 def test_a_locked_store_is_one_sentence_and_nothing_changes(home):

@@ -46,9 +46,9 @@ def test_a_clock_that_jumps_changes_dates_and_nothing_else(path, clock):
         clock.offset = JUMPS[1]
         with Store(path) as other:
             assert other.recover() == []  # a living session is not taken for a dead one
-    update = Follower(path).poll()
-    assert update.t.tolist() == list(range(30)) * len(JUMPS)
-    assert (np.diff(update.episode_id) >= 0).all()
+    new = Follower(path).poll()
+    assert new.t.tolist() == list(range(30)) * len(JUMPS)
+    assert (np.diff(new.episode_id) >= 0).all()
     with Store(path) as store:
         dates = [row[0] for row in store.conn.execute("SELECT started FROM episodes ORDER BY id")]
         assert dates != sorted(dates), "the jumps were seen"
@@ -106,11 +106,11 @@ def test_of_two_verdicts_within_a_millisecond_the_later_one_holds(tmp_path, monk
     monkeypatch.setattr(data.connect, "datetime", Still)
     with Recorder(tmp_path / "store.sqlite", session_info()) as recorder:
         recorder.begin_episode()
-        token = recorder.begin_segment("takeover", "button", None)
+        number = recorder.begin_segment("takeover", "button", None)
         for t in range(5):
             recorder.step(step_row(t))
         for verdict in ("bad", "unreviewed", "bad", "star"):
-            assert recorder.review(token, verdict)
-        recorder.end_segment(token)
+            assert recorder.review(number, verdict)
+        recorder.end_segment(number)
     with Store(tmp_path / "store.sqlite") as store:
         assert [segment.verdict for segment in store.segments()] == ["star"]

@@ -22,14 +22,14 @@ def home(tmp_path):
         drive(recorder, 400, (50, 90))
         drive(recorder, 300, None)
         recorder.begin_episode("lap")
-        token = recorder.begin_segment("lap")
+        number = recorder.begin_segment("lap")
         for i in range(100):
             recorder.step(step_row(i, HUMAN))
-        recorder.end_segment(token, "cleared")
+        recorder.end_segment(number, "cleared")
         recorder.end_episode("terminated", "finish", np.zeros(4))
         recorder.begin_episode("lap")
-        token = recorder.begin_segment("lap")  # one that was not finished is no lap
-        recorder.end_segment(token, "failed")
+        number = recorder.begin_segment("lap")  # one that was not finished is no lap
+        recorder.end_segment(number, "failed")
         recorder.end_episode("terminated", "stalled", np.zeros(4))
         drive(recorder, 50, None)
     return tmp_path

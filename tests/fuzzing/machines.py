@@ -20,7 +20,7 @@ import numpy as np
 from tests.fuzzing.episodes import mutate_run, samples
 from tests.fuzzing.harness import Reader, RefusedError
 from tests.fuzzing.mutate import dump_json, dump_odd, mutate_bytes, mutate_value
-from tests.fuzzing.stores import ACTIONS, NAMES, check_update, empty_store
+from tests.fuzzing.stores import ACTIONS, NAMES, check_new_steps, empty_store
 
 
 @functools.cache
@@ -30,10 +30,10 @@ def checkpoint_bytes() -> bytes:
 
     from trainer.checkpoints.files import save
     from trainer.checkpoints.meta import CheckpointMeta
-    from trainer.config import PLAIN
+    from trainer.config import BARE
     from trainer.learner.tqc import TQC
 
-    learner = TQC(4, 2, PLAIN.with_values(hidden=8, layers=1, quantiles=3, drop_per_critic=1, actor_average=0.99))
+    learner = TQC(4, 2, BARE.with_values(hidden=8, layers=1, quantiles=3, drop_per_critic=1, actor_average=0.99))
     learner.updates = 100
     with tempfile.TemporaryDirectory() as name:
         meta = CheckpointMeta.of(learner, NAMES, ACTIONS, numbers={"online_steps": 24, "owed_updates": 0.0})
@@ -228,7 +228,7 @@ def _use_message(data: bytes, folder: Path) -> None:
         from data.reading.follow import Follower
 
         with Follower(home.store_path) as follower:
-            check_update(follower.poll())
+            check_new_steps(follower.poll())
     assert not [p.name for p in home.checkpoints.iterdir() if p.suffix != ".safetensors"], "a half file is left"
     if said and not said[0].startswith("New weights"):
         raise RefusedError(said[0])

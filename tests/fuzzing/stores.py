@@ -32,12 +32,12 @@ def record(path: Path, steps: int = 12, episodes: int = 2) -> None:
     with Recorder(path, INFO) as recorder:
         for _ in range(episodes):
             recorder.begin_episode("drive")
-            token = None
+            number = None
             for i in range(steps):
                 if i == 4:
-                    token = recorder.begin_segment("takeover", "stick", "hairpin")
+                    number = recorder.begin_segment("takeover", "stick", "hairpin")
                 if i == 8:
-                    recorder.end_segment(token, "cleared")
+                    recorder.end_segment(number, "cleared")
                 at = np.full(4, i, np.float32)
                 action = np.full(2, i / 20, np.float32)
                 recorder.step(
@@ -157,14 +157,14 @@ def empty_store() -> bytes:
         return path.read_bytes()
 
 
-def check_update(update: Any) -> None:
+def check_new_steps(new: Any) -> None:
     """What a follower gives: arrays of one length, rows that belong to episodes that are told."""
-    from data.reading.update import ARRAYS
+    from data.reading.new_steps import ARRAYS
 
-    n = len(update)
-    assert all(len(getattr(update, name)) == n for name in ARRAYS), "arrays of different lengths"
-    assert set(np.unique(update.driver).tolist()) <= {0, 1}
-    assert (np.diff(update.step_id) > 0).all() and (update.t >= 0).all()
+    n = len(new)
+    assert all(len(getattr(new, name)) == n for name in ARRAYS), "arrays of different lengths"
+    assert set(np.unique(new.driver).tolist()) <= {0, 1}
+    assert (np.diff(new.step_id) > 0).all() and (new.t >= 0).all()
 
 
 def _use_store(data: bytes, folder: Path) -> None:
@@ -209,7 +209,7 @@ def _use_store(data: bytes, folder: Path) -> None:
 
     def follow() -> None:
         with Follower(path) as follower:
-            check_update(follower.poll())
+            check_new_steps(follower.poll())
 
     def take_over() -> None:
         with Store(target) as store:
@@ -240,7 +240,7 @@ def check_imported(store: Any, path: Path, steps: int) -> None:
         held += len(item.data)
     assert held == steps, f"{held} of {steps} steps"
     with Follower(path) as follower:
-        check_update(follower.poll())
+        check_new_steps(follower.poll())
 
 
 READERS = (Reader("store", _make_store, _use_store, store_bytes),)

@@ -207,12 +207,12 @@ def test_triggers_name_who_asked() -> None:
     wheel = Wheel()
     assert wheel(HELD, offer="asked-for").trigger == "asked-for"
     wheel = Wheel()
-    assert wheel(REST, hold="scripted").trigger == "scripted"
-    assert wheel(REST, hold="scripted", offer="zone").trigger == "scripted"
+    assert wheel(REST, taken_by="scripted").trigger == "scripted"
+    assert wheel(REST, taken_by="scripted", offer="zone").trigger == "scripted"
     assert wheel(REST, 20).driver == AGENT
     wheel = Wheel()
-    assert wheel(REST, hold="zone").trigger == "zone"
-    assert wheel(MISSING, hold="zone").event == "interrupted"
+    assert wheel(REST, taken_by="zone").trigger == "zone"
+    assert wheel(MISSING, taken_by="zone").event == "interrupted"
 
 
 def test_nobody_takes_over_where_it_is_not_allowed() -> None:

@@ -23,9 +23,9 @@ def test_what_is_held_into_a_new_episode_takes_nothing_until_it_was_let_go(mode:
     wheel.state = new_episode(wheel.state)
     decision = wheel(pad)
     assert (decision.driver, decision.event) == (AGENT, None)
-    assert decision.held  # and the player is told
+    assert decision.ignored  # and the player is told
     assert wheel(pad, 60).driver == AGENT
-    assert not wheel(REST).held
+    assert not wheel(REST).ignored
     assert wheel(pad).event == "takeover"  # in the very next tick
 
 
@@ -52,11 +52,11 @@ def test_each_control_waits_for_itself() -> None:
     both = PadState(steer=-1.0, gas=1.0)
     wheel(both, 10)
     wheel.state = new_episode(wheel.state)
-    assert wheel(both, 5).held == {"left", "gas"}
-    assert wheel(PadState(steer=-1.0)).held == {"left"}
+    assert wheel(both, 5).ignored == {"left", "gas"}
+    assert wheel(PadState(steer=-1.0)).ignored == {"left"}
     assert wheel(PadState(steer=-1.0)).driver == AGENT
     decision = wheel(both)
-    assert (decision.event, decision.held) == ("takeover", frozenset())
+    assert (decision.event, decision.ignored) == ("takeover", frozenset())
     np.testing.assert_array_equal(decision.executed, to_action(both, NAMES))  # what the hands do, all of it
     assert wheel(PadState(steer=-1.0), 10).event == "hand_back"  # what takes nothing keeps nothing
 
@@ -84,7 +84,7 @@ def test_a_command_that_is_held_acts_once_and_one_that_a_pad_comes_back_with_not
         assert not wheel(buttons(name), 5).pressed
         wheel(MISSING)
         decision = wheel(buttons(name), 5)
-        assert (decision.pressed, decision.held, decision.event) == (frozenset(), {name}, None)
+        assert (decision.pressed, decision.ignored, decision.event) == (frozenset(), {name}, None)
         wheel(REST)
         wheel.state = new_episode(wheel.state)
         assert wheel(buttons(name)).pressed == {name}  # pressed while the game began anew: a new wish
@@ -92,17 +92,17 @@ def test_a_command_that_is_held_acts_once_and_one_that_a_pad_comes_back_with_not
 
 @pytest.mark.parametrize("at", [-0.6, -0.2, 0.15, 0.36, 0.8])
 def test_a_stick_that_lies_off_its_rest_neither_takes_nor_keeps_the_wheel(at: float) -> None:
-    lies, wheel = PadState(steer=at), Wheel(mode="touch")
+    worn, wheel = PadState(steer=at), Wheel(mode="touch")
     wheel.state = State()
-    assert wheel(lies, 40).driver == AGENT
-    assert wheel(lies).lying == {"stick"}
-    assert wheel(replace(lies, buttons=frozenset({"takeover"})), 10).driver == HUMAN
-    assert wheel(lies, 10).event == "hand_back"
+    assert wheel(worn, 40).driver == AGENT
+    assert wheel(worn).off_rest == {"stick"}
+    assert wheel(replace(worn, buttons=frozenset({"takeover"})), 10).driver == HUMAN
+    assert wheel(worn, 10).event == "hand_back"
     for middle in (0.0, 0.02):  # its player drives, straight on for a while, and lets go: it lies there again
         assert wheel(PadState(gas=1.0, steer=middle)).event == "takeover"
         wheel(PadState(gas=1.0, steer=middle), 60)
-        assert wheel(lies, 10).event == "hand_back"
-        assert wheel(lies, 100).driver == AGENT
+        assert wheel(worn, 10).event == "hand_back"
+        assert wheel(worn, 100).driver == AGENT
     assert wheel(PadState(steer=-1.0 if at > 0 else 1.0)).event == "takeover"  # moved by a hand, it counts
 
 

@@ -10,7 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 from data.records import AGENT, HUMAN
 from hitl.arbiter import GatingSettings, Inputs, State, new_episode, step
 from hitl.pads.base import MISSING, PadState, braking_action, neutral_action, to_action
-from hitl.pads.hands import LIES_WAITING_S, STILL
+from hitl.pads.hands import OFF_REST_WAITING_S, STILL
 from tests.support.examples import examples
 
 NAMES = ("gas", "brake", "steer")
@@ -71,13 +71,13 @@ class Driving(RuleBasedStateMachine):
         pad=pads,
         proposed=st.tuples(signed, signed, signed),
         dt=st.sampled_from([0.05, 0.05, 0.05, 0.2, 2.0]),
-        hold=st.sampled_from(["", "", "", "", "scripted", "zone"]),
+        taken_by=st.sampled_from(["", "", "", "", "scripted", "zone"]),
         offer=st.sampled_from(["", "", "asked-for"]),
         allowed=st.sampled_from([True, True, True, False]),
         command=st.sampled_from(["", "", "", "", "", "pause", "panic"]),
         times=st.integers(1, 4),
     )
-    def tick(self, pad, proposed, dt, hold, offer, allowed, command, times) -> None:  # type: ignore[no-untyped-def]
+    def tick(self, pad, proposed, dt, taken_by, offer, allowed, command, times) -> None:  # type: ignore[no-untyped-def]
         for _ in range(times):
             self.time += dt
             inputs = Inputs(
@@ -87,7 +87,7 @@ class Driving(RuleBasedStateMachine):
                 neutral=neutral_action(NAMES),
                 braking=braking_action(NAMES),
                 pad=pad,
-                hold=hold,
+                taken_by=taken_by,
                 offer=offer,
                 allowed=allowed,
                 command=command,
@@ -164,19 +164,19 @@ class Driving(RuleBasedStateMachine):
         if decision.event == "takeover":
             assert inputs.allowed
             self.since = inputs.time
-            asked = inputs.hold or "takeover" in inputs.pad.buttons
+            asked = inputs.taken_by or "takeover" in inputs.pad.buttons
             touch = self.settings.mode == "touch"
             if touch:
                 asked = asked or inputs.pad.deflection >= self.settings.take_at
             assert asked, "the wheel was taken by nobody"
-            if not inputs.hold:
+            if not inputs.taken_by:
                 takes = controls(inputs.pad, self.settings.take_at) & (TAKING if touch else {"takeover"})
                 fresh = takes & (self.released | self.lain)
                 assert fresh or self.settings.mode == "toggle", "taken by what was never seen released"
         # What is kept is kept by what was seen released, too; a command acts when it goes down, and only then.
         now = controls(inputs.pad, self.settings.release_at)
-        assert not decision.held & (ALL - now)
-        assert not decision.held & self.released
+        assert not decision.ignored & (ALL - now)
+        assert not decision.ignored & self.released
         assert decision.pressed <= now - self.before
         if not inputs.pad.connected or decision.event in ("resumed", "panic"):
             self.released = frozenset()
@@ -188,7 +188,7 @@ class Driving(RuleBasedStateMachine):
             at, since = self.still.get(name, (0.0, 0.0))
             if abs(value - at) > STILL:
                 self.still[name] = value, inputs.time
-            elif at > 0.0 and inputs.time - since >= LIES_WAITING_S:
+            elif at > 0.0 and inputs.time - since >= OFF_REST_WAITING_S:
                 self.lain.add(name)
         self.driver = decision.driver
 

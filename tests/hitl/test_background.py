@@ -110,8 +110,11 @@ PARENT = """
 import os, signal, sys
 from pathlib import Path
 from hitl.home import Home
-from hitl.trainer_process import TrainerProcess
-trainer = TrainerProcess(Home(Path(sys.argv[1])).create(), "--quiet")
+from hitl import trainer_process
+if sys.argv[2:]:
+    from types import SimpleNamespace
+    trainer_process.sys = SimpleNamespace(platform=sys.argv[2])
+trainer = trainer_process.TrainerProcess(Home(Path(sys.argv[1])).create(), "--quiet")
 trainer.wait_for_heartbeat()
 print(os.getsid(trainer._process.pid) == trainer._process.pid, flush=True)
 os.kill(os.getpid(), signal.SIGKILL)
@@ -120,9 +123,10 @@ os.kill(os.getpid(), signal.SIGKILL)
 
 @pytest.mark.realtime
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="elsewhere terminals have no share of their own")
-def test_one_beside_a_session_has_its_own_share_of_the_machine_and_ends_with_it(tmp_path: Path) -> None:
-    run = subprocess.run([sys.executable, "-c", PARENT, str(tmp_path)], capture_output=True, text=True, cwd=ROOT)
-    assert run.stdout.split() == ["True"], run.stderr
+@pytest.mark.parametrize("platform", ["linux", "win32"])
+def test_one_beside_a_session_has_its_own_share_of_the_machine_and_ends_with_it(tmp_path: Path, platform: str) -> None:
+    run = subprocess.run([sys.executable, "-c", PARENT, str(tmp_path), platform], capture_output=True, text=True, cwd=ROOT)
+    assert run.stdout.split() == [str(platform == "linux")], run.stderr
     until = time.monotonic() + 30
     while control.running(tmp_path / "store.sqlite"):
         assert time.monotonic() < until, "it goes on without its parent"

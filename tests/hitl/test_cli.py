@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -16,6 +17,7 @@ from data.recording.recorder import Recorder
 from data.words import number_of
 from hitl import cli
 from hitl.home import Home
+from tests.support.in_use import refusal
 from tests.support.places import ROOT
 from tests.support.recorded import drive, session_info
 
@@ -36,6 +38,47 @@ def test_help_of_a_command_is_its_own_help(capsys: pytest.CaptureFixture[str]) -
 def test_a_mistyped_command_gets_a_suggestion(typed: str, meant: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main([typed]) == 2
     assert capsys.readouterr().err.rstrip().endswith(f"Did you mean '{meant}'?")
+
+
+def test_a_file_in_use_of_which_no_one_has_thought_is_a_sentence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fails(argv: list[str]) -> int:
+        raise refusal(Path("home") / "trainer.log")
+
+    monkeypatch.setattr("hitl.commands.tracks.main", fails)
+    assert cli.main(["tracks"]) == 3
+    said = "hitl: trainer.log cannot be used (another program has it open): close that program.\n"
+    assert capsys.readouterr().err == said
+    with pytest.raises(PermissionError):
+        cli.main(["tracks", "--debug"])
+
+
+def test_a_reader_that_goes_away_on_windows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There, it is an invalid argument."""
+    read, write = os.pipe()
+    real = os.fstat
+    at = {"fd": write}
+    monkeypatch.setattr(errors, "sys", SimpleNamespace(platform="win32"))
+    monkeypatch.setattr(os, "fstat", lambda fd: real(at["fd"] if fd == 1 else fd))
+    monkeypatch.setattr(os, "dup2", lambda *fds: None)
+    raised = OSError(22, "Invalid argument")
+
+    def run(words: list[str]) -> int:
+        raise raised
+
+    monkeypatch.setattr(cli, "_run", run)
+    assert cli.main(["segments"]) == 0
+    with open(os.devnull, "rb") as nowhere:
+        at["fd"] = nowhere.fileno()
+        with pytest.raises(OSError, match="Invalid argument"):
+            cli.main(["segments"])  # printed to no pipe
+        at["fd"] = write
+        raised = OSError(22, "Invalid argument", "a<b")
+        with pytest.raises(OSError, match="a<b"):
+            cli.main(["segments"])  # of a file
+    os.close(read)
+    os.close(write)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="a closed pipe is another error there")

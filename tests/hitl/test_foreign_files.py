@@ -22,7 +22,7 @@ from hitl.remote.tmrl_samples import TmrlSamples
 from hitl.road.line import ReferenceLine
 from hitl.road.track import load_track
 from hitl.settings import load
-from trainer.config import PLAIN, TrainConfig
+from trainer.config import BARE, TrainConfig
 from trainer.daemon.wish import read_pairs
 from trainer.retired import unknown_settings
 
@@ -220,7 +220,7 @@ def test_a_step_from_another_machine_whose_reward_a_learner_cannot_hold_is_refus
     ("name", "value"), [("explosion", 0), ("explosion", -1.0), ("explosion", 10**400), ("gamma", 10**400), ("hidden", 10**400)]
 )
 def test_training_settings_that_make_no_sense_are_refused_and_those_of_a_checkpoint_have_no_effect(name, value):
-    assert TrainConfig.from_dict({name: value}) == PLAIN
+    assert TrainConfig.from_dict({name: value}) == BARE
     assert f"{name} = " in unknown_settings("a.safetensors", {name: value})
     assert name in refused(lambda: TrainConfig().with_values(**{name: value}))
     assert name in refused(lambda: TrainConfig().with_values(**read_pairs([f"{name}={value}"])))

@@ -80,10 +80,42 @@ def test_every_name_is_there_and_an_unknown_one_is_not() -> None:
 # -- `hitl` alone
 
 
-def alone(home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> str:
+def alone(home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, status: int = 0) -> str:
     monkeypatch.setenv("HITL_HOME", str(home))
-    assert cli.main([]) == 0
+    assert cli.main([]) == status
     return capsys.readouterr().out
+
+
+def _write_checkpoint(store: Store, name: str) -> None:
+    """Write a file that looks whole."""
+    folder = store.path.parent / "checkpoints"
+    folder.mkdir(exist_ok=True)
+    (folder / name).write_bytes(b"\2" + bytes(7) + b"{}")
+
+
+def test_checkpoints_that_cannot_be_read_are_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Recorder(tmp_path / "store.sqlite", session_info()) as recorder:
+        drive(recorder)
+    with Store(tmp_path / "store.sqlite") as store:
+        for number in range(2):
+            store.add_checkpoint(f"{number}.safetensors", str(number), 10, 10, "train", {})
+            _write_checkpoint(store, f"{number}.safetensors")
+    (tmp_path / "checkpoints" / "1.safetensors").write_text("text")
+    assert "--fresh" not in alone(tmp_path, capsys, monkeypatch)
+    assert cli.main(["checkpoints"]) == 0
+    assert "damaged" in capsys.readouterr().out
+    for gone in (False, True):
+        if gone:
+            (tmp_path / "checkpoints" / "0.safetensors").unlink()
+        else:
+            (tmp_path / "checkpoints" / "0.safetensors").write_bytes(b"")
+        said = alone(tmp_path, capsys, monkeypatch)
+        assert "that were written can be read: they are damaged or gone" in said
+        assert "`hitl train --fresh`" in said
+        assert cli.main(["checkpoints"]) == 1
+        assert "`hitl train --fresh`" in " ".join(capsys.readouterr().out.split())
 
 
 def test_hitl_alone_says_where_one_stands(
@@ -105,6 +137,7 @@ def test_hitl_alone_says_where_one_stands(
         store.upsert_corner("hairpin", "first bend", 50.0, 60.0, "track")
         store.upsert_corner("hairpin", "last bend", 500.0, 600.0, "track")
         assert "Next: `hitl play --lap`" in alone(home, capsys, monkeypatch)
+        _write_checkpoint(store, "a.safetensors")
         store.add_checkpoint("a.safetensors", "0", 10, 10, "train", {})
         said = alone(home, capsys, monkeypatch)
         assert "4 episodes, 23 steps; 1 takeover (0 s), 0 laps by hand" in said
@@ -123,11 +156,32 @@ def test_hitl_alone_says_where_one_stands(
     with sqlite3.connect(home / "store.sqlite") as db:
         db.execute("PRAGMA user_version = 999")
     db.close()
-    said = alone(home, capsys, monkeypatch)
+    said = alone(home, capsys, monkeypatch, status=4)
     assert "Next: update hitl" in said
     assert "store check" not in said
     (home / "store.sqlite").write_bytes(b"x" * 5000)
-    assert "Next: `hitl store check`" in alone(home, capsys, monkeypatch)
+    assert "Next: move that file away" in alone(home, capsys, monkeypatch, status=4)
+    (home / "store.sqlite").write_bytes(b"")
+    assert "Nothing is recorded yet." in alone(home, capsys, monkeypatch)
+
+
+def test_a_damaged_store_and_wrong_settings_come_before_any_drive(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Recorder(tmp_path / "store.sqlite", session_info()) as recorder:
+        drive(recorder)
+    (tmp_path / "settings.toml").write_text("[foo")
+    said = alone(tmp_path, capsys, monkeypatch, status=3)
+    assert "settings.toml cannot be read" in said
+    assert "hitl play" not in said
+    assert cli.main(["train", "status"]) == 1
+    assert "settings.toml cannot be read" in capsys.readouterr().out
+    (tmp_path / "settings.toml").write_text("foo = 3")
+    assert "'foo' stands above all tables" in alone(tmp_path, capsys, monkeypatch, status=3)
+    (tmp_path / "settings.toml").unlink()
+    store = tmp_path / "store.sqlite"
+    store.write_bytes(store.read_bytes()[:9000])
+    assert "Next: `hitl store check` says" in alone(tmp_path, capsys, monkeypatch, status=4)
 
 
 @pytest.mark.parametrize("outcome", ["cleared", "failed"])
@@ -136,16 +190,18 @@ def test_what_hitl_advises_at_a_corner_is_what_the_end_of_the_session_said(
 ) -> None:
     with Store(tmp_path / "store.sqlite") as store:
         store.upsert_corner("hairpin", "first bend", 50.0, 60.0, "track")
+        for k in range(4):
+            _write_checkpoint(store, f"{k}.safetensors")
         weights = [store.add_checkpoint(f"{k}.safetensors", "0", k, k, "train", {}) for k in range(4)]
     with Recorder(tmp_path / "store.sqlite", session_info()) as recorder:
         for checkpoint in weights:
             for helped in (True, False):
                 recorder.begin_episode(checkpoint_id=checkpoint)
-                token = recorder.begin_segment("takeover", corner="first bend") if helped else None
+                number = recorder.begin_segment("takeover", corner="first bend") if helped else None
                 for _ in range(20):
                     recorder.step(_at(52.0, int(helped)))
-                if token is not None:
-                    recorder.end_segment(token, outcome)
+                if number is not None:
+                    recorder.end_segment(number, outcome)
                 recorder.end_episode("terminated", "off_road")
     with trainer_lock(tmp_path / "store.sqlite"):
         said = alone(tmp_path, capsys, monkeypatch)
@@ -184,7 +240,7 @@ def test_a_takeover_that_shows_nothing_is_told_apart_and_laps_to_review_are_told
         recorder.end_episode("terminated", "off_road")
     said = alone(tmp_path, capsys, monkeypatch)
     assert "; 1 takeover (0 s) and 1 that shows nothing, 1 lap by hand, 1 unfinished" in said
-    assert "2 takeovers, and 2 laps or kept drives\n" in said
+    assert "2 takeovers (1 of them shows nothing), and 2 laps or kept drives\n" in said
     with Store(tmp_path / "store.sqlite") as store:
         store.label([2], verdict="bad")
         report = stored_report(store)
@@ -206,9 +262,9 @@ def test_after_many_laps_without_a_finish_it_says_what_else_can_be_done(
         with Recorder(home / "store.sqlite", session_info(**info)) as recorder:
             for _ in range(laps):
                 recorder.begin_episode("lap")
-                token = recorder.begin_segment("lap", "keys")
+                number = recorder.begin_segment("lap", "keys")
                 recorder.step(_at(52.0))
-                recorder.end_segment(token, "failed")
+                recorder.end_segment(number, "failed")
                 recorder.end_episode("terminated", "off_road")
         return alone(home, capsys, monkeypatch)
 
@@ -253,6 +309,7 @@ def test_the_next_command_names_what_drove_last(
     drove("note", {}, env="gym:odd:Odd-v0", track="Odd-v0")
     (home.checkpoints / "a.safetensors").touch()
     with Store(home.store_path) as store:
+        _write_checkpoint(store, "a.safetensors")
         store.add_checkpoint("a.safetensors", "0", 10, 10, "train", {})
     assert "Next: `hitl play --env gym:odd:Odd-v0`" in alone(home.root, capsys, monkeypatch)
 

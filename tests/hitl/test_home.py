@@ -1,17 +1,25 @@
+import argparse
 import os
+import shlex
+from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from data.errors import StoreError
-from data.files.paths import private_folder
+from data.files.paths import as_typed, private_folder
 from data.recording.recorder import Recorder
+from data.store import Store
 from hitl.arguments import agent_words
 from hitl.cli import COMMANDS, main, parser_of
+from hitl.commands import demo
 from hitl.demo.shipped import open_shipped
-from hitl.doctor import NOTE, Check
-from hitl.home import _WITHOUT_HOME, Begun, Home, in_home
+from hitl.doctor import NOTE, DoctorCheck
+from hitl.home import _WITHOUT_HOME, Begun, Home, demos_folder, in_home, last_demo
 from hitl.screens.telling import teller
 from hitl.screens.training.train_words import facts_of, warnings_of
 from tests.support.recorded import drive, session_info
@@ -75,6 +83,40 @@ def test_a_home_that_an_administrator_s_console_makes_is_the_user_s_on_windows(t
     assert asked == [mode]
 
 
+def test_a_demo_makes_its_home_as_any_other_and_one_that_is_closed_hides_no_earlier_one(tmp_path, monkeypatch):
+    made, is_file = [], Path.is_file
+    monkeypatch.setenv("HITL_HOME", str(tmp_path))
+    monkeypatch.setattr(demo, "private_folder", lambda path: (made.append(path), private_folder(path)))
+    first = demo._fresh_home()
+    assert made == [first]
+    assert first.parent == demos_folder()
+    (first / "store.sqlite").touch()
+    (demos_folder() / "99990101-000000-aaaa").mkdir()
+
+    def closed(path):
+        if "9999" in str(path):
+            raise PermissionError(13, "Access is denied")
+        return is_file(path)
+
+    monkeypatch.setattr(Path, "is_file", closed)
+    assert last_demo() == Home(first)
+
+
+@pytest.mark.parametrize(
+    ("platform", "name", "typed"),
+    [
+        ("win32", "C:\\Users\\Max\\runs", "C:\\Users\\Max\\runs"),
+        ("win32", "C:\\Users\\Max\\my runs", '"C:\\Users\\Max\\my runs"'),
+        ("win32", "C:\\Users\\Max\\my $runs", "'C:\\Users\\Max\\my $runs'"),
+        ("win32", "C:\\Max's`runs", "'C:\\Max''s`runs'"),
+        ("linux", "my $runs", "'my $runs'"),
+    ],
+)
+def test_a_path_is_typed_as_the_shell_reads_it(monkeypatch, platform, name, typed):
+    monkeypatch.setattr("data.files.paths.sys", SimpleNamespace(platform=platform))
+    assert as_typed(name) == typed
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -92,6 +134,60 @@ def test_a_command_that_is_told_names_the_home_that_was_typed(text, said):
 
 def test_a_home_with_a_space_is_told_in_quotes():
     assert in_home("`hitl play`", "my home") == '`hitl play --home "my home"`'
+
+
+@settings(max_examples=60)
+@given(st.text(st.characters(exclude_categories=("C", "Z"), include_characters=" "), min_size=1).map(lambda s: Path(f"-{s}")))
+@example(Path("-dash"))
+@example(Path("--home"))
+@pytest.mark.skipif(os.name == "nt", reason="shlex reads as a POSIX shell does")
+def test_a_home_of_any_name_is_told_as_it_can_be_typed(home):
+    for named in (home, Path(str(home)[1:])):
+        if str(named) == ".":
+            continue
+        told = in_home("`hitl segments --ids`", named)
+        words = shlex.split(told[1:-1])
+        assert parser_of("segments").parse_args(words[2:]).home == named
+
+
+@pytest.mark.parametrize("command", [*COMMANDS, "export agent", "export clip"])
+def test_an_empty_value_is_refused_by_every_option(command, capsys):
+    """A variable of a script that is not set is not taken for an option that was not given."""
+    parser = parser_of(command)
+    for option in _with_a_value(parser):
+        with pytest.raises(SystemExit) as stopped:
+            main([*command.split(), *option, ""])
+        assert stopped.value.code == 2
+        assert "empty" in capsys.readouterr().err
+
+
+def _with_a_value(parser: argparse.ArgumentParser) -> Iterator[list[str]]:
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for verb, its in action.choices.items():
+                yield from ([verb, *option] for option in _with_a_value(its))
+        elif action.option_strings and action.nargs in (None, "?") and action.dest != "note":
+            yield [action.option_strings[0]]
+
+
+def test_control_characters_in_names_are_refused_and_never_obeyed(tmp_path, capsys):
+    with Recorder(tmp_path / "store.sqlite", session_info()) as recorder:
+        drive(recorder)
+    home = ["--home", str(tmp_path)]
+    for command in ("corners|--rename|hairpin|x \x1b[31m", "label|1|--tag|a\x07", "label|1|--note|\x9b"):
+        with pytest.raises(SystemExit) as stopped:
+            main([*command.split("|"), *home])
+        assert stopped.value.code == 2
+        assert "control character" in capsys.readouterr().err
+    assert main(["label", "1", "--note", "two\nlines", *home]) == 0
+    with Store(tmp_path / "store.sqlite") as store:  # as another program may have written it
+        track = store.tracks()[0]
+        store.upsert_corner(track, "bad \x1b[31m", 1.0, 30.0, "player")
+        store.label([1], tags_add=["\x1b[31m"], note="\x1b[5m")
+    capsys.readouterr()
+    for command in ("corners", "segments", "segments --csv", "tracks", "store info", ""):
+        assert main([*command.split(), *home]) == 0
+        assert "\x1b[31m" not in "".join(capsys.readouterr())
 
 
 def test_a_session_s_commands_name_again_what_no_home_remembers():
@@ -127,7 +223,7 @@ def test_a_command_goes_on_in_the_home_that_it_was_given(tmp_path, monkeypatch, 
     assert "`hitl store compact --home mine` frees the space" in capsys.readouterr().out
     assert main(["checkpoints", "--home", "mine"]) == 0
     assert "`hitl train --home mine`" in " ".join(capsys.readouterr().out.split())
-    monkeypatch.setattr("hitl.doctor.examine", lambda home, env: [Check("store", NOTE, "odd", "type `hitl supertuxkart`")])
+    monkeypatch.setattr("hitl.doctor.examine", lambda home, env: [DoctorCheck("store", NOTE, "odd", "type `hitl supertuxkart`")])
     assert main(["doctor", "--home", "mine"]) == 0
     assert "`hitl supertuxkart --home mine`" in " ".join(capsys.readouterr().out.split())
     assert main(["tracks", "--home", "mine"]) == 0

@@ -15,7 +15,7 @@ from hitl.games.tmrl.carried import task_of
 from hitl.home import Home
 from tests.trainer.tmrl.test_config import RUN_L
 from trainer import device
-from trainer.config import PLAIN
+from trainer.config import BARE
 
 REWARD = {"MAX_STRAY": 50, "SPEED_SAFE_DEVIATION_RATIO": 0.15, "FAILURE_COUNTDOWN": 40, "REWARD_SCALE": 2.0}
 VALUES = {**RUN_L, "CUDA_TRAINING": False,
@@ -98,8 +98,8 @@ def test_cuda_training_is_obeyed(
 def test_what_a_recipe_wants_and_this_machine_gives_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(device, "updates_per_second", lambda *_: 5.0)
     device.pace.cache_clear()
-    said = device.pace("cpu", 8, 3, PLAIN.with_values(utd=6.0))
+    said = device.pace("cpu", 8, 3, BARE.with_values(utd=6.0))
     assert said.startswith("This recipe wants 120 updates a second at 20 Hz, one core gives 5.")
     assert "24 s for each second of driving" in said
-    assert device.pace("cpu", 8, 3, PLAIN.with_values(utd=1.0)) == ""
+    assert device.pace("cpu", 8, 3, BARE.with_values(utd=1.0)) == ""
     device.pace.cache_clear()

@@ -34,6 +34,7 @@ class Rig:
     def __init__(self, root: Path, found_at: int | None, problem: str = "", refused: bool | None = None) -> None:
         self.home, self.policy, self.looks, self.found_at = Home(root), self, 0, found_at
         self.world, self.has_line = self, True
+        self.session, self.coaching, self.unread = self, None, 0
         self.checkpoint_name, self.problem = "", problem
         self.refused = bool(problem) if refused is None else refused
         self.observation_names: tuple[str, ...] = NAMES
@@ -68,6 +69,15 @@ def said(rig: Rig) -> tuple[bool, list[str]]:
 
 def test_an_agent_with_a_checkpoint_drives_and_nothing_is_said(home: Path) -> None:
     assert said(Rig(home, 1)) == (True, [])
+
+
+def test_where_no_checkpoint_can_be_read_that_is_said_and_what_helps(home: Path) -> None:
+    rig = Rig(home, None, "The checkpoint 'x' is damaged: it was only half written. Use the one before it.")
+    rig.unread = 3
+    _, (text,) = said(rig)
+    assert text.startswith("None of the checkpoints here can be read, so the agent drives at random. The checkpoint 'x'")
+    assert "before it" not in text
+    assert "`hitl train --fresh` learns anew" in text
 
 
 def test_without_a_trainer_the_player_is_told_what_to_type(home: Path) -> None:

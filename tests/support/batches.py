@@ -7,12 +7,12 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from data.reading.update import Update
-from trainer.config import PLAIN
+from data.reading.new_steps import NewSteps
+from trainer.config import BARE
 from trainer.replay.batch import Batch
 from trainer.replay.from_arrays import finished_episode
 
-TINY = PLAIN.with_values(
+TINY = BARE.with_values(
     hidden=16, layers=2, quantiles=5, drop_per_critic=1, batch_size=32, metrics_every=10, takeover_min_s=0.0, takeover_held_s=0.0
 )
 """Every takeover counts, however short: what random drivers do."""
@@ -65,7 +65,7 @@ def numeric(f: Callable[[], torch.Tensor], x: torch.Tensor) -> torch.Tensor:
     return result
 
 
-def with_takeover(id_: int, n: int = 40, start: int = 10, stop: int = 20, **kwargs: object) -> Update:
+def with_takeover(id_: int, n: int = 40, start: int = 10, stop: int = 20, **kwargs: object) -> NewSteps:
     """Return an episode (see ``random_episode``) in which the human drives from ``start`` to before ``stop``."""
     driver = np.zeros(n, np.uint8)
     driver[start:stop] = 1

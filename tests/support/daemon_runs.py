@@ -13,12 +13,12 @@ import torch
 from data.recording.recorder import Recorder
 from data.records import SessionInfo, StepRow
 from data.store import Store
-from trainer.config import PLAIN, TrainConfig
+from trainer.config import BARE, TrainConfig
 from trainer.daemon.daemon import Daemon
 from trainer.daemon.wish import Wish
 
 NAMES, ACTIONS = ("a", "b", "c"), ("gas_brake", "steer")
-SMALL = PLAIN.with_values(
+SMALL = BARE.with_values(
     hidden=16, layers=1, quantiles=5, drop_per_critic=1, batch_size=16, warmup_steps=20, checkpoint_seconds=0.1, metrics_every=10
 )
 
@@ -35,14 +35,14 @@ def drive(
     recorder = Recorder(path, info())
     for _ in range(episodes):
         recorder.begin_episode(purpose, checkpoint_id=end.get("checkpoint_id"))  # type: ignore[arg-type]
-        token = None
+        number = None
         for t in range(steps):
             human = takeover and 10 <= t < 20
-            if human and token is None:
-                token = recorder.begin_segment("takeover", corner="hairpin")
-            if token is not None and not human:
-                recorder.end_segment(token, "cleared")
-                token = None
+            if human and number is None:
+                number = recorder.begin_segment("takeover", corner="hairpin")
+            if number is not None and not human:
+                recorder.end_segment(number, "cleared")
+                number = None
             recorder.step(
                 StepRow(
                     rng.normal(size=3).astype(np.float32),

@@ -18,12 +18,12 @@ def record(store: str, notes: str, ready: Connection) -> None:
         ready.send("ready")
         while True:
             number = recorder.begin_episode()
-            token = None
+            takeover = None
             for i in range(60):
                 if i % 20 == 8:
-                    token = recorder.begin_segment("takeover", "stick")
-                if token is not None and i % 20 == 14:
-                    recorder.end_segment(token)
+                    takeover = recorder.begin_segment("takeover", "stick")
+                if takeover is not None and i % 20 == 14:
+                    recorder.end_segment(takeover)
                 recorder.step(step_row(i, int(8 <= i % 20 < 14)))
                 os.write(fd, f"{number} {i}\n".encode())
                 time.sleep(STEP_S)

@@ -38,25 +38,25 @@ def step_row(i, driver=AGENT, **changes):
 def drive(recorder, steps=20, takeover=(5, 9), corner="hairpin", end="terminated", purpose="drive", **episode):
     """One episode with one takeover in steps ``takeover``; returns the takeover's number."""
     recorder.begin_episode(purpose, **episode)
-    token = None
+    number = None
     for i in range(steps):
         human = takeover is not None and takeover[0] <= i < takeover[1]
         if takeover and i == takeover[0]:
-            token = recorder.begin_segment("takeover", "stick", corner)
+            number = recorder.begin_segment("takeover", "stick", corner)
         if takeover and i == takeover[1]:
-            recorder.end_segment(token, "cleared")
+            recorder.end_segment(number, "cleared")
         recorder.step(step_row(i, HUMAN if human else AGENT))
     recorder.end_episode(end, "finish", np.full(4, steps, np.float32))
-    return token
+    return number
 
 
 def drive_without_road(recorder):
     """Record an episode of thirty steps that is one takeover, in a game that tells no place."""
     recorder.begin_episode("drive")
-    token = recorder.begin_segment("takeover", "stick")
+    number = recorder.begin_segment("takeover", "stick")
     for i in range(30):
         recorder.step(step_row(i, HUMAN, x=np.nan, y=np.nan, progress=0.0))
-    recorder.end_segment(token, "cleared")
+    recorder.end_segment(number, "cleared")
     recorder.end_episode("terminated", "over", np.zeros(4))
 
 

@@ -10,7 +10,7 @@ import torch
 from planted import Fifo
 
 from tests.support.places import REFERENCE
-from trainer.config import PLAIN, TrainConfig
+from trainer.config import BARE, TrainConfig
 from trainer.diagnosis import probe
 from trainer.diagnosis.case import Case
 from trainer.diagnosis.finding import Diagnosis
@@ -24,7 +24,7 @@ from trainer.replay.replay import Replay
 
 OBS, ACT = 3, 2
 needs_reference = pytest.mark.skipif(not REFERENCE.exists(), reason="the reference data lies beside the checkout only")
-CONFIG = PLAIN.with_values(
+CONFIG = BARE.with_values(
     hidden=32, layers=2, batch_size=64, metrics_every=10, quantiles=9, drop_per_critic=1, warmup_steps=0, gamma=0.9, polyak=0.95,
     lr_actor=1e-3, lr_critic=2e-3,
 )  # fmt: skip

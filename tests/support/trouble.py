@@ -54,6 +54,6 @@ def check_whole(path, count):
     with Store(path) as store:
         assert store.db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
         assert store.db.execute("PRAGMA foreign_key_check").fetchall() == []
-    update = Follower(path).poll(10_000_000)
-    assert update.t.tolist() == list(range(count))
-    assert update.observation[:, 0].tolist() == [float(i) for i in range(count)]
+    new = Follower(path).poll(10_000_000)
+    assert new.t.tolist() == list(range(count))
+    assert new.observation[:, 0].tolist() == [float(i) for i in range(count)]

@@ -24,11 +24,11 @@ def record(home, episodes=2, steps=30, keep_open=False):
         recorder.begin_episode(seed=7)
         for k in range(steps):
             if k == 10:
-                token = recorder.begin_segment("takeover", "pad", "hairpin")
+                number = recorder.begin_segment("takeover", "pad", "hairpin")
             recorder.step(row(k, int(10 <= k < 20)))
             if k == 19:
-                recorder.end_segment(token)
-                recorder.set_outcome(token, "cleared")
+                recorder.end_segment(number)
+                recorder.set_outcome(number, "cleared")
         recorder.end_episode("terminated", "finish", np.array([9.0, 9.0], np.float32))
     recorder.event("note", "something happened")
     assert recorder.flush()

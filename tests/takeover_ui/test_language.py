@@ -1,20 +1,18 @@
 """The texts in every language: none is missing, all say the same, and a count has the form that goes with it."""
 
 import ast
-import inspect
 from pathlib import Path
 from string import Formatter
 
 import pytest
 
-from data import demos
-from data.demos import Why
+from data.demos import Reason, Why
 from data.errors import InputFileError
-from hitl.coach import rules
-from hitl.session.segments import UNUSED
+from hitl.coach.rules import not_counted
 from takeover_ui import language
 from takeover_ui.language import CODES, LANGUAGES, Words, read_texts, with_words_of
 from takeover_ui.pages import texts as pages
+from takeover_ui.reasons import why_not, why_text
 from takeover_ui.report import texts as report
 from takeover_ui.review import texts as review
 from takeover_ui.settings import model as settings
@@ -92,23 +90,16 @@ def test_every_text_can_be_filled_in(where: str, code: str) -> None:
 
 
 @pytest.mark.parametrize("code", CODES)
-def test_every_reason_of_the_demo_rule_has_words(code: str) -> None:
+def test_every_reason_why_something_does_not_count_has_one_text(code: str) -> None:
+    assert {name for name in LANGUAGES[code] if name.startswith("why_")} == {why_text(why) for why in Why}
     words = review.LANGUAGES[code]
-    assert {name for name in words if name.startswith("why ")} == {f"why {why}" for why in Why}
-    assert review.why_not(words, "too short (0.25 s)").endswith(words.written(" (0.25 s)"))
-    assert set(rules.WHY) - {UNUSED} <= set(Why)  # said while driving
-    assert words.keys() >= set(rules.WHY.values())
-
-
-def test_the_demo_rule_says_nothing_but_these_reasons() -> None:
-    """Else a window would say it in English."""
-    rule = next(c for c in ast.walk(ast.parse(inspect.getsource(demos))) if getattr(c, "name", "") == "DemoRule")
-    told = [node.value for node in ast.walk(rule) if isinstance(node, ast.Return) and node.value is not None]
-    calls = [node for node in ast.walk(rule) if isinstance(node, ast.Call) and ast.unparse(node.func) == "Standing"]
-    told += [argument for call in calls for argument in call.args]
-    texts = [t.value for t in told if isinstance(t, ast.Constant) and isinstance(t.value, str)]
-    texts += [str(t.values[0].value) for t in told if isinstance(t, ast.JoinedStr) and isinstance(t.values[0], ast.Constant)]
-    assert [text for text in texts if text] == []
+    assert not [name for name in words if name.startswith("why ")]
+    decimal = language.RULES[code].decimal
+    for why in Why:
+        said = not_counted(Reason(why, "0.25 s"), {"key": "X"}).text(words)
+        assert why_not(words, Reason(why, "0.25 s")) == f"{words[why_text(why)]} (0{decimal}25 s)"
+        assert why_not(words, Reason(why, "0.25 s")) in said
+        assert why_not(words, Reason(why)) == words[why_text(why)]
 
 
 def said_in_english(source: str) -> list[str]:

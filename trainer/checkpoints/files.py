@@ -65,7 +65,7 @@ def save(
         if is_no_room(error):
             raise CheckpointError("The disk is full: no checkpoint can be written. Make room on it.") from error
         raise CheckpointError(
-            f"The checkpoint '{name}' could not be written ({error.strerror}): check that the home folder can be written."
+            f"The checkpoint '{name}' could not be written {held.why(error, 'check that the home folder can be written')}."
         ) from error
     return name, sha256
 
@@ -83,11 +83,9 @@ def load(path: Path, sha256: str | None = None) -> tuple[dict[str, Tensor], Chec
     Raises CheckpointError when it is missing, half-written, altered, or of a newer version.
     """
     try:
-        data = path.read_bytes()
+        data = held.read_bytes(path)
     except OSError as error:
-        raise CheckpointError(
-            f"The checkpoint '{path.name}' cannot be read ({error.strerror}): choose another."
-        ) from error
+        raise CheckpointError(f"The checkpoint '{path.name}' cannot be read {held.why(error, 'choose another')}.") from error
     altered = CheckpointError(
         f"The checkpoint '{path.name}' is damaged: it was only half written or has been altered. Use the one before it."
     )
@@ -117,7 +115,7 @@ def load(path: Path, sha256: str | None = None) -> tuple[dict[str, Tensor], Chec
     return tensors, meta
 
 
-Network = TypeVar("Network", Actor, Critics)
+_Network = TypeVar("_Network", Actor, Critics)
 
 
 def load_policy(path: Path) -> tuple[Actor, CheckpointMeta]:
@@ -146,7 +144,7 @@ def critics_of(tensors: Mapping[str, Tensor], meta: CheckpointMeta) -> Critics:
     return _network(Critics, "critics.", tensors, meta)
 
 
-def _network(kind: type[Network], prefix: str, tensors: Mapping[str, Tensor], meta: CheckpointMeta) -> Network:
+def _network(kind: type[_Network], prefix: str, tensors: Mapping[str, Tensor], meta: CheckpointMeta) -> _Network:
     network = kind(len(meta.observation_names), len(meta.action_names), TrainConfig.from_dict(meta.config))
     try:
         network.load_state_dict({k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)})

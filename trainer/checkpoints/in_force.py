@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from data.reading.layouts import driven_layout
-from data.reading.update import Layout
+from data.reading.new_steps import Layout
 from trainer.checkpoints.meta import CheckpointMeta
 from trainer.checkpoints.packed import header_of
 

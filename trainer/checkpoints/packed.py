@@ -13,6 +13,7 @@ from safetensors.numpy import load as parse
 from safetensors.numpy import save as serialise
 
 from data.errors import CheckpointError
+from data.files import held
 from trainer.checkpoints.meta import CheckpointMeta
 
 Arrays = Mapping[str, np.ndarray]
@@ -64,11 +65,9 @@ def unpack(data: bytes) -> tuple[dict[str, np.ndarray], str]:
 def policy_only(path: Path) -> bytes:
     """Return a checkpoint's file with nothing in it but the actors that drive: small enough to send. Raises CheckpointError."""
     try:
-        tensors, description = unpack(path.read_bytes())
+        tensors, description = unpack(held.read_bytes(path))
     except OSError as error:
-        raise CheckpointError(
-            f"The checkpoint '{path.name}' cannot be read ({error.strerror}): choose another."
-        ) from error
+        raise CheckpointError(f"The checkpoint '{path.name}' cannot be read {held.why(error, 'choose another')}.") from error
     newest = prefix_of(tensors, ACTORS[1:])
     actor = {"actor." + k.removeprefix(newest): v for k, v in tensors.items() if k.startswith(newest)}
     return pack(actor | {k: v for k, v in tensors.items() if k.startswith("proven.")}, description)

@@ -29,7 +29,7 @@ def trainer_lock(store: Path) -> Iterator[None]:
         if lock.problem:
             home = shown(store.parent.name)
             raise TrainingError(
-                f"The trainer cannot write into the home folder '{home}' ({lock.problem}): make it writable, or choose another "
+                f"The trainer cannot write into the home folder '{home}': {lock.path.name} {lock.problem}, or choose another "
                 "with --home DIR."
             )
         raise TrainingError(
@@ -50,14 +50,14 @@ def running(store: Path) -> bool:
 def process(store: Path) -> int:
     """Return the process id of the trainer at work on this store; 0 where that is not known."""
     try:
-        return int(live_path(store, _NAME).read_bytes()) if running(store) else 0
+        return int(held.read_bytes(live_path(store, _NAME))) if running(store) else 0
     except (OSError, ValueError):  # of an earlier version, or begun on a full disk
         return 0
 
 
 def ask(root: Path, name: str) -> None:
     """Leave the file ``STOP``, ``PAUSE`` or one of ``CATCH_UP`` for the trainer of this home folder. Raises OSError."""
-    (root / name).write_text("", encoding="utf-8")
+    held.insist(lambda: (root / name).write_bytes(b""))
 
 
 def withdraw(root: Path, name: str) -> None:

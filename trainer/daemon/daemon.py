@@ -18,8 +18,8 @@ from data.errors import InputFileError, NoStoreError, StoreError, StoreGoneError
 from data.exchange.relayout import rebuild_said
 from data.reading.follow import Follower
 from data.reading.layouts import driven_layout, has_road
+from data.reading.new_steps import Layout, NewSteps
 from data.reading.step_cache import StepCache
-from data.reading.update import Layout, Update
 from data.store import Store
 from data.words import number_of
 from trainer.checkpoints.files import sweep
@@ -184,7 +184,7 @@ class Daemon:
                 if start.unknown:
                     self._report.event("settings", start.unknown, "warning")
                 follower = Follower(self.store_path, *names, **self._newest(start.config))
-                return Opened(start, follower, names, Update.empty(len(names[0]), len(names[1])))
+                return Opened(start, follower, names, NewSteps.empty(len(names[0]), len(names[1])))
         if stored:
             follower = Follower(self.store_path, **self._newest(self.wish.config))
             first = follower.poll()

@@ -11,7 +11,7 @@ import numpy as np
 from data.demos import DemoRule
 from data.errors import StoreError
 from data.numbers import counted
-from data.reading.update import Layout, Update
+from data.reading.new_steps import Layout, NewSteps
 from data.statistics import ENOUGH
 from data.store import Store
 from data.tables.checkpoints import CheckpointRecord, Evaluation
@@ -50,17 +50,17 @@ class Watch:
         self.below = 0
         """How many of the newest evaluations in a row lie significantly below the best."""
 
-    def follow(self, update: Update) -> None:
+    def follow(self, new: NewSteps) -> None:
         """Note returns and lengths of the episodes that ended, and what could not be used."""
-        self._unusable += update.bad_steps
-        self.unusable.update(update.bad_numbers)
-        if len(update):
-            ids, where = np.unique(update.episode_id, return_inverse=True)
-            totals, counts = np.bincount(where, update.reward), np.bincount(where)
+        self._unusable += new.bad_steps
+        self.unusable.update(new.bad_numbers)
+        if len(new):
+            ids, where = np.unique(new.episode_id, return_inverse=True)
+            totals, counts = np.bincount(where, new.reward), np.bincount(where)
             for id_, total, count in zip(ids.tolist(), totals.tolist(), counts.tolist(), strict=True):
                 before = self._sums.get(id_, (0.0, 0))
                 self._sums[id_] = (before[0] + total, before[1] + count)
-        for id_, record in update.episodes.items():
+        for id_, record in new.episodes.items():
             if record.end is None or id_ not in self._sums:
                 continue
             total, count = self._sums.pop(id_)

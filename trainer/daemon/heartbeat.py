@@ -123,8 +123,19 @@ def write_heartbeat(root: Path, beat: Heartbeat, name: str = NAME) -> None:
 def read_heartbeat(root: Path, name: str = NAME) -> Heartbeat | None:
     """Return the newest beat; None when there is none or it cannot be read."""
     try:
-        values = json.loads((root / name).read_text(encoding="utf-8"))
+        values = json.loads(held.read_bytes(root / name))
         known = {f.name for f in fields(Heartbeat)}
         return Heartbeat(**{k: v for k, v in values.items() if k in known})
     except (OSError, ValueError, TypeError, AttributeError):
         return None
+
+
+def unreadable(root: Path) -> str:
+    """Return why the newest beat cannot be read, with what to do, for a sentence; "" where it can, or where there is none."""
+    try:
+        held.open_to_read(root / NAME).close()
+    except FileNotFoundError:
+        return ""
+    except OSError as error:
+        return held.why(error, "make it readable")
+    return ""

@@ -10,7 +10,7 @@ from pathlib import Path
 from data.errors import StoreError
 from data.reading.follow import Follower
 from data.reading.layouts import Layout, apart, driven_layout
-from data.reading.update import Update
+from data.reading.new_steps import NewSteps
 from data.store import Store
 from trainer.daemon.evaluations import Watch
 from trainer.daemon.reporting import Reporter
@@ -26,7 +26,7 @@ class Opened:
     start: LearnerStart
     follower: Follower
     names: Layout
-    first: Update
+    first: NewSteps
     """What the follower gave already."""
 
 
@@ -52,16 +52,16 @@ class Intake:
 
     def catch_up(self, stop: Callable[[], bool]) -> bool:
         """Read all that the store holds; False when asked to stop before the end."""
-        update = self._first
+        new = self._first
         while True:
             self.replay.expect(self.follower.expected)
-            self._take_in(update)
+            self._take_in(new)
             if self._report.due("starting", 0, 0):  # a large store takes a while
                 self._report.write("starting", self.watch)
             if stop():
                 return False
-            update = self.follower.poll()
-            if not (update.news or update.more):
+            new = self.follower.poll()
+            if not (new.anything or new.more):
                 break
         self.follower.caught_up()
         self._tell_unusable()
@@ -69,23 +69,23 @@ class Intake:
         self._start.learner.note_demo_count(self.replay.human_rows)
         return True
 
-    def poll(self) -> Update:
+    def poll(self) -> NewSteps:
         """Take in what is new; return it."""
-        update = self.follower.poll()
-        if update.news:
-            self._take_in(update)
+        new = self.follower.poll()
+        if new.anything:
+            self._take_in(new)
             self._tell_unusable()
             self._start.learner.note_demo_count(self.replay.human_rows)
-        return update
+        return new
 
-    def _take_in(self, update: Update) -> None:
-        self.replay.add(update)
-        self.terminated += int(update.terminated.sum())
-        self.watch.follow(update)
-        new = update.left_out.keys() - self.watch.left_out
-        self.watch.left_out |= new
-        self._untold |= new
-        if new or (self._untold and update.episodes):  # how many steps there are is told when an episode of them has ended
+    def _take_in(self, new: NewSteps) -> None:
+        self.replay.add(new)
+        self.terminated += int(new.terminated.sum())
+        self.watch.follow(new)
+        fresh = new.left_out.keys() - self.watch.left_out
+        self.watch.left_out |= fresh
+        self._untold |= fresh
+        if fresh or (self._untold and new.episodes):  # how many steps there are is told when an episode of them has ended
             self._tell_left_out()
 
     def _count_skipped(self) -> None:
@@ -99,8 +99,8 @@ class Intake:
             # The steps since the checkpoint can be counted, however many older ones have been deleted.
             with Store(self._store_path, read_only=True) as store:
                 since = store.steps_between(int(meta.numbers["last_step"]), self.follower.last_step, *self.names)
-            new = sum(steps for purpose, steps in since.items() if self.replay.is_online(purpose))
-            self.replay.online_steps = int(meta.numbers["online_steps"]) + new
+            fresh = sum(steps for purpose, steps in since.items() if self.replay.is_online(purpose))
+            self.replay.online_steps = int(meta.numbers["online_steps"]) + fresh
 
     def _tell_left_out(self) -> None:
         """Say what cannot be learned from, or find that it is this learner that does not fit."""

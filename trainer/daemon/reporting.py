@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from data.errors import StoreError
+from data.errors import StoreError, is_reader_gone
 from data.store import Store
 from trainer.daemon.evaluations import Watch
 from trainer.daemon.heartbeat import TOKEN, Heartbeat, write_heartbeat
@@ -73,7 +73,6 @@ def _unheard() -> Iterator[None]:
     """
     try:
         yield
-    except BrokenPipeError:
-        raise
-    except OSError:
-        pass
+    except OSError as error:
+        if is_reader_gone(error):
+            raise

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from data.errors import CheckpointError, UsageError, shown
-from data.reading.update import Layout
+from data.reading.new_steps import Layout
 from data.tables.checkpoints import RUN, CheckpointRecord
 from data.words import number_of
 from trainer.checkpoints.files import load

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from data.errors import StoreError
-from data.reading.update import Layout
+from data.reading.new_steps import Layout
 from data.words import number_of
 from trainer.daemon import control
 from trainer.daemon.checkpointing import CheckpointWriter
@@ -50,7 +50,7 @@ class Training:
         self._rate = (self._began, self.learner.updates)
         self._updates, self._told_of_trouble = make_updates(self.learner, self.replay, self.generator), False
         self._trials, self._proving = trials, Proving(self.learner)
-        self._trial_began, self._told_of_trial = 0.0, False
+        self._trial_began, self._in_trial, self._told_of_trial = 0.0, False, False
         self.owed = OwedUpdates(self.learner, self.replay, self.budget, self.generator)
         self.laps_first = self.owed.laps_first
 
@@ -76,8 +76,8 @@ class Training:
         """Take in what is new and do a chunk of the updates that are owed."""
         began = time.monotonic()
         asked = control.catch_ups(self._root)  # before the store is read: for all that is in it now
-        update = self.intake.poll()
-        if update.news:
+        new = self.intake.poll()
+        if new.anything:
             self.owed.count()
         if self.laps_first.just_ended():
             self._end_laps()
@@ -87,9 +87,9 @@ class Training:
         if control.asked(self._root, control.PAUSE):
             self._rest("paused")
             return
-        count = 0 if update.more else self.owed.due
+        count = 0 if new.more else self.owed.due
         if not count:
-            if asked and not update.more:
+            if asked and not new.more:
                 self._caught_up(asked)
             self._look_at_teaching()  # what was driven last may be what it takes to know
             waiting, self._report.beat.detail = self._waits()
@@ -100,7 +100,7 @@ class Training:
         if self.owed.teaching.active:
             self._report.beat.detail = f"what your agent does: {self.owed.teaching.state}"
         self._learn(count)
-        self._tell("training")
+        self._beat_if_due("training")
 
     def _look_at_teaching(self) -> None:
         """Find out whether ours does by now what the agent does that teaches it: from here on it drives."""
@@ -192,7 +192,7 @@ class Training:
 
     def during_trial(self) -> None:
         """Say that a trial goes on, once it takes long: nothing is learned meanwhile. Those after the first are no news."""
-        self._report.beat.detail = TRIES
+        self._in_trial, self._report.beat.detail = True, TRIES
         if not self._told_of_trial and time.monotonic() - self._trial_began > SLOW_TRIAL_S:
             self._told_of_trial = True
             self._report.say("Trying the newest weights in a copy of the game: learning goes on when that is done.")
@@ -206,8 +206,8 @@ class Training:
             text = f"For {PATIENCE:,} updates new weights came less far in trials: learning goes on from those that drive."
             self._report.event("given_up", text)
         self._report.beat.held_back = self._proving.state
-        if self._report.beat.detail == TRIES:
-            self._report.beat.detail = ""
+        if self._in_trial:
+            self._in_trial, self._report.beat.detail = False, ""
         # How fast it learns is not how long a trial took.
         self._rate = (self._rate[0] + time.monotonic() - self._trial_began, self._rate[1])
 
@@ -228,12 +228,12 @@ class Training:
         self._rows.write(self.learner, self.intake, self._updates.newest_batch())
 
     def _rest(self, state: str) -> None:
-        self._tell(state)
+        self._beat_if_due(state)
         began = time.monotonic()
         time.sleep(IDLE_S)
         self.watch.spent("idle", time.monotonic() - began)
 
-    def _tell(self, state: str) -> None:
+    def _beat_if_due(self, state: str) -> None:
         if self._report.due(state, self.budget.online, self.learner.updates):
             self._write_heartbeat(state)
 
@@ -250,12 +250,12 @@ class Training:
         beat.steps_missing = max(0, budget.warmup - budget.online)
         beat.steps_behind = 0 if self.laps_first.active else int(budget.due / self.config.utd)
         beat.steps_forgiven, beat.hz = round(budget.forgiven), self.replay.hz
-        new = budget.online - self._online_at_start
+        driven_on = budget.online - self._online_at_start
         on_drives = self.learner.updates - max(self._updates_at_start, self.learner.clones_until)
-        beat.utd = max(0, on_drives) / new if new > 0 else 0.0
+        beat.utd = max(0, on_drives) / driven_on if driven_on > 0 else 0.0
         beat.utd_wanted = self.config.utd
         beat.demo_rows, beat.takeover_seconds = self.replay.demo_rows, self.replay.demo_seconds()
         beat.bc_weight, beat.below_best = self.config.bc_weight, self.watch.below
-        if now - self._rate[0] >= 1.0 and beat.detail != TRIES:
+        if now - self._rate[0] >= 1.0 and not self._in_trial:
             beat.updates_per_second = (self.learner.updates - self._rate[1]) / (now - self._rate[0])
             self._rate = (now, self.learner.updates)

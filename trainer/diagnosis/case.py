@@ -9,7 +9,7 @@ from functools import wraps
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from data.records import Corner
-from trainer.diagnosis.finding import Finding, Lacking, Outcome, Sound
+from trainer.diagnosis.finding import CheckResult, Finding, Lacking, Sound
 
 if TYPE_CHECKING:
     from trainer.diagnosis.drives import Drives
@@ -94,11 +94,11 @@ class _Named(Protocol):
 
 
 Subject = TypeVar("Subject", bound=_Named)
-Answer = Outcome | Iterable[Outcome] | None
+Answer = CheckResult | Iterable[CheckResult] | None
 """What the function behind a check returns; None where the check does not apply."""
 Look = Callable[[Subject, Case], Answer]
 """Such a function, of one part of the case."""
-Check = Callable[[Case], list[Outcome]]
+Check = Callable[[Case], list[CheckResult]]
 
 
 _NO_NUMBER = re.compile(r"(?<![\w/])[+-]?(nan|inf)(?![\w/])")
@@ -108,11 +108,11 @@ BROKEN = "a check that"
 """How it begins what is lacking where a check of ours fails on a case."""
 
 
-def _answered(look: Callable[[], Answer], name: str) -> list[Outcome]:
+def _answered(look: Callable[[], Answer], name: str) -> list[CheckResult]:
     """Return a check's answer. One that fails on odd figures takes nothing else with it, least of all a training of hours."""
     try:
         answer = look()
-        found: list[Outcome] = [answer] if isinstance(answer, Finding | Sound | Lacking) else list(answer or ())
+        found: list[CheckResult] = [answer] if isinstance(answer, Finding | Sound | Lacking) else list(answer or ())
         if wrong := [o for o in found if not isinstance(o, Finding | Sound | Lacking)]:
             given = type(wrong[0]).__name__
             return [Lacking(f"{BROKEN} answers with a Finding, Sound, Lacking or None, and not with {given} (`{name}`)")]
@@ -121,12 +121,12 @@ def _answered(look: Callable[[], Answer], name: str) -> list[Outcome]:
         return [Lacking(f"{BROKEN} does not fail ({type(error).__name__} in `{name}`): please report this")]
 
 
-def _signed(outcomes: Iterable[Outcome], fault: str, source: str, case: Case) -> list[Outcome]:
+def _signed(outcomes: Iterable[CheckResult], fault: str, source: str, case: Case) -> list[CheckResult]:
     """Return outcomes; each says which fault it is about and what it was found in.
 
     Columns are named as the file names them, and what rests on figures that are no numbers is not sound.
     """
-    found: list[Outcome] = []
+    found: list[CheckResult] = []
     for o in outcomes:
         fault_, source_ = o.fault or fault, o.source or source
         if isinstance(o, Finding):
@@ -160,7 +160,7 @@ def _check_of(part: Callable[[Case], Subject | None]) -> Callable[[str], Callabl
     def with_fault(fault: str) -> Callable[[Look[Subject]], Check]:
         def decorate(look: Look[Subject]) -> Check:
             @wraps(look)
-            def check(case: Case) -> list[Outcome]:
+            def check(case: Case) -> list[CheckResult]:
                 subject = part(case)
                 if subject is None:
                     return []

@@ -87,7 +87,7 @@ class Lacking:
     source: str = field(default="", kw_only=True)
 
 
-Outcome = Finding | Sound | Lacking
+CheckResult = Finding | Sound | Lacking
 FOUND, UNCLEAR, SOUND = "found", "could not tell", "sound"
 """The three answers of a diagnosis."""
 NO_RUN = "a history of the run (--wandb FILE) or its home folder (--home DIR), with its returns"
@@ -122,7 +122,7 @@ class Diagnosis:
     """What is missing to tell whether each given run learns."""
 
     @classmethod
-    def of(cls, outcomes: list[Outcome], looked_at: list[str] | None = None) -> Diagnosis:
+    def of(cls, outcomes: list[CheckResult], looked_at: list[str] | None = None) -> Diagnosis:
         """Sort outcomes; of several findings of one fault the heaviest is kept, with the others' evidence."""
         best: dict[str, Finding] = {}
         for finding in sorted((o for o in outcomes if isinstance(o, Finding)), key=lambda f: -f.weight):

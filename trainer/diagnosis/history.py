@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from data.errors import InputFileError, shown
+from data.files import held
 from data.files.event_files import event_files, event_rows, is_event_file
 from data.files.tables import rows_of
 from data.reading.schema_check import readable_rows
@@ -164,7 +165,7 @@ def read_histories(path: Path) -> list[History]:
     try:
         columns = _columns(map(_of_event, _rows(path)), path.name)
     except OSError as error:
-        raise InputFileError(f"The history {path.name} cannot be read ({error.strerror}): check the path.") from error
+        raise InputFileError(f"The history {path.name} cannot be read {held.why(error, 'check the path')}.") from error
     except (ValueError, csv.Error, RecursionError) as error:
         raise InputFileError(
             f"The history {path.name} cannot be read as a table, CSV or JSON: {shown(error, 300)}. Export the run's history "

@@ -14,7 +14,7 @@ from trainer.diagnosis import probe
 from trainer.diagnosis.case import Case, Check
 from trainer.diagnosis.catalogue import FAULTS
 from trainer.diagnosis.checks.history import batch_checks, critic_checks, policy_checks, target_checks
-from trainer.diagnosis.finding import Finding, Outcome, in_order
+from trainer.diagnosis.finding import CheckResult, Finding, in_order
 from trainer.diagnosis.history import from_rows
 from trainer.diagnosis.recipe import from_settings
 from trainer.learner.learner import Learner
@@ -186,7 +186,7 @@ class LiveChecks:
             recipe=recipe,
             probe=probe.look(learner, few(batch, PROBED), "the critic in training"),
         )
-        outcomes: list[Outcome | None] = [outcome for check in CHECKS for outcome in check(case)]
+        outcomes: list[CheckResult | None] = [outcome for check in CHECKS for outcome in check(case)]
         times = [self._config.times(hz) for hz in rates]
         outcomes += [wrong_discounts(batch, times), terminals_missing(batch, self._terminals, ended)]
         found = [o for o in outcomes if isinstance(o, Finding) and o.rank != "note"]

@@ -10,7 +10,7 @@ from data.extras import imported_whole
 from data.suggest import did_you_mean
 from trainer.diagnosis.case import Case, Check
 from trainer.diagnosis.catalogue import FAULTS
-from trainer.diagnosis.finding import Diagnosis, Finding, Lacking, Outcome, Sound
+from trainer.diagnosis.finding import CheckResult, Diagnosis, Finding, Lacking, Sound
 
 _CHECKS = "trainer.diagnosis.checks"
 FAMILIES: dict[str, str] = {
@@ -37,7 +37,7 @@ def diagnose(cases: Iterable[Case]) -> Diagnosis:
 
     Raises UsageError for checks that somebody has added and that cannot be used.
     """
-    found: list[Outcome] = []
+    found: list[CheckResult] = []
     looked_at: list[str] = []
     checks = [check for family in FAMILIES for check in checks_of(family)]
     for case in cases:
@@ -57,7 +57,7 @@ def checks_of(family: str) -> tuple[Check, ...]:
     return checks
 
 
-def _known(answer: Any, check: Check) -> list[Outcome]:
+def _known(answer: Any, check: Check) -> list[CheckResult]:
     """Return what a check has answered. Raises UsageError where that cannot go into a report."""
     name = shown(getattr(check, "__name__", check))
     if not isinstance(answer, list) or not all(isinstance(o, Finding | Sound | Lacking) for o in answer):

@@ -74,7 +74,7 @@ class Teaching:
         if not self.active or learner.updates < self._looked + EVERY:
             return False
         self._looked = learner.updates
-        lesson = self._replay.kept_back()
+        lesson = self._replay.held_out_drives()
         if lesson is None:
             return False
         seen, theirs = (part.to(learner.device) for part in lesson)

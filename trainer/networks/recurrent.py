@@ -18,7 +18,7 @@ from trainer.networks.mlp import mlp
 from trainer.networks.registry import Shape
 from trainer.replay.batch import Moments, Sequences, Sight
 
-State = tuple[Tensor, Tensor]
+RecurrentState = tuple[Tensor, Tensor]
 """Hidden and cell state of an LSTM, (layers, S, H) each."""
 
 
@@ -42,7 +42,7 @@ class RecurrentEnsemble(EncodedEnsemble):
         return x.observation, features, action
 
     @torch.no_grad()
-    def warm(self, sequences: Sequences) -> State:
+    def warm(self, sequences: Sequences) -> RecurrentState:
         """Return the state with which the learned steps begin: what the burn-in leaves behind, nothing where there is none."""
         count = sequences.steps.shape[1]
         shape = (self.encoder.num_layers, count, self.encoder.hidden_size)
@@ -84,10 +84,10 @@ class Memory:
     """
 
     body: RecurrentEnsemble
-    state: State | None = None
+    state: RecurrentState | None = None
     before: Tensor | None = None
     """(1, A) the action executed last."""
-    _ahead: State | None = None
+    _ahead: RecurrentState | None = None
 
     @torch.no_grad()
     def look(self, observation: Tensor, action: Tensor | None = None) -> Tensor:

@@ -1,4 +1,4 @@
-"""Finished episodes as updates of the replay, for learning in-process without a store."""
+"""Finished episodes as new steps of a replay, for learning in-process without a store."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from data.reading.episodes import takeovers
-from data.reading.update import Update
+from data.reading.new_steps import NewSteps
 from data.records import EpisodeRecord, SegmentRecord
 
 
@@ -23,8 +23,8 @@ def finished_episode(
     purpose: str = "drive",
     segments: Sequence[tuple[str, int, int]] | None = None,
     first_segment: int | None = None,
-) -> Update:
-    """Return a whole episode of n steps as an update.
+) -> NewSteps:
+    """Return a whole episode of n steps as what is new.
 
     ``observation`` (n + 1, O) ends with the one after the last step; ``executed`` and ``proposed`` (n, A); ``driver``
     (n,) 0 agent or 1 human (all agent when left out; all human for the purpose ``lap``). ``segments`` are (kind, start, stop);
@@ -38,7 +38,7 @@ def finished_episode(
         segments = [("lap", 0, n)] if purpose == "lap" else [("takeover", *part) for part in takeovers(driver)]
     ended = np.zeros(n, bool)
     ended[-1] = True
-    update = Update(
+    new = NewSteps(
         step_id=np.arange(n, dtype=np.int64),
         episode_id=np.full(n, episode_id, np.int64),
         t=np.arange(n, dtype=np.int32),
@@ -54,10 +54,10 @@ def finished_episode(
     )
     last = np.asarray(observation[n], np.float32)
     end = "terminated" if terminated else "truncated"
-    update.episodes[episode_id] = EpisodeRecord(episode_id, 0, purpose, end, None, n, last)
+    new.episodes[episode_id] = EpisodeRecord(episode_id, 0, purpose, end, None, n, last)
     first = episode_id * 1000 if first_segment is None else first_segment
     for id_, (kind, start, stop) in enumerate(segments, first):
-        update.segments[id_] = SegmentRecord(
+        new.segments[id_] = SegmentRecord(
             id_, episode_id, kind, start, stop, 0, 0, "unreviewed", 1.0, "unclear", True
         )
-    return update
+    return new

@@ -13,7 +13,7 @@ from itertools import islice
 import numpy as np
 import torch
 
-from data.reading.update import Update
+from data.reading.new_steps import NewSteps
 from trainer.config import TrainConfig
 from trainer.replay.batch import Batch, Sight
 from trainer.replay.episodes import Episode
@@ -113,10 +113,10 @@ class Replay:
         """Return the shares of rows drawn so far."""
         return {"demo": self.demo_rows_drawn / max(1, self.rows_drawn)}
 
-    def kept_back(self) -> tuple[torch.Tensor, torch.Tensor] | None:
+    def held_out_drives(self) -> tuple[torch.Tensor, torch.Tensor] | None:
         """Return what was seen (B, O) and done (B, A) in drives of the agent that teaches, from which nothing is learned."""
         gates = self.demos.gates
-        return None if gates is None else gates.kept_back(self._episodes)
+        return None if gates is None else gates.held_out(self._episodes)
 
     # Laps to test what was learned from the others
 
@@ -154,25 +154,25 @@ class Replay:
         if (rows := min(steps, self.config.capacity + self.config.capacity // 8)) > len(self.table):
             self.table.allocate(rows)
 
-    def add(self, update: Update) -> int:
+    def add(self, new: NewSteps) -> int:
         """Take in new steps and new or changed episodes and segments; return how many online steps were new."""
         touched: set[int] = set()
-        self._rates |= {id_: session.hz for id_, session in update.sessions.items()}
-        self._tracks |= {id_: session.track for id_, session in update.sessions.items()}
-        for id_, record in update.episodes.items():
+        self._rates |= {id_: session.hz for id_, session in new.sessions.items()}
+        self._tracks |= {id_: session.track for id_, session in new.sessions.items()}
+        for id_, record in new.episodes.items():
             episode = self._episode(id_)
             self.hz = episode.hz = self._rates.get(record.session_id, self.hz)
             episode.record = record
             touched.add(id_)
-        ids = update.episode_id
+        ids = new.episode_id
         before = self.online_steps
         if len(ids):
             cuts = np.flatnonzero(np.diff(ids)) + 1
             for start, stop in zip([0, *cuts.tolist()], [*cuts.tolist(), len(ids)], strict=True):
                 id_ = int(ids[start])
-                self._append(self._episode(id_), update, start, stop)
+                self._append(self._episode(id_), new, start, stop)
                 touched.add(id_)
-        for id_, left_out in update.unusable.items():
+        for id_, left_out in new.unusable.items():
             episode = self._episode(id_)
             episode.missing += len(left_out)
             episode.last_missing = max([episode.last_missing, *left_out])
@@ -180,7 +180,7 @@ class Replay:
         for id_ in touched:
             if id_ in self._episodes:
                 self._settle(self._episodes[id_])
-        for id_ in self.demos.update(update.segments, touched, self._episodes, self._tracks):
+        for id_ in self.demos.take_in(new.segments, touched, self._episodes, self._tracks):
             if id_ not in self._order:  # it may give way again
                 self._order.appendleft(id_)
         return self.online_steps - before
@@ -199,9 +199,9 @@ class Replay:
         """Whether the steps of episodes of this purpose are online steps."""
         return purpose not in ("lap", "evaluation")
 
-    def _append(self, episode: Episode, update: Update, start: int, stop: int) -> None:
+    def _append(self, episode: Episode, new: NewSteps, start: int, stop: int) -> None:
         rows = self._take(stop - start, episode)
-        self.table.write(rows, update, slice(start, stop), episode.rows)
+        self.table.write(rows, new, slice(start, stop), episode.rows)
         episode.rows = np.concatenate((episode.rows, rows))
         if self._is_online(episode):
             self.online_steps += len(rows)

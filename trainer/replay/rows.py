@@ -12,7 +12,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from data.reading.update import Update
+from data.reading.new_steps import NewSteps
 from trainer.config import TrainConfig
 from trainer.replay.batch import Batch, Sight, beside
 from trainer.replay.chains import Chains
@@ -120,7 +120,7 @@ class RowTable:
 
     # Writing
 
-    def write(self, rows: np.ndarray, steps: Update, part: slice, before: np.ndarray) -> None:
+    def write(self, rows: np.ndarray, steps: NewSteps, part: slice, before: np.ndarray) -> None:
         """Write new steps of an episode, behind its rows ``before``."""
         c, o = self.columns, self.columns.observation.stop
         last, tail = int(before[-1]) if len(before) else -1, before[-REACH:]

@@ -12,7 +12,7 @@ from typing import Any
 
 from data.errors import InputFileError, UsageError, shown
 from data.suggest import did_you_mean, nearest
-from trainer.config import PLAIN, TrainConfig
+from trainer.config import BARE, TrainConfig
 from trainer.tmrl.keys import (
     AT_THE_START,
     DEFAULTS,
@@ -155,7 +155,7 @@ def _settings(flat: Mapping[str, Any], name: str) -> tuple[TrainConfig, dict[str
     except (TypeError, ValueError, OverflowError, AttributeError) as error:
         raise InputFileError(f"The configuration '{name}' holds a value of the wrong kind: {shown(error, 120)}.") from error
     try:
-        return PLAIN.with_values(**set_), changed
+        return BARE.with_values(**set_), changed
     except UsageError as error:
         raise InputFileError(f"The configuration '{name}' cannot be trained with. {error}") from error
 

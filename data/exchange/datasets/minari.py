@@ -14,7 +14,7 @@ import numpy as np
 
 from data.errors import HitlError, InputFileError, UsageError, shown
 from data.exchange.datasets.hdf5_check import check_heaps
-from data.exchange.datasets.spaces import Layout, See, around_zero, in_order, is_flat, laid_out, leaves
+from data.exchange.datasets.spaces import SeeSpace, SpaceLayout, around_zero, in_order, is_flat, laid_out, leaves
 from data.exchange.importing import EpisodeRefusedError
 from data.exchange.portable import Portable, describe, digest, put_step_arrays, put_tail, restore, step_arrays, tail_of
 from data.extras import install
@@ -149,7 +149,7 @@ class Told:
     hz: float = 20.0
     track: str = ""
     """Its own name where empty."""
-    see: See | None = None
+    see: SeeSpace | None = None
     """Lays out observations that are not plain vectors; None: such a dataset is refused."""
     action_names: Callable[[str, int], tuple[str, ...]] | None = None
     """The names of that many actions of an environment (its Gymnasium id)."""
@@ -202,7 +202,7 @@ class _Source:
             described = json.loads(described) if isinstance(described, str) else described
         space = in_order(dataset.observation_space, described)
         self.told, self.track, self.action_space = told, told.track or name, dataset.action_space
-        self.layout: Layout | None = None
+        self.layout: SpaceLayout | None = None
         if not is_flat(space):
             if told.see is None:
                 raise InputFileError(f"The Minari dataset {name} holds observations that are not plain vectors of numbers.")

@@ -16,8 +16,8 @@ SLACK = 1e-3
 """By how much of its range an action may exceed it, through rounding."""
 
 
-class Layout(Protocol):
-    """Turns observations of one space into vectors, as a live session lays them out (``hitl.games.pictures.Sight``)."""
+class SpaceLayout(Protocol):
+    """Turns observations of one space into vectors, as a live session lays them out (``hitl.games.pictures.SpaceSight``)."""
 
     names: tuple[str, ...]
     image: tuple[int, ...]
@@ -29,7 +29,7 @@ class Layout(Protocol):
         """Return (O,) float32."""
 
 
-See = Callable[[Any], Layout]
+SeeSpace = Callable[[Any], SpaceLayout]
 """Returns the layout of a space. Raises HitlError for one that cannot be learned from."""
 
 
@@ -55,7 +55,7 @@ def is_flat(space: Any) -> bool:
     return isinstance(space, spaces.Box) and len(space.shape) == 1
 
 
-def laid_out(observations: Any, layout: Layout) -> np.ndarray:
+def laid_out(observations: Any, layout: SpaceLayout) -> np.ndarray:
     """Return (m, O) float32 of m observations: an array, or a dictionary or tuple of such. Raises EpisodeRefusedError."""
     count = {len(part) for part in leaves(observations)}
     if len(count) != 1:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from data.errors import DeviceError, UsageError, shown
+from data.errors import DeviceError, UsageError
 from data.extras import install
 from data.files import held
 from data.files.replacing import refuse_present
@@ -155,4 +155,4 @@ def write_new(path: Path, content: bytes) -> None:
     try:
         held.write_whole(path, content)
     except OSError as error:
-        raise DeviceError(f"'{path.name}' cannot be written ({shown(error.strerror or error)}): name another file.") from error
+        raise DeviceError(f"'{path.name}' cannot be written {held.why(error, 'name another file')}.") from error

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float32]
 STEPS, BATCH, RATE = 4000, 256, 1e-3
-KEPT_BACK = 10  # every so manieth episode is only measured on
+HELD_OUT_EVERY = 10  # every so manieth episode is only measured on
 LEAST = 200  # observations
 
 
@@ -74,14 +74,14 @@ def distill(
     refuse_present(out)
     shown, wanted, target = _lessons(agent, actions, episodes, ours)
     kept = np.zeros(len(shown), bool)
-    kept[KEPT_BACK - 1 :: KEPT_BACK] = True
+    kept[HELD_OUT_EVERY - 1 :: HELD_OUT_EVERY] = True
     if not kept.any():
         kept[-1] = len(kept) > 1
     learned = [k for k in range(len(shown)) if not kept[k]]
     count = sum(len(shown[k]) for k in learned)
     if count < LEAST:
         raise UsageError(
-            f"Only {number_of(count, 'step')} of this game can be taught from here (some episodes are kept back to measure by), "
+            f"Only {number_of(count, 'step')} of this game can be taught from here (some episodes are held out to measure by), "
             f"and it takes {LEAST}: drive a few episodes first (`hitl play`)."
         )
     student = copy.deepcopy(network.module).requires_grad_(True)

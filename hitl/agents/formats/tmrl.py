@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.errors import InputFileError, shown
-from hitl.agents.agent import Network
+from hitl.agents.agent import AgentNetwork
 from hitl.agents.archives import tensors_of
 from hitl.agents.layers import TorchNetwork, Weights, chained, layer_norm, linear, numbers, perceptron
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 KNOWN = "Known are tmrl's perceptron, its GRU and the residual Sophy actor; drive any other one with module:callable."
 
 
-def read(data: bytes, name: str) -> Network:
+def read(data: bytes, name: str) -> AgentNetwork:
     """Return the actor in a file; its outputs are in [-1, 1], gas, brake and steering. Raises InputFileError."""
     from torch import nn
 

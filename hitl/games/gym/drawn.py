@@ -72,7 +72,7 @@ class Drawn:
         if self._file is not None:
             self._file.close()
         with contextlib.suppress(OSError):
-            unlink(self.path)  # on Windows only once the window is closed
+            unlink(self.path)  # on Windows once the window has seen that there is none, and let go
 
 
 @contextlib.contextmanager

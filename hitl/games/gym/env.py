@@ -28,7 +28,7 @@ from hitl.games.gym.drawn import Drawn, pygame_stays
 from hitl.games.gym.ids import registered, render_modes
 from hitl.games.gym.pace import leave_time_to_us, own_pace
 from hitl.games.hang_guard import RESET_S, EnvironmentLost, Worker, brief
-from hitl.games.pictures import Misfit, Sight
+from hitl.games.pictures import Misfit, SpaceSight
 from hitl.road.line import Place
 from hitl.settings import PictureSettings
 
@@ -76,7 +76,7 @@ class GymEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
                 )
             self.runs_on = hasattr(env.unwrapped, "time_step_duration")
             self.scaled = ActionRange(space)
-            self._see = Sight(env.observation_space, pictures)
+            self._see = SpaceSight(env.observation_space, pictures)
             self.action_space = spaces.Box(-1.0, 1.0, (len(self.scaled),), np.float32)
             self.observation_space = spaces.Box(-np.inf, np.inf, (self._see.size,), np.float32)
             self.observation_names, self.image = self._see.names, self._see.image

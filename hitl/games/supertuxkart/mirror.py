@@ -78,8 +78,8 @@ class Mirror:
         """Take away the picture, which would stand still; the window shows the road again."""
         with contextlib.suppress(OSError):
             with self.path.open("r+b") as file:
-                file.write(bytes(8))  # no picture yet
-            unlink(self.path)  # on Windows only once the window is closed
+                file.write(bytes(8))  # no picture: the window lets go of the file
+            unlink(self.path)
 
 
 def drawing_unseen(env: dict[str, str]) -> None:

@@ -65,4 +65,4 @@ class LineRecorder:
             path.parent.mkdir(parents=True, exist_ok=True)
             held.write_whole(path, "\n".join(rows) + "\n")
         except OSError as error:
-            raise InputFileError(f"The line cannot be written to '{path.name}' ({error.strerror or error}).") from error
+            raise InputFileError(f"The line cannot be written to '{path.name}' {held.why(error, 'check the folder')}.") from error

@@ -97,10 +97,13 @@ def kept_curve(home: Path) -> StickCurve | None:
 
 
 def keep_curve(home: Path, curve: StickCurve) -> None:
-    """Write a curve into a home folder."""
+    """Write a curve into a home folder. Raises InputFileError."""
     columns = {"sent": curve.sent, "applied": curve.applied}
     rows = (f"{name} = {[round(float(v), 4) for v in values]}" for name, values in columns.items())
-    held.write_whole(home / NAME, "\n".join(["# What TrackMania makes of the stick: `hitl pads --game-curve`", *rows]) + "\n")
+    try:
+        held.write_whole(home / NAME, "\n".join(["# What TrackMania makes of the stick: `hitl pads --game-curve`", *rows]) + "\n")
+    except OSError as error:
+        raise InputFileError(f"{NAME} cannot be written {held.why(error, 'check the home folder')}.") from error
 
 
 def hold(

@@ -64,7 +64,7 @@ def sweep(pad: Pad, controls: Mapping[str, Read], rest: Mapping[str, float], sec
     return Sweep(ranges, tuple(states), tuple(changed), looks, seconds)
 
 
-Phase = Literal["hands_off", "move", "hands_off_again", "done"]
+MeasurePhase = Literal["hands_off", "move", "hands_off_again", "done"]
 REST_S = 0.5  # s over which a rest is measured
 
 
@@ -85,7 +85,7 @@ class Calibration:
         self._ranges: dict[str, tuple[float, float]] = {}
         self._values: dict[str, list[float]] = {source: [] for source in self._sources}
         self._until = 0.0  # s: when the phase ends
-        self.phase: Phase = "hands_off"
+        self.phase: MeasurePhase = "hands_off"
 
     def look(self, now: float) -> float:
         """Read the pad once and go on; returns how many seconds the phase still takes. ``now``: seconds.

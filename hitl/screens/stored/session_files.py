@@ -171,7 +171,7 @@ class SessionFiles:
         return {
             "id": s.id, "episode": s.episode_id, "corner": s.corner, "from_m": s.from_m, "to_m": s.to_m,
             "from_s": round(s.start / s.hz, 3), "seconds": round(s.seconds, 3), "trigger": s.trigger, "outcome": s.outcome,
-            "verdict": s.verdict, "interrupted": s.interrupted, "why_not_learned_from": store.rule().judge(s).why,
+            "verdict": s.verdict, "interrupted": s.interrupted, "why_not_learned_from": str(store.rule().judge(s).reason or ""),
             "films": one.files,
         }  # fmt: skip
 

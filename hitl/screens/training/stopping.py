@@ -6,13 +6,14 @@ import os
 import time
 from pathlib import Path
 
-from data.errors import TrainingError, shown
+from data.errors import TrainingError
+from data.files import held
 from data.files.paths import disk_is_full, is_no_room
 from data.words import about, number_of
 from hitl.home import Home, in_home
 from hitl.screens.training.silence import wakes
 from trainer.daemon import control
-from trainer.daemon.heartbeat import Heartbeat, read_heartbeat
+from trainer.daemon.heartbeat import NAME, Heartbeat, read_heartbeat, unreadable
 
 STOP_S = 60.0  # it may be writing a checkpoint to a slow disk
 SLOW_S = 3.0  # what takes longer is explained
@@ -37,6 +38,8 @@ def stop(home: Home, named: Path | None) -> str:
             print(in_home(_waits(home, process), named), flush=True)
         time.sleep(0.05)
     beat = read_heartbeat(home.root)
+    if beat is None and (why := unreadable(home.root)):
+        raise TrainingError(f"The trainer has ended. {NAME} says whether it wrote its last checkpoint, and cannot be read {why}.")
     if beat is None or beat.state not in ("stopped", "failed") or beat.pid != (process or beat.pid):
         full = " The disk is full: make room on it." if disk_is_full(home.root) else ""  # it could not even say that it ends
         raise TrainingError(f"The trainer has ended, and did not say whether it wrote its last checkpoint.{full} {AGAIN}")
@@ -52,8 +55,8 @@ def ask(home: Home, name: str) -> None:
     try:
         control.ask(home.root, name)
     except OSError as error:
-        why = "the disk is full: make room on it" if is_no_room(error) else shown(error.strerror or error)
-        raise TrainingError(f"The trainer cannot be asked: '{name}' cannot be written in the home folder ({why}).") from error
+        why = "(the disk is full): make room on it" if is_no_room(error) else held.why(error, "make it writable")
+        raise TrainingError(f"The trainer cannot be asked: '{name}' cannot be written in the home folder {why}.") from error
 
 
 def unsaved(beat: Heartbeat) -> str:

@@ -12,16 +12,16 @@ from data.words import number_of
 from hitl.coach.sounds import Sounds
 from hitl.demo.shipped import SHIPPED, add_shipped, open_shipped
 from hitl.drivers.human import persons_pad
-from hitl.drivers.wheel import open_wheel, ways_out
+from hitl.drivers.wheel import open_human, ways_out
 from hitl.games.tmrl.carried import task_of
 from hitl.games.world import World
 from hitl.home import Home, in_home
 from hitl.screens.beforehand import layouts_apart, others_driving
 from hitl.screens.coach_screen import Caller, speaker, tell_ending
-from hitl.screens.empty_home import Choice, drive_first_laps, nothing_learned, offer, start_trainer
+from hitl.screens.empty_home import FirstDrive, drive_first_laps, nothing_learned, offer, start_trainer
 from hitl.screens.recording import Recording
 from hitl.screens.session_screen import SessionScreen
-from hitl.screens.telling import sayer, teller
+from hitl.screens.telling import line_keeper, teller
 from hitl.screens.trainer_state import HeartbeatReader
 from hitl.session.playing.play_loop import PlayLoop
 from hitl.session.setup import MakePolicy, SessionSetup
@@ -36,7 +36,7 @@ from trainer.daemon import control
 
 def wanted(
     args: argparse.Namespace, home: Home, play: PlaySettings, window: Window | None, left: Callable[[], bool]
-) -> Choice:
+) -> FirstDrive:
     """Return what the player wants in a home in which nothing has been learned; ``drive`` where that is clear already."""
     said = args.lap or args.practice or args.episodes or args.checkpoint or args.pad in ("none", "scripted")
     if window is None or said or not nothing_learned(home):
@@ -66,7 +66,7 @@ class Live:
         plan: PlayPlan,
         window: Window | None,
         inside: bool,
-        choice: Choice,
+        choice: FirstDrive,
         left: Callable[[], bool],
         stack: contextlib.ExitStack,
     ) -> None:
@@ -97,7 +97,7 @@ class Live:
                 plan.home,
                 options,
                 policy=policy,
-                human=lambda track: open_wheel(args, play.env, plan.home, track, window, self._stack, self._tell),
+                human=lambda track: open_human(args, play.env, plan.home, track, window, self._stack, self._tell),
                 watch=self._watch,
                 stop=lambda: self._left() or (window is not None and window.closed),
                 tell=self._tell,
@@ -134,7 +134,7 @@ class Live:
         if args.track and not rig.world.has_line:
             self._tell("warning", f"'{rig.track.name}' has no road, so --track is ignored.")
         if args.checkpoint:
-            rig.policy.hold(args.checkpoint, rig.track.name)
+            rig.policy.pin(args.checkpoint, rig.track.name)
         return not unfit
 
     def drive(self, rig: SessionSetup, *, fits: bool) -> str:
@@ -178,14 +178,15 @@ class Live:
         """Drive one episode after the other; return what is said of them, and of the agent."""
         plan, window, watch = self._plan, self._window, self._watch
         caller = Caller(rig, window, watch, self._sounds)
-        loop = PlayLoop(rig, plan.args, watch, sayer(watch, also_printed=not self._inside), caller, plan.named)
+        loop = PlayLoop(rig, plan.args, watch, line_keeper(watch, also_printed=not self._inside), caller, plan.named)
         driven = loop.run()
         if watch is not None:
             watch.session_over()
         rig.recorder.close()  # the last screen may stay for minutes, and nothing drives meanwhile
         if plan.args.lap:
             return (driven,)
-        return driven, tell_ending(rig, window if self._inside else None, loop.looking, self._left, plan.trains_elsewhere)
+        shown = window if self._inside else None
+        return driven, tell_ending(rig, shown, loop.looking, self._left, plan.trains_elsewhere, watch)
 
     def _leaves(self, rig: SessionSetup) -> bool:
         """Tell whether the player leaves while the car stands and waits for the trainer."""

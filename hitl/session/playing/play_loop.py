@@ -23,14 +23,14 @@ if TYPE_CHECKING:
     from hitl.screens.session_screen import SessionScreen
     from hitl.session.setup import SessionSetup
 
-Say = Callable[[str], None]
 MANY_LOST = 3  # laps without a finished one, after which it is said what would help
 
 
 class PlayLoop:
     """Drives a session by the command line's ``args``.
 
-    ``say`` keeps a line in sight; ``caller`` gets a player's attention; ``named``: for the commands that are told (`in_home`).
+    ``keep_line`` keeps a line in sight; ``caller`` gets a player's attention; ``named``: for the commands that are told
+    (`in_home`).
     """
 
     def __init__(
@@ -38,16 +38,16 @@ class PlayLoop:
         rig: SessionSetup,
         args: argparse.Namespace,
         watch: SessionScreen | None,
-        say: Say,
+        keep_line: Callable[[str], None],
         caller: Caller,
         named: Named = None,
     ) -> None:
-        self.rig, self.args, self._watch, self._say, self._caller, self._named = rig, args, watch, say, caller, named
+        self.rig, self.args, self._watch, self._keep_line, self._caller, self._named = rig, args, watch, keep_line, caller, named
         self.results: list[EpisodeResult] = []
         self.looking = Looking()
         self._count = self._passed = self._tried = self._tries = 0
         self._totals = list[float]()  # the returns of those that count
-        self._calls = CallMe(rig, caller.call, caller.show, caller.over) if args.call_me else None
+        self._calls = CallMe(rig, caller.call, caller.show, caller.end_call) if args.call_me else None
         self._practice = Practice(rig, args.practice, args.seed, args.lead) if args.practice else None
         self._offered: Practice | None = None
         self._began = time.monotonic()
@@ -62,7 +62,7 @@ class PlayLoop:
             words = self._watch.words if self._watch is not None else ENGLISH
             if self._watch is not None:
                 self._watch.practises(args.practice)
-            self._say(words.say("practice_at", corner=args.practice))
+            self._keep_line(words.say("practice_at", corner=args.practice))
         if self._calls is not None:
             self._caller.begins(rig.options.greedy_every)
         while self._goes_on():
@@ -73,7 +73,7 @@ class PlayLoop:
             fast = not rig.options.real_time or self._calls is not None
             if fast and not args.lap and self._goes_on():
                 turns.wait(self._interrupted, self._caller.learns)
-                self._caller.over()
+                self._caller.end_call()
         self._note_looking()
         return self._told()
 
@@ -95,16 +95,16 @@ class PlayLoop:
                 self._passed += result.passed[self.args.practice]
             words = self._watch.words if self._watch is not None else ENGLISH
             yield result
-            self._say(words.say("practice_so_far", corner=self.args.practice, passed=self._passed, of=self._tried))
+            self._keep_line(words.say("practice_so_far", corner=self.args.practice, passed=self._passed, of=self._tried))
         elif self._tries and self._offered is not None:
             words = self._watch.words if self._watch is not None else ENGLISH
             number, name = TRIES - self._tries + 1, self._offered.corner.name
-            self._say(words.say("practice_try", corner=name, number=number, of=TRIES))
+            self._keep_line(words.say("practice_try", corner=name, number=number, of=TRIES))
             result = self._offered.attempt(seed)
             yield result
             self._tries -= result.reason != "rewound"
             if not self._tries:
-                self._say("")
+                self._keep_line("")
         elif self._calls is not None:
             self._caller.alone(self._pace())
             yield from self._calls.drive(seed)
@@ -116,7 +116,7 @@ class PlayLoop:
         words = self._watch.words if self._watch is not None else ENGLISH
 
         def show(waits: bool) -> None:
-            self._say(words["lap_waits"] if waits else "")
+            self._keep_line(words["lap_waits"] if waits else "")
             if self._watch is None and waits:
                 print(words["lap_waits"], flush=True)
 

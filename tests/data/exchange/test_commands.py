@@ -61,13 +61,13 @@ def test_takeovers_trimmed_as_episodes_of_their_own(home, tmp_path, form):
     out, friend = tmp_path / "out", tmp_path / "friend"
     assert hitl(home, "export", form, out) == 0
     assert hitl(friend, "import", out) == 0
-    update = load(friend)
+    new = load(friend)
     # Files of the same second are read in the order of the random part of their names.
-    assert sorted(update.observation[:, 0].tolist()) == sorted([*range(7, 24), *range(10, 20)])
-    lasts = sorted(e.last_observation[0] for e in update.episodes.values())
+    assert sorted(new.observation[:, 0].tolist()) == sorted([*range(7, 24), *range(10, 20)])
+    lasts = sorted(e.last_observation[0] for e in new.episodes.values())
     assert lasts == [20.0, 24.0]  # what really followed
-    assert [e.end for e in update.episodes.values()] == ["interrupted"] * 2
-    assert set(update.driver.tolist()) == {1}
+    assert [e.end for e in new.episodes.values()] == ["interrupted"] * 2
+    assert set(new.driver.tolist()) == {1}
 
 
 def test_whole_drives(home, tmp_path):

@@ -105,7 +105,7 @@ def test_a_store_that_grew_is_merged_again(path, other):
     with Store(path) as store:
         with Recorder(other, session_info()) as recorder:
             recorder.begin_episode()
-            token = recorder.begin_segment("takeover")
+            number = recorder.begin_segment("takeover")
             for i in range(10):
                 recorder.step(step_row(i))
             recorder.flush()
@@ -113,7 +113,7 @@ def test_a_store_that_grew_is_merged_again(path, other):
             assert contents(path)[1][-1][4] or contents(path)[1][0][4]
             for i in range(10, 25):
                 recorder.step(step_row(i))
-            recorder.end_segment(token)
+            recorder.end_segment(number)
             recorder.end_episode("truncated", "time_limit", np.ones(4))
         summary = merge(store.conn, path, other)
         assert (summary.episodes, summary.steps, summary.segments) == (1, 15, 0)
@@ -139,10 +139,10 @@ def test_chosen_segments_make_a_store_of_their_own(path, other):
         summary = merge(store.conn, path, other, segments=[2])
         assert (summary.episodes, summary.segments) == (1, 1)
         assert [(s.start, s.stop, s.corner) for s in store.segments()] == [(10, 20, "hairpin")]
-    update = Follower(path).poll()
+    new = Follower(path).poll()
     told = [0, 4, 5, 8, 9]  # the first one, and where it came past the corner: what is told about tries is read from them
-    assert update.t.tolist() == [*told, *range(10, 21)]  # and the one that follows
-    assert update.driver.tolist() == [0] * 5 + [1] * 10 + [0]
+    assert new.t.tolist() == [*told, *range(10, 21)]  # and the one that follows
+    assert new.driver.tolist() == [0] * 5 + [1] * 10 + [0]
     with Store(path) as store:
         merge(store.conn, path, other)
     assert contents(path) == contents(other)
@@ -174,13 +174,13 @@ def test_a_session_that_ran_when_it_came_has_ended_when_it_comes_again(path, oth
     with Store(path) as store, Store(other) as source:
         with Recorder(other, session_info()) as recorder:
             recorder.begin_episode()
-            token = recorder.begin_segment("takeover")
+            number = recorder.begin_segment("takeover")
             for i in range(10):
                 recorder.step(step_row(i))
             recorder.flush()
             merge(store.conn, path, other)
             assert (sessions(store)[0], episode(store)) == ("interrupted", ("interrupted", "killed", 10))
-            recorder.end_segment(token, "cleared")
+            recorder.end_segment(number, "cleared")
             recorder.end_episode("terminated", "finish", np.ones(4))  # not a step was driven since
         merge(store.conn, path, other)
         assert sessions(store) == sessions(source)

@@ -18,7 +18,7 @@ from data.ranges import ActionRange
 from data.reading.follow import Follower
 from data.store import Store
 from hitl.cli import main
-from hitl.games.pictures import Sight
+from hitl.games.pictures import SpaceSight
 
 N = 6
 
@@ -75,14 +75,14 @@ def test_observations_are_laid_out_as_a_live_session_lays_them_out(tmp_path, nam
     if name == "numbers and a picture":  # what a picture shows survives the dataset's own JPEG where it is even
         samples = [{**s, "eye": np.full((48, 48, 3), 20 * i, np.uint8)} for i, s in enumerate(samples)]
     folder = dataset(tmp_path / "set-v0", space, box([-1, -1], [1, 1]), stacked(samples), np.zeros((N, 2), np.float32))
-    code, update, layout = taken(tmp_path / "home", folder)
+    code, new, layout = taken(tmp_path / "home", folder)
     assert code == 0
-    live = Sight(space)
+    live = SpaceSight(space)
     assert layout[0] == live.names
     live.begin()
     seen = [live(s) for s in samples]
-    np.testing.assert_allclose(update.observation, seen[:N], atol=1e-6)
-    (episode,) = update.episodes.values()
+    np.testing.assert_allclose(new.observation, seen[:N], atol=1e-6)
+    (episode,) = new.episodes.values()
     np.testing.assert_allclose(episode.last_observation, seen[N], atol=1e-6)
 
 
@@ -97,10 +97,10 @@ def test_pictures_are_said_to_be_some(tmp_path):
 def test_as_many_observations_as_actions(tmp_path):
     observations = np.arange(N * 2).reshape(N, 2).astype(np.float64)
     folder = dataset(tmp_path / "set-v0", spaces.Box(-99, 99, (2,)), box([-1], [1]), observations, np.zeros((N, 1)))
-    code, update, _ = taken(tmp_path / "home", folder)
+    code, new, _ = taken(tmp_path / "home", folder)
     assert code == 0
-    assert update.observation.tolist() == observations.tolist()
-    (episode,) = update.episodes.values()
+    assert new.observation.tolist() == observations.tolist()
+    (episode,) = new.episodes.values()
     assert (episode.length, episode.last_observation) == (N, None)
 
 
@@ -130,10 +130,10 @@ def test_actions_of_a_stated_range_are_what_a_live_session_would_have_stored(tmp
     given = np.stack([space.low, space.high, np.clip(np.zeros(space.shape), space.low, space.high).astype(dtype),
                       *(space.sample() for _ in range(N - 3))])  # fmt: skip
     folder = dataset(tmp_path / "set-v0", spaces.Box(-1, 1, (1,)), space, np.zeros((N + 1, 1)), given)
-    code, update, _ = taken(tmp_path / "home", folder)
+    code, new, _ = taken(tmp_path / "home", folder)
     assert code == 0
-    assert np.abs(update.executed).max() <= 1.0
-    np.testing.assert_allclose([ActionRange(space)(a) for a in update.executed], given, rtol=1e-5, atol=1e-6)
+    assert np.abs(new.executed).max() <= 1.0
+    np.testing.assert_allclose([ActionRange(space)(a) for a in new.executed], given, rtol=1e-5, atol=1e-6)
 
 
 def test_rest_is_rest():

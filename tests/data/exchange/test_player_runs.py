@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from data.errors import InputFileError
+from data.exchange import watch_folder
 from data.exchange.importing import EpisodeRefusedError
-from data.exchange.player_runs import as_steps, read_player_run
+from data.exchange.player_runs import as_steps, mark_consumed, read_player_run
 from data.exchange.watch_folder import watch
 from data.reading.follow import Follower
 from data.store import Store
@@ -18,6 +19,7 @@ from hitl.cli import main
 from hitl.player_runs.rebuild import OldRuns, as_recorded
 from hitl.road.track import load_track
 from hitl.task.driving_task import DrivingTask
+from tests.support.in_use import in_use, refusal
 
 RAW, STRIDE, K = 0.35, 20, 10  # m between points of a line file, points between two that are seen, points seen
 
@@ -186,9 +188,9 @@ def test_the_command(runs, line_file, tmp_path, capsys):
         "20261120_183200_00000003.pkl",
         "notes.txt",
     ]
-    update = Follower(home / "store.sqlite").poll()
-    assert set(update.driver.tolist()) == {1}
-    (segment,) = update.segments.values()
+    new = Follower(home / "store.sqlite").poll()
+    assert set(new.driver.tolist()) == {1}
+    (segment,) = new.segments.values()
     assert (segment.kind, segment.start, segment.stop) == ("lap", 0, 239)
     with Store(home / "store.sqlite") as store:
         assert store.db.execute("SELECT env, track, source, status FROM sessions").fetchall() == [
@@ -201,10 +203,10 @@ def test_observations_as_recorded(runs, line_file, tmp_path):
     save(runs, samples)
     assert main(["import", "--home", str(tmp_path), str(runs), "--keep-observations"]) == 0
     follower = Follower(tmp_path / "store.sqlite")
-    update = follower.poll()
-    assert update.observation.shape == (59, 81)
+    new = follower.poll()
+    assert new.observation.shape == (59, 81)
     assert follower.layout[0] == tuple(f"observation_{k}" for k in range(81))  # as a live session names them
-    assert (update.observation[3] == np.concatenate(samples[3][1])).all()
+    assert (new.observation[3] == np.concatenate(samples[3][1])).all()
 
 
 def test_a_name_in_capitals_is_a_name(runs, line_file, tmp_path, capsys):
@@ -251,6 +253,57 @@ def test_a_watched_folder(runs, line_file, tmp_path):
     assert done[0].refused[-1][0] == "bad.pkl"
     with pytest.raises(InputFileError, match="not a folder"):
         watch(Store(tmp_path / "store.sqlite"), tmp_path / "nowhere", rebuild, stop)
+
+
+def test_a_file_that_another_program_has_open_is_imported_and_renamed_later(runs, line_file, tmp_path, capsys, monkeypatch):
+    samples, _ = drive_old(line_file, 3.0)
+    held, other = save(runs, samples, "a.pkl", "a"), save(runs, samples, "b.pkl", "b")
+    words = ["import", "--home", str(tmp_path), "--keep-observations", str(runs)]
+
+    def refused(path):
+        if path == held:
+            raise refusal(path)
+        return mark_consumed(path)
+
+    monkeypatch.setattr(watch_folder, "mark_consumed", refused)
+    assert main([*words, "--consume"]) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert "2 episodes" in out
+    assert "Note: a.pkl came in, but cannot be renamed (another program has it open): close that program." in out
+    assert sorted(p.name for p in runs.iterdir()) == ["a.pkl", "b.pkl.imported"]
+    assert not other.exists()
+
+
+def test_watching_waits_for_files_that_another_program_has_open(runs, line_file, tmp_path, monkeypatch):
+    samples, _ = drive_old(line_file, 3.0)
+    file, told, turns = save(runs, samples, "a.pkl", "a"), [], []
+    monkeypatch.setattr(watch_folder, "MARK_AGAIN_S", 0.0)
+
+    def refused(path):
+        raise refusal(path)
+
+    program = in_use(file)
+    program.__enter__()
+
+    class Stop:
+        """Has the program let go of the file after three turns, keep it from being renamed for three more, and end."""
+
+        def wait(self, seconds):
+            turns.append(list(told))
+            if len(turns) == 3:
+                program.__exit__(None, None, None)
+                monkeypatch.setattr(watch_folder, "mark_consumed", refused)
+            elif len(turns) == 6:
+                monkeypatch.setattr(watch_folder, "mark_consumed", mark_consumed)
+            return len(turns) == 8
+
+    with Store(tmp_path / "store.sqlite") as store:
+        done = watch(store, runs, lambda run: as_recorded(run, "t", 20.0), Stop(), on_done=lambda *said: told.append(said))
+    assert [name for name, _ in told] == ["a.pkl", "a.pkl"]
+    assert "It is tried again" in told[0][1]
+    assert "came in, but cannot be renamed" in told[1][1]
+    assert (done.episodes, done.notes, done.refused) == (1, [], [])
+    assert [p.name for p in runs.iterdir()] == ["a.pkl.imported"]
 
 
 def test_a_run_is_filed_under_its_line_whatever_the_file_is_called(runs, line_file, tmp_path):

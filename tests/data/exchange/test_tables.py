@@ -34,18 +34,18 @@ def test_parquet_says_what_the_store_says(folders, data):
         written = write_parquet(store.conn, folder / "out")
         raw = store.db.execute("SELECT reward, progress, risk, speed FROM steps ORDER BY id").fetchall()
         assert written["segments.parquet"] == store.db["segments"].count
-    update = Follower(folder / "a.sqlite").poll()
+    new = Follower(folder / "a.sqlite").poll()
     steps = parquet.read_table(folder / "out" / "steps.parquet").to_pydict()
-    assert written["steps.parquet"] == len(update)
-    assert steps["episode"] == update.episode_id.tolist()
-    assert steps["driver"] == update.driver.tolist()
-    assert steps["terminated"] == update.terminated.tolist()
+    assert written["steps.parquet"] == len(new)
+    assert steps["episode"] == new.episode_id.tolist()
+    assert steps["driver"] == new.driver.tolist()
+    assert steps["terminated"] == new.terminated.tolist()
     assert list(zip(steps["reward"], steps["progress"], steps["risk"], steps["speed"], strict=True)) == raw
     for i, name in enumerate(INFO.observation_names):
-        assert steps[f"observation.{name}"] == update.observation[:, i].tolist()
+        assert steps[f"observation.{name}"] == new.observation[:, i].tolist()
     for i, name in enumerate(INFO.action_names):
-        assert steps[f"executed.{name}"] == update.executed[:, i].tolist()
-        assert steps[f"proposed.{name}"] == update.proposed[:, i].tolist()
+        assert steps[f"executed.{name}"] == new.executed[:, i].tolist()
+        assert steps[f"proposed.{name}"] == new.proposed[:, i].tolist()
 
 
 def test_layouts_are_kept_apart(tmp_path):

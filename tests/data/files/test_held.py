@@ -6,15 +6,24 @@ import re
 import subprocess
 import sys
 import threading
+import types
 
+import numpy as np
 import pytest
 
+from data.errors import InputFileError
 from data.exchange.player_runs import mark_consumed
 from data.files import held
+from hitl.commands.report import save
+from hitl.games.gym.drawn import Drawn
+from hitl.games.supertuxkart.mirror import Mirror
 from hitl.home import Home
 from hitl.remote.outbox import Outbox
 from hitl.settings import PadChoice, save_pads
 from hitl.settings_desk.files import pads_path
+from takeover_ui.window.picture import Picture
+from tests.support import sample_screens
+from tests.support.in_use import in_use
 from tests.support.places import ROOT
 from trainer.daemon import control
 from trainer.daemon.heartbeat import NAME, Heartbeat, read_heartbeat, write_heartbeat
@@ -83,6 +92,29 @@ def test_a_file_that_is_held_for_a_moment_is_waited_for(home, prepare):
     assert done(path)
 
 
+def test_a_picture_s_file_goes_while_the_window_is_open(tmp_path, monkeypatch):
+    monkeypatch.setattr(held, "PATIENCE_S", 20.0)
+    drawn = Drawn(tmp_path / "picture-1")
+    drawn(lambda: np.full((4, 5, 3), 9, np.uint8))
+    seen, over = Picture(drawn.path), threading.Event()
+    assert seen.newest() is not None
+
+    def draw():  # as the window does
+        while not over.wait(0.02):
+            seen.newest()
+
+    window = threading.Thread(target=draw)
+    window.start()
+    drawn.close()
+    over.set()
+    window.join()
+    assert not drawn.path.exists()
+    drawn.path.write_bytes(b"\1" * 64)
+    mirror = types.SimpleNamespace(path=drawn.path)
+    Mirror._forget(mirror)
+    assert not drawn.path.exists(), "it has it open no longer itself"
+
+
 def test_a_file_that_stays_held_is_an_error_after_a_while(tmp_path, monkeypatch):
     monkeypatch.setattr(held, "PATIENCE_S", 0.1)
     path = tmp_path / "file"
@@ -90,8 +122,46 @@ def test_a_file_that_stays_held_is_an_error_after_a_while(tmp_path, monkeypatch)
     with path.open(), pytest.raises(PermissionError):
         held.write_whole(path, "new")
     assert path.read_text() == "old"
+    assert os.listdir(tmp_path) == ["file"]
     held.write_whole(path, "new")
     assert path.read_text() == "new"
+
+
+def test_a_report_that_a_program_has_open_is_named_with_what_to_do(tmp_path):
+    path = tmp_path / "report.html"
+    said = r"'report.html' cannot be written \(another program has it open\): close that program"
+    with in_use(path), pytest.raises(InputFileError, match=said):
+        save(path, sample_screens.report())
+    assert not list(tmp_path.glob("*.new"))
+
+
+@pytest.mark.parametrize(
+    ("number", "platform", "said"),
+    [
+        (32, "linux", "(another program has it open): close that program"),
+        (None, "win32", "(Permission denied): close the program that has it open, or check the path"),
+        (None, "linux", "(Permission denied): check the path"),
+    ],
+)
+def test_what_is_to_be_done_depends_on_what_is_known(monkeypatch, number, platform, said):
+    error = PermissionError(13, "Permission denied")
+    if number is not None:
+        error.winerror = number
+    monkeypatch.setattr(held, "sys", types.SimpleNamespace(platform=platform))
+    assert held.why(error, "check the path") == said
+    assert held.why(OSError(28, "No space left on device"), "check the path") == "(No space left on device): check the path"
+
+
+def test_a_file_that_stayed_in_use_is_not_waited_for_at_each_reading(tmp_path, monkeypatch):
+    path, waited = tmp_path / "settings.toml", []
+    path.touch()
+    with in_use(path):
+        monkeypatch.setattr(held.time, "sleep", waited.append)
+        for _ in range(3):
+            before = len(waited)
+            with pytest.raises(PermissionError):
+                held.read_bytes(path)
+            assert bool(before) == (len(waited) == before)
 
 
 def test_a_refusal_that_will_not_pass_is_not_waited_for(tmp_path, monkeypatch):

@@ -22,10 +22,10 @@ def record(path, track="hairpin", steps=10, kind="play", reason="off_road"):
         recorder.begin_episode()
         for i in range(steps):
             if i == 4:
-                token = recorder.begin_segment("takeover", "stick")
+                number = recorder.begin_segment("takeover", "stick")
             recorder.step(step_row(i, HUMAN if 4 <= i < 7 else AGENT, risk=None))
             if i == 6:
-                recorder.end_segment(token)
+                recorder.end_segment(number)
         recorder.end_episode("terminated", reason, np.zeros(4, np.float32))
 
 

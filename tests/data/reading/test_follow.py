@@ -22,19 +22,19 @@ def test_each_step_is_given_once_and_in_order(path):
         for _ in range(4):
             drive(recorder, 25)
             recorder.flush()
-            update = follower.poll()
-            seen.append(update)
-            assert len(update) == 25
+            new = follower.poll()
+            seen.append(new)
+            assert len(new) == 25
             assert len(follower.poll()) == 0
-            assert update.observation.shape == (25, 4)
-            assert update.observation[:, 0].tolist() == list(range(25))
-            assert update.executed[:, 1].tolist() == [i + 0.25 for i in range(25)]
-            assert update.proposed[:, 0].tolist() == [i - 0.25 for i in range(25)]
-            assert np.flatnonzero(update.driver).tolist() == [5, 6, 7, 8]
-            (episode,) = update.episodes.values()
+            assert new.observation.shape == (25, 4)
+            assert new.observation[:, 0].tolist() == list(range(25))
+            assert new.executed[:, 1].tolist() == [i + 0.25 for i in range(25)]
+            assert new.proposed[:, 0].tolist() == [i - 0.25 for i in range(25)]
+            assert np.flatnonzero(new.driver).tolist() == [5, 6, 7, 8]
+            (episode,) = new.episodes.values()
             assert (episode.end, episode.length) == ("terminated", 25)
             assert episode.last_observation.tolist() == [25.0] * 4
-            assert update.checkpoint_id.tolist() == [-1] * 25
+            assert new.checkpoint_id.tolist() == [-1] * 25
     assert np.concatenate([u.step_id for u in seen]).tolist() == list(range(1, 101))
 
 
@@ -55,9 +55,9 @@ def test_a_label_arrives_without_new_steps(path):
     assert (segment.start, segment.stop, segment.verdict, segment.closed) == (5, 9, "unreviewed", True)
     with Store(path) as store:
         store.label([segment.id], verdict="bad", trim=(1, 1))
-        update = follower.poll()
-        assert len(update) == 0
-        assert [(s.verdict, s.trim_start, s.trim_stop) for s in update.segments.values()] == [("bad", 1, 1)]
+        new = follower.poll()
+        assert len(new) == 0
+        assert [(s.verdict, s.trim_start, s.trim_stop) for s in new.segments.values()] == [("bad", 1, 1)]
         assert follower.poll().segments == {}
         store.undo()
         assert [s.verdict for s in follower.poll().segments.values()] == ["unreviewed"]
@@ -72,10 +72,10 @@ def test_steps_of_another_layout_are_left_out_and_counted(path):
     with Recorder(path, session_info()) as recorder:
         drive(recorder, 10)
     newest = Follower(path)
-    update = newest.poll()
-    assert len(update) == 10
+    new = newest.poll()
+    assert len(new) == 10
     assert newest.layout == (NAMES, ACTIONS)
-    assert update.left_out == {(("a",), ACTIONS): 1}
+    assert new.left_out == {(("a",), ACTIONS): 1}
     assert len(Follower(path, ("a",), ACTIONS).poll()) == 1
     nothing = Follower(path, ("other",), ACTIONS).poll()
     assert len(nothing) == 0
@@ -131,13 +131,13 @@ def test_steps_that_cannot_be_learned_from_are_left_out_and_named(path, value, c
         drive(recorder, 12)
     if column != "reward" or value == value:  # SQLite keeps a NaN as NULL, which a reward cannot be
         spoil(path, 4, 2, name, value, column)
-        update = Follower(path).poll()
-        assert list(zip(update.episode_id.tolist(), update.t.tolist(), strict=True)) == [
+        new = Follower(path).poll()
+        assert list(zip(new.episode_id.tolist(), new.t.tolist(), strict=True)) == [
             (e, t) for e in (1, 2) for t in range(12) if (e, t) != (2, 4)
         ]
-        assert update.observation[:, 0].tolist() == update.t.tolist()  # what is left is at its place
-        assert update.reward.tolist() == [t * 0.5 for t in update.t.tolist()]
-        assert (update.unusable, update.bad_numbers, update.bad_steps) == ({2: [4]}, {said: 1}, 1)
+        assert new.observation[:, 0].tolist() == new.t.tolist()  # what is left is at its place
+        assert new.reward.tolist() == [t * 0.5 for t in new.t.tolist()]
+        assert (new.unusable, new.bad_numbers, new.bad_steps) == ({2: [4]}, {said: 1}, 1)
     spoil(path, 3, 1, "", np.inf, "progress")
     assert np.isnan(Follower(path).poll().progress[3])
 
@@ -146,9 +146,9 @@ def test_a_last_observation_that_cannot_be_learned_from_is_not_known(path):
     with Recorder(path, session_info()) as recorder:
         drive(recorder, 12)
     spoil(path, 0, 1, "yaw", np.inf, "last_observation")
-    update = Follower(path).poll()
-    assert update.episodes[1].last_observation is None
-    assert (len(update), update.bad_numbers, update.bad_steps) == (12, {"yaw": 1}, 1)
+    new = Follower(path).poll()
+    assert new.episodes[1].last_observation is None
+    assert (len(new), new.bad_numbers, new.bad_steps) == (12, {"yaw": 1}, 1)
 
 
 def test_all_of_a_poll_may_be_left_out_and_that_is_news(path):
@@ -158,10 +158,10 @@ def test_all_of_a_poll_may_be_left_out_and_that_is_news(path):
         spoil(path, t)
     follower = Follower(path)
     first, second, third, fourth = (follower.poll(1) for _ in range(4))
-    assert (len(first), first.news) == (1, True)
-    assert (len(second), second.news, second.unusable) == (0, True, {1: [1]})
-    assert (len(third), third.news, third.unusable) == (0, True, {1: [2]})
-    assert not fourth.news
+    assert (len(first), first.anything) == (1, True)
+    assert (len(second), second.anything, second.unusable) == (0, True, {1: [1]})
+    assert (len(third), third.anything, third.unusable) == (0, True, {1: [2]})
+    assert not fourth.anything
 
 
 def test_a_poll_with_nothing_new_is_cheap(path):
@@ -198,11 +198,11 @@ def test_a_locked_store_has_nothing_new_yet(path):
 
 
 def read_all(follower, limit=200_000):
-    """Return all updates of a first reading."""
-    updates = [follower.poll(limit)]
-    while updates[-1].more:
-        updates.append(follower.poll(limit))
-    return updates
+    """Return all that a first reading gives, part by part."""
+    news = [follower.poll(limit)]
+    while news[-1].more:
+        news.append(follower.poll(limit))
+    return news
 
 
 @pytest.mark.parametrize("limit", [3, 200_000])
@@ -223,27 +223,27 @@ def test_a_start_on_the_newest_steps_leaves_out_what_is_older_but_for_segments_a
         open_one.step(step_row(i))
     assert open_one.flush()
     follower = Follower(path, newest=80)
-    updates = read_all(follower, limit)
+    news = read_all(follower, limit)
     given = {}
-    for update in updates:
-        for episode, t in zip(update.episode_id.tolist(), update.t.tolist(), strict=True):
+    for new in news:
+        for episode, t in zip(new.episode_id.tolist(), new.t.tolist(), strict=True):
             given.setdefault(episode, []).append(t)
     assert given == {
         1: list(range(8)), 3: [5, 6, 7, 8, 9], 4: list(range(20, 30)), 6: list(range(40)), 7: list(range(40)),
     }  # fmt: skip
-    steps = np.concatenate([u.step_id for u in updates])
+    steps = np.concatenate([u.step_id for u in news])
     assert len(set(steps.tolist())) == len(steps)
-    assert updates[0].episodes[3].length == 5
-    assert updates[0].episodes[4].last_observation is not None
-    assert {e.length for i, e in updates[0].episodes.items() if i in (6, 7)} == {40}
-    assert set(updates[0].episodes) == {1, 3, 4, 6, 7}
-    assert [(g.episode_id, g.start, g.stop) for g in updates[0].segments.values()] == [(3, 5, 9), (4, 20, 30), (6, 5, 9)]
+    assert news[0].episodes[3].length == 5
+    assert news[0].episodes[4].last_observation is not None
+    assert {e.length for i, e in news[0].episodes.items() if i in (6, 7)} == {40}
+    assert set(news[0].episodes) == {1, 3, 4, 6, 7}
+    assert [(g.episode_id, g.start, g.stop) for g in news[0].segments.values()] == [(3, 5, 9), (4, 20, 30), (6, 5, 9)]
     assert follower.skipped == {"drive": 30 + 25, "practice": 20, "evaluation": 30}
     open_one.step(step_row(8))
     open_one.end_episode("terminated", "finish", np.zeros(4))
     assert open_one.flush()
-    update = follower.poll()
-    assert (update.episode_id.tolist(), update.t.tolist(), update.episodes[1].length) == ([1], [8], 9)
+    new = follower.poll()
+    assert (new.episode_id.tolist(), new.t.tolist(), new.episodes[1].length) == ([1], [8], 9)
     open_one.close()
     everything = Follower(path, newest=10_000).poll()  # a store that is smaller is read as a whole
     assert len(everything) == 209
@@ -262,9 +262,9 @@ def test_an_episode_says_how_many_of_its_steps_are_here(path, tmp_path):
         merge(part.conn, part.path, path)
         assert {e.id: e.length for e in follower.poll().episodes.values()} == {1: 40, 2: 10}
         store.prune("2999-01-01")
-    update = Follower(path).poll()
-    assert [e.length for e in update.episodes.values()] == [6, 2]  # with the first steps, and the newest of all
-    assert len(update) == 8
+    new = Follower(path).poll()
+    assert [e.length for e in new.episodes.values()] == [6, 2]  # with the first steps, and the newest of all
+    assert len(new) == 8
 
 
 class Recording(RuleBasedStateMachine):
@@ -291,8 +291,8 @@ class Recording(RuleBasedStateMachine):
     @rule(n=st.integers(1, 30), driver=st.sampled_from([0, 1]))
     def drive(self, n, driver):
         for _ in range(n):
-            for token in [s for s in self.open if self.segments[s] is None]:
-                self.segments[token] = [self.episode, self.t, None]
+            for number in [s for s in self.open if self.segments[s] is None]:
+                self.segments[number] = [self.episode, self.t, None]
             self.recorder.step(step_row(self.t, driver))
             self.steps.append((self.episode, self.t, driver))
             self.t += 1
@@ -300,28 +300,28 @@ class Recording(RuleBasedStateMachine):
     @precondition(lambda self: self.episode is not None)
     @rule()
     def begin_segment(self):
-        token = self.recorder.begin_segment("takeover")
-        self.segments[token] = None
-        self.open.append(token)
+        number = self.recorder.begin_segment("takeover")
+        self.segments[number] = None
+        self.open.append(number)
 
     @precondition(lambda self: self.open)
     @rule(data=st.data())
     def end_segment(self, data):
-        token = data.draw(st.sampled_from(self.open))
-        self.recorder.end_segment(token, "failed")
-        self.stop(token, "failed")
+        number = data.draw(st.sampled_from(self.open))
+        self.recorder.end_segment(number, "failed")
+        self.stop(number, "failed")
 
-    def stop(self, token, outcome):
-        self.open.remove(token)
-        if self.segments[token] is None:
-            del self.segments[token]
+    def stop(self, number, outcome):
+        self.open.remove(number)
+        if self.segments[number] is None:
+            del self.segments[number]
         else:
-            self.segments[token][2], self.outcomes[token] = self.t, outcome
+            self.segments[number][2], self.outcomes[number] = self.t, outcome
 
     def finish(self, end, last, reason):
         self.ends[self.episode] = (end, self.t, last)
-        for token in list(self.open):
-            self.stop(token, "unclear")
+        for number in list(self.open):
+            self.stop(number, "unclear")
         self.episode = None
 
     @precondition(lambda self: self.episode is not None)
@@ -334,11 +334,11 @@ class Recording(RuleBasedStateMachine):
     def poll(self, limit, flush):
         if flush:
             assert self.recorder.flush()
-        update = self.follower.poll(limit)
-        self.seen += zip((update.episode_id - 1).tolist(), update.t.tolist(), update.driver.tolist(), strict=True)
+        new = self.follower.poll(limit)
+        self.seen += zip((new.episode_id - 1).tolist(), new.t.tolist(), new.driver.tolist(), strict=True)
         assert self.seen == self.steps[: len(self.seen)]
-        self.seen_episodes |= update.episodes
-        self.seen_segments |= update.segments
+        self.seen_episodes |= new.episodes
+        self.seen_segments |= new.segments
 
     def teardown(self):
         if self.episode is not None:
@@ -354,7 +354,7 @@ class Recording(RuleBasedStateMachine):
         assert ends == self.ends
         found = sorted((s.episode_id - 1, s.start, s.stop, s.outcome) for s in self.seen_segments.values())
         assert all(s.closed for s in self.seen_segments.values())
-        assert found == sorted((*where, self.outcomes[token]) for token, where in self.segments.items())
+        assert found == sorted((*where, self.outcomes[number]) for number, where in self.segments.items())
 
 
 def test_any_order_of_recording_and_following(tmp_path_factory):

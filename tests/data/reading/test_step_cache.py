@@ -12,8 +12,8 @@ from data.exchange.merge import merge
 from data.files import held
 from data.reading import step_cache
 from data.reading.follow import Follower
+from data.reading.new_steps import ARRAYS
 from data.reading.step_cache import StepCache
-from data.reading.update import ARRAYS
 from data.recording.recorder import Recorder
 from data.store import Store
 from tests.support.examples import examples
@@ -29,21 +29,21 @@ def _small_files(monkeypatch):
 def everything(path, cache=None, limit=200_000, newest=None, around=(0, 1)):
     """Return what a follower gives of a store from its beginning, and how many of the steps came from the cache."""
     with Follower(path, newest=newest, around=around, cache=cache) as follower:
-        updates = [follower.poll(limit)]
-        while updates[-1].more or updates[-1].news:
-            updates.append(follower.poll(limit))
+        news = [follower.poll(limit)]
+        while news[-1].more or news[-1].anything:
+            news.append(follower.poll(limit))
         cached = sum(part.used for part in cache._parts) if cache is not None else 0
         follower.caught_up()
         skipped = follower.skipped
     arrays = {}
     for name in ARRAYS:
-        whole = np.concatenate([getattr(u, name) for u in updates if len(u)] or [np.empty(0)])
+        whole = np.concatenate([getattr(u, name) for u in news if len(u)] or [np.empty(0)])
         arrays[name] = whole.dtype.str, whole.shape, whole.tobytes()
     rest = {}
     for name in ("episodes", "segments", "sessions", "unusable", "bad_numbers"):
-        for update in updates:
-            rest[name] = rest.get(name, "") + "".join(f"{k}: {v}\n" for k, v in sorted(getattr(update, name).items()))
-    left_out = [sum(u.left_out.get(k, 0) for u in updates) for k in sorted({k for u in updates for k in u.left_out})]
+        for new in news:
+            rest[name] = rest.get(name, "") + "".join(f"{k}: {v}\n" for k, v in sorted(getattr(new, name).items()))
+    left_out = [sum(u.left_out.get(k, 0) for u in news) for k in sorted({k for u in news for k in u.left_out})]
     return (arrays, rest, left_out, skipped), cached
 
 

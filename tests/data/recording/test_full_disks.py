@@ -111,8 +111,8 @@ def test_a_read_only_mount(small_disk, elsewhere):
     wait_for(recorder.flush)
     assert recorder.session_id == 2
     recorder.close()
-    update = Follower(path).poll()
-    assert update.t.tolist() == [*range(5), *range(300)]
+    new = Follower(path).poll()
+    assert new.t.tolist() == [*range(5), *range(300)]
 
 
 def test_a_full_disk_is_named_as_such(small_disk, elsewhere):

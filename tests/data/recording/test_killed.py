@@ -87,15 +87,15 @@ def test_kill_at_fifty_random_moments(path, tmp_path):
     assert cut > KILLS / 2
     with Store(path) as store:
         assert store.recover() == []
-    update = Follower(path).poll(10_000_000)
-    assert (update.observation[:, 0] == update.t).all()
-    for episode in update.episodes.values():
+    new = Follower(path).poll(10_000_000)
+    assert (new.observation[:, 0] == new.t).all()
+    for episode in new.episodes.values():
         if episode.end == "interrupted":
             assert episode.last_observation is None
-    inside = np.zeros(len(update), bool)
-    for segment in update.segments.values():
-        inside |= (update.episode_id == segment.episode_id) & (update.t >= segment.start) & (update.t < segment.stop)
-    assert (inside == (update.driver == 1)).all(), "every human step lies in a takeover, and no other step does"
+    inside = np.zeros(len(new), bool)
+    for segment in new.segments.values():
+        inside |= (new.episode_id == segment.episode_id) & (new.t >= segment.start) & (new.t < segment.stop)
+    assert (inside == (new.driver == 1)).all(), "every human step lies in a takeover, and no other step does"
     print(f"{KILLS} kills, {kept} steps kept, {lost} lost, all within the last second")
 
 

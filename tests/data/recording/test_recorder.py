@@ -54,8 +54,8 @@ def test_arrays_may_be_reused_by_the_caller(path):
         recorder.step(row)
         row.observation[:] = 99
         recorder.step(row)
-    update = Follower(path).poll()
-    assert update.observation[:, 0].tolist() == [1.0, 99.0]
+    new = Follower(path).poll()
+    assert new.observation[:, 0].tolist() == [1.0, 99.0]
 
 
 def test_an_episode_left_open_at_close_is_interrupted(path):
@@ -63,26 +63,26 @@ def test_an_episode_left_open_at_close_is_interrupted(path):
         recorder.begin_episode()
         recorder.begin_segment("takeover")
         recorder.step(step_row(0, HUMAN))
-    update = Follower(path).poll()
-    assert [e.end for e in update.episodes.values()] == ["interrupted"]
-    assert [(s.start, s.stop, s.closed) for s in update.segments.values()] == [(0, 1, True)]
+    new = Follower(path).poll()
+    assert [e.end for e in new.episodes.values()] == ["interrupted"]
+    assert [(s.start, s.stop, s.closed) for s in new.segments.values()] == [(0, 1, True)]
 
 
 def test_a_segment_without_a_step_is_forgotten(path):
     with Recorder(path, session_info()) as recorder:
         recorder.begin_episode()
-        token = recorder.begin_segment("takeover")
-        recorder.end_segment(token)
-        recorder.set_outcome(token, "failed")
+        number = recorder.begin_segment("takeover")
+        recorder.end_segment(number)
+        recorder.set_outcome(number, "failed")
         recorder.step(step_row(0))
     assert Store(path).segments() == []
 
 
 def test_an_outcome_may_come_later(path):
     with Recorder(path, session_info()) as recorder:
-        token = drive(recorder)
+        number = drive(recorder)
         recorder.flush()
-        recorder.set_outcome(token, "failed")
+        recorder.set_outcome(number, "failed")
     assert [s.outcome for s in Store(path).segments()] == ["failed"]
 
 
@@ -166,11 +166,11 @@ def test_several_writers_share_a_store(path):
             drive(recorder, 30)
     for recorder in recorders:
         recorder.close()
-    update = Follower(path).poll()
-    assert len(update) == 180
-    assert sorted(s.kind for s in update.sessions.values()) == ["evaluation", "play"]
-    assert set(update.driver.tolist()) == {AGENT, HUMAN}
-    assert (np.diff(update.step_id) > 0).all()
+    new = Follower(path).poll()
+    assert len(new) == 180
+    assert sorted(s.kind for s in new.sessions.values()) == ["evaluation", "play"]
+    assert set(new.driver.tolist()) == {AGENT, HUMAN}
+    assert (np.diff(new.step_id) > 0).all()
 
 
 def test_numpy_numbers_are_taken_as_they_are(path):
@@ -183,8 +183,8 @@ def test_numpy_numbers_are_taken_as_they_are(path):
         )
         recorder.flush()
         assert recorder.status.problem is None
-    update = Follower(path).poll()
-    assert (update.driver[0], update.reward[0], update.terminated[0], update.checkpoint_id[0]) == (HUMAN, 0.5, True, 1)
+    new = Follower(path).poll()
+    assert (new.driver[0], new.reward[0], new.terminated[0], new.checkpoint_id[0]) == (HUMAN, 0.5, True, 1)
 
 
 def test_a_step_of_another_size_is_refused_at_once(path):

@@ -18,13 +18,13 @@ def left_without_header(path):
     """What versions on Windows left that began each spill file without a header: the rest of a session, and its end."""
     with Recorder(path, session_info(), **QUICK) as recorder:
         recorder.begin_episode()
-        token = recorder.begin_segment("takeover", "stick")
+        number = recorder.begin_segment("takeover", "stick")
         record(recorder, 20)
         assert recorder.flush()
         other = write_lock(path)
         record(recorder, 100, 20)
         wait_for(lambda: recorder.status.spilled)
-        recorder.end_segment(token, "cleared")
+        recorder.end_segment(number, "cleared")
     other.execute("ROLLBACK")
     other.close()
     (left,) = spill_file.find_spills(path)

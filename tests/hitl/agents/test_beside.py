@@ -127,7 +127,7 @@ def test_neither_drives_without_the_other(helped, alone, capsys):
     assert main(["play", "--home", str(helped.root), "--headless", "--pad", "none", "--episodes", "1"]) == 0
     assert "name that agent with --agent" in " ".join(capsys.readouterr().out.split())
     with SessionSetup(helped, SessionOptions()) as rig, pytest.raises(CheckpointError, match="cannot drive alone"):
-        rig.policy.hold("latest")
+        rig.policy.pin("latest")
     with SessionSetup(alone, SessionOptions(), policy=beside_policy(WANTED, alone)) as rig:
         assert isinstance(rig.policy, BesidePolicy)
         rig.policy.begin_episode()

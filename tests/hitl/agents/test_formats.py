@@ -350,7 +350,7 @@ def test_a_checkpoint_of_ours_is_an_agent_too(tmp_path, opened):
     assert newest is not None
     seen, done = tuple(meta.observation_names), tuple(meta.action_names)
     policy = CheckpointPolicy(home, seen, done)
-    policy.hold("latest")
+    policy.pin("latest")
     looks = np.random.default_rng(2).normal(size=(5, len(seen))).astype(np.float32)
     for use in ("latest", str(newest.id), file.stem, str(file)):
         agent = opened(use, seen=seen, done=done)

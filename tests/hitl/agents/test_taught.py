@@ -83,7 +83,7 @@ def test_ours_drives_everywhere_once_it_does_what_the_agent_does(home):
 
 def test_it_drives_without_the_agent_too(home):
     with SessionSetup(home, SessionOptions()) as rig:
-        rig.policy.hold("latest")
+        rig.policy.pin("latest")
         assert rig.policy.problem == ""
 
 
@@ -127,12 +127,12 @@ def test_it_goes_out_as_a_program_of_its_own(home, tmp_path):
     assert (tmp_path / "ours.pt").is_file()
 
 
-def test_nothing_is_kept_back_any_more_once_it_drives(home, tmp_path):
+def test_nothing_is_held_out_any_more_once_it_drives(home, tmp_path):
     copy = Home(tmp_path / "copy")
     shutil.copytree(home.root, copy.root)
     gates = train(copy.root, None, SMALL, teacher_of=lambda names: teacher(copy, WANTED, *names)).training.replay.demos.gates
     assert gates.everywhere
-    assert not gates._kept_back
+    assert not gates._held_out
 
 
 def test_it_goes_on_as_it_was_whatever_preset_is_named(home):

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from data.demos import Reason, Why
 from data.records import HUMAN, Corner
 from hitl.coach import ending
 from hitl.coach.call_me import PATIENCE, CallMe, CallRule, Countdown, Failure
@@ -147,7 +148,7 @@ def test_who_goes_back_while_the_agent_drives_alone_drives_at_the_clocks_pace(tm
         rig.session.policy = Cruise()  # type: ignore[assignment]
         screen = SimpleNamespace(fast="alone, fast")
         caller = Caller(rig, None, screen, Sounds(on=False))  # type: ignore[arg-type]
-        calls = CallMe(rig, lambda failure: None, lambda what, left: None, caller.over)
+        calls = CallMe(rig, lambda failure: None, lambda what, left: None, caller.end_call)
         rig.session.watch = lambda tick: seen.append(rig.session.hands_off and tick.decision.driver == HUMAN)
         driven = list(calls.drive(0))
     alone, taken = driven[:2]
@@ -286,7 +287,7 @@ class TestTheEnd:
         coaching.ended(Ended(1, "", 6.0, "unclear"))
         coaching._driven_s += 3.0
         coaching.ended(Ended(3, "hairpin", 4.2, "failed", counted_s=3.2, until_m=198.0))
-        coaching.ended(Ended(2, "hairpin", 0.1, "unclear", "too short (0.10 s)"))
+        coaching.ended(Ended(2, "hairpin", 0.1, "unclear", Reason(Why.SHORT, "0.10 s")))
         coaching._driven_s += 20.0
         coaching.ended(Ended(4, "", 2.0, "unclear"))
         assert said == [
@@ -300,7 +301,7 @@ class TestTheEnd:
         coaching = self.coaching([False] * 4)
         coaching.ended(Ended(1, "hairpin", 3.0, "cleared"))
         coaching.ended(Ended(2, "hairpin", 2.5, "failed", counted_s=1.5, until_m=120.0))
-        coaching.ended(Ended(3, "hairpin", 0.1, "unclear", "too short (0.10 s)"))
+        coaching.ended(Ended(3, "hairpin", 0.1, "unclear", Reason(Why.SHORT, "0.10 s")))
         coaching.coach.alone("hairpin", True, 1, 30.0)
         card = ending.card(coaching, Looking(40.0, 5.6), None, ENGLISH)
         assert card.rows[1] == ("hairpin", "2 × 5.5 s", "1 of 2", "0 of 4", "1 of 5")
@@ -315,7 +316,7 @@ class TestTheEnd:
         assert nowhere in ending.printed(coaching, Looking(), None)
         coaching.helped = True  # and judged it bad before its outcome was known
         assert nowhere not in ending.printed(coaching, Looking(), None)
-        coaching.ended(Ended(1, "hairpin", 2.1, "unclear", "hardly moved (0.4 m)"))
+        coaching.ended(Ended(1, "hairpin", 2.1, "unclear", Reason(Why.STILL, "0.4 m")))
         assert "1 takeover (2.1 s) did not count: the car hardly moved." in ending.printed(coaching, Looking(), None)
 
     def test_the_next_step_follows_from_how_far_it_is(self) -> None:
@@ -332,6 +333,22 @@ class TestTheEnd:
             coaching.ended(Ended(k, "hairpin", 3.0, "cleared"))
             coaching.coach.alone("hairpin", False, k, 9.0 * k)
         assert "hitl diagnose" in ending.following(coaching, ENGLISH)
+
+    def test_what_was_just_seen_to_fail_is_not_left_to_itself(self) -> None:
+        coaching = self.coaching([True] * 5)
+        coaching.begin_episode(0.0, 1)
+        coaching.end_episode(EpisodeResult("drive", "off_road", steps=50, progress=60.0))  # before the corner
+        text = ending.following(coaching, ENGLISH)
+        assert text.startswith("Next time: take over where it fails.")
+        assert "alone it did not finish 1 of 1 here" in text
+
+    def test_what_another_agent_did_is_not_told_of_one_that_drives_at_random(self) -> None:
+        coaching = self.coaching([True] * 5)
+        coaching.forget(lost=True)
+        text = ending.printed(coaching, Looking(), None)
+        assert "hairpin" not in text
+        assert "Next time" not in text
+        assert "`hitl train --fresh`" in text
 
     def test_where_most_takeovers_fail_better_ones_would_be_of_use(self) -> None:
         said: list[str] = []

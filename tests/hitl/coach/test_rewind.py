@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from data.demos import Reason, Why
 from data.reading.drives import Drive
 from data.reading.follow import Follower
 from data.records import AGENT, HUMAN
@@ -334,7 +335,7 @@ def test_a_car_that_stood_while_it_was_kept_shows_nothing(tmp_path: Path) -> Non
         (kept,) = store.segments()
         assert kept.kind == "kept"
         assert told == ["That one did not count: the car hardly moved (0.0 m). star keeps it all the same."]
-        assert store.rule().judge(kept).why.startswith("hardly moved")
+        assert store.rule().judge(kept).reason == Reason(Why.STILL, "0.0 m")
 
 
 def test_driving_on_from_a_moment_is_no_drive_of_its_own(tmp_path: Path) -> None:

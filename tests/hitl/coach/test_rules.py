@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data.demos import DemoRule
+from data.demos import DemoRule, Reason, Why
 from data.records import Corner
 from data.statistics import wilson
 from hitl.coach.learned import GOAL, IN_A_ROW, NEWEST, TREND_FROM, Attempts
@@ -137,12 +137,12 @@ def test_help_is_called_for_with_its_cause_and_not_twice_in_a_breath() -> None:
 
 
 def test_a_takeover_that_does_not_count_says_why_in_every_language() -> None:
-    (said,) = Coach([CORNER]).ended(Ended(1, "hairpin", 0.2, "unclear", "too short (0.20 s)"))
+    (said,) = Coach([CORNER]).ended(Ended(1, "hairpin", 0.2, "unclear", Reason(Why.SHORT, "0.20 s")))
     keyed = replace(said, values={**said.values, "key": "Enter"})
     texts = {code: keyed.text(words) for code, words in LANGUAGES.items()}
     assert texts["en"] == "That one did not count: it was too short (0.20 s). Enter keeps it all the same."
-    assert "zu kurz (0.20 s)" in texts["de"]
-    assert "za krótko (0.20 s)" in texts["pl"]
+    assert "zu kurz (0,20 s)" in texts["de"]
+    assert "za krótko (0,20 s)" in texts["pl"]
 
 
 def test_a_failed_one_is_good_until_a_metre_and_the_speed_says_what_to_change() -> None:
@@ -184,8 +184,8 @@ def test_in_a_run_with_one_replay_a_takeover_is_not_said_to_count_as_a_demo() ->
     assert not DemoRule.of({"one_replay": True, "bc_weight": 1.0}).ordinary, "it is cloned"
     assert not DemoRule().ordinary
     coach, said = Coach([CORNER], ordinary=True), list[Said]()
-    for outcome, why in (("cleared", ""), ("unclear", ""), ("failed", ""), ("unclear", "too short (0.20 s)")):
-        said += coach.ended(Ended(1, "hairpin", 3.1, outcome, why, counted_s=2.1, until_m=168.0))
+    for outcome, reason in (("cleared", None), ("unclear", None), ("failed", None), ("unclear", Reason(Why.SHORT, "0.20 s"))):
+        said += coach.ended(Ended(1, "hairpin", 3.1, outcome, reason, counted_s=2.1, until_m=168.0))
     assert names(said) == ["coach_ordinary_cleared", *["coach_ordinary"] * 3]
     for words in LANGUAGES.values():
         assert all(one.text(words) for one in said)

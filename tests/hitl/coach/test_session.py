@@ -25,6 +25,7 @@ from hitl.games.base import Start
 from hitl.home import Home
 from hitl.pads.base import PadState
 from hitl.protocols import EpisodeResult
+from hitl.screens import coach_screen
 from hitl.screens.coach_screen import Caller, speaker, tell_ending, wants_practice
 from hitl.screens.session_screen import SessionScreen
 from hitl.session.practice import TRIES
@@ -312,6 +313,30 @@ def test_a_trainer_that_works_on_while_the_last_screen_stays_is_at_work(tmp_path
         write_heartbeat(tmp_path, Heartbeat(state="stopped"))
         printed = tell_ending(rig, window, Looking(), lambda: False)  # type: ignore[arg-type]
     assert ENGLISH["end_no_trainer"] not in printed
+
+
+def test_the_last_screen_tells_when_the_trainer_was_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from hitl.coach.observer import Looking
+
+    monkeypatch.setattr(coach_screen, "LOOK_S", 0.05)
+    learns = Heartbeat(state="training", at=time.time(), ticks=time.monotonic(), owed_updates=600, updates_per_second=10.0)
+    until = time.monotonic() + 30.0
+
+    class Screen(Shown):
+        def keys(self) -> frozenset[str]:
+            write_heartbeat(tmp_path, Heartbeat(state="stopped"))  # `hitl train stop`, in a terminal
+            return frozenset({"return"}) if len(self.cards) > 1 or time.monotonic() > until else frozenset()
+
+    window, behind = Screen(), SimpleNamespace(asked=0)
+    behind.trainer_goes_on = lambda: setattr(behind, "asked", behind.asked + 1)
+    with SessionSetup(Home(tmp_path), OPTIONS, say=lambda said: None) as rig:
+        write_heartbeat(tmp_path, learns)
+        tell_ending(rig, window, Looking(), lambda: False, False, behind)  # type: ignore[arg-type]
+    before, after = (card.lines for card in window.cards if card is not None)
+    assert ENGLISH.say("end_trained", n=1) in before
+    assert ENGLISH.say("end_trained", n=1) not in after
+    assert ENGLISH["end_no_trainer"] in after
+    assert behind.asked > 0, "and what stands beside the card"
 
 
 def test_a_silent_trainer_that_has_the_home_to_itself_is_not_said_to_be_missing(tmp_path: Path) -> None:

@@ -136,13 +136,13 @@ class TestShipped:
             assert rig.policy.checkpoint_id is None
             assert path.name in rig.policy.problem
             with pytest.raises(CheckpointError):
-                rig.policy.hold("latest")
+                rig.policy.pin("latest")
 
     def test_a_checkpoint_for_other_observations_is_refused(self, home):
         with SessionSetup(home, SessionOptions(kind="evaluation")) as rig:
             rig.policy._names = rig.policy._names[:-1]
             with pytest.raises(CheckpointError, match="observation numbers"):
-                rig.policy.hold("latest")
+                rig.policy.pin("latest")
 
 
 def test_a_player_who_leaves_while_the_stalled_agent_is_measured_leaves_at_once(tmp_path):

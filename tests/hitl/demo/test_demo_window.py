@@ -14,7 +14,8 @@ from data.records import Corner
 from data.store import Store
 from hitl.coach.observer import Coaching
 from hitl.coach.rules import Coach, Said
-from hitl.commands.demo import _stay
+from hitl.commands.demo import _run, _stay
+from hitl.demo import run as run_demo
 from hitl.demo.advice import braking_advice
 from hitl.demo.cards import closing_card, intro_card, outcome_card, practice_card, turn_card, unfinished
 from hitl.demo.demo import DemoResult, Measurement
@@ -131,6 +132,19 @@ def test_enter_on_the_last_card_says_where_the_report_is(monkeypatch: pytest.Mon
     _stay(Last(), outcome_card(outcome(), report(score(20, 18))), tmp_path / "demo-report.html")  # type: ignore[arg-type]
     assert "demo-report.html" in shown[-1].lines[-1]
     assert shown[-1].lines[-1].startswith("A browser shows" if opens else "There is no browser")
+
+
+def test_a_demo_in_a_window_draws_its_seed_and_one_without_is_the_same_each_time(tmp_path: Path, monkeypatch: Any) -> None:
+    drawn: list[int] = []
+    for name in ("run_in_window", "run_headless"):
+        monkeypatch.setattr(run_demo, name, lambda *args, seed, **more: drawn.append(seed))
+    for seed, window in ((None, Window()), (None, Window()), (7, Window()), (None, None), (7, None)):
+        asked = SimpleNamespace(env="box2d", track="default", seed=seed, skill="good", minutes=1.0, headless=window is None)
+        asked.no_stand_in = False
+        _run(Home(tmp_path), asked, CORNER, window, lambda: False)  # type: ignore[arg-type]
+    assert drawn[2:] == [7, 0, 7]
+    assert all(0 <= seed < 10_000 for seed in drawn)
+    assert drawn[0] != drawn[1] or drawn[0] != 0
 
 
 def test_a_process_that_was_asked_to_end_does_not_wait_at_the_outcome(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from data.store import Store
 from hitl.cli import main
-from hitl.drivers.wheel import open_wheel
+from hitl.drivers.wheel import open_human
 from hitl.home import Home
 from hitl.pads import open as opening
 from hitl.pads.base import MISSING
@@ -52,7 +52,7 @@ def test_a_session_in_which_nobody_can_take_over_says_so_and_runs(tmp_path, monk
     told = []
     with contextlib.ExitStack() as stack:
         args = Namespace(pad=pad, pad_name="", lap=lap)
-        open_wheel(args, "box2d", Home(tmp_path), load_track("default"), None, stack, lambda level, text: told.append(text))
+        open_human(args, "box2d", Home(tmp_path), load_track("default"), None, stack, lambda level, text: told.append(text))
     assert len(told) == 1
     assert told[0].startswith(beginning)
 
@@ -64,7 +64,7 @@ def test_where_a_pad_is_plugged_in_nothing_is_said(tmp_path, monkeypatch):
     told = []
     with contextlib.ExitStack() as stack:
         args = Namespace(pad="auto", pad_name="", lap=True)
-        open_wheel(args, "box2d", Home(tmp_path), load_track("default"), None, stack, lambda level, text: told.append(text))
+        open_human(args, "box2d", Home(tmp_path), load_track("default"), None, stack, lambda level, text: told.append(text))
     assert not told
 
 

@@ -47,7 +47,7 @@ def run(tmp_path, *answers):
         return left.pop(0)
 
     path = tmp_path / "kit.json"
-    written = record(path, Home(tmp_path / "home"), "box2d", ask=ask if answers else None, tell=said.append)
+    written = record(path, Home(tmp_path / "home"), "box2d", ask=ask if answers else None, say_text=said.append)
     kit = read(path) if written else None
     return {m.name: m for m in kit.measurements} if kit else {}, "\n".join(said), written
 

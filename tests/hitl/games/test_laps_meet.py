@@ -74,14 +74,14 @@ def imported(home: Home) -> list[tuple[int, int]]:
 def assert_one_batch(home: Home, driven: int) -> None:
     """Every imported step is a row of a demo, every driven one is online, and nothing is left out."""
     with Follower(home.store_path) as follower:
-        update = follower.poll()
-        assert update.left_out == {}
+        new = follower.poll()
+        assert new.left_out == {}
         layout = follower.layout
     replay = Replay(len(layout[0]), len(layout[1]), SMALL)
-    replay.add(update)
+    replay.add(new)
     steps = imported(home)
-    demo = update.driver == HUMAN
-    assert sorted(zip(update.episode_id[demo].tolist(), update.t[demo].tolist(), strict=True)) == steps
+    demo = new.driver == HUMAN
+    assert sorted(zip(new.episode_id[demo].tolist(), new.t[demo].tolist(), strict=True)) == steps
     assert (replay.demo_rows, replay.online_steps) == (len(steps), driven)
     rows = np.unique(replay.demo_table.slots.numpy())
     assert len(rows) == len(steps)
@@ -155,14 +155,14 @@ class TestTrackMania:
         samples, _ = drive_old(line, 12.0, finish=True)
         acts = np.stack([s[0] for s in samples])
         with Follower(home.store_path) as follower:
-            update = follower.poll()
+            new = follower.poll()
             names = follower.layout[0]
-        pending = update.observation[:, [names.index(f"pending_{a}") for a in ACTIONS]]
-        now = update.observation[:, [names.index(n) for n in ("gas", "brake", "steer")]]
+        pending = new.observation[:, [names.index(f"pending_{a}") for a in ACTIONS]]
+        now = new.observation[:, [names.index(n) for n in ("gas", "brake", "steer")]]
         np.testing.assert_array_equal(now, acts[:-1])  # what the game obeyed when it looked like this
         np.testing.assert_array_equal(pending, acts[1:])  # what it obeyed on the way to the next
-        np.testing.assert_array_equal(update.executed[:-1], acts[2:])  # decided one tick earlier, as live
-        np.testing.assert_array_equal(update.executed[-1], acts[-1])
+        np.testing.assert_array_equal(new.executed[:-1], acts[2:])  # decided one tick earlier, as live
+        np.testing.assert_array_equal(new.executed[-1], acts[-1])
 
     @pytest.mark.parametrize("trained", [False, True])
     def test_laps_that_an_earlier_version_imported(self, home, line, tmp_path, trained, monkeypatch):
@@ -312,9 +312,9 @@ class TestWhatCannotMeet:
     def test_and_it_helps(self, home, capsys):
         assert main(["import", "--home", str(home.root), str(self.runs), "--keep-observations"]) == 0
         with Follower(home.store_path) as follower:
-            update = follower.poll()
+            new = follower.poll()
         assert len(follower.layout[0]) == 81
-        assert int((update.driver == HUMAN).sum()) >= 239
+        assert int((new.driver == HUMAN).sum()) >= 239
 
     def test_a_trainer_that_began_with_the_laps_turns_to_what_is_driven(self, home, tmp_path):
         """While nothing else was there it was made for the laps; it has learned nothing from them alone."""

@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -19,6 +20,7 @@ from hitl.pads.devices import devices
 from hitl.pads.mapping import JOYSTICK, calibrated
 from hitl.settings import PadChoice, load
 from tests.support.clocks import own_time
+from tests.support.in_use import in_use
 from tests.support.virtual_pad import VirtualPad
 
 
@@ -152,6 +154,32 @@ def test_calibrating_a_wheel(
         at(-0.6, 0.8, -0.7)
         told = json.loads(run(tmp_path, capsys, "--json"))
         assert (told["steer"], told["gas"], told["brake"]) == pytest.approx((-1.0, 0.0, 0.0), abs=0.02)
+
+
+@pytest.mark.parametrize("asked", [True, False])
+def test_what_was_measured_is_not_lost_where_the_file_is_in_use(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, asked: bool
+) -> None:
+    program = in_use(tmp_path / "pads.toml.new")
+
+    def enter() -> str:  # the player closes the program first
+        program.__exit__(None, None, None)
+        return "\n"
+
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(isatty=lambda: asked, readline=enter))
+    words = "--set", "gas.curve=1.5"
+    with VirtualPad("Red Pad"):
+        program.__enter__()
+        if asked:
+            out = run(tmp_path, capsys, *words)
+            assert "pads.toml cannot be written (another program has it open): close that program" in out
+            assert "curve = 1.5" in (tmp_path / "pads.toml").read_text()
+            return
+        with pytest.raises(InputFileError, match="close that program"):
+            pads.main(["--home", str(tmp_path), *words])
+        program.__exit__(None, None, None)
+        assert "curve = 1.5" in capsys.readouterr().out
+        assert not (tmp_path / "pads.toml").exists()
 
 
 def test_a_calibration_without_movement_is_refused() -> None:

@@ -27,9 +27,9 @@ def record(path, corner="hairpin", track="hairpin", episodes=2, **positions):
             recorder.begin_episode("drive")
             for i in range(60):
                 if i == 20:
-                    token = recorder.begin_segment("takeover", "stick", corner)
+                    number = recorder.begin_segment("takeover", "stick", corner)
                 if i == 40:
-                    recorder.end_segment(token, "cleared")
+                    recorder.end_segment(number, "cleared")
                 where = {"y": float(np.sin(i / 9) * 8), **positions}
                 recorder.step(step_row(i, HUMAN if 20 <= i < 40 else AGENT, **where))
             recorder.end_episode("terminated", "off_road", np.zeros(4))
@@ -142,10 +142,10 @@ def test_a_game_without_a_road_has_pages_that_say_nothing_of_one(tmp_path, langu
 def test_a_game_without_a_road_is_not_asked_for_the_file_of_its_track(tmp_path, capsys, command):
     with Recorder(tmp_path / "store.sqlite", session_info(env="gym:Pendulum-v1", track="Pendulum-v1")) as recorder:
         recorder.begin_episode("drive")
-        token = recorder.begin_segment("takeover", "stick")
+        number = recorder.begin_segment("takeover", "stick")
         for i in range(30):
             recorder.step(step_row(i, HUMAN, x=np.nan, y=np.nan))
-        recorder.end_segment(token, "cleared")
+        recorder.end_segment(number, "cleared")
         recorder.end_episode("terminated", "over", np.zeros(4))
     assert main([command, "--home", str(tmp_path)]) == 4
     told = capsys.readouterr().err

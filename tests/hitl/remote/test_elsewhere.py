@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from data.errors import DeviceError
+from data.recording.recorder import Recorder
 from hitl.cli import main
 from hitl.commands.train import _server_said
 from hitl.home import Home
@@ -21,6 +22,7 @@ from hitl.remote.reach import FIRST_S, Reach
 from hitl.screens.trainer_state import HeartbeatReader, far_state
 from takeover_ui.view import TrainerState
 from tests.hitl.remote.test_reach import Nobody
+from tests.support.recorded import drive, session_info
 from tests.support.workers import carry, record
 from trainer.daemon.control import trainer_lock
 from trainer.daemon.heartbeat import Heartbeat, read_heartbeat, write_heartbeat
@@ -142,3 +144,14 @@ def test_what_the_servers_side_failed_with_is_told_by_a_trainer_in_the_backgroun
     child.main()
     capsys.readouterr()
     assert _server_said(Home(tmp_path)) == "Several machines need the package tlspyo: `hitl train --from-server` waits for it."
+
+
+def test_to_send_what_waits_makes_no_worker_s_home_of_one_that_never_was(tmp_path, capsys):
+    for home in (tmp_path / "home", tmp_path / "none"):
+        if home.name == "home":
+            with Recorder(home / "store.sqlite", session_info()) as recorder:
+                drive(recorder)
+        before = sorted(home.rglob("*"))
+        assert main(["worker", "--send-only", "--home", str(home)]) == 2
+        assert "Nothing waits to be sent" in capsys.readouterr().err
+        assert sorted(home.rglob("*")) == before

@@ -37,10 +37,10 @@ class TestForwarding:
         outbox = Outbox(worker, "one")
         recorder = Recorder(worker.create().store_path, INFO)
         recorder.begin_episode()
-        token = recorder.begin_segment("takeover", "pad")
+        number = recorder.begin_segment("takeover", "pad")
         for k in range(5):
             recorder.step(row(k, 1))
-        recorder.end_segment(token)
+        recorder.end_segment(number)
         assert recorder.flush()
         carry(outbox, inbox)
         with sqlite3.connect(inbox.path) as db:

@@ -1,9 +1,12 @@
 """A home is a worker's or that of a trainer with workers, not both at once: each would send back what comes from the other."""
 
+import sqlite3
+
 import pytest
 
 from data.recording.session_lock import LiveLock
 from hitl.cli import main
+from hitl.remote.child import _unusable
 from hitl.remote.link import free_port
 
 
@@ -32,11 +35,11 @@ def test_the_second_is_refused_at_its_start(worker, capsys, lock, args, said):
     assert not list(worker.root.glob("store.sqlite.live-*"))
 
 
-def test_a_home_that_cannot_be_written_is_told_in_a_sentence(worker, capfd):
-    (worker.root / "worker.json").mkdir()  # as little to be written over as a file on a full disk
-    port = str(free_port())
-    assert main(["worker", "--send-only", "--no-tls", "--home", str(worker.root), "--port", port]) == 4
-    out = capfd.readouterr()
-    assert "Traceback" not in out.out + out.err
-    assert f"The home folder '{worker.root.name}' cannot be used (" in out.out
-    assert f"`hitl worker --send-only --port {port} --no-tls --home {worker.root}` sends the rest then." in out.out
+def test_a_home_that_cannot_be_written_is_told_in_a_sentence(worker):
+    command = "`hitl worker --send-only --no-tls --home there`"
+    said = _unusable(worker, OSError(28, "No space left on device"), command)
+    assert said.startswith(f"The home folder '{worker.root.name}' cannot be used (No space left on device): what was sent ")
+    assert said.endswith(f"Make room or make it writable. {command} sends the rest then.")
+    assert "(unable to open database file): what arrives" in _unusable(
+        worker, sqlite3.OperationalError("unable to open database file"), ""
+    )

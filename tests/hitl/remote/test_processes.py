@@ -194,11 +194,11 @@ def test_a_takeover_arrives_within_a_second_of_its_end(tmp_path, at_work):
     recorder.begin_episode()
     took = []
     for k in range(12):
-        token = recorder.begin_segment("takeover", "pad")
+        number = recorder.begin_segment("takeover", "pad")
         for j in range(10):  # at the pace of a live session
             recorder.step(row(j, 1))
             time.sleep(0.02)
-        recorder.end_segment(token)
+        recorder.end_segment(number)
         began = time.monotonic()
         assert until(lambda k=k: count(trainer, finished) == before + k + 1, 10.0)
         took.append(time.monotonic() - began)

@@ -237,17 +237,17 @@ def home(tmp_path: Path) -> Path:
     recorder = Recorder(Home(tmp_path).store_path, info)
     for episode in range(8):
         recorder.begin_episode("drive")
-        token = None
+        number = None
         for m in range(0, 200 if episode == 7 else 150, 2):
             human = episode == 7 and m >= 100
-            if human and token is None:
-                token = recorder.begin_segment("takeover", "button", "hairpin")
+            if human and number is None:
+                number = recorder.begin_segment("takeover", "button", "hairpin")
             action = np.array([-0.8 if 110 <= m < 130 else 0.6, 0.0], np.float32)
             recorder.step(
                 StepRow(np.zeros(1, np.float32), action, action, int(human), 0.1, progress=float(m), speed=20.0 - 0.1 * (m > 110))
             )
-        if token is not None:
-            recorder.end_segment(token)
+        if number is not None:
+            recorder.end_segment(number)
         recorder.end_episode("terminated", "finish" if episode == 7 else "off_road", np.zeros(1, np.float32))
     recorder.close()
     with Store(Home(tmp_path).store_path) as store:

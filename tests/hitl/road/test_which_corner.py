@@ -126,21 +126,21 @@ def test_it_is_filed_while_it_is_driven_and_on_the_way_to_the_trainer(tmp_path: 
     inbox, outbox = Inbox(trainer), Outbox(worker, "one")
     with Recorder(worker.store_path, INFO) as recorder:
         recorder.begin_episode()
-        token = recorder.begin_segment("takeover", "pad")
+        number = recorder.begin_segment("takeover", "pad")
         recorder.step(row(0, 1))
         assert recorder.flush()
         carry(outbox, inbox)
         assert filed(trainer.store_path) == [None]
-        recorder.file_segment(token, "hairpin")
+        recorder.file_segment(number, "hairpin")
         recorder.step(row(1, 1))
-        recorder.end_segment(token)
+        recorder.end_segment(number)
         assert recorder.flush()
         assert filed(worker.store_path) == ["hairpin"]
         carry(outbox, inbox)
         assert filed(trainer.store_path) == ["hairpin"]
         with Store(trainer.store_path) as store:
             store.remove_corner("default", "hairpin")
-        recorder.set_outcome(token, "cleared")
+        recorder.set_outcome(number, "cleared")
         assert recorder.flush()
         carry(outbox, inbox)
     inbox.close()
@@ -166,13 +166,13 @@ def test_an_older_recording_that_is_read_twice_stays_where_the_player_filed_it(t
 def test_a_takeover_that_ran_when_its_store_was_taken_over_is_filed_with_its_end(tmp_path: Path) -> None:
     with Recorder(tmp_path / "there.sqlite", INFO) as recorder, Store(tmp_path / "here.sqlite") as here:
         recorder.begin_episode()
-        token = recorder.begin_segment("takeover", "pad")
+        number = recorder.begin_segment("takeover", "pad")
         recorder.step(row(0, 1))
         assert recorder.flush()
         merge(here.conn, here.path, recorder.path)
-        recorder.file_segment(token, "hairpin")
+        recorder.file_segment(number, "hairpin")
         recorder.step(row(1, 1))
-        recorder.end_segment(token)
+        recorder.end_segment(number)
         recorder.end_episode("terminated", "finish", np.array([9.0, 9.0], np.float32))
         assert recorder.flush()
         merge(here.conn, here.path, recorder.path)

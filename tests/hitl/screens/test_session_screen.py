@@ -22,9 +22,9 @@ from hitl.pads.combined import EitherPad
 from hitl.pads.keyboard import KeyboardPad
 from hitl.protocols import EpisodeResult, Tick
 from hitl.screens.coach_screen import Caller
-from hitl.screens.key_hints import LAP, held_names, key_hint, pad_hint
+from hitl.screens.key_hints import LAP, ignored_names, key_hint, pad_hint
 from hitl.screens.session_screen import SessionScreen
-from hitl.screens.telling import sayer
+from hitl.screens.telling import line_keeper
 from hitl.session.playing.play_loop import PlayLoop
 from hitl.session.setup import SessionSetup
 from hitl.session_options import SessionOptions
@@ -273,10 +273,10 @@ def test_what_is_held_goes_by_the_name_on_the_device_that_it_is_held_on() -> Non
     both = EitherPad(pad, keys)  # type: ignore[arg-type]
     takeover = frozenset({"takeover"})
 
-    def named(device: Any, *held_by: frozenset[str]) -> tuple[str, ...]:
-        held = frozenset[str]().union(*held_by)
+    def named(device: Any, *ignored_by: frozenset[str]) -> tuple[str, ...]:
+        ignored = frozenset[str]().union(*ignored_by)
         action = np.zeros(2, np.float32)
-        return held_names(Decision(0, action, 0.0, None, "", held=held, held_by=held_by), device)
+        return ignored_names(Decision(0, action, 0.0, None, "", ignored=ignored, ignored_by=ignored_by), device)
 
     assert named(keys, takeover) == ("space",)
     assert named(both, frozenset(), takeover | {"gas"}) == ("gas", "space")
@@ -340,7 +340,7 @@ def test_behind_the_last_card_stands_what_the_last_try_has_changed(tmp_path: Pat
         EpisodeResult("practice", "stopped", 20, progress=100.0, passed={"hairpin": False}),
     ]
     with SessionSetup(Home(tmp_path), SessionOptions(real_time=False)) as rig:
-        loop = PlayLoop(rig, args, screen, sayer(screen, False), Caller(rig, None, None, Sounds(on=False)))
+        loop = PlayLoop(rig, args, screen, line_keeper(screen, False), Caller(rig, None, None, Sounds(on=False)))
         args.practice = "hairpin"
         loop._practice = SimpleNamespace(attempt=lambda seed: tries.pop(0), lap_steps=lambda: None)  # type: ignore[assignment]
         told = loop.run()
@@ -353,3 +353,8 @@ def test_behind_the_last_card_stands_what_the_last_try_has_changed(tmp_path: Pat
     screen.episode_over(EpisodeResult("drive", "off_road", 40, progress=70.0))
     screen.stand()
     assert shown.views[-1].failures == (*after.failures, 70.0), "no tick comes while the agent learns"
+    screen._trainer = SimpleNamespace(newest=TrainerState(alive=False))  # type: ignore[assignment]
+    views = len(shown.views)
+    for _ in range(2):
+        screen.trainer_goes_on()
+    assert shown.views[views:] == [replace(shown.views[views - 1], trainer=TrainerState(alive=False))]

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from data.demos import Why
+from data.demos import Reason, Why
 from hitl import Store, SymmetricReplay, Takeover
 from tests.support.roadless import PaysAtTheEnd
 
@@ -34,8 +34,8 @@ def test_help_is_judged_by_what_it_earned_and_what_earned_little_teaches_nothing
     with Store(tmp_path) as store:
         takeovers = store.segments(kind="takeover")
         assert [t.outcome for t in takeovers] == ["failed", "cleared", "failed", "cleared", "unclear"]
-        rule = store.rule()
-        assert [rule.judge(t).why for t in takeovers] == [Why.LITTLE, "", Why.LITTLE, "", ""]
+        rule, little = store.rule(), Reason(Why.LITTLE)
+        assert [rule.judge(t).reason for t in takeovers] == [little, None, little, None, None]
         held = sum(t.stop - t.start for t in takeovers if rule.judge(t).counts)
     with SymmetricReplay(tmp_path) as replay:
         replay.poll()

@@ -118,8 +118,8 @@ def test_two_keys_held_off_the_road_are_no_takeover_at_the_next_start(
     drivers = [d for (d,) in db.execute("SELECT driver FROM steps WHERE episode_id = 2 ORDER BY t")]
     assert drivers == [AGENT] * 30 + [HUMAN] * (len(drivers) - 30)
     second = seen[-len(drivers) :]
-    assert all(t.decision.held for t in second[:LET_GO])
-    assert not any(t.decision.held for t in second[LET_GO + 4 :])
+    assert all(t.decision.ignored for t in second[:LET_GO])
+    assert not any(t.decision.ignored for t in second[LET_GO + 4 :])
 
 
 @pytest.mark.parametrize("device", DEVICES)
@@ -178,7 +178,7 @@ def test_in_a_lap_the_hands_drive_from_the_first_step_and_commands_act_once(tmp_
     assert {d for (d,) in db.execute("SELECT driver FROM steps")} == {HUMAN}
     gas = [np.frombuffer(row[0], "<f4")[0] for row in db.execute("SELECT executed FROM steps WHERE episode_id = 2")]
     assert gas[0] == pytest.approx(1.0)
-    assert not any(t.decision.held for t in seen)
+    assert not any(t.decision.ignored for t in seen)
 
 
 def test_a_stick_that_lies_askew_is_told_once_and_leaves_the_keys_alone(tmp_path: Path, stack: ExitStack) -> None:

@@ -19,13 +19,13 @@ from hitl.session.setup import SessionSetup
 from hitl.session_options import SessionOptions
 from hitl.trials.drives import SoloDrives
 from trainer.checkpoints.files import load, load_policy, save
-from trainer.config import PLAIN, TrainConfig
+from trainer.config import BARE, TrainConfig
 from trainer.learner.tqc import TQC
 from trainer.networks.actor_critic import Critics
 from trainer.networks.recurrent import whole_episode
 from trainer.replay.batch import beside
 
-CONFIG = PLAIN.with_values(
+CONFIG = BARE.with_values(
     network="recurrent", hidden=16, layers=1, rnn_size=12, sequence=5, burn_in=5, quantiles=5, batch_size=20, warmup_steps=20,
     utd=0.1,
 )  # fmt: skip

@@ -383,13 +383,13 @@ def test_the_steps_before_a_takeover_are_marked_and_both_actions_are_kept(tmp_pa
         sizes = len(rig.observation_names), len(rig.action_names)
         rig.written()
     with Follower(tmp_path / "store.sqlite") as follower:
-        update = follower.poll()
-    human = update.driver == HUMAN
+        new = follower.poll()
+    human = new.driver == HUMAN
     assert human.sum() >= 12
-    np.testing.assert_allclose(update.proposed[human], [[0.3, 0.0]] * int(human.sum()), atol=1e-6)
-    np.testing.assert_allclose(update.executed[human][:12], [[0.4, 0.0]] * 12, atol=1e-6)
+    np.testing.assert_allclose(new.proposed[human], [[0.3, 0.0]] * int(human.sum()), atol=1e-6)
+    np.testing.assert_allclose(new.executed[human][:12], [[0.4, 0.0]] * 12, atol=1e-6)
     replay = Replay(*sizes, PRESETS["hitl"])
-    replay.add(update)
+    replay.add(new)
     import torch
 
     batch = replay.sample(512, torch.Generator().manual_seed(0))

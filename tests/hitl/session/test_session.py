@@ -228,7 +228,7 @@ def test_a_takeover_that_shows_nothing_is_said_to_and_has_no_outcome(recorded, b
         (listed,) = store.segments()
         standing = store.rule().judge(listed)
     assert standing.counts == (not said)
-    assert said in standing.why
+    assert said in str(standing.reason)
 
 
 class TestOutcome:
@@ -249,20 +249,20 @@ class TestOutcome:
 
     def test_a_crash_at_the_humans_hands_or_right_after_fails(self):
         judge = self.judge()
-        assert judge.over(2.0, "off_road") == [(7, "failed")]
+        assert judge.end_episode(2.0, "off_road") == [(7, "failed")]
         judge = self.judge()
         judge.handed_back(2.0)
-        assert judge.over(2.9, "off_road") == [(7, "failed")]
+        assert judge.end_episode(2.9, "off_road") == [(7, "failed")]
         judge = self.judge()
         judge.handed_back(2.0)
-        assert judge.over(3.5, "off_road") == [(7, "unclear")]
+        assert judge.end_episode(3.5, "off_road") == [(7, "unclear")]
 
     def test_one_that_was_dismissed_has_no_outcome(self):
         judge = self.judge()
         judge.handed_back(1.0)
         judge.dismissed(7)
         assert judge.step(1.2, 150.0) == []
-        assert judge.over(1.5, "off_road") == []
+        assert judge.end_episode(1.5, "off_road") == []
 
     def test_away_from_corners_two_seconds_on_the_road_clear_it(self):
         judge = OutcomeJudge()

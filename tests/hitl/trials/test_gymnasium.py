@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from data.reading.update import Layout
+from data.reading.new_steps import Layout
 from data.store import Store
 from hitl import Takeover
 from hitl.games.gym.ids import is_gymnasiums_own

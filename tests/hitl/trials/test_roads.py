@@ -247,7 +247,7 @@ def test_drives_without_noise_are_by_the_proven_weights(home):
     spread = np.abs(noisy - learner.newest.act(at_once)[0].numpy()).max()
     assert spread < np.abs(noisy - learner.proven.act(at_once)[0].numpy()).max()
     assert policy.can_judge()
-    policy.hold("latest")
+    policy.pin("latest")
     assert np.allclose(policy.act(seen, True), learner.proven.act(at_once)[0])
 
 

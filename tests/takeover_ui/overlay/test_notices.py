@@ -10,10 +10,10 @@ import pytest
 
 from hitl.pads.mapping import CONTROLLER, JOYSTICK
 from hitl.screens.key_hints import key_hint, pad_hint
-from hitl.screens.telling import sayer, teller
+from hitl.screens.telling import line_keeper, teller
 from takeover_ui import theme
 from takeover_ui.overlay import notices, overlay, texts
-from takeover_ui.overlay.overlay import Size
+from takeover_ui.overlay.overlay import OverlaySize
 from takeover_ui.theme import Mark
 from takeover_ui.view import View
 from takeover_ui.window.composer import Composer
@@ -31,7 +31,7 @@ def told(**more: object) -> View:
     return replace(base, **more)  # type: ignore[arg-type]
 
 
-def floating(view: View, size: Size, scale: float = 1.0) -> tuple[list[Mark], pygame.Surface]:
+def floating(view: View, size: OverlaySize, scale: float = 1.0) -> tuple[list[Mark], pygame.Surface]:
     width, height = overlay.DESIGN[size]
     surface = pygame.Surface((round(width * scale), round((height + notices.HEIGHT[size]) * scale)))
     return Composer(game_view=False, size=size).draw(surface, view), surface
@@ -39,7 +39,7 @@ def floating(view: View, size: Size, scale: float = 1.0) -> tuple[list[Mark], py
 
 @pytest.mark.parametrize("size", ["full", "compact", "bar"])
 @pytest.mark.parametrize("scale", [0.75, 1.0, 2.0])
-def test_over_another_game_every_kind_of_word_is_shown_and_none_lies_over_another(size: Size, scale: float) -> None:
+def test_over_another_game_every_kind_of_word_is_shown_and_none_lies_over_another(size: OverlaySize, scale: float) -> None:
     view = told(toasts=(("good", "The environment answers again."), ("warning", WARNING)), help_wanted=True)
     marks, surface = floating(view, size, scale)
     check(marks, surface.get_rect())
@@ -50,7 +50,7 @@ def test_over_another_game_every_kind_of_word_is_shown_and_none_lies_over_anothe
 
 
 @pytest.mark.parametrize("size", ["full", "compact", "bar"])
-def test_the_sign_of_a_message_lies_clear_of_the_frame_and_of_its_text(size: Size) -> None:
+def test_the_sign_of_a_message_lies_clear_of_the_frame_and_of_its_text(size: OverlaySize) -> None:
     marks, surface = floating(told(message="", hint="", toasts=(("warning", WARNING),)), size)
     _, bare = floating(told(message="", hint="", toasts=()), size)
     toast, edge = next(m.rect for m in marks if m.name == "toast"), overlay.FRAME
@@ -77,7 +77,7 @@ def test_without_words_nothing_is_drawn_below_the_card() -> None:
 @pytest.mark.parametrize("size", ["full", "compact", "bar"])
 @pytest.mark.parametrize("language", sorted(texts.LANGUAGES))
 @pytest.mark.parametrize("game_view", [True, False])
-def test_what_is_held_and_ignored_is_said(size: Size, language: str, game_view: bool) -> None:
+def test_what_is_held_and_ignored_is_said(size: OverlaySize, language: str, game_view: bool) -> None:
     view = told(held=("gas", "left", "takeover"))
     surface = pygame.Surface((1280, 720)) if game_view else floating(view, size)[1]
     marks = Composer(game_view=game_view, size=size, language=language).draw(surface, view)
@@ -123,10 +123,10 @@ def test_over_another_game_warnings_come_in_the_terminal_too(capsys: pytest.Capt
 
 def test_a_line_that_stays_comes_over_another_game_in_the_terminal_too(capsys: pytest.CaptureFixture[str]) -> None:
     screen = SimpleNamespace(message="")
-    sayer(screen, also_printed=True)("practice at hairpin: 1 of 2 through")  # type: ignore[arg-type]
+    line_keeper(screen, also_printed=True)("practice at hairpin: 1 of 2 through")  # type: ignore[arg-type]
     assert screen.message == "practice at hairpin: 1 of 2 through"
     assert capsys.readouterr().out == "practice at hairpin: 1 of 2 through\n"
-    sayer(screen, also_printed=False)("practice at hairpin: 2 of 3 through")  # type: ignore[arg-type]
+    line_keeper(screen, also_printed=False)("practice at hairpin: 2 of 3 through")  # type: ignore[arg-type]
     assert screen.message == "practice at hairpin: 2 of 3 through"
     assert capsys.readouterr().out == ""
 

@@ -116,7 +116,7 @@ def language(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
 @pytest.mark.parametrize("scale", [0.75, 1.0, 2.0])
 @pytest.mark.parametrize("situation", SITUATIONS)
 def test_nothing_is_cut_off_or_over_anything_else(
-    size: overlay.Size, scale: float, situation: str, language: str
+    size: overlay.OverlaySize, scale: float, situation: str, language: str
 ) -> None:
     width, height = overlay.DESIGN[size]
     surface = pygame.Surface((round(width * scale), round(height * scale)))
@@ -132,7 +132,7 @@ def test_nothing_is_cut_off_or_over_anything_else(
 
 
 @pytest.mark.parametrize("size", ["full", "compact", "bar"])
-def test_what_the_trainer_finds_is_shown_while_it_holds(size: overlay.Size) -> None:
+def test_what_the_trainer_finds_is_shown_while_it_holds(size: overlay.OverlaySize) -> None:
     def drawn(view: View) -> str:
         surface = pygame.Surface(overlay.DESIGN[size])
         return " ".join(m.text for m in overlay.draw(surface, view, size) if m.name.startswith("finding"))
@@ -144,7 +144,7 @@ def test_what_the_trainer_finds_is_shown_while_it_holds(size: overlay.Size) -> N
 
 
 @pytest.mark.parametrize("size", ["full", "compact", "bar"])
-def test_a_lap_shows_nothing_of_an_agent_or_of_takeovers(size: overlay.Size) -> None:
+def test_a_lap_shows_nothing_of_an_agent_or_of_takeovers(size: overlay.OverlaySize) -> None:
     def drawn(view: View) -> set[str]:
         marks = overlay.draw(pygame.Surface(overlay.DESIGN[size]), view, size)
         return {m.name for m in marks} & {"legend_agent", "label_risk", "risk_band", "help_given"}
@@ -181,7 +181,7 @@ def test_the_two_drivers_differ_for_the_colour_blind() -> None:
 @pytest.mark.parametrize("size", ["full", "compact", "bar", None])
 @pytest.mark.parametrize("window", [(1280, 720), (900, 640), (2560, 1440), (1000, 1000)])
 def test_the_window_shows_game_and_overlay_without_collisions(
-    size: overlay.Size | None, window: tuple[int, int]
+    size: overlay.OverlaySize | None, window: tuple[int, int]
 ) -> None:
     view = replace(
         samples.view("agent", 80),
@@ -225,7 +225,7 @@ def test_actions_show_what_is_done_and_what_the_agent_would_do() -> None:
 
 
 @pytest.mark.parametrize("size", ["full", "compact"])
-def test_the_risk_is_drawn_as_far_as_it_goes_and_only_where_it_is_known(size: overlay.Size) -> None:
+def test_the_risk_is_drawn_as_far_as_it_goes_and_only_where_it_is_known(size: overlay.OverlaySize) -> None:
     def filled(risk: float | None) -> float:
         surface = pygame.Surface(overlay.DESIGN[size])
         marks = overlay.draw(surface, replace(samples.view("agent"), risk=risk), size)
@@ -250,7 +250,7 @@ def without_a_road(view: View) -> View:
 
 @pytest.mark.parametrize("size", ["full", "compact", "bar"])
 @pytest.mark.parametrize(("actions", "rows"), [(4, 4), (5, 5), (7, 7), (10, 10), (17, 9)])
-def test_all_actions_are_shown_or_counted(actions: int, rows: int, size: overlay.Size) -> None:
+def test_all_actions_are_shown_or_counted(actions: int, rows: int, size: overlay.OverlaySize) -> None:
     base = without_a_road(samples.view("human", 75))
     scene = replace(base.scene, action_names=tuple(f"action_{k}" for k in range(actions)))
     view = replace(base, scene=scene, executed=(0.5,) * actions, proposed=(-0.5,) * actions)
@@ -283,7 +283,7 @@ def test_a_gauge_that_shows_nothing_has_no_place(situation: str) -> None:
 
 @pytest.mark.parametrize("language", ["de", "pl"])
 @pytest.mark.parametrize("size", ["full", "compact", "bar"])
-def test_numbers_have_the_signs_of_the_language(language: str, size: overlay.Size) -> None:
+def test_numbers_have_the_signs_of_the_language(language: str, size: overlay.OverlaySize) -> None:
     times = LapView(12.3, 45.6, 40.1, 39.9, to_best=-0.25, to_you=0.31)
     base = replace(samples.view("agent", 75), episode_return=-103.4, best_return=1.5, ceiling=2.5, human_seconds=0.2, times=times)
     for view in (base, replace(base, countdown=1.3, next_corner="hairpin"), replace(base, countdown=None, trainer=None)):

@@ -15,7 +15,7 @@ from hitl.screens.key_hints import key_hint, pad_hint
 from takeover_ui import signs, theme
 from takeover_ui.language import LANGUAGES
 from takeover_ui.overlay import live_delta, notices, overlay, texts
-from takeover_ui.overlay.overlay import Size
+from takeover_ui.overlay.overlay import OverlaySize
 from takeover_ui.view import LapView, TrainerState, View
 from takeover_ui.window.composer import Composer
 from takeover_ui.window.options import WindowOptions
@@ -51,7 +51,7 @@ def drawn_sizes(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
 @pytest.mark.parametrize("screen", SCREENS)
 @pytest.mark.parametrize("size", ["full", "compact", "bar", None])
 def test_what_matters_has_capitals_of_ten_arc_minutes_at_two_metres(
-    screen: tuple[int, int], size: Size | None, monkeypatch: pytest.MonkeyPatch
+    screen: tuple[int, int], size: OverlaySize | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """On a 24-inch screen (299 mm high), in the window that hitl opens by itself."""
     found = drawn_sizes(monkeypatch)
@@ -87,7 +87,7 @@ def test_without_a_road_there_is_neither_speed_nor_way() -> None:
 
 
 @pytest.mark.parametrize("size", ["compact", "bar", None])
-def test_neither_the_map_nor_a_name_ever_lies_over_the_road(size: Size | None) -> None:
+def test_neither_the_map_nor_a_name_ever_lies_over_the_road(size: OverlaySize | None) -> None:
     composer, surface = Composer(size=size), pygame.Surface((960, 540))
     names = {"map", "corner", "said_corner"}
     shown = dict.fromkeys(names, 0)

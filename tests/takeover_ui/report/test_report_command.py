@@ -140,7 +140,7 @@ def test_what_is_not_there_is_one_sentence(home: Path, options: list[str], words
 def test_a_missing_store_or_an_unwritable_page_is_one_sentence(home: Path, tmp_path: Path) -> None:
     with pytest.raises(HitlError):
         main(["--home", str(tmp_path)])
-    with pytest.raises(HitlError, match="Cannot write"):
+    with pytest.raises(HitlError, match=r"its folder does not exist. Make it first, or name another file"):
         main(["--home", str(home), "--output", str(tmp_path / "no" / "folder" / "r.html")])
 
 

@@ -178,7 +178,7 @@ def test_what_is_not_learned_from_is_said_in_the_list_and_beside_it(store: Store
         marks = ReviewView(samples.scene()).draw(surface, model)
         check(marks, surface.get_rect())
         assert sum("not learned from" in m.text for m in marks if m.name == "row_more") == 1
-        assert "Not learned from: a key still held" in " ".join(m.text for m in marks if m.name == "why_not")
+        assert "Not learned from: a key was still held" in " ".join(m.text for m in marks if m.name == "why_not")
     model.do("good")  # the player's word stands
     model.select([s.id for s in model.list.shown].index(held.id))
     assert not [m for m in ReviewView(samples.scene()).draw(surface, model) if m.name == "why_not"]

@@ -2,6 +2,7 @@
 
 import builtins
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ from takeover_ui.clips import files
 from takeover_ui.clips.clip import Clip
 from takeover_ui.review.model import ReviewModel
 from takeover_ui.review.texts import ENGLISH
+from takeover_ui.review.view import ReviewView
+from tests.support.in_use import in_use
 
 
 @pytest.fixture
@@ -141,6 +144,24 @@ def test_without_its_package_a_sentence_says_what_to_type(
     clip = maker.segment(store.segments(kind="takeover")[-1])
     with pytest.raises(UsageError, match=rf"{name}.*pip install"):
         list(files.write(tmp_path / f"clip{suffix}", clip))
+
+
+def test_a_film_that_a_player_has_open_says_so_and_all_of_it_is_seen(small: ClipMaker, store: Store, tmp_path: Path) -> None:
+    segment = store.segments(kind="takeover")[-1]
+    path = tmp_path / f"takeover-{segment.id}{'.mp4' if files.can_write('.mp4') else '.gif'}"
+    path.touch()
+    model = ReviewModel(StoreReview(store, "default"), film=partial(small.film, tmp_path))
+    view = ReviewView(stored_scene(store))
+    with in_use(path):
+        model.do("clip")
+        while "cannot be written" not in model.message:
+            model.tick(0.01)
+    assert model.message.endswith("cannot be written (another program has it open): close that program.")
+    for size in ((1280, 720), (960, 540)):
+        marks = [mark for mark in view.draw(pygame.Surface(size), model) if mark.name == "message"]
+        assert " ".join(mark.text for mark in marks) == model.message
+        assert not any(mark.shortened for mark in marks)
+    assert [p.name for p in tmp_path.glob("takeover-*")] == [path.name], "nothing half-made is left"
 
 
 def test_what_is_too_long_for_a_gif_is_told_before_anything_is_drawn(maker: ClipMaker, store: Store, tmp_path: Path) -> None:

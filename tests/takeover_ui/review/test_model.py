@@ -6,6 +6,7 @@ import numpy as np
 import pygame
 import pytest
 
+from data.demos import Reason, Why
 from data.reading.segment_review import StoreReview
 from data.store import Store
 from hitl.screens.stored.scene import stored_scene
@@ -205,7 +206,7 @@ def test_wrecked_starts_come_last_are_not_open_and_go_with_one_key(store: Store)
     model = ReviewModel(StoreReview(store, "default"))
     assert [s.id for s in model.list.shown[-2:]] == laps[::-1]
     assert model.list.open == 5
-    assert model.data.why_not(model.list.shown[-1]) == "a wrecked start (2.0 s)"
+    assert model.data.why_not(model.list.shown[-1]) == Reason(Why.WRECKED, "2.0 s")
     model.do("wrecked_bad")
     assert [now(store, i).verdict for i in laps] == ["bad", "bad"]
     assert model.message.startswith("2 wrecked starts judged bad")

@@ -358,6 +358,22 @@ def test_a_session_is_told_what_to_remember_until_the_window_is_closed() -> None
     assert watcher._over.is_set()
 
 
+def test_a_file_that_cannot_be_written_is_no_window_that_was_closed() -> None:
+    told: list[Arrangement] = []
+
+    def remember(arrangement: Arrangement) -> None:
+        told.append(arrangement)
+        assert not watcher._over.is_set()
+        raise PermissionError("in use")
+
+    watcher = SimpleNamespace(_pipe=None, remember=remember, _over=threading.Event())
+    watcher._pipe, theirs = multiprocessing.Pipe()
+    for message in (Arrangement(scale=1.5), Arrangement(), "closed"):
+        theirs.send(message)
+    Window._watch_loop(watcher)  # type: ignore[arg-type]
+    assert len(told) == 2
+
+
 def test_a_card_stays_until_the_next_one_and_escape_closes_where_no_one_reads_the_keys(loop: tuple[Any, Any, Any]) -> None:
     made, pipe, _ = loop
     escape = pygame.event.Event(pygame.KEYDOWN, key=pygame.K_ESCAPE)
@@ -520,3 +536,16 @@ def test_however_many_pictures_a_game_draws_the_next_frame_is_due_soon(pictures_
             drawn, due, frames = now, next_frame(due, now), frames + 1
         assert due <= now + 1 / 30 + 1e-9
     assert frames >= 295, "thirty a second at least"
+
+
+@pytest.mark.parametrize(("asked", "given"), [(0.1, 0.2), (0.5, 0.5), (1.0, 254 / 255)])
+def test_an_overlay_over_another_game_is_never_quite_opaque(monkeypatch: pytest.MonkeyPatch, asked: float, given: float) -> None:
+    """Windows would not show it: SDL takes the style away that `click_through` sets again."""
+    window = SimpleNamespace()
+    monkeypatch.setattr(pygame.display, "set_mode", lambda *args: pygame.Surface((8, 8)))
+    monkeypatch.setattr(pygame.display, "get_desktop_sizes", lambda: [(1280, 720)])
+    monkeypatch.setattr(pygame, "Window", SimpleNamespace(from_display_module=lambda: window))
+    monkeypatch.setattr(floating, "click_through", lambda: None)
+    monkeypatch.setattr(os, "environ", dict(os.environ))
+    floating.open_floating(WindowOptions(opacity=asked))
+    assert window.opacity == given

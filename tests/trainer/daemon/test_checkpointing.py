@@ -190,7 +190,7 @@ def test_once_there_is_room_again_that_is_told_and_why_there_was_none_is_stored(
     assert events[1].endswith("Before: The disk is full.")
 
 
-def test_where_nothing_can_be_printed_it_trains_on(tmp_path: Path) -> None:
+def test_where_nothing_can_be_printed_it_trains_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     drive(tmp_path / "store.sqlite", 40, 2)
 
     def full(*args: object) -> None:
@@ -204,6 +204,13 @@ def test_where_nothing_can_be_printed_it_trains_on(tmp_path: Path) -> None:
     reporter.write("idle", Watch())
     with pytest.raises(BrokenPipeError):
         Reporter(tmp_path, gone, gone).say("A sentence.")
+    monkeypatch.setattr("trainer.daemon.reporting.is_reader_gone", lambda error: error.errno == 22)  # as on Windows
+
+    def gone_there(*args: object) -> None:
+        raise OSError(22, "Invalid argument")
+
+    with pytest.raises(OSError, match="Invalid argument"):
+        Reporter(tmp_path, gone_there, gone_there).say("A sentence.")
 
 
 def test_a_checkpoint_without_a_row_leaves_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

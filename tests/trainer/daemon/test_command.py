@@ -9,21 +9,25 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from data.errors import TrainingError
 from data.recording.recorder import Recorder
 from data.store import Store
 from data.tables.checkpoints import Evaluation
 from data.words import about
 from hitl.cli import main
 from hitl.commands.train import _lines
+from hitl.home import Home
+from hitl.screens.training.stopping import stop
 from hitl.screens.training.train_terminal import draw
 from hitl.screens.training.train_words import facts_of, progress
 from tests.support.daemon_runs import SMALL, drive, newest, wait_for
+from tests.support.in_use import in_use
 from tests.support.recorded import session_info, step_row
 from trainer.checkpoints.verdicts import Verdict
 from trainer.daemon.control import trainer_lock
 from trainer.daemon.daemon import Daemon
 from trainer.daemon.evaluations import Watch
-from trainer.daemon.heartbeat import Heartbeat, read_heartbeat, write_heartbeat
+from trainer.daemon.heartbeat import NAME, Heartbeat, read_heartbeat, write_heartbeat
 from trainer.daemon.reporting import FROM_WORKERS, HERE
 from trainer.daemon.wish import Wish
 
@@ -297,6 +301,24 @@ def test_of_a_trainer_that_starts_no_figures_are_shown(tmp_path: Path, capsys: p
     console = Console(width=100, record=True, file=open(os.devnull, "w"))  # noqa: SIM115
     console.print(draw(Heartbeat(state="starting"), Watch()))
     assert console.export_text().split() == ["state", "starting:", "it", "reads", "the", "store"]
+
+
+def test_a_heartbeat_that_another_program_has_open_is_waited_for_and_no_trainer_that_starts(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    beat = Heartbeat(pid=os.getpid(), state="stopped", at=time.time(), ticks=time.monotonic())
+    write_heartbeat(tmp_path, beat)
+    with in_use(tmp_path / NAME):
+        with trainer_lock(tmp_path / "store.sqlite"):
+            assert main(["train", "status", "--home", str(tmp_path)]) == 0
+        said = "A trainer is at work. How it does is in trainer.json, which cannot be read (another program has it open): close"
+        assert capsys.readouterr().out.startswith(said)
+        with pytest.raises(TrainingError, match=r"The trainer has ended\. trainer\.json says whether it wrote its last"):
+            stop(Home(tmp_path), None)
+    program = in_use(tmp_path / NAME)
+    program.__enter__()
+    monkeypatch.setattr("data.files.held.time.sleep", lambda seconds: program.__exit__(None, None, None))
+    assert read_heartbeat(tmp_path) == beat, "it was there a moment later"
 
 
 def test_status_tells_what_is_left_of_a_trainer_that_was_killed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -168,11 +168,11 @@ def test_a_takeover_is_drawn_from_within_two_seconds_of_its_end(tmp_path: Path) 
         wait_for(lambda: daemon.beat.state == "training")
         recorder = Recorder(path, info())
         recorder.begin_episode("drive")
-        token = recorder.begin_segment("takeover")
+        number = recorder.begin_segment("takeover")
         row = StepRow(np.ones(3, np.float32), np.zeros(2, np.float32), np.zeros(2, np.float32), 1, 0.0)
         for _ in range(30):
             recorder.step(row)
-        recorder.end_segment(token, "cleared")
+        recorder.end_segment(number, "cleared")
         ended = time.monotonic()
         agent = StepRow(np.ones(3, np.float32), np.zeros(2, np.float32), np.zeros(2, np.float32), 0, 0.0)
         while daemon.training.replay.demo_rows_drawn == 0:

@@ -30,12 +30,12 @@ def record_laps(path: Path, laps: int, steps: int = 40) -> None:
     with Recorder(path, info()) as recorder:
         for _ in range(laps):
             recorder.begin_episode("lap")
-            token = recorder.begin_segment("lap")
+            number = recorder.begin_segment("lap")
             for t in range(steps):
                 seen = rng.normal(size=3).astype(np.float32)
                 did = np.tanh(seen[:2] - seen[2]).astype(np.float32)
                 recorder.step(StepRow(seen, did, did, HUMAN, 1.0, terminated=t == steps - 1, progress=float(t)))
-            recorder.end_segment(token)
+            recorder.end_segment(number)
             recorder.end_episode("terminated", "finish", seen)
 
 

@@ -168,4 +168,4 @@ def test_where_it_cannot_be_asked_that_is_a_sentence(
     monkeypatch.setattr(control, "ask", full)
     with control.trainer_lock(tmp_path / "store.sqlite"):
         assert main(["train", word, "--home", str(tmp_path)]) == 7
-    assert "(the disk is full: make room on it)" in capsys.readouterr().err
+    assert "(the disk is full): make room on it." in capsys.readouterr().err

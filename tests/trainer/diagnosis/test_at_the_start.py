@@ -14,7 +14,7 @@ from tests.trainer.diagnosis.test_history import RECIPE
 from trainer.diagnosis.case import Case
 from trainer.diagnosis.checks.drives import place_checks, start_checks
 from trainer.diagnosis.drives import Drives, from_store
-from trainer.diagnosis.finding import Finding, Lacking, Outcome, Sound
+from trainer.diagnosis.finding import CheckResult, Finding, Lacking, Sound
 from trainer.diagnosis.history import History
 from trainer.diagnosis.probe import Probe
 from trainer.diagnosis.run import diagnose
@@ -39,7 +39,7 @@ def fails(drives: Drives, farthest: tuple[float, ...]) -> Drives:
     return replace(drives, episodes=ended)
 
 
-def one(outcomes: list[Outcome]) -> Outcome:
+def one(outcomes: list[CheckResult]) -> CheckResult:
     (found,) = outcomes
     return found
 

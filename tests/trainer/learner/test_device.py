@@ -9,7 +9,7 @@ import torch
 from tests.support.batches import ACT, OBS, TINY, random_batch, random_episode
 from tests.support.operations import NeverWait
 from tests.trainer.replay.test_replay import pieces, with_takeover
-from trainer.config import PLAIN
+from trainer.config import BARE
 from trainer.learner.products import onednn_is_better
 from trainer.learner.quantile import quantile_huber
 from trainer.learner.tqc import TQC
@@ -37,12 +37,12 @@ def elsewhere(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 OPTIONS = {
     **PRESETS,
-    "everything": PLAIN.with_values(
+    "everything": BARE.with_values(
         hidden=8, critics=4, target_critics=2, learn_alpha=True, bc_weight=1.0, bc_q_filter=True,
         iwr_weight=2.0, human_weight=2.0, grad_clip_actor=1.0, grad_clip_critic=1.0, backup_clip=5.0,
         weight_decay_actor=0.1, actor_average=0.9,
     ),
-    "simba": PLAIN.with_values(hidden=8, network="simba"),
+    "simba": BARE.with_values(hidden=8, network="simba"),
 }  # fmt: skip
 
 
@@ -75,12 +75,12 @@ def test_the_copy_on_the_device_gives_the_same_batches(frozen: bool) -> None:
     plain, copied = Replay(OBS, ACT, config), Replay(OBS, ACT, config)
     copied.table.device_copy = DeviceCopy(torch.device("cpu"))
     for i in range(1, 300):  # old episodes give way, their rows are used again
-        update = with_takeover(i) if i % 7 == 0 else random_episode(i, terminated=i % 2 == 0)
+        new = with_takeover(i) if i % 7 == 0 else random_episode(i, terminated=i % 2 == 0)
         if i % 5 == 0:
-            update.episodes[i] = dataclasses.replace(update.episodes[i], reason="finish")
+            new.episodes[i] = dataclasses.replace(new.episodes[i], reason="finish")
         if i % 11 == 0:
-            update.episodes[i] = dataclasses.replace(update.episodes[i], reason="stalled")
-        for part in pieces(update, [i % 40]):
+            new.episodes[i] = dataclasses.replace(new.episodes[i], reason="stalled")
+        for part in pieces(new, [i % 40]):
             plain.add(part)
             copied.add(part)
         if i % 25 and i > 5:

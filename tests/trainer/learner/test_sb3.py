@@ -7,12 +7,12 @@ pytest.importorskip("sb3_contrib")
 
 from benchmarks.sb3_twin import Fixed, actor_vector, copy_weights, critic_vector, theirs
 from tests.support.batches import ACT, OBS, random_batch
-from trainer.config import PLAIN
+from trainer.config import BARE
 from trainer.learner.quantile import quantile_huber
 from trainer.learner.tqc import TQC
 from trainer.replay.batch import Batch
 
-CONFIG = PLAIN.with_values(
+CONFIG = BARE.with_values(
     hidden=32, layer_norm_actor=False, layer_norm_critic=False, quantiles=7, drop_per_critic=2, alpha=0.1, lr_actor=1e-3
 ).with_values(lr_critic=1e-3, lr_alpha=1e-3, batch_size=64)
 

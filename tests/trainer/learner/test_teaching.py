@@ -18,7 +18,7 @@ def taught():
     away, seen = SimpleNamespace(by=0.5, known=True), torch.zeros(8, OBS)
     replay = SimpleNamespace(
         demos=SimpleNamespace(gates=SimpleNamespace(everywhere=False)),
-        kept_back=lambda: (seen, learner.newest.act(seen, True) + away.by) if away.known else None,
+        held_out_drives=lambda: (seen, learner.newest.act(seen, True) + away.by) if away.known else None,
     )
     return teaching.Teaching(learner, replay), learner, away
 

@@ -10,7 +10,7 @@ import torch
 
 from data.errors import UsageError
 from tests.support.batches import TINY, numeric
-from trainer.config import PLAIN, TrainConfig
+from trainer.config import BARE, TrainConfig
 from trainer.learner.flat import FlatParameters
 from trainer.learner.tqc import TQC
 from trainer.networks import pictures
@@ -21,7 +21,7 @@ from trainer.replay.replay import Replay
 
 SIDE = 9
 NAMES = ("speed", *(f"pixel_{k}_{r}_{c}" for k in range(2) for r in range(SIDE) for c in range(SIDE)))
-MOVING = PLAIN.with_values(
+MOVING = BARE.with_values(
     network="cnn", cnn_filters=(4, 8), cnn_output=16, hidden=32, layers=1, quantiles=5, drop_per_critic=1, batch_size=64,
     lr_actor=4e-3, lr_critic=5e-3, alpha=0.1, n_step=1, metrics_every=1000,
 )  # fmt: skip

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from tests.support.batches import ACT, OBS, TINY, numeric, random_episode
-from trainer.config import PLAIN, TrainConfig
+from trainer.config import BARE, TrainConfig
 from trainer.diagnosis.live import few
 from trainer.diagnosis.probe import look
 from trainer.learner.flat import FlatParameters
@@ -19,7 +19,7 @@ from trainer.replay.replay import Replay
 CONFIG = TINY.with_values(network="recurrent", sequence=4, burn_in=3, rnn_size=5, rnn_layers=2)
 
 STEPS = 4
-RECALL = PLAIN.with_values(
+RECALL = BARE.with_values(
     network="recurrent", hidden=32, layers=1, rnn_size=32, sequence=3, burn_in=3, quantiles=5, drop_per_critic=1, batch_size=60,
     lr_actor=3e-3, lr_critic=6e-3, alpha=0.02, gamma=0.9, n_step=2, polyak=0.9, metrics_every=1000,
 )  # fmt: skip
@@ -111,8 +111,8 @@ def test_driving_and_learning_see_the_same() -> None:
     config = CONFIG.with_values(burn_in=30)  # longer than the episodes: nothing is cut off
     torch.manual_seed(0)
     actor, critics = Actor(OBS, ACT, config), Critics(OBS, ACT, config)
-    update = random_episode(1, 20)
-    seen, did = torch.from_numpy(update.observation), torch.from_numpy(update.executed)
+    new = random_episode(1, 20)
+    seen, did = torch.from_numpy(new.observation), torch.from_numpy(new.executed)
     for network, action in ((actor, None), (critics, did)):
         memory = remember(network)
         assert memory is not None
@@ -128,7 +128,7 @@ def test_driving_and_learning_see_the_same() -> None:
             torch.cat(driven, 1), network.body(episode if action is None else beside(episode, action))
         )
         replay = Replay(OBS, ACT, config)
-        replay.add(update)
+        replay.add(new)
         batch = replay.sample(12)
         sight = batch.observation if action is None else batch.pair
         out = network.body(sight)

@@ -13,18 +13,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data.reading.follow import Follower
-from data.reading.update import Update
+from data.reading.new_steps import NewSteps
 from data.recording.recorder import Recorder
 from data.records import SegmentRecord, SessionInfo, StepRow
 from data.store import Store
 from tests.support.batches import ACT, OBS, random_episode
 from tests.support.examples import examples
 from tests.trainer.replay.test_replay import pieces
-from trainer.config import PLAIN, TrainConfig
+from trainer.config import BARE, TrainConfig
 from trainer.replay.device_copy import DeviceCopy
 from trainer.replay.replay import Replay
 
-CONFIG = PLAIN.with_values(
+CONFIG = BARE.with_values(
     hidden=8, layers=1, quantiles=5, batch_size=32, takeover_priority=3.0, lap_priority=0.5, star_priority=4.0, own_finishes=2,
     takeover_min_s=0.3, takeover_min_m=2.0, takeover_held_s=1.0, sequence=4, burn_in=2, rnn_size=4,
 )  # fmt: skip
@@ -150,28 +150,28 @@ def test_rows_and_weights_are_what_the_rule_says_after_any_judgements_in_any_ord
     human: set[Place] = set()
     finished: dict[int, float] = {}
     segments: dict[int, SegmentRecord] = {}
-    queues: list[list[Update]] = []
+    queues: list[list[NewSteps]] = []
     for id_, runs in enumerate(data.draw(st.lists(RUNS, min_size=1, max_size=4)), 1):
         lap = data.draw(st.booleans()) and data.draw(st.booleans())
         who, long = zip(*runs, strict=True)
         driver = np.ones(12, np.uint8) if lap else np.repeat(np.array(who, np.uint8), long)
-        update = random_episode(id_, len(driver), driver=driver, purpose="lap" if lap else "drive")
+        new = random_episode(id_, len(driver), driver=driver, purpose="lap" if lap else "drive")
         reason = data.draw(st.sampled_from(["finish", "off_road"]))
-        update.episodes[id_] = dataclasses.replace(update.episodes[id_], reason=reason)
+        new.episodes[id_] = dataclasses.replace(new.episodes[id_], reason=reason)
         if data.draw(st.booleans()):  # a human's steps that belong to no segment
-            update.segments.popitem() if update.segments else None
+            new.segments.popitem() if new.segments else None
         human |= {(id_, int(t)) for t in np.flatnonzero(driver)}
         if reason == "finish" and not driver.any():
-            finished[id_] = float(update.reward.sum())
-        queues.append(pieces(update, data.draw(st.lists(st.integers(0, 30), max_size=3))))
+            finished[id_] = float(new.reward.sum())
+        queues.append(pieces(new, data.draw(st.lists(st.integers(0, 30), max_size=3))))
     history: list[SegmentRecord] = []
     doings = data.draw(st.lists(st.sampled_from(["drive", "judge", "judge", "undo"]), max_size=20))
     for doing in [*doings, *["drive"] * sum(map(len, queues)), "judge"]:
-        update, arrived = Update.empty(OBS, ACT), {}
+        new, arrived = NewSteps.empty(OBS, ACT), {}
         choices = [i for i, queue in enumerate(queues) if queue]
         if doing == "drive" and choices:
-            update = queues[data.draw(st.sampled_from(choices))].pop(0)
-            arrived = {k: judged(s, data.draw(CHANGES)) for k, s in update.segments.items()}
+            new = queues[data.draw(st.sampled_from(choices))].pop(0)
+            arrived = {k: judged(s, data.draw(CHANGES)) for k, s in new.segments.items()}
         elif doing == "undo" and history:
             undone = history.pop()
             arrived = {undone.id: undone}
@@ -179,9 +179,9 @@ def test_rows_and_weights_are_what_the_rule_says_after_any_judgements_in_any_ord
             old = segments[data.draw(st.sampled_from(sorted(segments)))]
             history.append(old)
             arrived = {old.id: judged(old, data.draw(CHANGES))}
-        update.segments = arrived
+        new.segments = arrived
         segments |= arrived
-        replay.add(update)
+        replay.add(new)
         complete = [i for i in finished if not queues[i - 1]]
         best = sorted(complete, key=lambda i: (-finished[i], i))[: replay.config.own_finishes]
         check(replay, list(segments.values()), human, set(best))
@@ -201,9 +201,9 @@ def record(path: Path) -> set[Place]:
             for t in range(100):
                 driven = [p for p in plan if p[0] <= t < p[1]]
                 if driven and driven[0][0] == t and driven[0][2]:
-                    token = recorder.begin_segment("takeover")
+                    number = recorder.begin_segment("takeover")
                 if t in (12, 26, 70):
-                    recorder.end_segment(token, "cleared")
+                    recorder.end_segment(number, "cleared")
                 metres = 0.02 * t * t if t < 20 else 8.0 + t - 20.0
                 seen = np.array([episode, t, 0.0, 0.0], np.float32)
                 action = np.array([0.5, 0.1], np.float32)

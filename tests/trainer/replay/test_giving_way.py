@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data.reading.update import Update
+from data.reading.new_steps import NewSteps
 from tests.support.batches import ACT, OBS, TINY, random_episode, with_takeover
 from trainer.replay.halves.demos import OwnDrives
 from trainer.replay.replay import Replay
@@ -47,29 +47,29 @@ def test_a_week_in_which_each_episode_has_a_takeover_stays_within_the_capacity()
     assert ((ahead >= 1) & (ahead <= TINY.n_step)).all()
     for kept in (1, 200):  # a label of an old one still finds its rows
         record = next(s for s in replay.demos.segments.values() if s.episode_id == kept)
-        update = Update.empty(OBS, ACT)
-        update.segments[record.id] = dataclasses.replace(record, trim_start=3, trim_stop=1)
-        replay.add(update)
+        new = NewSteps.empty(OBS, ACT)
+        new.segments[record.id] = dataclasses.replace(record, trim_start=3, trim_stop=1)
+        replay.add(new)
     assert replay.demo_rows == 399 * 10 - 8
-    update = Update.empty(OBS, ACT)
-    update.segments[record.id] = dataclasses.replace(record, verdict="bad")
-    replay.add(update)
+    new = NewSteps.empty(OBS, ACT)
+    new.segments[record.id] = dataclasses.replace(record, verdict="bad")
+    replay.add(new)
     assert replay.demo_rows == 398 * 10 - 4
 
 
 def test_the_best_unaided_finishes_are_demos_that_are_cloned() -> None:
     def finished(id_: int, level: float, **how):
-        update = random_episode(id_, **how)
-        update.reward[:] = level
-        update.episodes[id_] = dataclasses.replace(update.episodes[id_], reason="finish")
-        return update
+        new = random_episode(id_, **how)
+        new.reward[:] = level
+        new.episodes[id_] = dataclasses.replace(new.episodes[id_], reason="finish")
+        return new
 
     driver = np.zeros(40, np.uint8)
     driver[5:8] = 1
     replay = Replay(OBS, ACT, TINY.with_values(own_finishes=2, lap_priority=2.0, demo_fraction=0.5))
     replay.add(random_episode(1, purpose="lap"))
-    for update in (finished(2, 1.0), finished(3, 3.0), finished(4, 9.0, driver=driver), finished(5, 2.0)):
-        replay.add(update)
+    for new in (finished(2, 1.0), finished(3, 3.0), finished(4, 9.0, driver=driver), finished(5, 2.0)):
+        replay.add(new)
     replay.add(random_episode(6))  # ends off the road
     replay.add(finished(7, 5.0, purpose="evaluation"))
     assert replay.demo_table.kinds["own"] == 80
@@ -88,20 +88,20 @@ def test_the_best_unaided_finishes_are_demos_that_are_cloned() -> None:
 
 def test_until_the_first_finish_the_drives_that_came_farthest_are_held_on_to_but_for_their_end() -> None:
     def drive(id_: int, level: float, until: int, reason: str = "stalled", **how):
-        update = random_episode(id_, 200, **how)
-        update.reward[:] = -0.01
-        update.reward[:until] = level
-        update.episodes[id_] = dataclasses.replace(update.episodes[id_], reason=reason)
-        return update
+        new = random_episode(id_, 200, **how)
+        new.reward[:] = -0.01
+        new.reward[:until] = level
+        new.episodes[id_] = dataclasses.replace(new.episodes[id_], reason=reason)
+        return new
 
     driver = np.zeros(200, np.uint8)
     driver[5:8] = 1
     replay = Replay(OBS, ACT, TINY.with_values(own_finishes=2, own_prefixes=2, demo_fraction=0.5))
-    for update in (
+    for new in (
         drive(1, 1.0, 100), drive(2, 1.0, 120), drive(3, 1.0, 180), drive(4, 1.0, 190, driver=driver),
         drive(5, 1.0, 50), drive(6, 1.0, 190, purpose="evaluation"),
     ):  # fmt: skip
-        replay.add(update)
+        replay.add(new)
     held = replay.table.seen(replay.draw_rows(1, 0, 4000, torch.Generator().manual_seed(0))[0])
     for id_, earned in ((2, 120), (3, 180)):  # the steps from the first to three seconds before the last that earned
         assert held[held[:, 0] == id_, 1].max() == earned - 1 - 60 - 1
@@ -118,11 +118,11 @@ def test_until_the_first_finish_the_drives_that_came_farthest_are_held_on_to_but
 def test_own_finishes_stay_while_they_are_among_the_best_and_then_give_way() -> None:
     replay = Replay(OBS, ACT, TINY.with_values(own_finishes=1, capacity=400))
     for id_ in range(1, 400):
-        update = random_episode(id_)
+        new = random_episode(id_)
         if id_ in (1, 200):
-            update.reward[:] = float(id_)
-            update.episodes[id_] = dataclasses.replace(update.episodes[id_], reason="finish")
-        replay.add(update)
+            new.reward[:] = float(id_)
+            new.episodes[id_] = dataclasses.replace(new.episodes[id_], reason="finish")
+        replay.add(new)
         if id_ == 150:
             drawn = replay.draw_rows(1, 0, 4000, torch.Generator().manual_seed(0))
             assert set(drawn.unique().tolist()) == set(replay._episodes[1].rows.tolist())
@@ -147,9 +147,9 @@ def test_the_finishes_kept_do_not_depend_on_the_order_in_which_they_came(order: 
 def test_an_end_stays_learned_from_when_what_was_seen_after_it_has_given_way() -> None:
     config = TINY.with_values(capacity=100, demo_fraction=0.5)
     replay = Replay(OBS, ACT, config)
-    update = with_takeover(1, 40, 30, 40)
-    update.episodes[1] = dataclasses.replace(update.episodes[1], last_observation=None)
-    replay.add(update)
+    new = with_takeover(1, 40, 30, 40)
+    new.episodes[1] = dataclasses.replace(new.episodes[1], last_observation=None)
+    replay.add(new)
     for id_ in range(2, 120):
         replay.add(random_episode(id_))
     assert replay.demo_rows == 10

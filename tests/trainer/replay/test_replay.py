@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data.reading.update import Update
+from data.reading.new_steps import NewSteps
 from data.records import SessionRecord
 from tests.support.batches import ACT, OBS, TINY, random_episode, with_takeover
 from tests.support.examples import examples
@@ -17,43 +17,43 @@ from trainer.replay.replay import Replay
 GAMMA, N = TINY.gamma, TINY.n_step
 
 
-def pieces(update: Update, cuts: list[int]) -> list[Update]:
+def pieces(new: NewSteps, cuts: list[int]) -> list[NewSteps]:
     """Split an episode's steps as a follower would bring them; the episode's end comes with the last piece."""
-    n = len(update)
+    n = len(new)
     edges = sorted({0, n, *[c % (n + 1) for c in cuts]})
-    arrays = [f.name for f in dataclasses.fields(update) if isinstance(getattr(update, f.name), np.ndarray)]
+    arrays = [f.name for f in dataclasses.fields(new) if isinstance(getattr(new, f.name), np.ndarray)]
     result = []
     for a, b in itertools.pairwise(edges):
-        part = dataclasses.replace(update, **{name: getattr(update, name)[a:b] for name in arrays})
+        part = dataclasses.replace(new, **{name: getattr(new, name)[a:b] for name in arrays})
         if b < n:
             part.segments = {}
             part.episodes = {
-                k: dataclasses.replace(e, end=None, length=0, last_observation=None) for k, e in update.episodes.items()
+                k: dataclasses.replace(e, end=None, length=0, last_observation=None) for k, e in new.episodes.items()
             }
         result.append(part)
     return result
 
 
-def expected(update: Update, episode: int, t: int, to_end: int = 0) -> tuple[float, float, np.ndarray] | None:
+def expected(new: NewSteps, episode: int, t: int, to_end: int = 0) -> tuple[float, float, np.ndarray] | None:
     """The n-step return of one step, written as slowly and plainly as possible; of an agent's last ``to_end``, to the end."""
-    record = update.episodes[episode]
-    rows = np.flatnonzero(update.episode_id == episode)
+    record = new.episodes[episode]
+    rows = np.flatnonzero(new.episode_id == episode)
     n = len(rows)
     total, discount = 0.0, 1.0
-    for k in range(max(N, to_end) if t >= n - to_end and not update.driver[rows[t]] else N):
+    for k in range(max(N, to_end) if t >= n - to_end and not new.driver[rows[t]] else N):
         j = t + k
         last = j == n - 1
-        ended = bool(update.terminated[rows[j]])
+        ended = bool(new.terminated[rows[j]])
         if last and record.last_observation is None and not ended:
-            return None if k == 0 else (total, discount, update.observation[rows[j]])
-        total += discount * update.reward[rows[j]]
+            return None if k == 0 else (total, discount, new.observation[rows[j]])
+        total += discount * new.reward[rows[j]]
         discount *= GAMMA
-        follower = record.last_observation if last else update.observation[rows[j + 1]]
+        follower = record.last_observation if last else new.observation[rows[j + 1]]
         if follower is None:  # nothing was seen after the end, and nothing is bootstrapped there: any observation will do
-            follower = update.observation[rows[j]]
-        if update.terminated[rows[j]]:
+            follower = new.observation[rows[j]]
+        if new.terminated[rows[j]]:
             return total, 0.0, follower
-        if last or update.driver[rows[j]] != update.driver[rows[j + 1]]:
+        if last or new.driver[rows[j]] != new.driver[rows[j + 1]]:
             return total, discount, follower
     return total, discount, follower
 
@@ -71,19 +71,19 @@ def test_no_wrong_successor_and_exact_returns(
 ) -> None:
     replay = Replay(OBS, ACT, TINY.with_values(stalled_steps=stalled))
     to_end = stalled if terminated else 0
-    updates = {}
+    news = {}
     for i, driver in enumerate(drivers, 1):
-        update = random_episode(i, len(driver), driver=np.array(driver, np.uint8), terminated=terminated)
-        update.episodes[i] = dataclasses.replace(update.episodes[i], reason="stalled")
+        new = random_episode(i, len(driver), driver=np.array(driver, np.uint8), terminated=terminated)
+        new.episodes[i] = dataclasses.replace(new.episodes[i], reason="stalled")
         if not known_end:
-            update.episodes[i] = dataclasses.replace(update.episodes[i], last_observation=None)
-        updates[i] = update
-    queues = [pieces(u, cuts) for u in updates.values()]
+            new.episodes[i] = dataclasses.replace(new.episodes[i], last_observation=None)
+        news[i] = new
+    queues = [pieces(u, cuts) for u in news.values()]
     while any(queues):  # episodes of several writers come mixed
         for queue in queues:
             if queue:
                 replay.add(queue.pop(0))
-    usable = {(e, t) for e, u in updates.items() for t in range(len(u)) if expected(u, e, t) is not None}
+    usable = {(e, t) for e, u in news.items() for t in range(len(u)) if expected(u, e, t) is not None}
     human = {(e, t) for e, t in usable if drivers[e - 1][t]}
     assert replay.online_rows == len(usable)
     assert replay.demo_rows == len(human)
@@ -96,13 +96,13 @@ def test_no_wrong_successor_and_exact_returns(
     drawn = [(int(e), int(t)) for e, t in batch.observation[:, :2].tolist()]
     assert set(itertools.compress(drawn, batch.demo)) <= human
     assert set(drawn) <= usable
-    wanted = {(e, t): expected(updates[e], e, t, to_end) for e, t in set(drawn)}
+    wanted = {(e, t): expected(news[e], e, t, to_end) for e, t in set(drawn)}
     reward, discount, follower = (np.array(part) for part in zip(*(wanted[key] for key in drawn), strict=True))
     np.testing.assert_allclose(batch.reward, reward, rtol=1e-5, atol=1e-5)
     np.testing.assert_allclose(batch.discount, discount, rtol=1e-5)
     np.testing.assert_allclose(batch.next_observation, follower, rtol=1e-6)
-    np.testing.assert_allclose(batch.action, np.array([updates[e].executed[t] for e, t in drawn]))
-    np.testing.assert_allclose(batch.proposed, np.array([updates[e].proposed[t] for e, t in drawn]))
+    np.testing.assert_allclose(batch.action, np.array([news[e].executed[t] for e, t in drawn]))
+    np.testing.assert_allclose(batch.proposed, np.array([news[e].proposed[t] for e, t in drawn]))
     assert batch.human.tolist() == [bool(drivers[e - 1][t]) for e, t in drawn]
     if human:
         assert int(batch.demo.sum()) == min(128, int(TINY.demo_copies * len(human)))
@@ -115,14 +115,14 @@ def test_returns_span_the_same_time_at_every_rate() -> None:
     config = TrainConfig(takeover_min_s=0.0)
     replay = Replay(OBS, ACT, config)
     rates = {1: 20.0, 2: 60.0, 3: 10.0}
-    updates = []
+    news = []
     for id_, hz in rates.items():
-        update = random_episode(id_)
-        update.episodes[id_] = dataclasses.replace(update.episodes[id_], session_id=id_)
-        update.sessions[id_] = SessionRecord(id_, "play", "box2d", "default", hz, (), (), "", "ended")
-        updates.append(pieces(update, [20]))
-    for update in [part for parts in zip(*updates, strict=True) for part in parts]:  # all three are driven at once
-        replay.add(update)
+        new = random_episode(id_)
+        new.episodes[id_] = dataclasses.replace(new.episodes[id_], session_id=id_)
+        new.sessions[id_] = SessionRecord(id_, "play", "box2d", "default", hz, (), (), "", "ended")
+        news.append(pieces(new, [20]))
+    for new in [part for parts in zip(*news, strict=True) for part in parts]:  # all three are driven at once
+        replay.add(new)
     assert replay.rates == set(rates.values())
     batch = replay.sample(512, torch.Generator().manual_seed(1))
     for id_, steps in ((1, 3), (2, 9), (3, 2)):
@@ -147,8 +147,8 @@ def test_nothing_crosses_a_step_that_was_left_out(
     """Neither a transition, nor an n-step return, nor a sequence, wherever in the episode it lies: also at its very end."""
     n = len(driver)
     replay = Replay(OBS, ACT, TINY.with_values(network="recurrent", sequence=4, burn_in=2) if recurrent else TINY)
-    update = random_episode(1, n, driver=np.array(driver, np.uint8), terminated=terminated)
-    for part in pieces(update, cuts):
+    new = random_episode(1, n, driver=np.array(driver, np.uint8), terminated=terminated)
+    for part in pieces(new, cuts):
         good = np.array([int(t) not in bad for t in part.t], bool)
         part.unusable = {1: part.t[~good].tolist()} if not good.all() else {}
         arrays = [f.name for f in dataclasses.fields(part) if isinstance(getattr(part, f.name), np.ndarray)]
@@ -163,7 +163,7 @@ def test_nothing_crosses_a_step_that_was_left_out(
         if k is not None:
             assert t < k <= min(n, t + N)
             assert not bad & set(range(t, min(k, n - 1) + 1)) or (k == n and not bad & set(range(t, n)))
-            total = sum(GAMMA**i * update.reward[t + i] for i in range(k - t))
+            total = sum(GAMMA**i * new.reward[t + i] for i in range(k - t))
             assert float(table.array[row, table.columns.reward]) == pytest.approx(total, rel=1e-4, abs=1e-4)
     if replay.chains is not None:
         for row in rows.tolist():
@@ -198,13 +198,13 @@ def test_takeovers_are_not_drowned_by_laps() -> None:
 
 def test_verdicts_trims_and_outcomes_take_effect() -> None:
     replay = Replay(OBS, ACT, TINY)
-    update = with_takeover(1)
-    replay.add(update)
+    new = with_takeover(1)
+    replay.add(new)
     assert replay.demo_rows == 10
-    (segment,) = update.segments.values()
+    (segment,) = new.segments.values()
 
     def relabel(**values: object) -> int:
-        change = Update.empty(OBS, ACT)
+        change = NewSteps.empty(OBS, ACT)
         change.segments[segment.id] = dataclasses.replace(segment, **values)
         replay.add(change)
         return replay.demo_rows
@@ -220,15 +220,15 @@ def test_verdicts_trims_and_outcomes_take_effect() -> None:
 
 def test_handover_cost_and_the_moment_before() -> None:
     replay = Replay(OBS, ACT, TINY.with_values(handover_cost=5.0, n_step=1, demo_fraction=0.0))
-    update = with_takeover(1)
-    replay.add(update)
+    new = with_takeover(1)
+    replay.add(new)
     batch = replay.sample(2000, torch.Generator().manual_seed(0))
     at = batch.observation[:, 1] == 9
     assert bool(at.any())
     assert bool((batch.before_takeover == at).all())
-    assert float(batch.reward[at][0]) == pytest.approx(float(update.reward[9]) - 5.0)
+    assert float(batch.reward[at][0]) == pytest.approx(float(new.reward[9]) - 5.0)
     other = batch.observation[:, 1] == 30
-    assert float(batch.reward[other][0]) == pytest.approx(float(update.reward[30]))
+    assert float(batch.reward[other][0]) == pytest.approx(float(new.reward[30]))
 
 
 @pytest.mark.parametrize("cuts", [[], [5, 9, 10, 11, 19, 21, 25, 33]])
@@ -258,9 +258,9 @@ def test_evaluations_are_not_learned_from() -> None:
 def test_failed_takeovers_are_demos_when_asked_but_for_their_end() -> None:
     for wanted, cut, rows in ((False, 0.0, 0), (True, 0.0, 10), (True, 0.2, 6), (True, 0.25, 5), (True, 3.0, 5)):
         replay = Replay(OBS, ACT, TINY.with_values(failed_takeovers=wanted, failed_cut_s=cut))
-        update = with_takeover(1)
-        update.segments = {k: dataclasses.replace(s, outcome="failed") for k, s in update.segments.items()}
-        replay.add(update)
+        new = with_takeover(1)
+        new.segments = {k: dataclasses.replace(s, outcome="failed") for k, s in new.segments.items()}
+        replay.add(new)
         assert replay.demo_rows == rows
         assert sorted(replay.table.t[replay.demo_table.slots].tolist()) == list(range(10, 10 + rows))
 
@@ -302,13 +302,13 @@ def test_some_drives_are_newest_however_long_they_are() -> None:
 
 
 def test_returns_may_run_on_over_a_change_of_driver() -> None:
-    update = with_takeover(1)  # the human drives from step 10 on
+    new = with_takeover(1)  # the human drives from step 10 on
     for stops, reward in (
-        (True, update.reward[9]),
-        (False, update.reward[9] + GAMMA * update.reward[10] + GAMMA**2 * update.reward[11]),
+        (True, new.reward[9]),
+        (False, new.reward[9] + GAMMA * new.reward[10] + GAMMA**2 * new.reward[11]),
     ):
         replay = Replay(OBS, ACT, TINY.with_values(stop_at_driver_change=stops, demo_fraction=0.0))
-        replay.add(update)
+        replay.add(new)
         batch = replay.sample(2000, torch.Generator().manual_seed(0))
         at = batch.observation[:, 1] == 9
         assert float(batch.reward[at][0]) == pytest.approx(float(reward), rel=1e-5)
@@ -318,9 +318,9 @@ def test_only_where_the_car_stood_do_returns_go_on_to_the_end() -> None:
     replay = Replay(OBS, ACT, TINY.with_values(stalled_steps=10, demo_fraction=0.0))
     ends = (("stalled", None), ("off_road", None), ("finish", None), ("stalled", 40), ("stalled", 5), ("stalled", 0))
     for id_, (reason, stood) in enumerate(ends, 1):
-        update = random_episode(id_)
-        update.episodes[id_] = dataclasses.replace(update.episodes[id_], reason=reason, stood=stood)
-        replay.add(update)
+        new = random_episode(id_)
+        new.episodes[id_] = dataclasses.replace(new.episodes[id_], reason=reason, stood=stood)
+        replay.add(new)
     batch = replay.sample(8000, torch.Generator().manual_seed(0))
     final = batch.discount == 0
     for id_, first in ((1, 30), (2, 40 - N), (3, 40 - N), (4, 30), (5, 35), (6, 40 - N)):
@@ -330,20 +330,20 @@ def test_only_where_the_car_stood_do_returns_go_on_to_the_end() -> None:
 
 def test_an_end_that_was_called_stalled_but_truncated_is_bootstrapped_as_ever() -> None:
     replay = Replay(OBS, ACT, TINY.with_values(stalled_steps=10, demo_fraction=0.0))
-    update = random_episode(1, terminated=False)
-    update.episodes[1] = dataclasses.replace(update.episodes[1], reason="stalled")
-    replay.add(update)
+    new = random_episode(1, terminated=False)
+    new.episodes[1] = dataclasses.replace(new.episodes[1], reason="stalled")
+    replay.add(new)
     batch = replay.sample(2000, torch.Generator().manual_seed(0))
     assert float(batch.discount.min()) == pytest.approx(GAMMA**N)
 
 
 def test_what_was_seen_at_an_end_does_not_follow_a_step_of_the_middle() -> None:
-    update = random_episode(1)  # 40 steps were driven; of a pruned episode only a stretch is stored
-    names = [f.name for f in dataclasses.fields(update) if isinstance(getattr(update, f.name), np.ndarray)]
-    update = dataclasses.replace(update, **{name: getattr(update, name)[10:20] for name in names})
-    update.episodes[1] = dataclasses.replace(update.episodes[1], length=10, driven=40)
+    new = random_episode(1)  # 40 steps were driven; of a pruned episode only a stretch is stored
+    names = [f.name for f in dataclasses.fields(new) if isinstance(getattr(new, f.name), np.ndarray)]
+    new = dataclasses.replace(new, **{name: getattr(new, name)[10:20] for name in names})
+    new.episodes[1] = dataclasses.replace(new.episodes[1], length=10, driven=40)
     replay = Replay(OBS, ACT, TINY.with_values(demo_fraction=0.0))
-    replay.add(update)
+    replay.add(new)
     batch = replay.sample(1000, torch.Generator().manual_seed(0))
     assert set(batch.observation[:, 1].tolist()) == set(range(10, 19))  # what followed step 19 is not known
     assert float(batch.next_observation[:, 1].max()) == 19
@@ -353,8 +353,8 @@ def test_an_episode_of_another_layout_that_is_still_driven_does_no_harm() -> Non
     replay = Replay(OBS, ACT, TINY)
     other = random_episode(7)
     record = dataclasses.replace(other.episodes[7], last_observation=np.zeros(OBS + 3, np.float32))
-    update = Update.empty(OBS, ACT)  # its steps were left out before
-    update.episodes, update.sessions = {7: record}, other.sessions
-    replay.add(update)
+    new = NewSteps.empty(OBS, ACT)  # its steps were left out before
+    new.episodes, new.sessions = {7: record}, other.sessions
+    replay.add(new)
     replay.add(random_episode(8))
     assert replay.online_rows == 40

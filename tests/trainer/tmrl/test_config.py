@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from data.errors import InputFileError, UsageError
-from data.reading.update import Update
+from data.reading.new_steps import NewSteps
 from tests.support.batches import ACT, OBS, random_episode
-from trainer.config import PLAIN, TrainConfig
+from trainer.config import BARE, TrainConfig
 from trainer.learner.tqc import TQC
 from trainer.presets import PRESETS
 from trainer.replay.replay import Replay
@@ -201,9 +201,9 @@ def test_keys_of_another_network_are_kept_and_said_to_wait() -> None:
     assert said["RNN_LENS"][0] == "read, not used"
 
 
-def moved(update: Update, metres: float) -> Update:
-    update.segments = {k: dataclasses.replace(s, moved=metres) for k, s in update.segments.items()}
-    return update
+def moved(new: NewSteps, metres: float) -> NewSteps:
+    new.segments = {k: dataclasses.replace(s, moved=metres) for k, s in new.segments.items()}
+    return new
 
 
 @functools.cache
@@ -219,20 +219,20 @@ def fingerprint(config: TrainConfig) -> tuple:
     replay.add(random_episode(12, driver=begun_before))
     replay.add(random_episode(6, purpose="lap"))
     replay.add(random_episode(7, purpose="evaluation"))
-    update = random_episode(8, purpose="lap")
-    for id_, segment in list(update.segments.items()):
-        update.segments[id_] = dataclasses.replace(segment, verdict="star")
-    replay.add(update)
-    update = random_episode(9)
-    update.episodes[9] = dataclasses.replace(update.episodes[9], reason="finish")
-    replay.add(update)
-    update = random_episode(10, driver=driver)
-    for id_, segment in list(update.segments.items()):
-        update.segments[id_] = dataclasses.replace(segment, outcome="failed")
-    replay.add(update)
-    update = random_episode(11)
-    update.episodes[11] = dataclasses.replace(update.episodes[11], reason="stalled")
-    replay.add(update)
+    new = random_episode(8, purpose="lap")
+    for id_, segment in list(new.segments.items()):
+        new.segments[id_] = dataclasses.replace(segment, verdict="star")
+    replay.add(new)
+    new = random_episode(9)
+    new.episodes[9] = dataclasses.replace(new.episodes[9], reason="finish")
+    replay.add(new)
+    new = random_episode(10, driver=driver)
+    for id_, segment in list(new.segments.items()):
+        new.segments[id_] = dataclasses.replace(segment, outcome="failed")
+    replay.add(new)
+    new = random_episode(11)
+    new.episodes[11] = dataclasses.replace(new.episodes[11], reason="stalled")
+    replay.add(new)
     learner = TQC(OBS, ACT, config)
     learner.note_demo_count(replay.human_rows)
     budget = UpdateBudget(config.utd, config.warmup_steps, config.max_debt_steps * config.utd, lap_utd=config.lap_utd)
@@ -252,7 +252,7 @@ def fingerprint(config: TrainConfig) -> tuple:
     )
 
 
-BASE = PLAIN.with_values(
+BASE = BARE.with_values(
     hidden=8, quantiles=5, drop_per_critic=1, batch_size=64, bc_weight=1.0, demo_copies=0.5
 ).with_values(critics=3, learn_alpha=True, own_finishes=1, recent_steps=50)
 AVERAGED = {"actor_average_growth": 0.9, "actor_average_most": 0.6}
@@ -380,12 +380,12 @@ def test_the_same_settings_give_the_same() -> None:
 def test_the_bare_learner_is_never_had_by_accident() -> None:
     assert TrainConfig() == PRESETS["hitl"]
     assert TrainConfig(gamma=0.9).bc_weight == 10.0
-    assert PLAIN.bc_weight == PLAIN.own_finishes == 0
+    assert BARE.bc_weight == BARE.own_finishes == 0
 
 
 def test_what_a_checkpoint_does_not_name_is_what_was_done_before_there_was_a_setting_for_it() -> None:
-    assert TrainConfig.from_dict({}) == PLAIN
-    for config in (*PRESETS.values(), PLAIN):
+    assert TrainConfig.from_dict({}) == BARE
+    for config in (*PRESETS.values(), BARE):
         assert TrainConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
     old = TrainConfig.from_dict({"hidden": 64, "lr_actor": 3e-4})  # of a version without cloning, averages or own finishes
     assert (old.hidden, old.bc_weight, old.actor_average, old.own_finishes, old.log_std_max) == (64, 0.0, None, 0, 2.0)
@@ -402,8 +402,8 @@ def test_numbers_that_earlier_versions_allowed_do_not_make_a_checkpoint_useless(
 
 
 def test_settings_that_are_not_known_are_named() -> None:
-    assert unknown_settings("a.safetensors", PLAIN.to_dict()) == ""
-    text = unknown_settings("a.safetensors", {**PLAIN.to_dict(), **{f"new_{i}": i for i in range(7)}})
+    assert unknown_settings("a.safetensors", BARE.to_dict()) == ""
+    text = unknown_settings("a.safetensors", {**BARE.to_dict(), **{f"new_{i}": i for i in range(7)}})
     assert "'a.safetensors'" in text
     assert "new_0 = 0" in text
     assert "and 2 more" in text
@@ -411,9 +411,9 @@ def test_settings_that_are_not_known_are_named() -> None:
 
 def test_settings_of_earlier_versions_are_named_where_they_did_something() -> None:
     nothing = {name: usual for name, (usual, _) in RETIRED.items()}
-    assert unknown_settings("a.safetensors", {**PLAIN.to_dict(), **nothing}) == ""
+    assert unknown_settings("a.safetensors", {**BARE.to_dict(), **nothing}) == ""
     for name in RETIRED:
-        text = unknown_settings("a.safetensors", {**PLAIN.to_dict(), **nothing, name: 12345})
+        text = unknown_settings("a.safetensors", {**BARE.to_dict(), **nothing, name: 12345})
         assert f"({name} = 12345)" in text
     kept, said = without_retired({"utd": 4, "bc_loss": "mse"}, "settings.toml")
     assert kept == {"utd": 4}

@@ -47,10 +47,10 @@ def driven(config: TrainConfig, episodes: int = 12, device: str = "cpu") -> Repl
     if replay.table.device_copy is None:
         replay.table.device_copy = DeviceCopy(torch.device(device))
     for i in range(1, episodes + 1):
-        update = with_takeover(i) if i % 3 == 0 else random_episode(i, terminated=i % 2 == 0)
+        new = with_takeover(i) if i % 3 == 0 else random_episode(i, terminated=i % 2 == 0)
         if i % 4 == 0:
-            update.episodes[i] = dataclasses.replace(update.episodes[i], reason="finish")
-        replay.add(update)
+            new.episodes[i] = dataclasses.replace(new.episodes[i], reason="finish")
+        replay.add(new)
     return replay
 
 

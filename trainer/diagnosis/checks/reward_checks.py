@@ -6,7 +6,7 @@ import numpy as np
 
 from data.reward import RECKLESS_M, RewardSettings, speed_bonus
 from trainer.diagnosis.case import Answer, Case, Check, case_check, recipe_check
-from trainer.diagnosis.finding import Finding, Lacking, Outcome, Sound
+from trainer.diagnosis.finding import CheckResult, Finding, Lacking, Sound
 from trainer.diagnosis.history import History
 from trainer.diagnosis.recipe import Recipe
 from trainer.diagnosis.stats import Array
@@ -97,7 +97,7 @@ def dominated(recipe: Recipe, case: Case) -> Answer:
     progress = r.progress * speed / 3.6 / recipe.hz / length
     steps = length / (speed / 3.6) * recipe.hz
     lap = float(np.tanh(r.reward_scale * progress)) * steps
-    outcomes: list[Outcome] = []
+    outcomes: list[CheckResult] = []
     for what, pay in ("the constant penalty", r.constant_penalty), ("the speed bonus", speed_bonus(speed, 0.0, r)):
         if abs(pay) > progress:
             sentence = f"At an ordinary speed {what} outweighs progress."

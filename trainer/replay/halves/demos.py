@@ -76,7 +76,7 @@ class Demos:
         self._laps: dict[int, int] = {}
         """Rows of each lap that counted when it was complete, by its number."""
 
-    def update(
+    def take_in(
         self,
         segments: Mapping[int, SegmentRecord],
         touched: set[int],
@@ -233,7 +233,7 @@ class Demos:
         for id_ in changed & episodes.keys():
             rows = episodes[id_].rows
             table.array[rows, table.columns.cloned] = False if self.gates is None else self.gates.teach(id_, rows)
-            own = () if self.gates is not None and self.gates.keeps_back(id_) else ((True, id_),)
+            own = () if self.gates is not None and self.gates.holds_out(id_) else ((True, id_),)
             for key in (*own, *((False, number) for number in self._of_episode.get(id_, ()))):
                 if key in self._parts:
                     table.array[self._answered(key, self._parts[key]), table.columns.cloned] = True

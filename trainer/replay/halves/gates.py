@@ -20,7 +20,7 @@ Zone = tuple[float, float]
 """From and to, in metres along a track."""
 Teacher = Callable[[np.ndarray, np.ndarray], np.ndarray]
 """Answers an episode's observations (T, O), and what was done (T, A), with what the frozen agent would have done (T, A)."""
-KEPT_BACK = 5
+HELD_OUT_EVERY = 5
 """Of so many drives of the agent that teaches, one is not learned from: it shows what was learned from the others."""
 
 
@@ -42,7 +42,7 @@ class Gates:
         self.everywhere = False
         """Whether this agent has learned what the one that teaches it does, and drives."""
         self._asked: set[int] = set()  # episodes
-        self._own, self._kept_back = 0, set[int]()
+        self._own, self._held_out = 0, set[int]()
 
     def note(self, takeover: int, track: str, rows: np.ndarray, episode: Episode, roadless: bool = False) -> bool:
         """Take up the rows of a takeover that counts; tells whether its zone is news. ``takeover``: its segment's number.
@@ -135,8 +135,8 @@ class Gates:
             table.array[rows, table.columns.return_bound] = episode.earned(table, self._config)
             if not self.everywhere and not (table.driver[rows] == HUMAN).any():
                 self._own += 1
-                if self._own % KEPT_BACK == 0:
-                    self._kept_back.add(id_)
+                if self._own % HELD_OUT_EVERY == 0:
+                    self._held_out.add(id_)
 
     def teach(self, id_: int, rows: np.ndarray) -> np.ndarray:
         """Return which of these rows (bool) of an episode are cloned from the frozen agent, and write down its answers.
@@ -147,22 +147,22 @@ class Gates:
         known = (table.next[rows] >= 0) & (table.array[rows, table.columns.helped] < 0.5)
         if not self._taught:
             return known & (table.driver[rows] == AGENT)
-        known &= np.isfinite(table.lesson[rows]).all(1) & (not self.keeps_back(id_))
+        known &= np.isfinite(table.lesson[rows]).all(1) & (not self.holds_out(id_))
         table.array[rows[known], table.columns.answer] = table.lesson[rows[known]]
         return known
 
-    def keeps_back(self, id_: int) -> bool:
+    def holds_out(self, id_: int) -> bool:
         """Tell whether nothing of an episode is cloned, not even where it was a finish."""
-        return id_ in self._kept_back
+        return id_ in self._held_out
 
-    def kept_back(self, episodes: Mapping[int, Episode], most: int = 2000) -> tuple[torch.Tensor, torch.Tensor] | None:
+    def held_out(self, episodes: Mapping[int, Episode], most: int = 2000) -> tuple[torch.Tensor, torch.Tensor] | None:
         """Return what was seen (B, O) and done (B, A) in drives of the agent that teaches, from which nothing was learned.
 
         The newest ``most`` steps, without those where the human helped. Where it gets nowhere else without help, as one that
         stands still at the start, what it drove in all other drives has to do. None while there is nothing.
         """
         table = self._table
-        for drives in (self._kept_back, self._asked) if self._kept_back else ():
+        for drives in (self._held_out, self._asked) if self._held_out else ():
             rows = np.concatenate([np.empty(0, np.int64), *(episodes[id_].rows for id_ in sorted(drives & episodes.keys()))])
             rows = rows[(table.array[rows, table.columns.helped] < 0.5) & (table.driver[rows] == AGENT)][-most:]
             if len(rows):

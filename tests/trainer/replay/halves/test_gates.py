@@ -23,11 +23,11 @@ CONFIG = TINY.with_values(frozen_agent=True, frozen_before_s=0.2, frozen_after_s
 
 def driven(id_, start, stop, *, from_m=0.0, by_m=2.0, **changes):
     """An episode of forty steps, two metres each, with a takeover."""
-    update = with_takeover(id_, 40, start, stop)
-    update = dataclasses.replace(update, progress=(from_m + by_m * np.arange(40)).astype(np.float32))
-    for number, segment in update.segments.items():
-        update.segments[number] = dataclasses.replace(segment, **changes)
-    return update
+    new = with_takeover(id_, 40, start, stop)
+    new = dataclasses.replace(new, progress=(from_m + by_m * np.arange(40)).astype(np.float32))
+    for number, segment in new.segments.items():
+        new.segments[number] = dataclasses.replace(segment, **changes)
+    return new
 
 
 def marked(replay):
@@ -64,9 +64,9 @@ def test_takeovers_of_one_place_are_one_zone_and_of_two_places_two():
     assert replay.demos.gates.zones[""] == [(12.0, 50.0), (1012.0, 1042.0)]
     numbers = [n for n, s in replay.demos.segments.items() if s.episode_id == 2]
     segment = dataclasses.replace(replay.demos.segments[numbers[0]], verdict="bad")
-    update = driven(4, 39, 40, verdict="bad")
-    update.segments[segment.id] = segment
-    replay.add(update)
+    new = driven(4, 39, 40, verdict="bad")
+    new.segments[segment.id] = segment
+    replay.add(new)
     assert replay.demos.gates.zones[""] == [(12.0, 42.0), (1012.0, 1042.0)]
 
 
@@ -168,10 +168,10 @@ def taught():
 
 def unhelped(id_, **changes):
     """A drive of the agent alone."""
-    update = driven(id_, 39, 40, **changes)
-    update.driver[:] = 0
-    update.segments.clear()
-    return update
+    new = driven(id_, 39, 40, **changes)
+    new.driver[:] = 0
+    new.segments.clear()
+    return new
 
 
 def test_the_agent_that_teaches_is_cloned_wherever_the_human_did_not_help():
@@ -185,9 +185,9 @@ def test_the_agent_that_teaches_is_cloned_wherever_the_human_did_not_help():
     assert np.array_equal(answer[cloned & ~inside], lesson(table.array[rows], None)[cloned & ~inside])
     assert np.array_equal(answer[human], table.array[rows, table.columns.action][human])
     number = next(iter(replay.demos.segments))
-    update = driven(2, 39, 40, verdict="bad")
-    update.segments[number] = dataclasses.replace(replay.demos.segments[number], verdict="bad")
-    replay.add(update)
+    new = driven(2, 39, 40, verdict="bad")
+    new.segments[number] = dataclasses.replace(replay.demos.segments[number], verdict="bad")
+    replay.add(new)
     answer, cloned = table.array[rows, table.columns.answer], table.array[rows, table.columns.cloned] > 0.5
     assert np.array_equal(answer[cloned], lesson(table.array[rows], None)[cloned]), "a bad takeover is no answer"
     assert cloned.sum() == len(rows) - (table.next[rows] < 0).sum()
@@ -211,7 +211,7 @@ def test_of_five_of_its_drives_one_is_not_learned_from():
         replay.add(unhelped(id_))
     cloned = {id_ for (id_, _), (_, yes) in marked(replay).items() if yes}
     assert cloned == {1, 2, 3, 4, 6, 7, 8, 9}
-    seen, theirs = replay.kept_back()
+    seen, theirs = replay.held_out_drives()
     assert len(seen) == 80
     assert np.array_equal(theirs.numpy(), lesson(seen.numpy(), None))
 
@@ -243,12 +243,12 @@ def test_without_a_road_it_is_cloned_in_all_that_the_human_did_not_drive(help_co
     human = (t >= 10) & (t < 20)
     assert np.array_equal(answer[~human], theirs[~human])
     assert np.array_equal(answer[human], table.array[rows, table.columns.action][human])
-    seen, _ = replay.kept_back()
+    seen, _ = replay.held_out_drives()
     assert len(seen) == 40, "how near ours is to it is known all the same"
     number = next(iter(replay.demos.segments))
-    update = unhelped(30, **no_metres)
-    update.segments[number] = dataclasses.replace(replay.demos.segments[number], verdict="bad")
-    replay.add(update)
+    new = unhelped(30, **no_metres)
+    new.segments[number] = dataclasses.replace(replay.demos.segments[number], verdict="bad")
+    replay.add(new)
     assert not any(helped for helped, _ in marked(replay).values())
     assert np.array_equal(table.array[rows, table.columns.answer], theirs), "a bad takeover is no answer"
 
@@ -258,20 +258,20 @@ def test_of_one_that_only_drives_where_it_was_helped_the_other_drives_have_to_do
     replay.add(driven(20, 0, 10))
     for id_ in range(1, 5):
         replay.add(unhelped(id_, by_m=0.0))  # it stands at the start
-    assert replay.kept_back() is None
+    assert replay.held_out_drives() is None
     replay.add(unhelped(5, by_m=0.0))
-    seen, theirs = replay.kept_back()
+    seen, theirs = replay.held_out_drives()
     assert sorted(seen[:, 1].int().tolist()) == list(range(12, 40)), "behind the takeover and its zone"
     assert np.array_equal(theirs.numpy(), lesson(seen.numpy(), None))
 
 
-def test_a_finish_that_is_kept_back_is_not_cloned_either():
+def test_a_finish_that_is_held_out_is_not_cloned_either():
     replay = Replay(OBS, ACT, TAUGHT.with_values(own_finishes=10), teacher=lesson)
     for id_ in range(1, 6):
-        update = unhelped(id_)
-        for number, record in update.episodes.items():
-            update.episodes[number] = dataclasses.replace(record, reason="finish")
-        replay.add(update)
+        new = unhelped(id_)
+        for number, record in new.episodes.items():
+            new.episodes[number] = dataclasses.replace(record, reason="finish")
+        replay.add(new)
     assert 5 in replay.demos.finishes
     assert {id_ for (id_, _), (_, yes) in marked(replay).items() if yes} == {1, 2, 3, 4}
 

@@ -137,10 +137,10 @@ def test_where_takeovers_weigh_enough_nothing_changes_on_average() -> None:
 def test_takeovers_that_do_not_count_have_no_share() -> None:
     replay = Replay(OBS, ACT, TINY)
     replay.add(random_episode(1, 400, purpose="lap"))
-    update = random_episode(2, 40, driver=np.r_[np.zeros(10, np.uint8), np.ones(30, np.uint8)])
-    (id_,) = update.segments
-    update.segments[id_] = dataclasses.replace(update.segments[id_], verdict="bad")
-    replay.add(update)
+    new = random_episode(2, 40, driver=np.r_[np.zeros(10, np.uint8), np.ones(30, np.uint8)])
+    (id_,) = new.segments
+    new.segments[id_] = dataclasses.replace(new.segments[id_], verdict="bad")
+    replay.add(new)
     batch = replay.sample(256, torch.Generator().manual_seed(0))
     assert set(batch.observation[batch.demo, 0].tolist()) == {1.0}
 
@@ -183,11 +183,11 @@ def test_a_failed_takeover_shows_nothing_of_the_time_in_which_the_car_stood() ->
     replay = Replay(OBS, ACT, TINY.with_values(failed_takeovers=True, failed_cut_s=0.5))
     driver = np.zeros(100, np.uint8)
     driver[20:] = 1
-    update = random_episode(1, 100, driver=driver)
-    update.episodes[1] = dataclasses.replace(update.episodes[1], reason="stalled", stood=30)
-    (number,) = update.segments
-    update.segments[number] = dataclasses.replace(update.segments[number], outcome="failed", hz=20.0)
-    replay.add(update)
+    new = random_episode(1, 100, driver=driver)
+    new.episodes[1] = dataclasses.replace(new.episodes[1], reason="stalled", stood=30)
+    (number,) = new.segments
+    new.segments[number] = dataclasses.replace(new.segments[number], outcome="failed", hz=20.0)
+    replay.add(new)
     t = replay.table.t[replay.demo_table.slots.numpy()]
     assert (t.min(), t.max()) == (20, 100 - 30 - 10 - 1)
 

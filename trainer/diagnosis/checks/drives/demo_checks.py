@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from data.words import number_of
 from trainer.diagnosis.case import Answer, Case, Check, drives_check
 from trainer.diagnosis.drives import Drives
-from trainer.diagnosis.finding import Finding, Lacking, Outcome, Sound
+from trainer.diagnosis.finding import CheckResult, Finding, Lacking, Sound
 
 LEAST_DEMO = 100
 LEAST_AGENT = 300
@@ -146,14 +146,14 @@ def short_pulses(drives: Drives, case: Case) -> Answer:
 @drives_check("demos-stale")
 def stale(drives: Drives, case: Case) -> Answer:
     """Demos that were paid, or seen, by other rules than the agent's steps of today."""
-    outcomes: list[Outcome] = [*_other_settings(drives), *_repaid(drives)]
+    outcomes: list[CheckResult] = [*_other_settings(drives), *_repaid(drives)]
     if (lacking := _too_few(drives)) is not None:
         return outcomes or lacking
     outcomes += [*_paid_otherwise(drives), *_seen_otherwise(drives)]
     return [o for o in outcomes if isinstance(o, Finding)] or outcomes
 
 
-def _other_settings(drives: Drives) -> Iterable[Outcome]:
+def _other_settings(drives: Drives) -> Iterable[CheckResult]:
     for old, seconds in drives.demo_rewards:
         differ = {
             k: (old[k], v)
@@ -165,7 +165,7 @@ def _other_settings(drives: Drives) -> Iterable[Outcome]:
             yield Finding(f"{seconds:.0f} s of demos were recorded under another reward than today's.", (text,), 0.85)
 
 
-def _repaid(drives: Drives) -> Iterable[Outcome]:
+def _repaid(drives: Drives) -> Iterable[CheckResult]:
     if not drives.repaid:
         return
     least = max(1e-9, 0.01 * max(abs(total) for pair in drives.repaid for total in pair))  # below it, both are nothing
@@ -178,7 +178,7 @@ def _repaid(drives: Drives) -> Iterable[Outcome]:
         yield Sound(text)
 
 
-def _paid_otherwise(drives: Drives) -> Iterable[Outcome]:
+def _paid_otherwise(drives: Drives) -> Iterable[CheckResult]:
     """Compare what a step pays that gains as many metres at about the same speed."""
     gain = np.full(len(drives), np.nan)  # m of progress in each step
     gain[:-1][drives.joined] = np.diff(drives.progress)[drives.joined]
@@ -209,7 +209,7 @@ def _paid_otherwise(drives: Drives) -> Iterable[Outcome]:
         yield Sound(text)
 
 
-def _seen_otherwise(drives: Drives) -> Iterable[Outcome]:
+def _seen_otherwise(drives: Drives) -> Iterable[CheckResult]:
     """Compare observations where the car was at the same place, as fast and as turned: one that lies elsewhere nearly everywhere
     was made by another rule. Who drives slower, or on another line, sees other numbers by the same rule."""
     agent, demos = np.flatnonzero(drives.agent), np.flatnonzero(drives.brought)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from trainer.diagnosis.case import Answer, Case, Check, column_check, history_check
-from trainer.diagnosis.finding import Finding, Lacking, Outcome, Sound
+from trainer.diagnosis.finding import CheckResult, Finding, Lacking, Sound
 from trainer.diagnosis.history import History
 from trainer.diagnosis.paid import UNPAID, nothing_paid
 from trainer.diagnosis.stats import correlation, middle, part, trend
@@ -133,7 +133,7 @@ def update_ratio(history: History, case: Case) -> Answer:
 def gradients(history: History, case: Case) -> Answer:
     """Gradient norms that stay far above the clip, or are zero."""
     recipe = case.recipe
-    answers: list[Outcome] = []
+    answers: list[CheckResult] = []
     for who in ("critic", "actor"):
         column = f"debug/{who}_grad_norm"
         if column not in history:

@@ -6,7 +6,7 @@ import numpy as np
 
 from data.words import number_of
 from trainer.diagnosis.case import Answer, Case, Check, column_check, history_check
-from trainer.diagnosis.finding import Finding, Lacking, Outcome, Sound
+from trainer.diagnosis.finding import CheckResult, Finding, Lacking, Sound
 from trainer.diagnosis.history import History
 from trainer.diagnosis.stats import middle
 
@@ -55,7 +55,7 @@ def held(history: History, case: Case) -> Answer:
 @history_check("meaning-lost")
 def meaning(history: History, case: Case) -> Answer:
     """Columns that break what their names promise."""
-    outcomes: list[Outcome] = []
+    outcomes: list[CheckResult] = []
     best = history.columns.get("worker/best_progress")
     if best is not None:
         known = best[np.isfinite(best)]

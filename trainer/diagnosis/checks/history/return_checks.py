@@ -10,7 +10,7 @@ import numpy as np
 from data.errors import shown
 from data.words import number_of
 from trainer.diagnosis.case import Answer, Case, Check, case_check
-from trainer.diagnosis.finding import Finding, Lacking, Outcome, Sound
+from trainer.diagnosis.finding import CheckResult, Finding, Lacking, Sound
 from trainer.diagnosis.history import History
 from trainer.diagnosis.names import ours_for
 from trainer.diagnosis.stats import Array, held_for, middle, part, slope, trend
@@ -148,7 +148,7 @@ def _error(values: Array, held: int) -> float:
     return 1.25 * float(np.std(values)) / different(values, held) ** 0.5
 
 
-def collapsed(run: ReturnCurve) -> Outcome:
+def collapsed(run: ReturnCurve) -> CheckResult:
     """Find a level that was held for a while and then lost."""
     values, few = run.values, run.different < LEAST
     window = max(1, 3 * len(values) // BINS)
@@ -202,7 +202,7 @@ def _finishing(case: Case) -> tuple[float, str] | None:
     return None
 
 
-def plateau(run: ReturnCurve, case: Case) -> Outcome:
+def plateau(run: ReturnCurve, case: Case) -> CheckResult:
     """Find a level that was reached and no longer rises. Sound is only what rises, or where the car finishes."""
     values, count = run.values, len(run.values)
     finishing = _finishing(case)

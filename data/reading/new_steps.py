@@ -20,7 +20,7 @@ _TYPES = {
     "progress": np.float32, "checkpoint_id": np.int64,
 }  # fmt: skip
 ARRAYS = tuple(_TYPES)
-"""Names of the arrays of an :class:`Update`."""
+"""Names of the arrays of :class:`NewSteps`."""
 
 # Few columns, because every value fetched is a Python object: whole numbers share one, the three arrays another.
 SELECT = (
@@ -30,7 +30,7 @@ SELECT = (
 
 
 @dataclass(slots=True)
-class Update:
+class NewSteps:
     """What is new: ``n`` steps in the order they were committed, and the sessions, episodes and segments that are new
     or changed.
 
@@ -79,12 +79,12 @@ class Update:
         return len(self.step_id)
 
     @property
-    def news(self) -> bool:
+    def anything(self) -> bool:
         """Whether anything is new, be it only a step that was left out."""
         return bool(len(self) or self.episodes or self.segments or self.unusable)
 
     @classmethod
-    def empty(cls, observation_size: int = 0, action_size: int = 0, n: int = 0) -> Update:
+    def empty(cls, observation_size: int = 0, action_size: int = 0, n: int = 0) -> NewSteps:
         """Nothing new, or room for ``n`` steps."""
         widths = {"observation": (observation_size,), "executed": (action_size,), "proposed": (action_size,)}
         arrays: dict[str, Any] = {name: np.empty((n, *widths.get(name, ())), kind) for name, kind in _TYPES.items()}
