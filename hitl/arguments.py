@@ -58,8 +58,9 @@ class Parser(argparse.ArgumentParser):
 
         And control characters, which would be obeyed by each terminal that a name is shown in later.
         """
-        is_note = action.dest == "note"  # of several lines; an empty one removes it
-        odd = [text for text in arg_strings if (visible(text) != text if is_note else CONTROL.search(text))]
+        is_note = action.dest == "note"  # an empty one removes it
+        of_lines = action.dest in ("note", "tag", "untag", "by")  # may have several lines, or is put on one
+        odd = [text for text in arg_strings if (visible(text) != text if of_lines else CONTROL.search(text))]
         if isinstance(action, argparse._SubParsersAction):
             pass  # its words are those of the verb
         elif "" in arg_strings and not is_note:

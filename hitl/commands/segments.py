@@ -76,7 +76,9 @@ def _print_table(segments: list[Segment], rule: DemoRule, named: Path | None, nu
         ]  # fmt: skip
         rows.append([*row, *([demo, segment.trigger] if wide else []), *([said] if noted else [])])
     folded = {"corner": [s.corner or "" for s in segments], "track": [s.track for s in segments]}
-    least = {head: max(len(head), name_width(held)) for head, held in folded.items()} | {"tags and note": len("tags and note")}
+    least = {head: max(len(head), name_width(held)) for head, held in folded.items()}
+    if noted:  # its head folds at words, too
+        least["tags and note"] = max(len("tags"), name_width(word for row in rows for word in str(row[-1]).split()))
     widths = {n: least.get(n, max(len(n), *(len(row[k]) for row in rows))) for k, n in enumerate(names)}
     kept = fitting(out.width, widths, LEAST_FIRST)
     shown = table(*kept, right=("id", "session", "s", "prio"), padding=(0, 1, 0, 0))

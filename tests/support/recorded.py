@@ -10,6 +10,7 @@ from data.records import AGENT, HUMAN, SessionInfo, StepRow
 
 NAMES = ("speed", "left", "right", "yaw")
 ACTIONS = ("gas_brake", "steer")
+NO_WEIGHTS = (2).to_bytes(8, "little") + b"{}"  # a checkpoint's file that is whole, and holds nothing
 
 
 def session_info(**changes):

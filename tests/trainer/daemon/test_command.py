@@ -22,7 +22,7 @@ from hitl.screens.training.train_terminal import draw
 from hitl.screens.training.train_words import facts_of, progress
 from tests.support.daemon_runs import SMALL, drive, newest, wait_for
 from tests.support.in_use import in_use
-from tests.support.recorded import session_info, step_row
+from tests.support.recorded import NO_WEIGHTS, session_info, step_row
 from trainer.checkpoints.verdicts import Verdict
 from trainer.daemon.control import trainer_lock
 from trainer.daemon.daemon import Daemon
@@ -232,7 +232,7 @@ def test_checkpoints_are_listed_with_what_they_can_do(tmp_path: Path, capsys: py
         for k, name in enumerate(("a", "b", "gone", "c"), 1):
             store.add_checkpoint(f"{name}.safetensors", name, 10 * k, k, "train", {})
             if name != "gone":
-                (tmp_path / "checkpoints" / f"{name}.safetensors").touch()
+                (tmp_path / "checkpoints" / f"{name}.safetensors").write_bytes(NO_WEIGHTS)
         store.upsert_corner("mine", "[red]bend", 40.0, 50.0, "track")
     with Recorder(tmp_path / "store.sqlite", session_info(kind="evaluation", track="mine")) as recorder:
         for reached in (60.0, 20.0):
@@ -262,7 +262,7 @@ def test_of_a_long_road_only_the_corner_that_fails_is_named(tmp_path: Path, caps
     with Store(tmp_path / "store.sqlite") as store:
         for k in (1, 2):
             store.add_checkpoint(f"{k}.safetensors", str(k), 10 * k, k, "train", {})
-            (tmp_path / "checkpoints" / f"{k}.safetensors").touch()
+            (tmp_path / "checkpoints" / f"{k}.safetensors").write_bytes(NO_WEIGHTS)
         for k in range(15):
             store.upsert_corner("mine", f"corner {k + 1}", 40.0 * k + 10.0, 40.0 * k + 20.0, "track")
     with Recorder(tmp_path / "store.sqlite", session_info(kind="evaluation", track="mine")) as recorder:

@@ -12,7 +12,7 @@ from data.tables.tracks import Road
 from hitl.cli import main
 from hitl.console import console
 from hitl.screens.training.train_terminal import draw
-from tests.support.recorded import session_info, step_row
+from tests.support.recorded import NO_WEIGHTS, session_info, step_row
 from trainer.checkpoints.files import load_policy, save
 from trainer.checkpoints.meta import CheckpointMeta
 from trainer.config import TrainConfig
@@ -77,7 +77,7 @@ def test_a_game_without_places_is_told_by_what_was_earned(tmp_path: Path, capsys
     with Store(tmp_path / "store.sqlite") as store:
         (tmp_path / "checkpoints").mkdir()
         for name in ("first", "second"):
-            (tmp_path / "checkpoints" / name).write_bytes(b"")
+            (tmp_path / "checkpoints" / name).write_bytes(NO_WEIGHTS)
             store.add_checkpoint(name, name, 1, 1, "train", {})
     for checkpoint, earned in ((1, -3.0), (2, -1.0)):
         with Recorder(tmp_path / "store.sqlite", session_info(kind="evaluation", track="pendulum")) as recorder:
