@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
+from operator import attrgetter
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -48,8 +49,15 @@ class VehicleState:
     brake: float  # 0 to 1
     slip: float = 0.0  # driven wheels' surface speed minus the road's, m/s; 0 where the game does not tell
     finished: bool = False  # the game itself says that the run is over at its finish
-    lap_time: float = math.nan  # s: of a finished run by the game's own clock; NaN where it has none, or is not finished
+    lap_time: float = field(default=math.nan, hash=False)
+    """s: of a finished run by the game's own clock; NaN where it has none, or is not finished."""
     details: CarDetails | None = None  # where the game tells more
+
+    def __eq__(self, other: object) -> bool:
+        """Tell whether it is the same moment. A time that neither has is alike: Python 3.13 would call them different."""
+        if not isinstance(other, VehicleState):
+            return NotImplemented
+        return all(one == its or (one != one and its != its) for one, its in zip(_fields(self), _fields(other), strict=True))
 
     @property
     def speed(self) -> float:
@@ -57,6 +65,7 @@ class VehicleState:
         return float(np.hypot(self.vx, self.vy))
 
 
+_fields = attrgetter(*(each.name for each in fields(VehicleState)))
 AT_REST = VehicleState(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
 """Stands for the state where the car was not seen, or there is none."""
 

@@ -136,14 +136,17 @@ def contained(home: Path) -> Iterator[None]:
     root = logging.getLogger()
     handlers, level = list(root.handlers), root.level
     key = os.environ.get("WANDB_API_KEY")
-    real = Path.__dict__["home"]
+    real = Path.__dict__.get("home")  # None: of a base class, as in Python 3.13
     Path.home = classmethod(lambda cls: cls(home))  # type: ignore[method-assign,assignment]
     guard = logging.NullHandler()
     root.addHandler(guard)  # with a handler there, logging.basicConfig does nothing
     try:
         yield
     finally:
-        Path.home = real  # type: ignore[method-assign]
+        if real is None:
+            del Path.home
+        else:
+            Path.home = real  # type: ignore[method-assign]
         root.removeHandler(guard)
         for handler in [h for h in root.handlers if h not in handlers]:
             root.removeHandler(handler)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+import pickle
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -106,3 +109,11 @@ def test_going_back_takes_no_longer_than_a_blink(ticks: int) -> None:
     saved, began = game.save(), time.thread_time()
     game.restore(saved)
     assert time.thread_time() - began < 0.3
+
+
+def test_a_moment_is_the_same_after_it_was_sent_to_another_process() -> None:
+    state = ENV.reset(seed=5)[1]["state"]
+    sent = pickle.loads(pickle.dumps(state))
+    assert math.isnan(state.lap_time)
+    assert (sent, hash(sent)) == (state, hash(state))
+    assert replace(state, x=state.x + 1.0) != state != replace(state, lap_time=9.0)
