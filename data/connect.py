@@ -127,9 +127,12 @@ def way_out(path: Path) -> str:
     """Return what to type for a store whose file is damaged."""
     home = path.parent.with_name(f"{path.parent.name}-saved")
     command = " ".join(["hitl import", as_typed(path), "--home", as_typed(home)])
+    learned = "" if not (path.parent / "checkpoints").is_dir() else (
+        ", and the folder `checkpoints`, copied from here into it, what the agent has learned"
+    )  # fmt: skip
     return (
-        f"`{command}` takes what can still be read of it into a new home; a copy of the store from before, put in its place, has "
-        "all of it."
+        f"`{command}` takes what can still be read of it into a new home{learned}. A copy of the store from before, put in its "
+        "place, has all of it."
     )
 
 

@@ -11,6 +11,9 @@ import sys
 CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 """What a terminal obeys, or shows in another order, in place of showing it."""
 
+JOINER = "\u200d"
+"""Makes one picture of several: a family of persons."""
+
 
 def visible(text: str) -> str:
     """Return foreign text with nothing in it that a terminal would obey; its lines stay lines."""
@@ -19,7 +22,7 @@ def visible(text: str) -> str:
 
 def shown(value: object, most: int = 60) -> str:
     """Return foreign text as it may stand in a sentence: on one line, nothing unprintable, cut to ``most`` characters."""
-    text = "".join(c if c.isprintable() else " " if c.isspace() else "?" for c in str(value)[: 4 * most])
+    text = "".join(c if c.isprintable() or c == JOINER else " " if c.isspace() else "?" for c in str(value)[: 4 * most])
     text = " ".join(text.split())
     return text if len(text) <= most else text[: most - 1] + "…"
 

@@ -60,7 +60,8 @@ class Parser(argparse.ArgumentParser):
         """
         is_note = action.dest == "note"  # an empty one removes it
         of_lines = action.dest in ("note", "tag", "untag", "by")  # may have several lines, or is put on one
-        odd = [text for text in arg_strings if (visible(text) != text if of_lines else CONTROL.search(text))]
+        lines = [text.replace("\r\n", "\n") for text in arg_strings]  # as of a file from Windows
+        odd = [text for text in lines if (visible(text) != text if of_lines else CONTROL.search(text))]
         if isinstance(action, argparse._SubParsersAction):
             pass  # its words are those of the verb
         elif "" in arg_strings and not is_note:

@@ -248,7 +248,7 @@ def wait_for_laps(
     if coaching is not None:  # what is known of the corners is how another agent drove them
         coaching.forget(lost=rig.policy.unread > 0)
     if rig.policy.unread:
-        say(Said("lost", "warning", {"problem": rig.policy.problem.partition(":")[0] + "."}))
+        say(Said("lost", "warning"))
         return True
     if laps and control.running(store_path):
         why = "random_waits"

@@ -57,8 +57,10 @@ def read_bytes(path: Path) -> bytes:
 def write_whole(path: Path, content: str | bytes) -> None:
     """Write a file so that a reader sees the old one or the new one, never half of one. Raises OSError.
 
-    One process at a time may write it; what a killed one has left half-written beside it is overwritten by the next.
+    One process at a time may write it; what a killed one has left half-written beside it is overwritten by the next. A link
+    stays one: what it leads to is written.
     """
+    path = path.resolve() if path.is_symlink() else path
     new, data = path.with_name(f"{path.name}.new"), content.encode() if isinstance(content, str) else content
     try:
         insist(lambda: new.write_bytes(data))

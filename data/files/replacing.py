@@ -15,6 +15,8 @@ _OF_HOME = frozenset((
     "pads.toml", "settings.toml", "steps-cache", "supertuxkart", "supertuxkart.log", "trainer.json", "trainer.log", "worker.json",
 ))  # fmt: skip
 """What a home holds beside its store, by name, that is read again or written anew."""
+_OUTPUT = frozenset(("-", *(f"/{name}" for name in ("dev/stdout", "dev/stderr", "dev/fd/1", "dev/fd/2", "proc/self/fd/1"))))
+"""Where sentences are printed: behind `>` it looks like a file, and what is printed would be written over it."""
 _HEAD = 4096  # bytes that tell of which kind a file is
 
 
@@ -58,8 +60,8 @@ def refuse_present(path: Path) -> None:
 
 def refuse_name(path: Path, do: str = "name a new one", home: Path | None = None) -> None:
     """Raise UsageError for a name that is meant for standard output, is empty, or is one that a home keeps for itself."""
-    if os.fspath(path) == "-":
-        raise UsageError(f"'-' is no file, and this is not written to standard output: {do}.")
+    if os.fspath(path) in _OUTPUT:
+        raise UsageError(f"'{path}' is no file, and this is not written to standard output: {do}.")
     if not path.name:
         raise UsageError(f"'{path}' is no name of a file: {do}.")
     folder, name = path.absolute().parent, path.name.lower()

@@ -155,6 +155,11 @@ def test_label_from_the_command_line(home, filled, capsys, monkeypatch):
     assert [s.verdict for s in filled.segments()] == ["good", "good", "good"]
 
 
+def test_a_note_may_have_the_line_ends_of_windows(home, filled):
+    assert hitl(home, "label", "1", "--note", "one\r\ntwo\r\n", "--tag", "anna \U0001f468\u200d\U0001f467") == 0
+    assert filled.segments()[0].note.split() == ["one", "two"]
+
+
 def test_a_tag_is_on_one_line(home, filled, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "160")
     assert hitl(home, "label", "1", "--tag", " late\n \texit ") == 0

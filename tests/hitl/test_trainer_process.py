@@ -72,11 +72,11 @@ def test_an_agent_with_a_checkpoint_drives_and_nothing_is_said(home: Path) -> No
 
 
 def test_where_no_checkpoint_can_be_read_that_is_said_and_what_helps(home: Path) -> None:
-    rig = Rig(home, None, "The checkpoint 'x' is damaged: it was only half written. Use the one before it.")
+    rig = Rig(home, None, "The checkpoint 'x' is damaged: it was only half written: choose another.")
     rig.unread = 3
     _, (text,) = said(rig)
-    assert text.startswith("None of the checkpoints here can be read, so the agent drives at random. The checkpoint 'x'")
-    assert "before it" not in text
+    assert text.startswith("None of the checkpoints here can be read, so the agent drives at random. Put the folder")
+    assert "choose another" not in text
     assert "`hitl train --fresh` learns anew" in text
 
 

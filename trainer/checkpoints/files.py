@@ -87,7 +87,7 @@ def load(path: Path, sha256: str | None = None) -> tuple[dict[str, Tensor], Chec
     except OSError as error:
         raise CheckpointError(f"The checkpoint '{path.name}' cannot be read {held.why(error, 'choose another')}.") from error
     altered = CheckpointError(
-        f"The checkpoint '{path.name}' is damaged: it was only half written or has been altered. Use the one before it."
+        f"The checkpoint '{path.name}' is damaged: it was only half written or has been altered: choose another."
     )
     if sha256 is not None and hashlib.sha256(data).hexdigest() != sha256:
         raise altered

@@ -40,7 +40,7 @@ class Teaching:
     def state(self) -> str:
         """How far it is, in a few words."""
         apart = "known after five of its drives without help" if self.apart is None else f"{self.apart:.3f} apart"
-        return f"{apart}, until {self._learner.config.frozen_bound:g} that drives"
+        return f"{apart}; at {self._learner.config.frozen_bound:g} apart ours drives"
 
     def stuck(self) -> str | None:
         """Return what is to be said, once, when ours comes no nearer to the agent for long, so that help cannot show."""

@@ -2,10 +2,12 @@
 
 import os
 import stat
+from pathlib import Path
 
 import pytest
 
 from data.errors import HitlError, InputFileError, UsageError
+from data.files import held
 from data.files.replacing import check_target, refuse_present
 
 DO = "name another file with --output"
@@ -63,3 +65,22 @@ def test_a_device_is_no_file_and_stays_one(tmp_path):
 def test_a_folder_that_is_not_there_is_told_before_anything_is_made(tmp_path):
     with pytest.raises(InputFileError, match="its folder does not exist"):
         check_target(tmp_path / "none" / "page", ours, "page", DO)
+
+
+@pytest.mark.parametrize("name", ["/dev/stdout", "/dev/fd/1", "-"])
+@pytest.mark.parametrize("streams", [False, True])
+def test_where_sentences_are_printed_is_no_file_even_where_it_looks_like_one(name, streams):
+    with pytest.raises(UsageError, match="not written to standard output"):
+        check_target(Path(name), ours, "page", DO, streams=streams)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need rights there")
+def test_a_link_stays_one_and_what_it_leads_to_is_written(tmp_path):
+    target, link = tmp_path / "page-7", tmp_path / "newest"
+    target.write_bytes(b"ours, from yesterday")
+    link.symlink_to(target.name)
+    assert check_target(link, ours, "page", DO)
+    held.write_whole(link, "ours, new")
+    assert link.is_symlink()
+    assert target.read_text() == "ours, new"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["newest", "page-7"]

@@ -71,7 +71,7 @@ def helped(tmp_path_factory, wanted):
         assert store.label([segment.id for segment in store.segments(kind="takeover")], verdict="star")
     meta, said = learn(home, wanted, frozen_bound=0.0)
     assert not meta.drives_alone
-    assert any(text.endswith("known after five of its drives without help, until 0 that drives") for text in said)
+    assert any(text.endswith("known after five of its drives without help; at 0 apart ours drives") for text in said)
     return home
 
 

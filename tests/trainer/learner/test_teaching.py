@@ -63,7 +63,7 @@ def test_what_agrees_is_not_stuck(taught):
 def test_it_says_once_that_it_cannot_know_how_near_it_is(taught):
     found, learner, away = taught
     away.known = False
-    assert found.state == "known after five of its drives without help, until 0.05 that drives"
+    assert found.state == "known after five of its drives without help; at 0.05 apart ours drives"
     assert not look(found, learner, teaching.NO_NEARER - 1)
     assert found.stuck() is None
     look(found, learner, 1)
@@ -73,7 +73,7 @@ def test_it_says_once_that_it_cannot_know_how_near_it_is(taught):
     assert found.stuck() is None
     away.known = True
     look(found, learner, teaching.EVERY)
-    assert found.state == "0.500 apart, until 0.05 that drives"
+    assert found.state == "0.500 apart; at 0.05 apart ours drives"
     assert not look(found, learner, teaching.NO_NEARER)
     assert "0.500 apart" in found.stuck()
 
