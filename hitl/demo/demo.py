@@ -157,7 +157,8 @@ class Demo:
     """One run of the demo, in a home that holds a stalled agent.
 
     ``rig`` is the session with takeovers; ``referee`` evaluates, in lock-step (it may be the same one). Learning ends after
-    ``minutes``. ``paced``: the session waits for the trainer, which keeps up by itself only in real time.
+    ``minutes``. ``paced``: the session waits for the trainer, which keeps up by itself only in real time. ``between``: laps of an
+    evaluation while it learns (None: as many as before and after).
     """
 
     def __init__(
@@ -170,6 +171,7 @@ class Demo:
         *,
         minutes: float,
         paced: bool = True,
+        between: int | None = None,
         cancelled: Callable[[], bool] = lambda: False,
     ) -> None:
         self.rig, self.referee, self.trainer = rig, referee, trainer
@@ -183,7 +185,7 @@ class Demo:
             first = store.latest_checkpoint()
         self._updates_before = first.updates if first is not None else 0
         self._evaluations: list[Measurement] = []
-        self._between = min(EPISODES, rig.track.line.drives(LEAST))  # laps of an evaluation
+        self._between = min(between or EPISODES, rig.track.line.drives(LEAST))
 
     def run(self) -> DemoResult:
         """Measure, learn, measure again."""

@@ -31,6 +31,7 @@ from hitl.trainer_process import TrainerProcess
 from takeover_ui.window.window import Window
 
 HELP_SECONDS = 32.0  # of scripted takeover; one that has begun is finished
+SHOWN = 10  # laps of an evaluation while it learns, in a window: a player watches them, and twenty take as long as the driving
 
 
 class TerminalProgress(Progress):
@@ -151,6 +152,7 @@ def run_in_window(
             shown,
             minutes=minutes,
             paced=False,
+            between=SHOWN,
             cancelled=lambda: ended() or live.session.leaving,
         )
         result = demo.run()

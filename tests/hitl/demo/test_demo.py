@@ -21,7 +21,7 @@ from hitl.demo import demo
 from hitl.demo import run as run_demo
 from hitl.demo.demo import Demo, DemoResult, Measurement, Progress
 from hitl.demo.shipped import SHIPPED, open_shipped, stalled_at
-from hitl.drivers.human import HumanDriver
+from hitl.drivers.human import HumanDriver, NoHuman
 from hitl.home import Home
 from hitl.pads.base import PadState
 from hitl.road.track import load_track
@@ -208,6 +208,19 @@ def test_a_player_who_leaves_while_it_learns_sees_what_it_has_learned_or_skips_t
     assert parts == ["before", "learning", "after"]
     assert result.before.complete
     assert len(result.after.results) == (0 if again else 1)
+
+
+@pytest.mark.parametrize(("between", "laps"), [(3, 3), (None, 20)])
+def test_while_it_learns_an_evaluation_has_as_many_laps_as_were_asked_for(tmp_path, monkeypatch, between, laps):
+    home, asked = Home(tmp_path / "home"), []
+    open_shipped(home)
+    with SessionSetup(home, SessionOptions(kind="demo"), human=lambda track: NoHuman()) as rig:
+        monkeypatch.setattr(rig, "evaluate", lambda laps, *others: asked.append(laps) or [])
+        corner, trainer = stalled_at(home, "default"), SimpleNamespace(heartbeat=lambda: None)
+        demo = Demo(rig, rig, trainer, corner, Progress(), minutes=1.0, between=between)
+        demo._evaluate()
+        demo._measure(0)
+    assert asked == [laps, 20]
 
 
 @pytest.fixture
