@@ -135,16 +135,17 @@ def test_enter_on_the_last_card_says_where_the_report_is(monkeypatch: pytest.Mon
 
 
 def test_a_demo_in_a_window_draws_its_seed_and_one_without_is_the_same_each_time(tmp_path: Path, monkeypatch: Any) -> None:
-    drawn: list[int] = []
+    drawn, asked_for = iter((5374, 9999)), []
+    used: list[int] = []
+    monkeypatch.setattr("hitl.commands.demo.random.randrange", lambda below: asked_for.append(below) or next(drawn))
     for name in ("run_in_window", "run_headless"):
-        monkeypatch.setattr(run_demo, name, lambda *args, seed, **more: drawn.append(seed))
+        monkeypatch.setattr(run_demo, name, lambda *args, seed, **more: used.append(seed))
     for seed, window in ((None, Window()), (None, Window()), (7, Window()), (None, None), (7, None)):
         asked = SimpleNamespace(env="box2d", track="default", seed=seed, skill="good", minutes=1.0, headless=window is None)
         asked.no_stand_in = False
         _run(Home(tmp_path), asked, CORNER, window, lambda: False)  # type: ignore[arg-type]
-    assert drawn[2:] == [7, 0, 7]
-    assert all(0 <= seed < 10_000 for seed in drawn)
-    assert drawn[0] != drawn[1] or drawn[0] != 0
+    assert used == [5374, 9999, 7, 0, 7]
+    assert asked_for == [10_000, 10_000]
 
 
 def test_a_process_that_was_asked_to_end_does_not_wait_at_the_outcome(tmp_path: Path) -> None:
