@@ -1,10 +1,10 @@
 """The demo over several seeds, with help and without: passes before and after, seconds of takeover, wall time.
 
-    python benchmarks/demo.py [--seeds 5] [--skills good,none] [--agents own] [--track default] [--json FILE]
+    python benchmarks/demo.py [--seeds 5] [--skills good,none] [--agents own] [--track default] [--set q_weight=0] [--json FILE]
 
 ``--skills``: who stands in for the player (`hitl/drivers/person.py`); ``expert`` is the scripted driver itself, with ``none``
 nobody helps. ``--agents own``: each seed first trains an agent of its own until it stalls, as the shipped one was made (by
-itself, with no lap in its memory), instead of beginning with that.
+itself, with no lap in its memory), instead of beginning with that. ``--set``: a training setting of the demo's trainer.
 """
 
 from __future__ import annotations
@@ -36,13 +36,15 @@ class Job:
     seed: int
     track: str
     own: bool
+    settings: tuple[str, ...] = ()
+    """``NAME=VALUE`` each, as in the section ``train`` of a home's settings.toml."""
 
 
 def run(job: Job) -> dict[str, Any]:
     """Run one demo as `hitl demo --headless` does; return its figures."""
     with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stderr(io.StringIO()):
         result = demo(job, Path(folder))
-    found = {"skill": job.skill, "seed": job.seed, "track": job.track, "own_agent": job.own}
+    found = {"skill": job.skill, "seed": job.seed, "track": job.track, "own_agent": job.own, "set": list(job.settings)}
     return found | ({"stalled": False} if result is None else {"stalled": True} | result)
 
 
@@ -52,6 +54,7 @@ def demo(job: Job, folder: Path) -> dict[str, Any] | None:
     from hitl.demo.shipped import open_shipped, ship, stalled_at
     from hitl.demo.stall import train_until_stalled
     from hitl.home import Home
+    from hitl.settings_desk.files import settings_path
 
     home = Home(folder / "home")
     if job.own:
@@ -62,6 +65,8 @@ def demo(job: Job, folder: Path) -> dict[str, Any] | None:
         open_shipped(home, job.track, shipped)
     else:
         open_shipped(home, job.track)
+    if job.settings:
+        settings_path(home).write_text("\n".join(("[train]", *job.settings, "")), encoding="utf-8")
     corner = stalled_at(home, job.track)
     assert corner is not None
     result = run_headless(home, "box2d", job.track, corner, seed=job.seed, minutes=MINUTES, skill=job.skill)
@@ -75,6 +80,7 @@ def arguments() -> argparse.Namespace:
     made.add_argument("--skills", default=f"good,{NO_ONE}", help=f"of {', '.join((*SKILLS, NO_ONE))} (default: good,{NO_ONE})")
     made.add_argument("--agents", choices=("shipped", "own"), default="shipped")
     made.add_argument("--track", default="default")
+    made.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="of its training settings; may come again")
     made.add_argument("--jobs", type=int, default=1, help="demos at once, of two processes each (default: 1)")
     args = made.parse_args()
     args.skills = args.skills.split(",")
@@ -88,7 +94,7 @@ def main() -> None:
     args = arguments()
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     seeds = list(range(args.seeds))
-    jobs = [Job(skill, seed, args.track, args.agents == "own") for seed in seeds for skill in args.skills]
+    jobs = [Job(skill, seed, args.track, args.agents == "own", tuple(args.set)) for seed in seeds for skill in args.skills]
     runs = run_jobs(run, jobs, args.jobs, args.json, seeds)
     rows = []
     for skill in args.skills:
