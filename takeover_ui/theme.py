@@ -36,7 +36,7 @@ ERROR: Colour = (240, 92, 110)
 HEAT: Colour = (232, 84, 110)
 INK: Colour = (9, 14, 26)
 
-DRIVER = {"agent": AGENT, "human": HUMAN, "paused": PAUSED, "waits": WARNING}
+DRIVER = {"agent": AGENT, "human": HUMAN, "paused": PAUSED, "waits": WARNING, "over": PAUSED}
 CAPITAL = 0.5  # height of the built-in font's capitals, as a share of its size
 SCREEN_MM, SCREEN_LINES, DISTANCE_MM = 299.0, 1080, 2000.0
 """The screen that sizes are made for, and how far the player sits from it: 24 inches in 16:9 are 299 mm high. With more lines,

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from data.records import Corner
 
-Driver = Literal["agent", "human", "paused", "waits"]
+Driver = Literal["agent", "human", "paused", "waits", "over"]
 Doing = Literal["learns", "starts", "waits", "rests", "paused"]
 Level = Literal["info", "good", "warning", "error"]
 
@@ -178,8 +178,12 @@ class View:
     late_ticks: int = 0
     message: str = ""
     """One line that stays while it holds, e.g. what the session is doing now."""
+    way_on: str = ""
+    """What ends a pause."""
     hint: str = ""
     """Which keys or buttons do what."""
+    elsewhere: bool = False
+    """Filled in by the window: another window has the keyboard, and no key does anything here."""
     fast: str = ""
     """Where the time runs faster than the clock: how fast, and which lap of how many. Corners are not announced then."""
     toasts: tuple[tuple[Level, str], ...] = ()
@@ -202,5 +206,5 @@ class View:
 
     @property
     def who(self) -> str:
-        """Which words name the driver: ``agent``, ``human``, ``stand_in``, ``paused`` or ``waits``."""
+        """Which words name the driver: ``agent``, ``human``, ``stand_in``, ``paused``, ``waits`` or ``over``."""
         return "stand_in" if self.driver == "human" and self.stand_in else self.driver

@@ -17,8 +17,11 @@ class FirstTouch:
         self._show, self._waits = show, False
 
     def step(self, pad: PadState, seconds: float) -> Literal["stand", "drive"]:
-        """See `hitl.protocols.Awaits`. Without a pad the lap begins: what is missing is told by what comes then."""
-        stands = pad.connected and pad.moved < TOUCHED
+        """See `hitl.protocols.Awaits`. Without a pad the lap begins: what is missing is told by what comes then.
+
+        A pad that goes missing meanwhile, as the keys do when another window gets them, is waited for.
+        """
+        stands = pad.moved < TOUCHED if pad.connected else self._waits
         if stands is not self._waits:
             self._waits = stands
             self._show(stands)

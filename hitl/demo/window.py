@@ -104,6 +104,7 @@ class DemoWindow(SessionScreen, Progress):
     def _say_keys(self) -> None:
         name = _LEAVES.get(self._phase, "demo_hint")
         self.hint = self.words.say(name, drive=driving_keys(self.meanings, self.words))
+        self.paused_hint = self.words["demo_leave"]
 
     def lap(self, number: int, of: int) -> None:
         """Say how fast the laps of an evaluation go by, and how many are left."""

@@ -92,6 +92,12 @@ def has_pad(human: HumanSide | None) -> bool:
     return any(getattr(part, "device", part) is not None for part in parts)
 
 
+def keys_elsewhere(human: HumanSide | None) -> bool:
+    """Tell whether a person's keys go to another window, as far as was seen at the last reading."""
+    pad = persons_pad(human)
+    return any(isinstance(part, KeyboardPad) and part.elsewhere for part in getattr(pad, "parts", (pad,)))
+
+
 def device_hub(human: HumanSide | None) -> Any:
     """Return the devices that a person's pad is read from, None where it is not one of SDL's pads."""
     pad = persons_pad(human)

@@ -76,7 +76,7 @@ def _tell_of_no_one(pad: Pad, args: argparse.Namespace, env: str, tell: Tell) ->
 def player_pad(use: str, name: str, home: Home, window: Window) -> Pad:
     """Return the pad that the player asked for together with the window's keys; for ``keyboard`` the keys alone."""
     settings = load(home, "pad", "keys")
-    keys = KeyboardPad(keys=window.keys, meanings=settings.keys.meanings)
+    keys = KeyboardPad(keys=window.heard, meanings=settings.keys.meanings)
     if use == "keyboard":
         return keys
     return EitherPad(open_pad(settings, "sdl" if use == "auto" else use, name), keys)

@@ -73,7 +73,7 @@ class KeyboardPad:
     """Arrow keys or WASD, and space for the takeover, unless set otherwise.
 
     ``meanings``: the keys by what they do; it may be changed at any time. ``keys`` returns the names of the keys that are down
-    (None: those of this process's own window); ``clock`` is for tests.
+    or None while they go to another window (``keys`` None: those of this process's own window); ``clock`` is for tests.
     """
 
     name = "keyboard"
@@ -81,7 +81,7 @@ class KeyboardPad:
     def __init__(
         self,
         *,
-        keys: Callable[[], frozenset[str]] | None = None,
+        keys: Callable[[], frozenset[str] | None] | None = None,
         meanings: Mapping[str, tuple[str, ...]] = KEYS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -90,13 +90,16 @@ class KeyboardPad:
         self._then = clock()
         self._steer = self._gas = self._brake = 0.0
         self._more = dict.fromkeys(MORE, 0.0)
-        self._closed = False
+        self._closed = self._had_focus = False
+        self.elsewhere = False
+        """Whether the keys go to another window, as far as was seen at the last reading."""
 
     def read(self) -> PadState:
-        """Return the newest state. Pumps no events: the window does. Without a window the keyboard is missing."""
+        """Return the newest state. Pumps no events: the window does. Without the focus of one the keyboard is missing."""
         if self._closed:
             return MISSING
         down = self._keys() if self._keys is not None else self._down()
+        self.elsewhere = down is None
         if down is None:
             return MISSING
         now = self._clock()
@@ -142,10 +145,14 @@ class KeyboardPad:
         self._closed = True
 
     def _down(self) -> frozenset[str] | None:
-        """Return the keys that are down in this process's own window; None without a window."""
+        """Return the keys that are down in this process's own window; None without one, or where it has lost the focus."""
         import pygame
 
         try:
+            focus = pygame.key.get_focused()
+            if self._had_focus and not focus:  # without a window manager no window may ever be said to have it
+                return None
+            self._had_focus = focus
             down = pygame.key.get_pressed()
             names = {*_MORE, *(name for names in self.meanings.values() for name in names)}
             return frozenset(name for name in names if down[pygame.key.key_code(name)])

@@ -11,6 +11,7 @@ from hitl.pads.keyboard import KEYS
 from takeover_ui.language import ENGLISH, Words
 
 LAP = "lap"
+_DRIVING = frozenset(("pause", "panic", "star"))  # what is done while someone drives, and not in a pause
 
 
 def key_hint(
@@ -33,6 +34,11 @@ def key_hint(
     return "    ".join([drives, *(words[name] for name in rest)])
 
 
+def paused_hint(mode: str, words: Words = ENGLISH, *, back: bool = True) -> str:
+    """Return what the keys do in a pause: no one drives then. What ends it is said beside it."""
+    return "    ".join(words[name] for name in (*(["hint_back"] if back and mode != LAP else []), "hint_paused_keys"))
+
+
 def key_name(key: str, words: Words = ENGLISH) -> str:
     """Return what a key is called: by a word of the language where it has one, else by what is printed on it."""
     return words.get(f"key_{key.replace(' ', '_')}") or (key.upper() if len(key) == 1 else key)
@@ -44,16 +50,18 @@ def driving_keys(meanings: Mapping[str, tuple[str, ...]], words: Words = ENGLISH
     return words["arrows"] if first == ["up", "left", "down", "right"] else " ".join(key_name(key, words) for key in first)
 
 
-def pad_hint(buttons: Mapping[str, tuple[str, ...]], mode: str, words: Words = ENGLISH, *, back: bool = True) -> str:
-    """Return what the buttons of a pad do, by its mapping; ``mode`` and ``back`` as in :func:`key_hint`."""
+def pad_hint(
+    buttons: Mapping[str, tuple[str, ...]], mode: str, words: Words = ENGLISH, *, back: bool = True, paused: bool = False
+) -> str:
+    """Return what the buttons of a pad do, by its mapping; the rest as in :func:`key_hint`; ``paused``: in a pause."""
     either = f" {words['or']} "
     takes = either.join(buttons.get("takeover", ())) or words["no_button"]
     rest = [
         f"{either.join(buttons[name])}: {words[f'pad_{name}']}"
         for name in ("rewind", "pause", "panic", "star", "discard", "keep", "restart", "quit")
-        if buttons.get(name) and (name != "rewind" or (back and mode != LAP))
+        if buttons.get(name) and (name != "rewind" or (back and mode != LAP)) and not (paused and name in _DRIVING)
     ]
-    return "    ".join([words.say(f"pad_{mode}", button=takes), *rest])
+    return "    ".join([*([] if paused else [words.say(f"pad_{mode}", button=takes)]), *rest])
 
 
 def ignored_names(decision: Decision, pad: Pad | None) -> tuple[str, ...]:

@@ -25,15 +25,15 @@ from hitl.games.base import VehicleState
 from hitl.pads.keyboard import KEYS, KeyboardPad
 from hitl.pads.mapping import PadMap
 from hitl.protocols import EpisodeResult, Tick
-from hitl.screens.key_hints import LAP, ignored_names, key_hint, pad_hint
+from hitl.screens.key_hints import LAP, ignored_names, key_hint, pad_hint, paused_hint
 from hitl.screens.lap_times import LapTimes, best_laps
 from hitl.screens.session_window import options_of
 from hitl.screens.trainer_state import HeartbeatReader
 from hitl.screens.without_help import Past, WithoutHelp, recorded_past
 from hitl.session.offers import next_corner
 from hitl.session.setup import SessionSetup
-from hitl.settings_desk.pause import PauseSettings
-from takeover_ui.view import Card, Driver, LearnedView, RecorderState, Scene, TrainerState, View
+from hitl.settings_desk.pause import PauseSettings, names_of
+from takeover_ui.view import Card, LearnedView, RecorderState, Scene, TrainerState, View
 from takeover_ui.window.window import Window
 
 FULL_LOCK = 0.4  # rad of the drawn front wheels
@@ -42,16 +42,18 @@ SLOWER_EVERY = 3  # laps in a row that were not finished: who drives too fast is
 MOVES = 1.0  # m/s, below which a car stands
 READ_S = 10.0  # a card with a question waits so long, and then goes on
 STILL_DRIVES_S = 1.5  # in which what a hand does still belongs to the drive before the card
+
+
 class SessionScreen:
     """Turns a session's ticks into views for its window, which takes the newest and drops the rest.
 
     It is made before the session's setup, which needs it, and learns of the setup by ``begin``. It keeps what outlives a tick:
-    lines driven, attempts, failures. ``message``, ``hint`` and ``fast`` are one line each.
+    lines driven, attempts, failures. ``message``, ``hint`` and ``fast`` are one line each; ``paused_hint``: the hint in a pause.
     """
 
     def __init__(self, window: Window) -> None:
         self._window, self.words = window, window.options.words
-        self.message = self.hint = self.fast = ""
+        self.message = self.hint = self.paused_hint = self.fast = ""
         self.settings: PauseSettings | None = None
         """What a paused session opens its settings with; None: it has none."""
         self._ceiling: float | None = None
@@ -116,9 +118,11 @@ class SessionScreen:
         """Name the pad's own buttons instead of keys: over another game the keyboard is that game's, unless it is heard there."""
         made = pad_map(human)
         if made is not None:
-            self.hint = pad_hint(made.buttons, self._mode, self.words, back=self._goes_back)
+            self.hint, self.paused_hint = (
+                pad_hint(made.buttons, self._mode, self.words, back=self._goes_back, paused=paused) for paused in (False, True)
+            )
         elif persons_pad(human) is not None and not self._window.hears_keys:
-            self.hint = self.words["hint_unheard"]
+            self.hint = self.paused_hint = self.words["hint_unheard"]
 
     @property
     def _goes_back(self) -> bool:
@@ -140,7 +144,11 @@ class SessionScreen:
         if tick.purpose != "evaluation":
             self._human_steps += by_human
         self._follow_line(state, decision.driver)
-        message = self._settings_asked(decision, paused=decision.paused and not tick.waits) or self.message
+        paused = decision.paused and not tick.waits
+        message = self._settings_asked(decision, paused=paused) or self.message
+        way_on = self._way_on() if paused else ""
+        if way_on and not self._window.options.game_view:  # there is no headline over another game
+            message, way_on = f"{way_on}    {message}", ""
         if self._times is not None and not decision.paused and not part:
             scripted = decision.trigger == "scripted" or isinstance(human, ScriptedHuman)
             who = "agent" if not by_human else "scripted" if scripted else "human"
@@ -186,7 +194,8 @@ class SessionScreen:
                 times=self._times.view() if self._times is not None and not part else None,
                 late_ticks=self._late,
                 message=message,
-                hint=self.hint,
+                way_on=way_on,
+                hint=self.paused_hint if paused else self.hint,
                 fast=self.fast,
                 agent_trails=tuple(self._lines[AGENT]),
                 human_trails=tuple(self._lines[HUMAN]),
@@ -218,8 +227,8 @@ class SessionScreen:
     def session_over(self) -> None:
         """Show what the last episode has changed, behind the last card: no tick comes any more that would."""
         if self._shown is not None:
-            driver: Driver = "human" if self._shown.driver == "human" else "agent"  # nothing is paused or waits any more
-            self._show(replace(self._shown, driver=driver, message=self.message, fast="", help_wanted=False, **self._counted()))
+            over = replace(self._shown, driver="over", message=self.message, fast="", way_on="", held=(), store=None)
+            self._show(replace(over, countdown=None, ahead=None, help_wanted=False, **self._counted()))
 
     def trainer_goes_on(self) -> None:
         """Show how the trainer does now, behind the last card."""
@@ -245,11 +254,19 @@ class SessionScreen:
             return self.words["paused_open"]
         return self.words.say("paused_settings", keys=self.settings.keys(human))
 
+    def _way_on(self) -> str:
+        """Return what ends the pause, where the player has made it: without a pad, too, time stands still in a lap."""
+        if not self._rig.session.paused:
+            return ""
+        names = names_of(self._rig.session.human, "pause", keys=self._window.hears_keys)
+        return self.words.say("paused_on", keys=names) if names else ""
+
     def _say_keys(self) -> None:
         """Say what the keys and buttons do, after something was set, or a pad was plugged in or is gone."""
         human, mouse = self._rig.session.human, self._window.options.game_view
         pad = has_pad(human) or persons_pad(human) is None
         self.hint = key_hint(self._mode, self.words, self.meanings, mouse=mouse, pad=pad, back=self._goes_back)
+        self.paused_hint = paused_hint(self._mode, self.words, back=self._goes_back)
         if not mouse:
             self.hint_by(human)
 

@@ -94,7 +94,7 @@ def _pad(word: str, window: Window | None) -> Pad:
     from hitl.settings import load
 
     settings = load(Home(default_home()), "pad", "keys")
-    keys = KeyboardPad(keys=None if window is None else window.keys, meanings=settings.keys.meanings)
+    keys = KeyboardPad(keys=None if window is None else window.heard, meanings=settings.keys.meanings)
     if word in ("keys", "keyboard"):
         return keys
     from hitl.pads.combined import EitherPad

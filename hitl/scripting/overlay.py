@@ -82,8 +82,12 @@ class Overlay:
         recorded: RecorderState | None,
         hint: str,
         held: tuple[str, ...] = (),
+        way_on: str = "",
     ) -> None:
-        """Show one step. ``place``: the car, and its progress (m); ``hint``: what is to be pressed; ``held``: to be let go."""
+        """Show one step. ``place``: the car, and its progress (m); ``hint``: what is to be pressed; ``held``: to be let go.
+
+        ``way_on``: what ends a pause.
+        """
         state, progress = place
         self.window.send(
             View(
@@ -104,6 +108,7 @@ class Overlay:
                 human_seconds=counted.human_steps / self._setting.info.hz,
                 store=recorded,
                 hint=hint,
+                way_on=way_on,
                 held=held,
             )
         )

@@ -28,9 +28,9 @@ from data.records import AGENT, HUMAN
 from data.store import Store
 from hitl import arbiter
 from hitl.coach import past
-from hitl.drivers.human import NoHuman, has_pad, persons_pad
+from hitl.drivers.human import NoHuman, button_names, has_pad, persons_pad
 from hitl.protocols import Clock
-from hitl.screens.key_hints import ignored_names, key_hint
+from hitl.screens.key_hints import ignored_names, key_hint, paused_hint
 from hitl.scripting.answers import action_of, cut_sentence, reason_of, sent_for
 from hitl.scripting.hands import FunctionHuman, Human, hands_of, settings_for, unheard
 from hitl.scripting.overlay import Counted, Overlay
@@ -388,6 +388,7 @@ class SharedWheel:
     def _ended(self, decision: arbiter.Decision) -> str:
         if decision.event == "panic":
             self._choice.pause()
+            self._tell("info", ENGLISH.say("press_panic", key=button_names(persons_pad(self.human), "pause")))
             return ENDED_BY["panic"]
         gone = self.window is not None and self.window.closed
         if "quit" in decision.pressed or (gone and not self.leaving):
@@ -418,8 +419,13 @@ class SharedWheel:
         status = self.recorder.status
         recorded = None if status is None else RecorderState(status.queue, status.problem)
         pad, mouse = persons_pad(self.human), self._overlay.window.options.game_view
-        hint = key_hint(self.gating.mode, mouse=mouse, pad=has_pad(self.human), back=False) if pad is not None else ""
-        self._overlay.show(decision, ours, self._place, self.counted, recorded, hint, ignored_names(decision, pad))
+        hint = way_on = ""
+        if pad is not None and decision.paused:
+            hint, way_on = paused_hint(self.gating.mode, back=False), ENGLISH.say("paused_on", keys=button_names(pad, "pause"))
+        elif pad is not None:
+            hint = key_hint(self.gating.mode, mouse=mouse, pad=has_pad(self.human), back=False)
+        held = ignored_names(decision, pad)
+        self._overlay.show(decision, ours, self._place, self.counted, recorded, hint, held, way_on)
 
     def _draw(self) -> None:
         for text in self._overlay.draw() if self._overlay is not None else ():

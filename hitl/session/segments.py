@@ -125,8 +125,14 @@ class Segments:
             for number, outcome in self._earned.again():
                 self._recorder.set_outcome(number, outcome)
 
-    def star(self) -> None:
-        """Star the newest takeover, lap or kept stretch, also when its episode is over: one presses when one sees the end."""
+    def star(self, key: str = "", go: str = "") -> None:
+        """Star the newest takeover, lap or kept stretch, also when its episode is over: one presses when one sees the end.
+
+        ``go``: what ends the pause, in a pause, where Enter is pressed to go on: nothing is starred then. ``key``: what stars.
+        """
+        if go:
+            self._say(Said("press_star_paused", values={"go": go, "key": key}))
+            return
         if self._latest is not None and self.verdicts.get(self._latest) == "star":
             return
         if self._review("star"):

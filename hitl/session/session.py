@@ -33,7 +33,7 @@ from hitl.coach.rewind import Moment, Rewind
 from hitl.coach.rules import Said, Say, Tell, in_english
 from hitl.drivers.agent_side import AgentSide
 from hitl.drivers.held_weights import lap_share
-from hitl.drivers.human import HumanSide, NoHuman
+from hitl.drivers.human import HumanSide, NoHuman, button_names, persons_pad
 from hitl.games.hang_guard import EnvironmentLost
 from hitl.games.world import World
 from hitl.protocols import Awaits, EpisodeResult, Policy, Tick
@@ -327,6 +327,7 @@ class Session:
         if decision.event == "panic":
             self._release()
             self._choice.pause()
+            self._say(Said("press_panic", values={"key": button_names(persons_pad(self.human), "pause")}))
             return "panic"
         if "quit" in decision.pressed:
             self.leaving = True

@@ -10,7 +10,7 @@ from data.recording.recorder import Recorder
 from data.records import AGENT, HUMAN, StepRow
 from data.tables.lap_times import noted
 from hitl.arbiter import Decision
-from hitl.drivers.human import HumanSide, button_names, persons_pad
+from hitl.drivers.human import HumanSide, button_names, keys_elsewhere, persons_pad
 from hitl.games.base import VehicleState
 from hitl.protocols import Clock, EpisodeResult
 from hitl.session.driver_choice import DriverChoice
@@ -57,11 +57,12 @@ class StepLog:
     def decided(self, decision: Decision, human: HumanSide, state: VehicleState, progress: float) -> None:
         """Who drives the step that begins there (m) is decided: note what changes with it, and what the player's buttons say."""
         if decision.event is not None:
-            self._changes(decision, state, progress)
+            self._changes(decision, human, state, progress)
         if not decision.pressed:
             return
         if "star" in decision.pressed:
-            self._segments.star()
+            star, go = (button_names(persons_pad(human), meaning) for meaning in ("star", "pause"))
+            self._segments.star(star, go if decision.paused else "")
         if "discard" in decision.pressed:
             self._segments.discard(button_names(persons_pad(human), "discard"))
         if "keep" in decision.pressed:
@@ -112,7 +113,7 @@ class StepLog:
         if result.reason == "finish" and result.lap_s is not None and result.purpose != "practice":
             self._recorder.event(*noted(self._number, result.lap_s))
 
-    def _changes(self, decision: Decision, state: VehicleState, progress: float) -> None:
+    def _changes(self, decision: Decision, human: HumanSide, state: VehicleState, progress: float) -> None:
         """The wheel changes hands, or the session pauses or goes on."""
         event, corner = str(decision.event), corner_at(self._offers.corners, progress)
         if event == "takeover":
@@ -125,6 +126,7 @@ class StepLog:
         kind, level, text = event, "info", EVENTS.get(event, "")
         if event == "interrupted":
             drives = "the agent drives" if self._choice.unplugged == "agent" else "the car brakes until you are back"
-            kind, level, text = "pad_lost", "warning", f"The pad went away in the middle of a takeover; {drives}."
+            what = "The keys went to another window" if keys_elsewhere(human) else "The pad went away"
+            kind, level, text = "pad_lost", "warning", f"{what} in the middle of a takeover; {drives}."
         where = {"progress": round(float(progress), 1), "corner": corner.name if corner else None}
         self._recorder.event(kind, text, level=level, data={"trigger": decision.trigger, **where})

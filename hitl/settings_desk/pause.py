@@ -25,6 +25,16 @@ from takeover_ui.window.window import Window
 _LOOK_S = 0.5  # between two looks at the files
 
 
+def names_of(human: HumanSide | None, meaning: str, keys: bool = True) -> str:
+    """Return what has a meaning of `FIXED`, by the names that the player's devices have for it; ``keys``: they are heard."""
+    names = [key.upper() for key in FIXED[meaning] if keys]
+    pads = [part for part in getattr(persons_pad(human), "parts", ()) if isinstance(part, SdlPad) and part.device is not None]
+    if (made := pad_map(human)) is not None and pads and (device := pads[0].device) is not None:
+        kind = pad_kind(device.key, controller=device.controller is not None)
+        names += [label(kind, source) for source in made.buttons.get(meaning, ())]
+    return " / ".join(names)
+
+
 class PauseSettings:
     """Opens the window, and says when something was changed. ``over``: what the session was started with, by section."""
 
@@ -73,12 +83,7 @@ class PauseSettings:
 
     def keys(self, human: HumanSide | None) -> str:
         """Return what opens the window, by the names that the player's devices have for it."""
-        names = [key.upper() for key in FIXED["settings"]]
-        pads = [part for part in getattr(persons_pad(human), "parts", ()) if isinstance(part, SdlPad) and part.device is not None]
-        if (made := pad_map(human)) is not None and pads and (device := pads[0].device) is not None:
-            kind = pad_kind(device.key, controller=device.controller is not None)
-            names += [label(kind, source) for source in made.buttons.get("settings", ())]
-        return " / ".join(names)
+        return names_of(human, "settings")
 
     def _open(self) -> None:
         words = [f"{section}.{name}={value}" for section, row in self.over.items() for name, value in row.items()

@@ -38,7 +38,8 @@ def draw(
     top = area.top + pen.px(20)
     words = texts.LANGUAGES[language]
     headline, colour = _headline(view, words)
-    told = (("headline", headline, theme.READABLE, colour), ("message", view.message, 26, theme.TEXT))
+    message = "" if view.elsewhere and view.driver == "paused" else view.message  # of keys and clicks that do something else now
+    told = (("headline", headline, theme.READABLE, colour), ("message", message, 26, theme.TEXT))
     for name, text, size, shade in told:
         if text:
             padding = pen.px(size * 0.45)
@@ -61,9 +62,10 @@ def draw(
         box = _on_glass(pen, "toast", text, 26, theme.TEXT, width, around, 10, lines=4, midtop=(area.centerx, top))
         signs.lamp(pen.surface, (box.left + pen.px(16), box.centery), level, pen.px(6))
         top = box.bottom + pen.px(8)
-    if view.hint:
+    hint, size, shade = (words["keys_elsewhere"], 26, theme.WARNING) if view.elsewhere else (view.hint, 20, theme.MUTED)
+    if hint:
         width, corner = area.w - 2 * pen.px(30) - bottom_inset, (area.right - pen.px(16), area.bottom - pen.px(18))
-        _on_glass(pen, "hint", view.hint, 20, theme.MUTED, width, (pen.px(20), pen.px(10)), 8, lines=3, bottomright=corner)
+        _on_glass(pen, "hint", hint, size, shade, width, (pen.px(20), pen.px(10)), 8, lines=3, bottomright=corner)
     return pen.marks
 
 
@@ -84,7 +86,8 @@ def _headline(view: View, words: Words) -> tuple[str, theme.Colour]:
     if view.driver == "agent" and view.help_wanted:
         return f"{words['agent']} {words['help']}", theme.WARNING
     if view.driver == "paused":
-        return words["paused"], theme.PAUSED
+        way_on = f". {view.way_on}" if view.way_on and not view.elsewhere else ""
+        return words["paused"] + way_on, theme.PAUSED
     return "", theme.TEXT
 
 

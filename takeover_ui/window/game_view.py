@@ -271,7 +271,7 @@ class GameView:
 def predicted(view: View, now: float) -> View:
     """Return the view with the car moved on from the time of its state to ``now``, a little way at most."""
     dt = min(_MAX_PREDICTION, max(0.0, now - view.at))
-    if view.driver in ("paused", "waits") or dt == 0.0:
+    if view.driver in ("paused", "waits", "over") or dt == 0.0:
         return view
     return replace(
         view,

@@ -26,8 +26,9 @@ NO_KEYS_ANYWHERE = (
 SETTINGS_KEY = "o"
 _PUMP_S = 0.004  # how long the keyboard may wait to be read
 _FRAME_S = 1 / 30
-TOLD = 3
-"""What the session can look at: pictures drawn, how often the window got the focus, and whether keys are heard (1)."""
+TOLD = 4
+"""What the session can look at: pictures drawn, how often the window got the focus, whether keys are heard (1), and whether
+they go to another window for now (1)."""
 _STALE_S = 1.5  # nothing new for so long: draw seldom
 
 
@@ -86,7 +87,7 @@ class _Loop:
         self.remarks: set[str] = set()  # what was said of this drive, and of earlier ones
         self.earlier: set[str] = set()
         self.running = True
-        self.away = False  # the window had the focus and lost it
+        self.away = False  # the window had the focus and lost it: keys go elsewhere
         self.carried: frozenset[str] = frozenset()  # keys that were held when it came back: to be let go first
         self.really_down: Callable[[], frozenset[str]] = key_watch(KEYS)
         """Returns the keys that are down, in whichever window they went down."""
@@ -150,11 +151,15 @@ class _Loop:
         elif event.type == pygame.WINDOWFOCUSLOST and not self.keys_anywhere:
             for number in range(len(self.counts)):  # a key that is released elsewhere must not stay down here
                 self.counts[number] += self.counts[number] & 1
-            self.away = True
+            self._is_away(True)
         elif event.type == pygame.WINDOWFOCUSGAINED:
             self.told[1] += 1
             if self.away:
-                self.away, self.carried = False, self.really_down()
+                self.carried = self.really_down()
+                self._is_away(False)
+
+    def _is_away(self, away: bool) -> None:
+        self.away, self.told[3] = away, away
 
     def _count(self, down: frozenset[str]) -> None:
         """Count presses and releases by which keys are down now."""
@@ -208,11 +213,15 @@ class _Loop:
         self.toasts.append((time.perf_counter() + toast_s(text), level, text))
 
     def _draw(self, now: float) -> None:
+        elsewhere, card = self.away and self.screen.options.game_view, self.card
+        if card is not None and elsewhere:
+            card = replace(card, keys=self.screen.options.words["keys_elsewhere"])
         if self.view is None:  # what was said stays until something drives
-            self.screen.tell([text for _, _, text in self.toasts[-3:]], self.card)
+            self.screen.tell([text for _, _, text in self.toasts[-3:]], card)
             return
         self.toasts = [t for t in self.toasts if t[0] > now][-8:]
         toasts = tuple((level, text) for _, level, text in self.toasts)
         held = tuple(dict.fromkeys((*self.view.held, *sorted(self.carried))))
-        self.screen.draw(replace(self.view, toasts=toasts, held=held), now, self.card)
+        hint = self.view.hint if card is None else ""  # a card says which keys count now
+        self.screen.draw(replace(self.view, toasts=toasts, held=held, hint=hint, elsewhere=elsewhere and card is None), now, card)
         self.told[0] += 1

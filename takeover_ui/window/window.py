@@ -148,6 +148,11 @@ class Window:
             self._seen[number] = count
         return frozenset(down) if not self.closed else frozenset()
 
+    def heard(self) -> frozenset[str] | None:
+        """Return the same; None while the player's keys go elsewhere: that is not a player who has let go of them all."""
+        down = self.keys()
+        return down if self.hears_keys and not self._told[3] else None
+
     @property
     def drawn(self) -> int:
         """How many pictures of views were drawn so far."""

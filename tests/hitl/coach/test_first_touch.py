@@ -104,6 +104,13 @@ def test_a_pause_between_two_episodes_is_that_of_the_next(tmp_path: Path) -> Non
         assert loop._interrupted()
 
 
+def test_a_lap_goes_on_waiting_while_the_keys_are_elsewhere() -> None:
+    shown: list[bool] = []
+    touch = FirstTouch(shown.append)
+    assert [touch.step(pad, 0.05) for pad in (REST, MISSING, MISSING, REST, GAS)] == ["stand"] * 4 + ["drive"]
+    assert shown == [True, False]
+
+
 @pytest.mark.parametrize("pad", [Pad(MISSING, waits=0), Pad(GAS, waits=0)])
 def test_who_holds_the_gas_and_who_has_no_pad_are_not_kept_waiting(pad: Pad) -> None:
     shown: list[bool] = []

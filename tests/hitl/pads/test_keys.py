@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from data.errors import InputFileError
-from hitl.drivers.human import button_names
+from hitl.drivers.human import HumanDriver, button_names
 from hitl.home import Home
 from hitl.pads.keyboard import KEYS, KeyboardPad
+from hitl.protocols import Tick
 from hitl.screens.key_hints import key_hint
+from hitl.session.setup import SessionSetup
+from hitl.session_options import SessionOptions
 from hitl.settings import load
 from hitl.settings_desk.pause import PauseSettings
 from takeover_ui.language import LANGUAGES
@@ -37,6 +41,37 @@ def test_the_keys_that_are_set_drive_and_the_others_do_not(tmp_path: Path) -> No
     assert state.steer < 0 < state.brake
     assert state.buttons == {"takeover", "pause"}
     assert button_names(pad, "takeover") == "left shift or t"
+
+
+def test_keys_that_go_to_another_window_are_missing_and_not_at_rest() -> None:
+    down: list[frozenset[str] | None] = [frozenset(), None, frozenset()]
+    pad = KeyboardPad(keys=lambda: down.pop(0))
+    assert [(pad.read().connected, pad.elsewhere) for _ in range(3)] == [(True, False), (False, True), (True, False)]
+
+
+def test_a_window_of_this_process_that_loses_the_focus_has_no_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    focus = iter([False, True, False, True])
+    monkeypatch.setattr("pygame.key.get_focused", lambda: next(focus))
+    monkeypatch.setattr("pygame.key.get_pressed", lambda: defaultdict(bool))
+    pad = KeyboardPad()
+    assert [pad.read().connected for _ in range(4)] == [True, True, False, True], "one that never has it may have no manager"
+
+
+def test_a_lap_stands_still_while_the_keys_are_elsewhere(tmp_path: Path) -> None:
+    ticks: list[Tick] = []
+
+    def keys() -> frozenset[str] | None:
+        return None if 10 <= len(ticks) < 20 else frozenset({"up"})
+
+    def stop() -> bool:
+        return len(ticks) >= 30
+
+    driver = HumanDriver(KeyboardPad(keys=keys))
+    with SessionSetup(Home(tmp_path), SessionOptions(), human=lambda track: driver, stop=stop) as rig:
+        rig.session.watch = ticks.append
+        rig.session.episode("lap", seed=0)
+    assert [tick.decision.paused for tick in ticks] == [False] * 10 + [True] * 10 + [False] * 10
+    assert ticks[19].info["progress"] == ticks[9].info["progress"] < ticks[-1].info["progress"]
 
 
 @pytest.mark.parametrize(

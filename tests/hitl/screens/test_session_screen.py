@@ -11,6 +11,7 @@ import pytest
 
 from data.records import Corner
 from hitl.arbiter import Decision
+from hitl.coach.rules import Said
 from hitl.coach.sounds import Sounds
 from hitl.coach.way_ahead import Way
 from hitl.demo.demo import EPISODES, Measurement
@@ -19,7 +20,7 @@ from hitl.drivers.human import HumanDriver, NoHuman, scripted_human
 from hitl.home import Home
 from hitl.pads.base import PadState
 from hitl.pads.combined import EitherPad
-from hitl.pads.keyboard import KeyboardPad
+from hitl.pads.keyboard import KEYS, KeyboardPad
 from hitl.protocols import EpisodeResult, Tick
 from hitl.screens.coach_screen import Caller
 from hitl.screens.key_hints import LAP, ignored_names, key_hint, pad_hint
@@ -236,6 +237,34 @@ def test_over_another_game_the_hint_names_what_is_heard_there(tmp_path: Path) ->
     assert seen == [ENGLISH["hint_unheard"], with_pad, with_pad, key_hint("hold", mouse=False, pad=False)]
 
 
+@pytest.mark.parametrize("button", ["pause", "panic"])
+def test_a_pause_says_what_ends_it_and_names_no_key_that_drives(tmp_path: Path, button: str) -> None:
+    shown, trainer, said, ticks = Shown(), SimpleNamespace(newest=None), list[Said](), list[Tick]()
+    screen = SessionScreen(shown)  # type: ignore[arg-type]
+    driver = HumanDriver(KeyboardPad(keys=lambda: frozenset(KEYS[button] if len(ticks) == 5 else ())))
+
+    def watch(tick: Tick) -> None:
+        ticks.append(tick)
+        screen(tick)
+
+    def stop() -> bool:
+        return len(ticks) > 10
+
+    with SessionSetup(
+        Home(tmp_path), SessionOptions(), human=lambda track: driver, watch=watch, stop=stop, say=said.append
+    ) as rig:
+        screen.begin(rig, trainer)  # type: ignore[arg-type]
+        assert rig.session.episode(seed=0).reason == ("panic" if button == "panic" else "stopped")
+        ticks.append(ticks[-1])  # the key is let go
+        rig.session.episode(seed=1)
+    driven, paused = shown.views[0], shown.views[-1]
+    assert (driven.driver, driven.way_on, driven.hint) == ("agent", "", screen.hint)
+    assert (paused.driver, paused.way_on) == ("paused", "P: drive on")
+    assert paused.hint == "b: 3 s back    n: bad    k: keep    r: restart    esc: leave"
+    told = [one.text(ENGLISH) for one in said if one.name == "press_panic"]
+    assert told == (["Everything was let go, and this drive is over. p: the next one begins."] if button == "panic" else [])
+
+
 def test_the_hint_names_a_pad_only_while_there_is_one_and_no_way_back_where_there_is_none(tmp_path: Path) -> None:
     shown, trainer = Shown(), SimpleNamespace(newest=None)
     screen = SessionScreen(shown)  # type: ignore[arg-type]
@@ -348,7 +377,8 @@ def test_behind_the_last_card_stands_what_the_last_try_has_changed(tmp_path: Pat
     assert loop.looking.practised == ("hairpin", 1, 2)
     screen.session_over()
     after = shown.views[-1]
-    assert (after.driver, after.message, after.fast) == ("agent", "practice at hairpin: 1 of 2 through", "")
+    assert (after.driver, after.message, after.fast) == ("over", "practice at hairpin: 1 of 2 through", "")
+    assert after.store is None, "nothing is recorded any more"
     assert after.failures == (*before.failures, 60.0)
     screen.episode_over(EpisodeResult("drive", "off_road", 40, progress=70.0))
     screen.stand()

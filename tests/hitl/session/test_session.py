@@ -292,3 +292,19 @@ def test_a_corner_lies_where_its_track_says_unless_the_player_moved_it(tmp_path,
     with SessionSetup(Home(tmp_path), SessionOptions()) as rig:
         found = rig.corners[0]
     assert (found.from_m, found.to_m) == (pytest.approx(own.from_m + 5.0 * stays), pytest.approx(own.to_m + 5.0 * stays))
+
+
+def test_what_is_pressed_to_go_on_after_a_pause_stars_nothing(recorded):
+    """Enter is what one presses to go on, and it is the key of the star."""
+    def press(*names):
+        return PadState(buttons=frozenset(names))
+
+    rest, held = PadState(), PadState(gas=1.0, buttons=frozenset({"takeover"}))
+    plan = [*[rest] * 10, *[held] * 20, *[rest] * 10, press("pause"), rest, press("star"), rest, press("pause"), *[rest] * 10]
+    said = []
+    _, db = recorded(PlannedPad(plan), say=said.append)
+    assert [r["verdict"] for r in db.execute("SELECT verdict FROM segments")] == ["unreviewed"]
+    assert [one.values for one in said if one.name.startswith("press_")] == [{"go": "pause", "key": "star"}]
+    said.clear()
+    _, db = recorded(PlannedPad([*plan[:-10], press("star"), *[rest] * 10]), say=said.append)
+    assert [r["verdict"] for r in db.execute("SELECT verdict FROM segments ORDER BY id")][-1] == "star"

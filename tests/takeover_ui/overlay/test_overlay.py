@@ -197,6 +197,21 @@ def test_the_window_shows_game_and_overlay_without_collisions(
     assert {"map", "headline", "message", "toast", "hint"} <= {m.name for m in marks}
 
 
+@pytest.mark.parametrize("code", sorted(texts.LANGUAGES))
+def test_in_a_pause_and_without_the_keyboard_only_what_does_something_is_named(code: str) -> None:
+    words, surface = texts.LANGUAGES[code], pygame.Surface((900, 640))
+    paused = replace(samples.view("paused"), way_on="P: go", message="O: settings", hint="esc: leave")
+
+    def said(view: View) -> dict[str, str]:
+        marks = banner.draw(surface, view, language=code)
+        return {m.name: m.text for m in marks if m.name in ("headline", "message", "hint")}
+
+    assert said(paused) == {"headline": f"{words['paused']}. P: go", "message": "O: settings", "hint": "esc: leave"}
+    assert said(replace(paused, elsewhere=True)) == {"headline": words["paused"], "hint": words["keys_elsewhere"]}
+    driven = said(replace(samples.view("human"), message="practice", hint="space: drive", elsewhere=True))
+    assert driven == {"message": "practice", "hint": words["keys_elsewhere"]}
+
+
 def test_the_card_is_as_high_as_what_it_shows_and_does_not_jump() -> None:
     def height(view: View) -> int:
         composer.draw(surface, view)

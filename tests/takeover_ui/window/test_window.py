@@ -172,6 +172,7 @@ class Recorded:
         self.cards: list[Card | None] = []
         self.sizes = self.lists = 0
         self.looks: list[WindowOptions] = []
+        self.options = WindowOptions()
 
     def tell(self, texts: list[str], card: Card | None = None) -> None:
         self.told = texts
@@ -237,6 +238,23 @@ def test_only_the_newest_view_is_drawn_and_no_toast_is_lost(loop: tuple[Any, Any
     made._receive()
     made._draw(time.monotonic())
     assert [text for _, text in made.screen.drawn[-1].toasts] == ["learned: 20 %", "read: 5 %"], "how far it is now"
+
+
+def test_while_the_keys_are_elsewhere_no_key_is_named_that_would_do_nothing(loop: tuple[Any, Any, Any]) -> None:
+    made, _, _ = loop
+    card, view = Card("Your turn.", keys="Enter: I drive"), replace(samples.view(), hint="space: drive")
+    made.view = view
+    for number, kind in enumerate((pygame.WINDOWFOCUSGAINED, pygame.WINDOWFOCUSLOST, pygame.WINDOWFOCUSGAINED)):
+        made._event(pygame.event.Event(kind))
+        away = number == 1
+        assert bool(made.told[3]) is away
+        made.card = None
+        made._draw(0.0)
+        assert (made.screen.drawn[-1].elsewhere, made.screen.drawn[-1].hint) == (away, view.hint)
+        made.card = card
+        made._draw(0.0)
+        assert (made.screen.drawn[-1].elsewhere, made.screen.drawn[-1].hint) == (False, ""), "a card says what counts"
+        assert made.screen.cards[-1].keys == (made.screen.options.words["keys_elsewhere"] if away else card.keys)
 
 
 def test_what_was_said_of_an_earlier_drive_is_taken_away_and_nothing_else(loop: tuple[Any, Any, Any]) -> None:
