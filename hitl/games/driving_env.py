@@ -106,12 +106,16 @@ class DrivingEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         """Return what ``restore`` goes back to: the moment after the newest step. None where the game cannot go back exactly."""
         if self._restorable is None:
             return None
-        return self._restorable.save(), self.task.save(), self._steps, self._been
+        return self._restorable.save(), self.task.save(), self._been
 
     def restore(self, saved: Any) -> None:
-        """Go back to a saved moment: what was seen and told then holds again, and the same actions lead on as they did."""
+        """Go back to a saved moment: what was seen and told then holds again, and the same actions lead on as they did.
+
+        The episode that begins there has all of its time before it: until its limit, and to set off.
+        """
         assert self._restorable is not None
-        moment, task, self._steps, self._been = saved
+        moment, task, self._been = saved
+        self._steps = 0
         self._restorable.restore(moment)
         self.task.restore(task)
 

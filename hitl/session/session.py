@@ -103,6 +103,7 @@ class Session:
         self._result = self._log.result
         self._until: float | None = None  # m at which the episode is cut off
         self._offer = ""  # why the wheel is offered
+        self._risk: float | None = None  # in the newest tick
 
     def episode(
         self,
@@ -131,7 +132,7 @@ class Session:
             self._greedy = deterministic
         elif moment is None:  # where the player went back, the same drive goes on
             self._greedy = self._is_greedy(purpose)
-        self._until, self._offer = until_m, ""
+        self._until, self._offer, self._risk = until_m, "", None
         self._result = result = self._log.begin(purpose)
         self._choice.begin_episode(self.human, moment.trigger if moment is not None else "", lap=purpose == "lap")
         if self.foresight is not None:
@@ -302,8 +303,11 @@ class Session:
         """
         if self.foresight is None or self._result.purpose == "lap":
             return None, False
+        if self._choice.paused:  # no time passes: what it has seen lately, and what it said of that, stay as they are
+            return self._risk, False
         risk, asks = self.foresight.step(observation, proposed, self._log.driver == AGENT)
-        return (max(risk, info.get("stands", 0.0)) if risk is not None and is_number(risk) else None), asks
+        self._risk = max(risk, info.get("stands", 0.0)) if risk is not None and is_number(risk) else None
+        return self._risk, asks
 
     def _offered(self, info: dict[str, Any], asks: bool) -> str:
         """Return why the wheel is offered in this tick, "" if it is not."""

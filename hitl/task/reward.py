@@ -40,8 +40,8 @@ def squash(total: float, settings: RewardSettings) -> float:
     return math.tanh(settings.reward_scale * total)
 
 
-RewardMemory = tuple[float, int, int, int]
-"""What the reward remembers of an episode: the farthest metre paid, steps, steps without progress, steps along a wall."""
+RewardMemory = tuple[float, int]
+"""What the reward remembers of an episode: the farthest metre paid, steps along a wall."""
 
 
 class Reward:
@@ -65,11 +65,15 @@ class Reward:
 
     def save(self) -> RewardMemory:
         """Return what is remembered of the episode, for ``restore``."""
-        return self.best_m, self.steps, self.idle, self.hugging
+        return self.best_m, self.hugging
 
     def restore(self, saved: RewardMemory) -> None:
-        """Go on from what was remembered."""
-        self.best_m, self.steps, self.idle, self.hugging = saved
+        """Go on from what was remembered, in an episode of its own.
+
+        A car that stood or crept there is taken over by someone who has to see where they are: it may need twice the usual time.
+        """
+        self.best_m, self.hugging = saved
+        self.steps, self.idle = 0, -self.countdown
 
     @property
     def stands(self) -> float:
@@ -77,7 +81,7 @@ class Reward:
 
         Half of it is what a car may need to set off, and only the other half counts until it has.
         """
-        used = min(1.0, self.idle / self.countdown)
+        used = min(1.0, max(0, self.idle) / self.countdown)
         return max(0.0, 2.0 * used - 1.0) if self.idle == self.steps else used
 
     def step(self, progress_m: float, distance_m: float, speed_kmh: float, finished: bool) -> tuple[float, str | None]:

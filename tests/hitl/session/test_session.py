@@ -308,3 +308,23 @@ def test_what_is_pressed_to_go_on_after_a_pause_stars_nothing(recorded):
     said.clear()
     _, db = recorded(PlannedPad([*plan[:-10], press("star"), *[rest] * 10]), say=said.append)
     assert [r["verdict"] for r in db.execute("SELECT verdict FROM segments ORDER BY id")][-1] == "star"
+
+
+def test_in_a_pause_the_risk_stays_what_it_was(recorded):
+    class Foresight:
+        asked = 0
+
+        def begin(self):
+            pass
+
+        def step(self, observation, proposed, agent):
+            self.asked += 1
+            return self.asked / 100, False
+
+    foresight, ticks = Foresight(), []
+    pause = PadState(buttons=frozenset({"pause"}))
+    plan = [*[PadState()] * 9, pause, *[PadState()] * 20, pause, *[PadState()] * 5]
+    recorded(PlannedPad(plan), foresight=foresight, watch=ticks.append, stop=lambda: len(ticks) >= 35)
+    risks = [(tick.decision.paused, tick.risk) for tick in ticks]
+    assert risks[9:30] == [(True, 0.1)] * 21
+    assert risks[30:32] == [(False, 0.1), (False, 0.11)], "the tick that goes on was foreseen as the pause began"

@@ -52,6 +52,23 @@ def test_a_car_that_stands_uses_up_its_time_and_one_that_has_not_set_off_has_hal
     assert reward.stands == 0.0
 
 
+def test_a_car_that_stood_where_one_goes_back_to_has_time_to_set_off():
+    reward = Reward(100.0, RewardSettings(standstill_s=2.0, least_s=3.0), 20.0)
+    reward.step(30.0, 0.0, 50.0, False)
+    for _ in range(39):
+        reward.step(30.0, 0.0, 2.0, False)
+    saved = reward.save()
+    assert saved[0] == 30.0
+    reward.begin(0.0)
+    reward.restore(saved)
+    ends = [(reward.step(30.0, 0.0, 2.0, False)[1], reward.stands) for _ in range(80)]
+    assert [why for why, _ in ends] == [None] * 79 + ["stalled"]
+    assert (ends[39][1], ends[59][1], ends[79][1]) == (0.0, 0.5, 1.0)
+    reward.restore(saved)
+    reward.step(31.0, 0.0, 20.0, False)
+    assert [reward.step(31.0, 0.0, 2.0, False)[1] for _ in range(70)].index("stalled") == 59, "it had set off"
+
+
 def test_the_whole_line_pays_a_hundred():
     assert sum(progress_reward(10.0, 1000.0, 0.0, RECIPE) for _ in range(100)) == pytest.approx(100.0)
 
