@@ -48,6 +48,11 @@ class Said:
         return self.name.startswith(("coach_", "press_", "slow_"))
 
     @property
+    def of_agent(self) -> bool:
+        """Whether it holds only while the agent drives on: it asks for help, or says how the wheel is taken."""
+        return self.name.startswith(("coach_help", "slow_", "vain_"))
+
+    @property
     def of_takeover(self) -> bool:
         """Whether it says what became of a takeover."""
         return self.name in _OF_TAKEOVER

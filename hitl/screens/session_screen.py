@@ -27,7 +27,7 @@ from hitl.pads.mapping import PadMap
 from hitl.protocols import EpisodeResult, Tick
 from hitl.screens.key_hints import LAP, ignored_names, key_hint, pad_hint, paused_hint
 from hitl.screens.lap_times import LapTimes, best_laps
-from hitl.screens.session_window import options_of
+from hitl.screens.session_window import answered, options_of
 from hitl.screens.trainer_state import HeartbeatReader
 from hitl.screens.without_help import Past, WithoutHelp, recorded_past
 from hitl.session.offers import next_corner
@@ -40,8 +40,6 @@ FULL_LOCK = 0.4  # rad of the drawn front wheels
 SHOWN_LINES = 6  # of each driver
 SLOWER_EVERY = 3  # laps in a row that were not finished: who drives too fast is told what would help
 MOVES = 1.0  # m/s, below which a car stands
-READ_S = 10.0  # a card with a question waits so long, and then goes on
-STILL_DRIVES_S = 1.5  # in which what a hand does still belongs to the drive before the card
 
 
 class SessionScreen:
@@ -272,6 +270,7 @@ class SessionScreen:
 
     def episode_over(self, result: EpisodeResult) -> None:
         """Keep what the next episodes show of this one."""
+        self._window.episode_over()
         if result.reason in DRIVING_FAULTS:
             self._failures.append(result.progress)
         if self._alone is not None:
@@ -295,30 +294,8 @@ class SessionScreen:
         return "backwards" if along < 0 else "no_further"
 
     def asked(self, card: Card) -> bool:
-        """Show a card until the player answers; True for Enter, or the pad's button that stars or takes over.
-
-        Any other control of theirs, Escape, or ``READ_S`` seconds mean no.
-        """
-        session, human = self._rig.session, self._rig.session.human
-        pad = persons_pad(human)
-        if pad is None:
-            return False
-        self._window.card(card)
-        began, yes = time.monotonic(), False
-        was = pad.read()
-        while time.monotonic() < began + READ_S and not (self._window.closed or session.stop() or yes):
-            time.sleep(0.02)
-            now = pad.read()
-            pressed = now.buttons - was.buttons
-            if "quit" in pressed:
-                session.leaving = True
-                break
-            yes = bool(pressed & {"star", "takeover"})
-            if now.deflection > 0.5 >= was.deflection and time.monotonic() > began + STILL_DRIVES_S:
-                break
-            was = now
-        self._window.card(None)
-        return yes
+        """Show a card until the player answers; True for yes (`hitl.screens.session_window.answered`)."""
+        return answered(self._window, self._rig.session, card)
 
     def practises(self, corner: str) -> None:
         """The whole session is at this corner: it is what the agent is judged by."""

@@ -1,17 +1,27 @@
-"""The window of a session as the player has set it and arranged it."""
+"""The window of a session as the player has set it and arranged it, and the questions that are asked in it."""
 
 from __future__ import annotations
 
+import math
+import time
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from data.errors import HitlError
+from hitl.drivers.human import persons_pad
 from hitl.home import Home, Named, in_home
 from hitl.settings import OverlaySettings
 from hitl.settings_desk.changes import Changes
 from takeover_ui.overlay.arrangement import Arrangement
-from takeover_ui.view import Card, Level
+from takeover_ui.view import Card, Level, toast_s
 from takeover_ui.window.options import WindowOptions
 from takeover_ui.window.window import Window
+
+if TYPE_CHECKING:
+    from hitl.session.session import Session
+
+READ_S = 10.0  # a card with a question waits at least so long, and then goes on
+STILL_DRIVES_S = 1.5  # in which what a hand does still belongs to the drive before the card
 
 
 def options_of(look: OverlaySettings) -> WindowOptions:
@@ -34,9 +44,9 @@ class SessionWindow(Window):
         self._named = named
         super().__init__(options)
 
-    def toast(self, text: str, level: Level = "info", of_drive: bool = False) -> None:
+    def toast(self, text: str, level: Level = "info", of_drive: bool = False, of_agent: bool = False) -> None:
         """Show a sentence for some seconds."""
-        super().toast(in_home(text, self._named), level, of_drive)
+        super().toast(in_home(text, self._named), level, of_drive, of_agent)
 
     def card(self, card: Card | None) -> None:
         """Show a card in the middle until the next one comes; None takes it away."""
@@ -60,3 +70,39 @@ def open_window(
 
     window.remember = remember
     return window
+
+
+def answered(window: Window, session: Session, card: Card) -> bool:
+    """Show a card until the player answers; True for Enter, or the pad's button that stars or takes over.
+
+    Any other control of theirs and Escape mean no, and so does the time that it takes to read it all: it is counted down, and
+    the button that pauses stops that and lets it go on.
+    """
+    from hitl.settings_desk.pause import names_of  # it brings pads and a window of settings with it
+
+    words, pad = window.options.words, persons_pad(session.human)
+    if pad is None:
+        return False
+    began = then = time.monotonic()
+    left, waits, yes, shown = max(READ_S, toast_s("".join((card.title, *card.lines)))), False, False, ""
+    key = names_of(session.human, "pause", keys=window.hears_keys)
+    was = pad.read()
+    while left > 0.0 and not (window.closed or session.stop() or yes):
+        clock = words.say("card_waits" if waits else "card_goes_on", seconds=math.ceil(left), key=key)
+        if clock != shown:
+            shown = clock
+            window.card(replace(card, keys=f"{card.keys}    {clock}"))
+        time.sleep(0.02)
+        now, passed, then = pad.read(), time.monotonic() - then, time.monotonic()
+        left -= 0.0 if waits else passed
+        pressed = now.buttons - was.buttons
+        if "quit" in pressed:
+            session.leaving = True
+            break
+        waits ^= "pause" in pressed
+        yes = bool(pressed & {"star", "takeover"})
+        if now.deflection > 0.5 >= was.deflection and time.monotonic() > began + STILL_DRIVES_S:
+            break
+        was = now
+    window.card(None)
+    return yes

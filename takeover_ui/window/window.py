@@ -106,9 +106,16 @@ class Window:
         if not self._slot.write(pickle.dumps(message, protocol=5)):
             self._post(message)  # too large for the slot: rare, and then the long way does
 
-    def toast(self, text: str, level: Level = "info", of_drive: bool = False) -> None:
-        """Show a message for a few seconds; unlike views, none of them is dropped. ``of_drive``: see ``forget_drives``."""
-        self._post(("remark" if of_drive else "toast", level, text))
+    def toast(self, text: str, level: Level = "info", of_drive: bool = False, of_agent: bool = False) -> None:
+        """Show a message for a few seconds; unlike views, none of them is dropped.
+
+        ``of_drive``: see ``forget_drives``; ``of_agent``: it holds only while the agent drives on in this episode.
+        """
+        self._post(("of_agent" if of_agent else "remark" if of_drive else "toast", level, text))
+
+    def episode_over(self) -> None:
+        """The agent's drive is over, and with it what was said ``of_agent``."""
+        self._post(("episode over",))
 
     def drive_begins(self) -> None:
         """What was said of a drive until now is of an earlier one."""

@@ -53,11 +53,14 @@ class Shown:
         self.closed, self.fronts, self.pressed = False, 0, [frozenset[str]()]
         self.options = WindowOptions(language=language)
 
-    def toast(self, text: str, level: str = "info", of_drive: bool = False) -> None:
+    def toast(self, text: str, level: str = "info", of_drive: bool = False, of_agent: bool = False) -> None:
         self.toasts.append(text)
 
     def card(self, card: Card | None) -> None:
         self.cards.append(card)
+
+    def episode_over(self) -> None:
+        pass
 
     def send(self, view: Any) -> None:
         self.views.append(view)

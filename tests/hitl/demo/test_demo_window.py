@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -24,7 +25,7 @@ from hitl.drivers.human import HumanDriver, HumanOrScripted, ScriptedHuman
 from hitl.home import Home
 from hitl.pads.base import PadState
 from hitl.protocols import EpisodeResult
-from hitl.screens import session_screen
+from hitl.screens import session_window
 from hitl.session.setup import SessionSetup
 from hitl.session_options import SessionOptions
 from takeover_ui.language import LANGUAGES
@@ -36,6 +37,7 @@ from tests.support import sample_screens as samples
 
 CORNER = Corner("hairpin", 185.0, 240.0)
 ENTER = PadState(buttons=frozenset({"star"}))
+PAUSE = PadState(buttons=frozenset({"pause"}))
 QUIT = PadState(buttons=frozenset({"quit"}))
 ARROW = PadState(gas=1.0)
 
@@ -158,7 +160,7 @@ def test_a_process_that_was_asked_to_end_does_not_wait_at_the_outcome(tmp_path: 
 class Window:
     """Keeps the cards that it is given."""
 
-    closed = False
+    closed, hears_keys = False, True
 
     def __init__(self, language: str = "en") -> None:
         self.cards: list[Card | None] = []
@@ -167,7 +169,10 @@ class Window:
     def card(self, card: Card | None) -> None:
         self.cards.append(card)
 
-    def toast(self, text: str, level: str = "info", of_drive: bool = False) -> None:
+    def episode_over(self) -> None:
+        pass
+
+    def toast(self, text: str, level: str = "info", of_drive: bool = False, of_agent: bool = False) -> None:
         pass
 
 
@@ -204,22 +209,36 @@ def asking(*readings: PadState) -> tuple[DemoWindow, Window, Any]:
 def test_a_question_is_answered_by_a_press_and_by_waiting(
     readings: tuple[PadState, ...], answer: bool, leaves: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(session_screen, "READ_S", 0.2)
+    monkeypatch.setattr(session_window, "READ_S", 0.2)
+    monkeypatch.setattr(session_window, "toast_s", lambda text: 0.0)
     screen, shown, session = asking(*readings)
     assert screen.asked(Card("?")) is answer
     assert session.leaving is leaves
-    assert shown.cards == [Card("?"), None]
+    first, *_, last = shown.cards
+    assert (first and first.title, last) == ("?", None)
+
+
+def test_a_question_counts_down_as_long_as_it_takes_to_read_and_can_be_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(session_window, "READ_S", 0.2)
+    monkeypatch.setattr(session_window, "toast_s", lambda text: 0.3 if text == "?it is long" else 0.0)
+    screen, shown, _ = asking(PadState(), PAUSE, *[PadState()] * 30, PAUSE, PadState())
+    began = time.monotonic()
+    assert not screen.asked(Card("?", ("it is long",), keys="Enter: yes"))
+    assert time.monotonic() - began > 0.8, "what it takes to read, and the time for which it was kept"
+    keys = list(dict.fromkeys(card.keys for card in shown.cards if card is not None))
+    assert keys == ["Enter: yes    goes on by itself in 1 s    P: wait", "Enter: yes    P: go on by itself"]
 
 
 def test_a_hand_that_still_drives_answers_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(session_screen, "STILL_DRIVES_S", 0.1)
+    monkeypatch.setattr(session_window, "STILL_DRIVES_S", 0.1)
     screen, _, _ = asking(*[PadState(), ARROW] * 2, PadState(), ENTER)
     assert screen.asked(Card("?"))
 
 
 @pytest.mark.parametrize("code", LANGUAGES)
 def test_the_demo_speaks_the_language_of_its_window(code: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(session_screen, "READ_S", 0.0)
+    monkeypatch.setattr(session_window, "READ_S", 0.1)
+    monkeypatch.setattr(session_window, "toast_s", lambda text: 0.0)
     shown, words = Window(code), LANGUAGES[code]
     screen = DemoWindow(shown, CORNER)  # type: ignore[arg-type]
     session = SimpleNamespace(human=HumanDriver(Pad(PadState())), leaving=False, stop=lambda: False)
@@ -228,7 +247,11 @@ def test_the_demo_speaks_the_language_of_its_window(code: str, monkeypatch: pyte
     assert screen.message == words.say("demo_practice", corner=CORNER.name)
     assert screen.hint == words.say("demo_hint", drive=words["arrows"])
     screen.measured(measured(0, 0))
-    assert shown.cards[0] == turn_card(CORNER.name, measured(0, 0), words["arrows"], stand_in=False, words=words)
+    card = turn_card(CORNER.name, measured(0, 0), words["arrows"], stand_in=False, words=words)
+    shown_card = shown.cards[0]
+    assert shown_card is not None
+    assert replace(shown_card, keys=card.keys) == card
+    assert shown_card.keys == f"{card.keys}    {words.say('card_goes_on', seconds=1, key='P')}"
 
 
 def test_practice_is_offered_after_three_failures_of_the_person_and_of_no_one_else() -> None:

@@ -74,11 +74,14 @@ class Shown:
     def send(self, view: View) -> None:
         self.views.append(view)
 
-    def toast(self, text: str, level: str = "info", of_drive: bool = False) -> None:
+    def toast(self, text: str, level: str = "info", of_drive: bool = False, of_agent: bool = False) -> None:
         self.toasts.append(text)
 
     def card(self, card: Card | None) -> None:
         self.cards.append(card)
+
+    def episode_over(self) -> None:
+        pass
 
 
 def drive(home: Path, screen: SessionScreen, begin: Any) -> list[int]:

@@ -272,6 +272,27 @@ def test_what_was_said_of_an_earlier_drive_is_taken_away_and_nothing_else(loop: 
     assert {text for *_, text in made.toasts} == {"The pad is gone.", "It has the hairpin.", "said again"}
 
 
+def test_what_asks_for_the_wheel_goes_as_soon_as_the_agent_drives_no_more(loop: tuple[Any, Any, Any]) -> None:
+    made, pipe, _ = loop
+    view = samples.view("agent")
+    pipe.send_bytes(pickle.dumps(("scene", 1, view.scene)))
+
+    def after(*messages: tuple[Any, ...], driver: Any = "agent") -> list[str]:
+        for message in (*messages, ("view", 1, replace(view, scene=None, driver=driver))):  # type: ignore[arg-type]
+            pipe.send_bytes(pickle.dumps(message))
+        made._receive()
+        return [text for *_, text in made.toasts]
+
+    help_now, other = ("of_agent", "warning", "Help now."), ("toast", "info", "Another thing.")
+    for driver in ("human", "paused", "waits", "over"):
+        made.toasts.clear()
+        assert after(help_now, other) == ["Help now.", "Another thing."]
+        assert after(driver=driver) == ["Another thing."]
+    made.toasts.clear()
+    assert after(help_now, other) == ["Help now.", "Another thing."]
+    assert after(("episode over",)) == ["Another thing."]
+
+
 def test_a_slot_gives_the_newest_value_once_and_refuses_what_is_too_large() -> None:
     slot = Slot(multiprocessing.get_context("spawn"), 1024)
     assert slot.read() is None
