@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from data.demos import Reason
 from data.records import Corner
@@ -48,9 +48,11 @@ class Said:
         return self.name.startswith(("coach_", "press_", "slow_"))
 
     @property
-    def of_agent(self) -> bool:
-        """Whether it holds only while the agent drives on: it asks for help, or says how the wheel is taken."""
-        return self.name.startswith(("coach_help", "slow_", "vain_"))
+    def only(self) -> Literal["agent", "paused"] | None:
+        """While whom it holds only: it asks for help, or says how the wheel is taken; or how a pause ends."""
+        if self.name in ("press_star_paused", "press_panic"):
+            return "paused"
+        return "agent" if self.name.startswith(("coach_help", "slow_", "vain_")) else None
 
     @property
     def of_takeover(self) -> bool:

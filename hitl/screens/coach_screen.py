@@ -52,7 +52,7 @@ def speaker(
         if window is None or also_printed:
             print(in_home(said.text(ENGLISH), named), flush=True)
         if window is not None:
-            window.toast(said.text(window.options.words), cast("Level", said.level), said.of_drive, said.of_agent)
+            window.toast(said.text(window.options.words), cast("Level", said.level), said.of_drive, said.only)
         if sounds is not None:
             sounds.play(said.sound)
 

@@ -13,7 +13,7 @@ from hitl.home import Home, Named, in_home
 from hitl.settings import OverlaySettings
 from hitl.settings_desk.changes import Changes
 from takeover_ui.overlay.arrangement import Arrangement
-from takeover_ui.view import Card, Level, toast_s
+from takeover_ui.view import Card, Driver, Level, toast_s
 from takeover_ui.window.options import WindowOptions
 from takeover_ui.window.window import Window
 
@@ -44,9 +44,9 @@ class SessionWindow(Window):
         self._named = named
         super().__init__(options)
 
-    def toast(self, text: str, level: Level = "info", of_drive: bool = False, of_agent: bool = False) -> None:
+    def toast(self, text: str, level: Level = "info", of_drive: bool = False, only: Driver | None = None) -> None:
         """Show a sentence for some seconds."""
-        super().toast(in_home(text, self._named), level, of_drive, of_agent)
+        super().toast(in_home(text, self._named), level, of_drive, only)
 
     def card(self, card: Card | None) -> None:
         """Show a card in the middle until the next one comes; None takes it away."""

@@ -12,7 +12,7 @@ from dataclasses import replace
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
 
-from takeover_ui.view import Card, Level, Scene, View, toast_s
+from takeover_ui.view import Card, Driver, Level, Scene, View, toast_s
 
 if TYPE_CHECKING:
     import pygame
@@ -86,7 +86,7 @@ class _Loop:
         self.toasts: list[tuple[float, Level, str]] = []
         self.remarks: set[str] = set()  # what was said of this drive, and of earlier ones
         self.earlier: set[str] = set()
-        self.of_agent: set[str] = set()  # what holds only while the agent drives on
+        self.only: dict[str, Driver] = {}  # what holds only while that driver drives on
         self.running = True
         self.away = False  # the window had the focus and lost it: keys go elsewhere
         self.carried: frozenset[str] = frozenset()  # keys that were held when it came back: to be let go first
@@ -178,8 +178,7 @@ class _Loop:
         if self.waiting is not None and self.waiting[0] == self.scene_number and self.scene is not None:
             view, self.waiting = self.waiting[1], None
             self.view = replace(view, scene=self.scene, agent_trails=self.trails[0], human_trails=self.trails[1])
-            if view.driver != "agent":
-                self._agent_stops()
+            self._forget(lambda driver: driver != view.driver)
 
     def _take(self, message: tuple[Any, ...]) -> None:
         match message:
@@ -189,17 +188,17 @@ class _Loop:
                 self.scene_number, self.scene = number, scene
             case "trails", agent, human:
                 self.trails = agent, human
-            case "toast" | "remark" | "of_agent" as kind, level, text:
-                if kind != "toast":
+            case "toast" | "remark" as kind, level, text, only:
+                if kind == "remark":
                     self.remarks.add(text)
                     self.earlier.discard(text)
-                if kind == "of_agent":
-                    self.of_agent.add(text)
+                if only is not None:
+                    self.only[text] = only
                 if self.toasts and _farther(self.toasts[-1][2], text):
                     self.toasts.pop()
                 self._toast(level, text)
             case ("episode over",):
-                self._agent_stops()
+                self._forget(lambda driver: driver == "agent")
             case ("drive",):
                 self.earlier = (self.earlier | self.remarks).intersection(text for _, _, text in self.toasts)
                 self.remarks.clear()
@@ -216,11 +215,11 @@ class _Loop:
             case ("close",):
                 self.running = False
 
-    def _agent_stops(self) -> None:
-        """Take away what asked for the wheel, or said how it is taken."""
-        if self.of_agent:
-            self.toasts = [toast for toast in self.toasts if toast[2] not in self.of_agent]
-            self.of_agent.clear()
+    def _forget(self, over: Callable[[Driver], bool]) -> None:
+        """Take away what holds only while a driver drives on, of those who do no more."""
+        if gone := {text for text, driver in self.only.items() if over(driver)}:
+            self.toasts = [toast for toast in self.toasts if toast[2] not in gone]
+            self.only = {text: driver for text, driver in self.only.items() if text not in gone}
 
     def _toast(self, level: Level, text: str) -> None:
         self.toasts.append((time.perf_counter() + toast_s(text), level, text))

@@ -20,7 +20,7 @@ from typing import Any
 
 from data.errors import DeviceError
 from takeover_ui.overlay.arrangement import Arrangement
-from takeover_ui.view import Card, Level, Scene, View
+from takeover_ui.view import Card, Driver, Level, Scene, View
 from takeover_ui.window.key_names import KEYS
 from takeover_ui.window.newest_value import Slot
 from takeover_ui.window.options import WindowOptions
@@ -106,15 +106,15 @@ class Window:
         if not self._slot.write(pickle.dumps(message, protocol=5)):
             self._post(message)  # too large for the slot: rare, and then the long way does
 
-    def toast(self, text: str, level: Level = "info", of_drive: bool = False, of_agent: bool = False) -> None:
+    def toast(self, text: str, level: Level = "info", of_drive: bool = False, only: Driver | None = None) -> None:
         """Show a message for a few seconds; unlike views, none of them is dropped.
 
-        ``of_drive``: see ``forget_drives``; ``of_agent``: it holds only while the agent drives on in this episode.
+        ``of_drive``: see ``forget_drives``; ``only``: it holds only while that driver drives on in this episode.
         """
-        self._post(("of_agent" if of_agent else "remark" if of_drive else "toast", level, text))
+        self._post(("remark" if of_drive else "toast", level, text, only))
 
     def episode_over(self) -> None:
-        """The agent's drive is over, and with it what was said ``of_agent``."""
+        """The agent's drive is over, and with it what holds ``only`` while it drives."""
         self._post(("episode over",))
 
     def drive_begins(self) -> None:

@@ -261,4 +261,4 @@ def test_a_window_names_the_home_in_what_it_says(monkeypatch: pytest.MonkeyPatch
     assert plain[1].lines == next_steps()
     assert none == ("card", None)
     assert mine[1].lines[1] == '`hitl play --home "my games"`: let it drive on, and take over where you like'
-    assert toast == ("toast", "info", '`hitl train --home "my games"` learns from it.')
+    assert toast == ("toast", "info", '`hitl train --home "my games"` learns from it.', None)

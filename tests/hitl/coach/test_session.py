@@ -53,7 +53,7 @@ class Shown:
         self.closed, self.fronts, self.pressed = False, 0, [frozenset[str]()]
         self.options = WindowOptions(language=language)
 
-    def toast(self, text: str, level: str = "info", of_drive: bool = False, of_agent: bool = False) -> None:
+    def toast(self, text: str, level: str = "info", of_drive: bool = False, only: str | None = None) -> None:
         self.toasts.append(text)
 
     def card(self, card: Card | None) -> None:

@@ -172,7 +172,7 @@ class Window:
     def episode_over(self) -> None:
         pass
 
-    def toast(self, text: str, level: str = "info", of_drive: bool = False, of_agent: bool = False) -> None:
+    def toast(self, text: str, level: str = "info", of_drive: bool = False, only: str | None = None) -> None:
         pass
 
 

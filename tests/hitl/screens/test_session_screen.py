@@ -74,7 +74,7 @@ class Shown:
     def send(self, view: View) -> None:
         self.views.append(view)
 
-    def toast(self, text: str, level: str = "info", of_drive: bool = False, of_agent: bool = False) -> None:
+    def toast(self, text: str, level: str = "info", of_drive: bool = False, only: str | None = None) -> None:
         self.toasts.append(text)
 
     def card(self, card: Card | None) -> None:

@@ -218,7 +218,7 @@ def test_only_the_newest_view_is_drawn_and_no_toast_is_lost(loop: tuple[Any, Any
     view = samples.view()
     for tick in range(5):
         made.slot.write(pickle.dumps(("view", 1, replace(view, scene=None, progress=float(tick)))))  # type: ignore[arg-type]
-        pipe.send_bytes(pickle.dumps(("toast", "info", f"message {tick}")))
+        pipe.send_bytes(pickle.dumps(("toast", "info", f"message {tick}", None)))
     made._receive()
     made._draw(time.monotonic())
     assert made.screen.drawn == []  # the track has not come yet
@@ -234,7 +234,7 @@ def test_only_the_newest_view_is_drawn_and_no_toast_is_lost(loop: tuple[Any, Any
     made._draw(time.monotonic() + 60.0)
     assert made.screen.drawn[-1].toasts == ()
     for text in ("learned: 10 %", "learned: 20 %", "read: 5 %"):
-        pipe.send_bytes(pickle.dumps(("toast", "info", text)))
+        pipe.send_bytes(pickle.dumps(("toast", "info", text, None)))
     made._receive()
     made._draw(time.monotonic())
     assert [text for _, text in made.screen.drawn[-1].toasts] == ["learned: 20 %", "read: 5 %"], "how far it is now"
@@ -260,9 +260,10 @@ def test_while_the_keys_are_elsewhere_no_key_is_named_that_would_do_nothing(loop
 def test_what_was_said_of_an_earlier_drive_is_taken_away_and_nothing_else(loop: tuple[Any, Any, Any]) -> None:
     made, pipe, _ = loop
     sent = (
-        ("remark", "good", "The wheel is yours."), ("toast", "warning", "The pad is gone."), ("remark", "info", "said again"),
+        ("remark", "good", "The wheel is yours.", None), ("toast", "warning", "The pad is gone.", None),
+        ("remark", "info", "said again", None),
         ("drive",),
-        ("remark", "good", "It has the hairpin."), ("remark", "info", "said again"),
+        ("remark", "good", "It has the hairpin.", None), ("remark", "info", "said again", None),
         ("forget",),
     )  # fmt: skip
     for message in sent:
@@ -283,7 +284,7 @@ def test_what_asks_for_the_wheel_goes_as_soon_as_the_agent_drives_no_more(loop: 
         made._receive()
         return [text for *_, text in made.toasts]
 
-    help_now, other = ("of_agent", "warning", "Help now."), ("toast", "info", "Another thing.")
+    help_now, other = ("remark", "warning", "Help now.", "agent"), ("toast", "info", "Another thing.", None)
     for driver in ("human", "paused", "waits", "over"):
         made.toasts.clear()
         assert after(help_now, other) == ["Help now.", "Another thing."]
@@ -291,6 +292,9 @@ def test_what_asks_for_the_wheel_goes_as_soon_as_the_agent_drives_no_more(loop: 
     made.toasts.clear()
     assert after(help_now, other) == ["Help now.", "Another thing."]
     assert after(("episode over",)) == ["Another thing."]
+    go_on = ("toast", "info", "P drives on.", "paused")
+    assert after(go_on, ("episode over",), driver="paused") == ["Another thing.", "P drives on."]
+    assert after() == ["Another thing."]
 
 
 def test_a_slot_gives_the_newest_value_once_and_refuses_what_is_too_large() -> None:
