@@ -156,6 +156,7 @@ def run_in_window(
             cancelled=lambda: ended() or live.session.leaving,
         )
         result = demo.run()
+        shown.session_over()
         window.card(closing_card(shown.words))  # the trainer may need some seconds to end
         print("Writing down what was learned ...", flush=True)
         return result

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 from data.reading.attempts import outcome
 from data.records import CUT_OFF, HUMAN, Corner
@@ -145,6 +146,13 @@ class DemoWindow(SessionScreen, Progress):
             reached = result.progress >= self._corner.from_m
             self._failed = 0 if passed else self._failed + reached
         self._person_drove = False
+
+    def session_over(self) -> None:
+        """Show behind the last cards that nothing drives, learns or is recorded any more."""
+        self.message = ""
+        super().session_over()
+        if self._shown is not None:
+            self._show(replace(self._shown, trainer=TrainerState()))
 
     def offers_practice(self) -> bool:
         """Ask a player who fails whether they want to practise."""

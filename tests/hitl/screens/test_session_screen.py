@@ -357,6 +357,12 @@ def test_the_demo_s_views(tmp_path: Path) -> None:
     screen._window.views.clear()  # type: ignore[attr-defined]
     drive(tmp_path, screen, lambda rig: screen.begin_demo(rig, process, trainer))  # type: ignore[arg-type]
     assert shown.views[0].trainer == TrainerState(alive=False)
+    process.alive = True
+    screen.phase("after")
+    screen.lap(EPISODES, EPISODES)
+    screen.session_over()
+    last = shown.views[-1]
+    assert (last.driver, last.message, last.fast, last.store, last.trainer) == ("over", "", "", None, TrainerState())
 
 
 def test_behind_the_last_card_stands_what_the_last_try_has_changed(tmp_path: Path) -> None:
