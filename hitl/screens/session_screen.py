@@ -46,7 +46,7 @@ class SessionScreen:
     """Turns a session's ticks into views for its window, which takes the newest and drops the rest.
 
     It is made before the session's setup, which needs it, and learns of the setup by ``begin``. It keeps what outlives a tick:
-    lines driven, attempts, failures. ``message``, ``hint`` and ``fast`` are one line each; ``paused_hint``: the hint in a pause.
+    lines driven, attempts, failures. ``message``, ``hint``, ``fast`` are one line each; ``paused_hint``: while no one can drive.
     """
 
     def __init__(self, window: Window) -> None:
@@ -193,7 +193,7 @@ class SessionScreen:
                 late_ticks=self._late,
                 message=message,
                 way_on=way_on,
-                hint=self.paused_hint if paused else self.hint,
+                hint=self.paused_hint if paused or self._rig.session.hands_off else self.hint,
                 fast=self.fast,
                 agent_trails=tuple(self._lines[AGENT]),
                 human_trails=tuple(self._lines[HUMAN]),

@@ -37,6 +37,7 @@ from hitl.session.playing.play_loop import PlayLoop
 from hitl.session.practice import start_at
 from hitl.session.setup import SessionSetup
 from hitl.session_options import SessionOptions
+from hitl.settings import CoachSettings
 from tests.hitl.coach.test_session import Shown
 from tests.support.held import Cruise
 from tests.support.recorded import summary
@@ -185,6 +186,19 @@ def test_a_short_takeover_of_a_handed_wheel_is_no_key_held_from_before(tmp_path:
         assert (segment.start, segment.stop < 20) == (0, True)
         assert store.rule().judge(segment).counts
         assert store.rule().judge(record).counts
+
+
+def test_who_goes_back_to_a_car_that_nearly_stands_has_time_to_set_off(tmp_path: Path) -> None:
+    """It has stood so long that its drive was about to end as stalled, and 1.5 s pass until the hands have found the keys."""
+    pad = Planned([REST] * 38 + [BACK, REST], [REST] * 30 + [HOLD])
+    coach = CoachSettings(rewind_s=0.5)
+    with SessionSetup(
+        Home(tmp_path), SessionOptions(greedy_every=0, coach=coach), human=lambda track: Player(pad), stop=lambda: pad.tick > 50
+    ) as rig:  # type: ignore[arg-type]
+        rig.session.policy = Stand()  # type: ignore[assignment]
+        results = [rig.session.episode(seed=0) for _ in range(2)]
+    assert [result.reason for result in results] == ["rewound", "stopped"]
+    assert results[1].human_steps == 50
 
 
 def test_there_is_no_going_back_in_a_lap_nor_before_anything_was_driven(tmp_path: Path) -> None:

@@ -397,3 +397,14 @@ def test_behind_the_last_card_stands_what_the_last_try_has_changed(tmp_path: Pat
     for _ in range(2):
         screen.trainer_goes_on()
     assert shown.views[views:] == [replace(shown.views[views - 1], trainer=TrainerState(alive=False))]
+
+
+def test_while_the_wheel_cannot_be_taken_no_key_is_named_that_takes_it(tmp_path: Path) -> None:
+    shown = Shown()
+    screen = SessionScreen(shown)  # type: ignore[arg-type]
+    driver = HumanDriver(KeyboardPad(keys=frozenset))
+    with SessionSetup(Home(tmp_path), SessionOptions(), human=lambda track: driver, watch=screen) as rig:
+        screen.begin(rig, SimpleNamespace(newest=None))  # type: ignore[arg-type]
+        rig.session.hands_off = True
+        rig.session.episode("practice", seed=0, until_m=3.0)
+    assert {view.hint for view in shown.views} == {"b: 3 s back    n: bad    k: keep    r: restart    esc: leave"}
