@@ -52,9 +52,10 @@ def offer(window: Window, left: Callable[[], bool], *, agent: bool, training: bo
     window.card(Card(words["empty_title"], tuple(lines), keys=keys))
     while not (window.closed or left()):
         for key in sorted(window.keys()):
-            if key in answers:
+            answer = key.strip("[]")  # the number pad's digits, too
+            if answer in answers:
                 window.card(None)
-                return answers[key]
+                return answers[answer]
         time.sleep(0.02)
     return "leave"
 

@@ -9,6 +9,7 @@ from hitl.drivers.human import button_names
 from hitl.pads.base import BUTTONS, Pad
 from hitl.pads.keyboard import KEYS
 from takeover_ui.language import ENGLISH, Words
+from takeover_ui.window.key_names import printed
 
 LAP = "lap"
 _DRIVING = frozenset(("pause", "panic", "star"))  # what is done while someone drives, and not in a pause
@@ -28,7 +29,7 @@ def key_hint(
     ``meanings``: the keys that are set, by what they do; ``mouse``: it reaches the window, which an overlay lets through;
     ``pad``: one is plugged in; ``back``: this game can go back, which it never does in a lap.
     """
-    takes = f" {words['or']} ".join(key_name(key, words) for key in meanings["takeover"])
+    takes = f" {words['or']} ".join(printed(key, words) for key in meanings["takeover"])
     drives = words.say(f"hint_{mode}{'' if pad else '_keys'}", takeover=takes, drive=driving_keys(meanings, words))
     rest = [*(["hint_back"] if back and mode != LAP else []), "hint_keys", *(["hint_gauges"] if mouse else [])]
     return "    ".join([drives, *(words[name] for name in rest)])
@@ -39,15 +40,15 @@ def paused_hint(mode: str, words: Words = ENGLISH, *, back: bool = True) -> str:
     return "    ".join(words[name] for name in (*(["hint_back"] if back and mode != LAP else []), "hint_paused_keys"))
 
 
-def key_name(key: str, words: Words = ENGLISH) -> str:
-    """Return what a key is called: by a word of the language where it has one, else by what is printed on it."""
-    return words.get(f"key_{key.replace(' ', '_')}") or (key.upper() if len(key) == 1 else key)
-
-
 def driving_keys(meanings: Mapping[str, tuple[str, ...]], words: Words = ENGLISH) -> str:
     """Return the keys with which one steers and moves the pedals: those that each of them has first."""
     first = [meanings[name][0] for name in ("gas", "left", "brake", "right")]
-    return words["arrows"] if first == ["up", "left", "down", "right"] else " ".join(key_name(key, words) for key in first)
+    if first == ["up", "left", "down", "right"]:
+        return words["arrows"]
+    if all(key.startswith("[") and len(key) == 3 for key in first):
+        return words["key_number_pad"].format(key=" ".join(key[1] for key in first))
+    names = [printed(key, words) for key in first]
+    return (" " if all(len(name) == 1 for name in names) else ", ").join(names)
 
 
 def pad_hint(

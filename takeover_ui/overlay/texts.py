@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from takeover_ui.language import LANGUAGES
+from takeover_ui.window.key_names import printed
 
 __all__ = ["LANGUAGES", "duration", "let_go", "short"]
 
@@ -27,5 +28,12 @@ def duration(seconds: float, decimals: int = 1) -> str:
 
 def let_go(held: tuple[str, ...], words: Mapping[str, str]) -> str:
     """Return what tells the player to let go of controls (``left``, ``right``, ``gas``, ``brake``, buttons and keys by name)."""
-    named = [words["steer"] if name in ("left", "right") else words[name] if name in _HELD else name for name in held]
+    named = [
+        words["steer"] if name in ("left", "right") else words[name] if name in _HELD else _named(name, words) for name in held
+    ]
     return words["let_go_of"].format(what=", ".join(dict.fromkeys(named)))
+
+
+def _named(name: str, words: Mapping[str, str]) -> str:
+    """Return what a key is called where it has a word; a button goes by its name."""
+    return printed(name, words) if name.startswith("[") or f"key_{name.replace(' ', '_')}" in words else name

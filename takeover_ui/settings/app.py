@@ -12,6 +12,7 @@ from takeover_ui.settings.model import SettingsModel
 from takeover_ui.settings.view import SettingsView
 from takeover_ui.view import Driver
 from takeover_ui.window.arranging import Arranging
+from takeover_ui.window.key_names import name_of
 from takeover_ui.window.screen import large_enough, open_plain
 
 KEYS = {
@@ -39,7 +40,8 @@ class SettingsApp:
     """Feeds a model. It owns the window while it runs."""
 
     def __init__(self, model: SettingsModel, size: tuple[int, int] | None = None) -> None:
-        self.surface = open_plain(f"hitl: {model.words['settings_title']}", size)
+        self._title = f"hitl: {model.words['settings_title']}"
+        self.surface = open_plain(self._title, size)
         pygame.key.set_repeat(300, 50)
         pygame.key.stop_text_input()
         pygame.event.clear()  # what was pressed before there was a window was not meant for it
@@ -82,6 +84,9 @@ class SettingsApp:
 
     def draw(self) -> None:
         """Draw a frame and show it."""
+        if (title := f"hitl: {self.model.words['settings_title']}") != self._title:  # another language was chosen
+            self._title = title
+            pygame.display.set_caption(title)
         if (surface := large_enough()) is not None:
             self.view.draw(surface, self.model, self._driver)
             pygame.display.flip()
@@ -95,8 +100,9 @@ class SettingsApp:
         if event.type == pygame.QUIT:
             self.model.over = True
         elif event.type == pygame.KEYDOWN:
-            again = pygame.key.name(event.key) in self._keys
-            self._keys.add(pygame.key.name(event.key))
+            name = name_of(event.key)
+            again = name in self._keys
+            self._keys.add(name)
             self.view.with_pad = False
             command = KEYS.get(event.key, "")
             if event.key == pygame.K_TAB and event.mod & pygame.KMOD_SHIFT:
@@ -105,12 +111,12 @@ class SettingsApp:
                 return  # the keys drive
             if self.model.mode == "key" and event.key != pygame.K_ESCAPE:
                 if not again:
-                    self.model.pressed(pygame.key.name(event.key))
+                    self.model.pressed(name)
                 return
             if command and (not again or command in (*_REPEATING, "larger", "smaller")):
                 self.do(command)
         elif event.type == pygame.KEYUP:
-            self._keys.discard(pygame.key.name(event.key))
+            self._keys.discard(name_of(event.key))
         elif event.type == pygame.WINDOWFOCUSLOST:
             self._keys.clear()
         elif event.type in (pygame.MOUSEBUTTONDOWN, pygame.MOUSEBUTTONUP, pygame.MOUSEMOTION, pygame.MOUSEWHEEL):

@@ -9,7 +9,8 @@ from takeover_ui.language import Words, with_words_of
 from takeover_ui.overlay import overlay
 from takeover_ui.overlay.arrangement import Arrangement
 from takeover_ui.settings.pad_names import label
-from takeover_ui.settings.rows import PAGES, Desk, Row
+from takeover_ui.settings.rows import DRIVING, PAGES, Desk, Row
+from takeover_ui.window.key_names import KEYS, printed
 
 PadMode = Literal["", "bind", "key", "try", "move", "calibrate"]
 """What the controls are for now: going about, naming a button or a key, trying the gating, moving a gauge, being measured."""
@@ -91,7 +92,7 @@ class SettingsModel:
         row = self.row
         if row.kind == "button":
             if self.desk.pad().kind == "keyboard":
-                self.said = ("info", self.words["keys_page"])
+                self.said = ("info", self._key_for(row.name.partition(".")[2]))
             else:
                 self.mode = "bind"
         elif row.kind == "key":
@@ -108,6 +109,13 @@ class SettingsModel:
             self.mode = "move"
         elif row.kind != "number":
             self.step(1)
+
+    def _key_for(self, meaning: str) -> str:
+        """Return which key does what a button would do, or where it is set."""
+        if meaning in DRIVING:
+            return self.words["keys_page"]
+        keys = (self.desk.keyboard().buttons or {}).get(meaning, ())
+        return self.words.say("keys_fixed", key=", ".join(printed(key, self.words) for key in keys))
 
     def _do_default(self) -> None:
         if self.row.kind not in ("act", "local", "button"):
@@ -171,9 +179,9 @@ class SettingsModel:
         self.mode, row = "", self.row
         try:
             if row.kind == "key":
-                name = control.upper() if len(control) == 1 else control
-                if (other := self._has_key(control)) not in (None, row.name):
-                    self.said = ("error", self.words.say("key_taken", key=name, what=self.words[f"row_{other}"]))
+                name = printed(control, self.words)
+                if refused := self._refused(control, row, name):
+                    self.said = ("error", refused)
                     return
                 self.desk.set(row.name, (control,))
             else:
@@ -183,9 +191,18 @@ class SettingsModel:
         except HitlError as error:
             self.said = ("error", str(error))
 
-    def _has_key(self, key: str) -> str | None:
-        """Return the row that a key is for already."""
-        return next((r.name for r in self.rows if r.kind == "key" and key in self.desk.value(r.name)), None)
+    def _refused(self, key: str, row: Row, name: str) -> str:
+        """Return why a key cannot be for a row, in a sentence; "" where it can."""
+        if key not in KEYS:
+            return self.words["key_unknown"]
+        meanings = self.desk.keyboard().buttons or {}
+        of_window = {"tab": "row_overlay.show", "f11": "full_screen"}
+        if (text := of_window.get(key)) is None:
+            meant = next((meaning for meaning, keys in meanings.items() if key in keys), row.name.partition(".")[2])
+            if meant == row.name.partition(".")[2]:
+                return ""
+            text = f"row_{'keys' if meant in DRIVING else 'button'}.{meant}"
+        return self.words.say("key_taken", key=name, what=self.words[text])
 
     def measure(self) -> None:
         """Look at the pad that is calibrated once more, and say what the player is to do."""

@@ -9,9 +9,11 @@ import numpy as np
 import pygame
 
 from takeover_ui import theme
+from takeover_ui.language import Words
 from takeover_ui.settings.pad_names import FACES, PadKind, Sign, label, sign
 from takeover_ui.settings.rows import PadNow
 from takeover_ui.theme import Colour, Pen
+from takeover_ui.window.key_names import printed
 
 SIZE = (600, 400)  # design pixels of a picture
 _FINE = 3
@@ -39,19 +41,19 @@ _KEYS = {
 """Left, top, width, label; the arrows are drawn."""
 SIZE_KEY = "tab"
 """It changes the size of the overlay: the window's own, so it has no meaning among those of a pad."""
-_CAPS = {"space": "Space", "escape": "Esc", "esc": "Esc", "return": "Enter", "enter": "Enter", "backspace": "Backspace",
-         "tab": "Tab", "del": "Del"}  # fmt: skip
 
 
-def glyph_width(kind: PadKind, control: str, size: int) -> int:
+def glyph_width(kind: PadKind, control: str, size: int, words: Words) -> int:
     """Return how wide a button or key is drawn."""
-    text = _text(kind, control)
+    text = _text(kind, control, words)
     return max(size, theme.measure(text, round(size * 0.62))[0] + round(size * 0.6)) if not _drawn(kind, control) else size
 
 
-def glyph(pen: Pen, at: tuple[int, int], kind: PadKind, control: str, size: int, colour: Colour = theme.TEXT) -> pygame.Rect:
+def glyph(
+    pen: Pen, at: tuple[int, int], kind: PadKind, control: str, size: int, words: Words, colour: Colour = theme.TEXT
+) -> pygame.Rect:
     """Draw a button as it is printed on that pad, or a key, around ``at``; returns where."""
-    box = pygame.Rect(0, 0, glyph_width(kind, control, size), size)
+    box = pygame.Rect(0, 0, glyph_width(kind, control, size, words), size)
     box.center = at
     radius = size // 2 if kind != "keyboard" else size // 5
     pygame.draw.rect(pen.surface, _KEY, box, border_radius=radius)
@@ -61,7 +63,7 @@ def glyph(pen: Pen, at: tuple[int, int], kind: PadKind, control: str, size: int,
     elif drawn := sign(kind, control):
         _sign(pen.surface, drawn, box.center, size * 0.22, colour, max(2, size // 14))
     else:
-        pen.text("glyph", _text(kind, control), box.center, size * 0.62 / pen.scale, colour, anchor="center")
+        pen.text("glyph", _text(kind, control, words), box.center, size * 0.62 / pen.scale, colour, anchor="center")
     return box
 
 
@@ -70,15 +72,19 @@ def arrow(pen: Pen, way: str, at: tuple[int, int], colour: Colour, reach: float 
     _arrow(pen.surface, way, at, reach or pen.px(6), colour)
 
 
-def _text(kind: PadKind, control: str) -> str:
-    return _CAPS.get(control, control.upper()) if kind == "keyboard" else label(kind, control)
+def _text(kind: PadKind, control: str, words: Words) -> str:
+    """Return what a key or button is called; keys begin with a capital, as they are printed."""
+    if kind != "keyboard":
+        return label(kind, control)
+    name = printed(control, words)
+    return name[:1].upper() + name[1:] if name[:1] != "ß" else name
 
 
 def _drawn(kind: PadKind, control: str) -> bool:
     return bool(_way(control) or sign(kind, control))
 
 
-def draw(pen: Pen, rect: pygame.Rect, pad: PadNow, chosen: Collection[str] = ()) -> dict[str, pygame.Rect]:
+def draw(pen: Pen, rect: pygame.Rect, pad: PadNow, words: Words, chosen: Collection[str] = ()) -> dict[str, pygame.Rect]:
     """Draw the pad into ``rect``; ``chosen``: controls that are shown in the player's colour. Returns where the buttons are."""
     scale = min(rect.w / SIZE[0], rect.h / SIZE[1])
     origin = rect.centerx - SIZE[0] * scale / 2, rect.centery - SIZE[1] * scale / 2
@@ -86,7 +92,7 @@ def draw(pen: Pen, rect: pygame.Rect, pad: PadNow, chosen: Collection[str] = ())
         body = _body((round(SIZE[0] * scale), round(SIZE[1] * scale)))
         pen.surface.blit(body, origin)
     meant = {control for controls in (pad.buttons or {}).values() for control in controls} | {SIZE_KEY}
-    places = _places(pad)
+    places = _places(pad, words)
     found = {}
     for control, (x, y, w, h, text) in places.items():
         box = pygame.Rect(round(origin[0] + x * scale), round(origin[1] + y * scale), round(w * scale), round(h * scale))
@@ -112,15 +118,21 @@ def draw(pen: Pen, rect: pygame.Rect, pad: PadNow, chosen: Collection[str] = ())
     return found
 
 
-def _places(pad: PadNow) -> dict[str, tuple[float, float, float, float, str]]:
+def _places(pad: PadNow, words: Words) -> dict[str, tuple[float, float, float, float, str]]:
     """Return left, top, width, height and label of every button, in design pixels."""
+    found: dict[str, tuple[float, float, float, float, str]] = {}
     if pad.kind == "keyboard":
-        return {name: (x, y, w, 50, text) for name, (x, y, w, text) in _KEYS.items()}
+        for name, (x, y, w, text) in _KEYS.items():
+            found[name] = (x, y, w, 50.0, _text("keyboard", name, words) if len(text) > 1 else text)
+        more = [key for keys in (pad.buttons or {}).values() for key in keys if key not in _KEYS]
+        pitch = min(140, 426 // max(1, len(more)))  # those that have no place: in a row of their own, left of the arrows
+        for k, key in enumerate(more):
+            found[key] = (4 + k * pitch, 324, pitch - 6, 44, _text("keyboard", key, words))
+        return found
     if pad.kind == "wheel":
         buttons = [c for c in pad.controls if not c.startswith("axis")]
         across = 8
         return {c: (20 + k % across * 71, 40 + k // across * 62, 52, 52, label("wheel", c)) for k, c in enumerate(buttons[:40])}
-    found: dict[str, tuple[float, float, float, float, str]] = {}
     for control, (dx, dy) in FACES[pad.kind].items():
         found[control] = (_FACE[0] + dx * 38 - 21, _FACE[1] + dy * 38 - 21, 42, 42, label(pad.kind, control))
     x, y = _PLUS[pad.kind]

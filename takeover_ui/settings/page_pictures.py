@@ -69,7 +69,7 @@ class PagePictures:
         box = pygame.Rect(rect.left, head.bottom + pen.px(8), rect.w, rect.h - head.h - below - pen.px(8))
         row = model.row.name.partition(".")[2]
         chosen = (pad.buttons or {}).get(row, ()) if not with_axes else ()
-        places = pad_picture.draw(pen, box, pad, chosen)
+        places = pad_picture.draw(pen, box, pad, words, chosen)
         if not with_axes:
             for index, meaning in enumerate(DRIVING if model.names[model.page] == "keys" else MEANINGS):
                 self.hits += [Spot(places[c], "row", index) for c in (pad.buttons or {}).get(meaning, ()) if c in places]
@@ -103,7 +103,7 @@ class PagePictures:
         elif pad.problem:
             text = pad.problem
         elif pad.kind == "keyboard":
-            text, colour = words["no_pad" if with_axes else "keys_page"], theme.MUTED
+            text, colour = words["no_pad" if with_axes else "keys_without_pad"], theme.MUTED
         elif not pad.connected:
             text = words["pad_missing"]
         elif pad.off_rest:
@@ -126,7 +126,7 @@ class PagePictures:
         rest = pygame.Rect(rect.left, box.bottom + pen.px(12), rect.w, rect.bottom - box.bottom - pen.px(12))
         chosen = (self.pad.buttons or {}).get("takeover", ()) if model.desk.value("takeover.mode") != "touch" else ()
         below = pen.px(110)
-        pad_picture.draw(pen, pygame.Rect(rest.left, rest.top, rest.w, rest.h - below), self.pad, chosen)
+        pad_picture.draw(pen, pygame.Rect(rest.left, rest.top, rest.w, rest.h - below), self.pad, words, chosen)
         top = rest.bottom - below + pen.px(8)
         for name, value in (("steer", self.pad.steer), ("gas", self.pad.gas), ("brake", self.pad.brake)):
             self._axis(pen, pygame.Rect(rest.left, top, rest.w, pen.px(22)), words[name], value, both=name == "steer")

@@ -17,18 +17,20 @@ from takeover_ui.view import Driver
 _ROW = 37
 _KEYS = (
     (("up", "down"), "key_move", "down"), (("left", "right"), "key_change", "right"), (("tab",), "key_pages", "next_page"),
-    (("enter",), "key_choose", "choose"), (("z",), "key_undo", "undo"), (("del",), "key_default", "default"),
-    (("r",), "key_restore", "restore"), (("esc",), "key_back", "back"),
+    (("return",), "key_choose", "choose"), (("z",), "key_undo", "undo"), (("delete",), "key_default", "default"),
+    (("r",), "key_restore", "restore"), (("escape",), "key_back", "back"),
 )  # fmt: skip
+_IN_A_MODE = {"": _KEYS, "move": (*_KEYS[4:6], (("escape",), "key_leave_mode", "back"))}
+"""In the other modes the keys drive, are named or do nothing: only Esc is there, and with a pad its button."""
 _BUTTONS = {
-    "up": "dpup", "down": "dpdown", "left": "dpleft", "right": "dpright", "tab": "rightshoulder", "enter": "a", "z": "x",
-    "del": "y", "r": "back", "esc": "b",
+    "up": "dpup", "down": "dpdown", "left": "dpleft", "right": "dpright", "tab": "rightshoulder", "return": "a", "z": "x",
+    "delete": "y", "r": "back", "escape": "b",
 }  # fmt: skip
 
 
 _OF_A_WHEEL = {
-    "up": "hat0.up", "down": "hat0.down", "left": "hat0.left", "right": "hat0.right", "tab": "button5", "enter": "button0",
-    "z": "button2", "del": "button3", "r": "button6", "esc": "button1",
+    "up": "hat0.up", "down": "hat0.down", "left": "hat0.left", "right": "hat0.right", "tab": "button5", "return": "button0",
+    "z": "button2", "delete": "button3", "r": "button6", "escape": "button1",
 }  # fmt: skip
 
 
@@ -144,8 +146,8 @@ class SettingsView(PagePictures):
         if not given:
             pen.text("value", model.words["no_button"], (right, inner.centery), 22, theme.FAINT, anchor="midright")
         for control in reversed(given):
-            width = pad_picture.glyph_width(pad.kind, control, size)
-            box = pad_picture.glyph(pen, (right - width // 2, inner.centery), pad.kind, control, size)
+            width = pad_picture.glyph_width(pad.kind, control, size, model.words)
+            box = pad_picture.glyph(pen, (right - width // 2, inner.centery), pad.kind, control, size, model.words)
             right = box.left - pen.px(8)
 
     def _help(self, pen: Pen, rect: pygame.Rect, model: SettingsModel) -> None:
@@ -192,24 +194,26 @@ class SettingsView(PagePictures):
         height = pen.px(48)
         bar = pygame.Rect(0, area.bottom - height, area.w, height)
         pygame.draw.rect(pen.surface, theme.PANEL, bar)
-        kind: PadKind = self.pad.kind if self.with_pad and self.pad.kind != "keyboard" else "keyboard"
+        shown_keys = _IN_A_MODE.get(model.mode, _IN_A_MODE["move"][-1:])
+        of_pad = self.with_pad and self.pad.kind != "keyboard" and model.mode != "bind"  # then it would be the one that is named
+        kind: PadKind = self.pad.kind if of_pad else "keyboard"
         size, gap = pen.px(26), pen.px(18)
 
         def shown(name: str) -> str:
             return name if kind == "keyboard" else (_OF_A_WHEEL if kind == "wheel" else _BUTTONS)[name]
 
         def width_of(names: tuple[str, ...], text: str) -> int:
-            caps = sum(pad_picture.glyph_width(kind, shown(n), size) + pen.px(4) for n in names)
+            caps = sum(pad_picture.glyph_width(kind, shown(n), size, model.words) + pen.px(4) for n in names)
             return caps + theme.measure(model.words[text], pen.px(20))[0] + pen.px(6) + gap
 
-        excess = sum(width_of(names, text) for names, text, _ in _KEYS) - (area.w - pen.px(40))
-        gap = max(pen.px(6), gap - max(0, excess) // len(_KEYS))
+        excess = sum(width_of(names, text) for names, text, _ in shown_keys) - (area.w - pen.px(40))
+        gap = max(pen.px(6), gap - max(0, excess) // len(shown_keys))
         left = pen.px(24)
-        for names, text, command in _KEYS:
+        for names, text, command in shown_keys:
             begin = left
             for name in names:
-                width = pad_picture.glyph_width(kind, shown(name), size)
-                pad_picture.glyph(pen, (left + width // 2, bar.centery), kind, shown(name), size, theme.MUTED)
+                width = pad_picture.glyph_width(kind, shown(name), size, model.words)
+                pad_picture.glyph(pen, (left + width // 2, bar.centery), kind, shown(name), size, model.words, theme.MUTED)
                 left += width + pen.px(4)
             at = left + pen.px(4), bar.centery
             lit = pygame.Rect(begin, bar.top, at[0] - begin + pen.px(60), bar.h).collidepoint(self.pointed)

@@ -124,10 +124,12 @@ class _Loop:
     def _event(self, event: pygame.event.Event) -> None:
         import pygame
 
+        from takeover_ui.window.key_names import name_of
+
         if event.type == pygame.QUIT:
             self.running = False
         elif event.type in (pygame.KEYDOWN, pygame.KEYUP):
-            name = pygame.key.name(event.key)
+            name = name_of(event.key)
             number = self.numbers.get(name)
             down = event.type == pygame.KEYDOWN
             if down and name == "escape" and self.screen.close_list():

@@ -80,6 +80,7 @@ def test_a_lap_stands_still_while_the_keys_are_elsewhere(tmp_path: Path) -> None
         ('left = ["d"]', "'d' cannot be for 'right', because it is for 'left' already"),
         ('takeover = ["p"]', "'p' cannot be for 'takeover', because it is for pause already"),
         ('gas = ["tab"]', "because it is for the overlay's size already"),
+        ('gas = ["ö", "<", "ù", "[+]", "f5"]\nbrake = ["ö"]', "'ö' cannot be for 'brake'"),
         ('gas = ["spacebar"]', "there is no key 'spacebar'"),
         ("brake = []", "'brake' needs a key"),
         ('brake = "s"', "must be a list of texts"),
@@ -100,7 +101,9 @@ def test_hints_name_the_keys_that_are_set(tmp_path: Path, code: str) -> None:
     assert words["key_space"] in key_hint("hold", words)
     write(Home(tmp_path), MINE)
     mine = load(Home(tmp_path), "keys").keys.meanings
-    assert "I J [5] L" in key_hint("lap", words, mine)
+    assert f"I, J, {words['key_number_pad'].format(key='5')}, L" in key_hint("lap", words, mine)
+    pad = {name: (f"[{digit}]",) for name, digit in zip(("gas", "left", "brake", "right"), "8456", strict=True)}
+    assert words["key_number_pad"].format(key="8 4 5 6") in key_hint("lap", words, {**mine, **pad})
     assert f"{words['key_left_shift']} {words['or']} T" in key_hint("toggle", words, mine)
 
 

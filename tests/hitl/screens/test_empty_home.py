@@ -50,7 +50,7 @@ class Window:
 
 @pytest.mark.parametrize(
     ("pressed", "choice"),
-    [(("left", "1"), "laps"), (("2",), "agent"), (("3",), "drive"), (("escape",), "leave"), ((), "leave")],
+    [(("left", "1"), "laps"), (("2",), "agent"), (("[2]",), "agent"), (("3",), "drive"), (("escape",), "leave"), ((), "leave")],
 )
 def test_the_player_chooses_with_a_key(pressed: tuple[str, ...], choice: str) -> None:
     window = Window(*pressed)

@@ -93,7 +93,7 @@ def test_what_is_held_and_ignored_is_said(size: OverlaySize, language: str, game
 def test_a_key_that_is_held_goes_by_its_name() -> None:
     for language, space in (("en", "space bar"), ("de", "Leertaste"), ("pl", "spacja")):
         said = texts.let_go(("return", "space", "right shoulder"), texts.LANGUAGES[language])
-        assert said.endswith(f": return, {space}, right shoulder")
+        assert said.endswith(f": Enter, {space}, right shoulder")
 
 
 def test_no_line_of_a_hint_ends_in_a_dot_that_divides_nothing() -> None:

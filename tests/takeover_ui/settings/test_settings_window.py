@@ -70,8 +70,10 @@ class Hand:
         self.app.draw()
 
     def keys(self, *names: str) -> None:
-        for name in names:
-            code = pygame.key.key_code(name)
+        self.codes(*(pygame.key.key_code(name) for name in names))
+
+    def codes(self, *codes: int) -> None:
+        for code in codes:
             pygame.event.post(pygame.event.Event(pygame.KEYDOWN, key=code, mod=0))
             pygame.event.post(pygame.event.Event(pygame.KEYUP, key=code, mod=0))
             self.look()
@@ -346,7 +348,7 @@ def test_a_key_is_set_by_pressing_it_and_one_with_another_meaning_is_refused(han
     hand.keys("down", "return", "p")
     assert hand.model.mode == ""
     assert hand.model.said[0] == "error"
-    assert "'p' cannot be for 'right', because it is for pause already" in hand.model.said[1]
+    assert hand.model.said[1] == "P is for ‘Pause’ already: choose another one."
     hand.keys("return", "j")
     assert hand.model.said == ("error", "J is for ‘Steer left’ already: choose another one.")
     hand.keys("return", "escape")
@@ -359,3 +361,51 @@ def test_a_key_is_set_by_pressing_it_and_one_with_another_meaning_is_refused(han
     assert load(hand.home, "keys").keys.takeover == ("left shift",)
     hand.keys("z")
     assert load(hand.home, "keys").keys.takeover == ("space",)
+
+
+@pytest.mark.parametrize("hand", ["keys"], indirect=True)
+@pytest.mark.parametrize("code", CODES)
+def test_keys_of_other_keyboards_are_set_and_what_cannot_be_is_said_in_the_players_language(hand: Hand, code: str) -> None:
+    hand.desk.set("overlay.language", code)
+    words = hand.model.words
+    for sign in ("ö", "ù", "<", "ß"):
+        hand.keys("return")
+        hand.codes(ord(sign))
+        assert (hand.model.said[0], load(hand.home, "keys").keys.left) == ("good", (sign,))
+    for key, taken in ((pygame.K_KP_ENTER, "row_button.star"), (pygame.K_TAB, "row_overlay.show"), (pygame.K_F11, "full_screen")):
+        hand.keys("return")
+        hand.codes(key)
+        assert hand.model.said[0] == "error"
+        assert words[taken] in hand.model.said[1]
+    hand.keys("return")
+    hand.codes(pygame.K_MENU)
+    assert hand.model.said == ("error", words["key_unknown"])
+    hand.keys("return")
+    hand.codes(pygame.K_KP_8)
+    assert "8" in hand.model.said[1]
+    hand.look()
+    named = [mark.text for mark in hand.app.view.pen.marks if mark.name == "pad_button"]
+    assert [text for text in named if text.lower() == words["key_number_pad"].format(key="8").lower()], "it is on the picture"
+
+
+@pytest.mark.parametrize("hand", ["buttons"], indirect=True)
+def test_without_a_pad_the_page_of_buttons_names_the_keys(hand: Hand) -> None:
+    hand.keys("down", "down", "return")
+    assert hand.model.said == ("info", "Without a pad this is done with: P. That key is fixed.")
+    hand.keys("up", "up", "return")
+    assert hand.model.said == ("info", "This is set on the page Keys.")
+
+
+@pytest.mark.parametrize("hand", ["keys"], indirect=True)
+def test_below_stand_only_the_keys_that_do_something_now(hand: Hand) -> None:
+    def below() -> list[str]:
+        return [mark.text for mark in hand.app.view.pen.marks if mark.name == "key"]
+
+    assert hand.model.words["key_undo"] in below()
+    hand.keys("return")
+    assert below() == [hand.model.words["key_leave_mode"]]
+    hand.keys("escape")
+    hand.model.go_to("language")
+    hand.keys("right")
+    assert pygame.display.get_caption()[0] == f"hitl: {hand.model.words['settings_title']}"
+    assert hand.model.words.code != "en"

@@ -213,6 +213,14 @@ def loop() -> Iterator[tuple[Any, Any, Any]]:
     theirs.close()
 
 
+def test_both_enter_keys_and_keys_of_other_keyboards_are_heard(loop: tuple[Any, Any, Any]) -> None:
+    made, _, counts = loop
+    for key, name in ((pygame.K_KP_ENTER, "return"), (ord("ö"), "ö"), (ord("ù"), "ù"), (pygame.K_KP5, "[5]")):
+        for kind, count in ((pygame.KEYDOWN, 1), (pygame.KEYUP, 2)):
+            made._event(pygame.event.Event(kind, key=key))
+            assert counts[KEYS.index(name)] == count, name
+
+
 def test_only_the_newest_view_is_drawn_and_no_toast_is_lost(loop: tuple[Any, Any, Any]) -> None:
     made, pipe, _ = loop
     view = samples.view()
