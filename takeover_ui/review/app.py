@@ -23,7 +23,7 @@ KEYS = {
     pygame.K_LEFTBRACKET: "start_out", pygame.K_RIGHTBRACKET: "start_in", pygame.K_COMMA: "stop_in", pygame.K_PERIOD: "stop_out",
     pygame.K_PAGEUP: "more", pygame.K_PAGEDOWN: "less", pygame.K_t: "tag", pygame.K_m: "note", pygame.K_c: "corner",
     pygame.K_v: "verdict", pygame.K_o: "sort", pygame.K_e: "clip", pygame.K_w: "together", pygame.K_TAB: "menu",
-    pygame.K_RETURN: "choose", pygame.K_ESCAPE: "quit",
+    pygame.K_RETURN: "choose", pygame.K_KP_ENTER: "choose", pygame.K_ESCAPE: "quit",
 }  # fmt: skip
 BUTTONS = {
     pygame.CONTROLLER_BUTTON_DPAD_UP: "previous", pygame.CONTROLLER_BUTTON_DPAD_DOWN: "next", pygame.CONTROLLER_BUTTON_A: "good",
@@ -39,6 +39,8 @@ _MENU_BUTTONS = {
 }  # fmt: skip
 _TRIM_START = {pygame.CONTROLLER_BUTTON_DPAD_LEFT: "start_out", pygame.CONTROLLER_BUTTON_DPAD_RIGHT: "start_in"}
 _TRIM_STOP = {pygame.CONTROLLER_BUTTON_DPAD_LEFT: "stop_in", pygame.CONTROLLER_BUTTON_DPAD_RIGHT: "stop_out"}
+_SHIFTED = {pygame.K_LEFT: "start_out", pygame.K_RIGHT: "start_in"}
+_WITH_CTRL = {pygame.K_LEFT: "stop_in", pygame.K_RIGHT: "stop_out"}
 _REPEATING = frozenset(("previous", "next", "step_back", "step_on", "start_in", "start_out", "stop_in", "stop_out"))
 
 
@@ -159,6 +161,9 @@ class ReviewApp:
             self.model.type("\b")
             return
         command = KEYS.get(event.key, "")
+        mod = getattr(event, "mod", 0)
+        if mod & (pygame.KMOD_SHIFT | pygame.KMOD_CTRL):  # every keyboard has these, and not every one a key that writes [
+            command = (_SHIFTED if mod & pygame.KMOD_SHIFT else _WITH_CTRL).get(event.key, command)
         if again and command not in _REPEATING:
             return
         if menu is not None:

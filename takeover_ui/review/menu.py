@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 TAGS = ("clean", "late", "lucky", "too slow", "mistake")
-NOTES = ("", "good line", "brakes too late", "brakes too early", "off the line", "needed luck", "shows it best")
+NOTES = ("line", "brakes_late", "brakes_early", "off_line", "luck", "best")
+"""Those that are offered, by the names of their texts: `note_line` and so on; beside them none at all."""
 ACTIONS = (
     "star", "tag", "note", "together", "clip", "more", "less", "unreviewed", "wrecked_bad", "listed_bad", "corner",
     "verdict", "sort", "undo", "quit",

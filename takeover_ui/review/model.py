@@ -261,7 +261,8 @@ class ReviewModel:
                 known = {tag for s in listed.all.values() for tag in s.tags}
                 self.menu = Menu("tag", tuple(dict.fromkeys((*TAGS, *sorted(known)))))
             case "note":
-                self.menu = Menu("note", NOTES, text=self.segment.note if self.segment else "")
+                offered = ("", *(self.words[f"note_{name}"] for name in NOTES))
+                self.menu = Menu("note", offered, text=self.segment.note if self.segment else "")
             case "menu":
                 self.menu = Menu("menu", ACTIONS)
             case "corner" | "verdict" | "sort":

@@ -129,7 +129,7 @@ class ReviewView:
         time = pen.text("row_time", words.written(f"{segment.seconds:.1f} s"), at, 21, theme.TEXT, anchor="topright")
         pen.text("row_name", name, (left, row.top + pen.px(5)), 22, theme.TEXT, width=time.left - left - pen.px(8))
         outcome = "interrupted" if segment.interrupted else f"outcome_{segment.outcome}"
-        more = [widgets.when(segment.started), words.get(outcome, segment.outcome)]
+        more = [widgets.when(segment.started, words), words.get(outcome, segment.outcome)]
         if not counts and segment.verdict == "unreviewed" and segment.outcome != "failed":  # these two are seen already
             more[1] = words["not_learned"]
         more += [words.say("priority", value=segment.priority)] if segment.priority != 1 else []
@@ -171,7 +171,8 @@ class ReviewView:
             pen.text(f"button_{verdict}", text, box.center, 26, colour, width=box.w - pen.px(10), anchor="center")
             self.hits.append(Hit(box, command=verdict))
         top += pen.px(52)
-        said = [model.words.say("priority", value=segment.priority), *(f"#{tag}" for tag in segment.tags)]
+        tags = (f"#{widgets.tag_text(tag, model.words)}" for tag in segment.tags)
+        said = [model.words.say("priority", value=segment.priority), *tags]
         top = pen.text("said", "  ".join(said), (left, top), 22, theme.TEXT, width=width).bottom + pen.px(4)
         if reason := model.data.why_not(segment):
             text = model.words.say("not_learned_why", why=why_not(model.words, reason))
@@ -191,6 +192,9 @@ class ReviewView:
             for sentence in words[:5]:
                 top = widgets.paragraph(pen, "word", sentence, left, top, width, theme.TEXT)
             top += pen.px(8)
+            kind = driver_kind(segment.driver, segment.trigger)
+            heads = [("", model.words[f"line_{kind}"], model.words["line_agent"])] if table else []
+            table = [*heads, *table]  # the columns are not told apart by their colours alone
             for number, (name, mine, its) in enumerate(table):
                 row = pygame.Rect(left, top + number * pen.px(22), width, pen.px(22))
                 most = round(width * 0.28)

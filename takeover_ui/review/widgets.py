@@ -16,19 +16,22 @@ if TYPE_CHECKING:
 
 VERDICT_COLOUR = {"unreviewed": theme.FAINT, "good": theme.GOOD, "bad": theme.ERROR, "star": theme.HUMAN}
 Hint = tuple[tuple[tuple[str, str], ...], str]
-"""Keys or buttons with their commands, and the name of what they do. Without a command they cannot be clicked on."""
+"""Keys or buttons with their commands, and the name of what they do. Without a command they cannot be clicked on.
+
+The keys are those that every keyboard has: `[` and `]` need a third key on many, and still do the same.
+"""
 KEYBOARD_HINTS: tuple[Hint, ...] = (
     ((("G", "good"), ("B", "bad"), ("S", "star")), "verdicts"),
     ((("X", "unreviewed"), ("Z", "undo")), "unreviewed"),
-    ((("Up", "previous"), ("Down", "next")), "choose_row"),
+    ((("↑", "previous"), ("↓", "next")), "choose_row"),
     ((("N", "next_open"),), "next_open"),
     ((("A", "wrecked_bad"),), "wrecked"),
-    ((("Space", "play"),), "play"),
-    ((("Left", "step_back"), ("Right", "step_on")), "steps"),
+    ((("space", "play"),), "play"),
+    ((("←", "step_back"), ("→", "step_on")), "steps"),
     ((("-", "slower"), ("+", "faster")), "speed"),
-    ((("[", "start_out"), ("]", "start_in")), "trim_start"),
-    (((",", "stop_in"), (".", "stop_out")), "trim_end"),
-    ((("PgUp", "more"), ("PgDn", "less")), "priority"),
+    ((("shift", "start_out"), ("→", "start_in")), "trim_start"),
+    ((("ctrl", "stop_in"), ("→", "stop_out")), "trim_end"),
+    ((("pgup", "more"), ("pgdn", "less")), "priority"),
     ((("T", "tag"), ("M", "note"), ("E", "clip")), "tag"),
     ((("C", "corner"), ("V", "verdict"), ("O", "sort")), "filters"),
     ((("W", "together"),), "together"),
@@ -72,7 +75,8 @@ def keys(pen: Pen, pad: bool, rect: pygame.Rect, words: Words) -> list[tuple[pyg
     for number, (labels, text) in enumerate(hints):
         left, middle = rect.left, top + number * step + step // 2
         each = (split - gap * len(labels)) // len(labels)
-        for key, command in labels:
+        for label, command in labels:
+            key = words.get(f"cap_{label}", label)
             if command:
                 cap = pygame.Rect(left, 0, min(each, theme.measure(key, pen.px(size))[0] + pen.px(12)), step - pen.px(3))
                 cap.centery = middle
@@ -111,18 +115,23 @@ def menu(pen: Pen, area: pygame.Rect, menu: Menu, words: Words) -> list[tuple[py
         if number == menu.index:
             pen.box(line, theme.HUMAN, 6)
         colour = theme.INK if number == menu.index else theme.TEXT
-        text = words.get(f"do_{option or 'none'}", option) if menu.kind != "tag" else option
+        text = tag_text(option, words) if menu.kind == "tag" else words.get(f"do_{option or 'none'}", option)
         pen.put("menu_option", text, line.inflate(-2 * pen.px(10), 0), 23, colour, "midleft")
         lines.append((line, number))
     return lines
 
 
-def when(started: str) -> str:
-    """Return a stored moment in local time, short."""
+def when(started: str, words: Words) -> str:
+    """Return a stored moment in local time, short, as the language writes it."""
     try:
-        return in_local_time(started).strftime("%d %b %H:%M")
+        return in_local_time(started).strftime(words["date"])
     except ValueError:
         return started[:16]
+
+
+def tag_text(tag: str, words: Words) -> str:
+    """Return a tag as it is read: those that are offered have a word in every language, and are stored under one name."""
+    return words.get(f"tag_{tag.replace(' ', '_')}", tag)
 
 
 def verdict_sign(pen: Pen, at: tuple[int, int], verdict: str) -> None:

@@ -15,11 +15,11 @@ from hitl.commands.selection import local_time
 from hitl.home import Home
 from takeover_ui.clips.clip import Clip, Outcome, Pane
 from takeover_ui.clips.files import can_write, write
+from takeover_ui.language import ENGLISH, Words
 
 if TYPE_CHECKING:
     from data.reading.drives import Drive
     from data.records import Corner
-    from takeover_ui.language import Words
     from takeover_ui.view import Scene
 
 SECONDS, WIDTH = 20.0, 640  # of a clip, where nothing else is asked for; pixels
@@ -46,7 +46,7 @@ class ClipMaker:
         clip = self.segment(segment)
         for share in write(path, clip):
             yield self._words.say("clip_drawn", percent=100 * share)
-        yield self._words.say("clip_there", path=f"{folder.name}/{path.name}", what=told(path, clip))
+        yield self._words.say("clip_there", path=f"{folder.name}/{path.name}", what=told(path, clip, self._words))
 
     def drive(self, episode: int, beside: int | None = None, corner: str | None = None) -> Clip:
         """Return the clip of a drive, or of two that begin together; ``corner``: only of what was driven there."""
@@ -146,7 +146,8 @@ class ClipMaker:
         return corner.from_m - APPROACH_M, corner.to_m + BEHIND_M
 
 
-def told(path: Path, clip: Clip) -> str:
+def told(path: Path, clip: Clip, words: Words = ENGLISH) -> str:
     """Return what there is to say of a clip that was written."""
     megabytes, (width, height) = path.stat().st_size / 1e6, clip.size
-    return f"{clip.seconds:.1f} s, {width} × {height} pixels, {megabytes:.1f} MB"
+    size = f"{1000 * megabytes:.0f} kB" if megabytes < 0.1 else f"{megabytes:.1f} MB"
+    return words.say("clip_is", seconds=clip.seconds, width=width, height=height, size=words.written(size))

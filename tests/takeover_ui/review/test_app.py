@@ -243,3 +243,40 @@ def test_everything_that_keys_do_can_be_clicked_on(model: ReviewModel, store: St
         assert model.over
     finally:
         app.close()
+
+
+def test_a_segment_is_trimmed_by_keys_that_every_keyboard_has(model: ReviewModel) -> None:
+    app = ReviewApp(model, samples.scene())
+    try:
+        for mod, key, trim in (
+            (pygame.KMOD_LSHIFT, pygame.K_RIGHT, (1, 0)), (pygame.KMOD_RCTRL, pygame.K_LEFT, (1, 1)),
+            (pygame.KMOD_RSHIFT, pygame.K_LEFT, (0, 1)), (pygame.KMOD_LCTRL, pygame.K_RIGHT, (0, 0)),
+        ):  # fmt: skip
+            app.event(pygame.event.Event(pygame.KEYDOWN, key=key, mod=mod))
+            app.event(pygame.event.Event(pygame.KEYUP, key=key, mod=mod))
+            assert model.trim == trim
+    finally:
+        app.close()
+
+
+@pytest.mark.parametrize("code", ["de", "pl"])
+def test_what_is_offered_is_in_the_players_language_and_a_tag_is_stored_under_one_name(
+    model: ReviewModel, store: Store, code: str
+) -> None:
+    model.words = LANGUAGES[code]
+    surface, view = pygame.Surface((1280, 720)), ReviewView(samples.scene())
+    first = model.segment
+    assert first is not None
+    model.do("tag")
+    offered = [m.text for m in view.draw(surface, model) if m.name == "menu_option"]
+    assert offered[0] == model.words["tag_clean"] != "clean"
+    model.do("choose")
+    assert now(store, first.id).tags == ("clean",)
+    drawn = view.draw(surface, model)
+    assert any(f"#{model.words['tag_clean']}" in m.text for m in drawn if m.name == "said")
+    assert {model.words["line_agent"], model.words["line_you"]} <= {m.text for m in drawn if m.name.startswith("figure")}
+    model.do("note")
+    model.do("next")
+    model.do("choose")
+    assert now(store, first.id).note == model.words["note_line"] != "good line"
+
