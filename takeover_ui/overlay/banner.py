@@ -25,16 +25,26 @@ def draw(
     window_height: int = 0,
     without: Collection[str] = (),
     covers_road: Callable[[pygame.Rect], bool] = lambda box: False,
+    room: int = 0,
+    large: float = 1.0,
+    below: bool = False,
 ) -> list[Mark]:
     """Draw over ``surface`` and return what was drawn where; ``bottom_inset`` pixels on the lower left are taken by the map.
 
     ``window_height`` in pixels says how large letters are; 0: the surface is the whole height of the window.
     ``without``: ``corner`` and ``delta`` where a gauge says the same. The names of corners are written where they do not cover
-    the road, which ``covers_road`` tells of a box.
+    the road, which ``covers_road`` tells of a box. ``room``: pixels from the left that a card leaves free, 0 for all;
+    ``below``: it leaves the lower edge free. ``large``: how many times as large as usual all of it is.
     """
     tall = (window_height or surface.get_height()) / 720
-    pen = Pen(surface, min(tall, max(surface.get_width() / 860, 0.7 * tall)))
     area = surface.get_rect()
+    whole = area.copy()
+    area.w = room or area.w
+
+    def of_width(width: int) -> float:
+        return min(tall, max(width / 860, (0.7 if large == 1 else 0.9) * tall)) * large
+
+    pen = Pen(surface, of_width(area.w))
     top = area.top + pen.px(20)
     words = texts.LANGUAGES[language]
     headline, colour = _headline(view, words)
@@ -64,8 +74,10 @@ def draw(
         top = box.bottom + pen.px(8)
     hint, size, shade = (words["keys_elsewhere"], 26, theme.WARNING) if view.elsewhere else (view.hint, 20, theme.MUTED)
     if hint:
+        area, pen.scale = (whole, of_width(whole.w)) if below else (area, pen.scale)
+        lines = 3 if large == 1 else 5
         width, corner = area.w - 2 * pen.px(30) - bottom_inset, (area.right - pen.px(16), area.bottom - pen.px(18))
-        _on_glass(pen, "hint", hint, size, shade, width, (pen.px(20), pen.px(10)), 8, lines=3, bottomright=corner)
+        _on_glass(pen, "hint", hint, size, shade, width, (pen.px(20), pen.px(10)), 8, lines=lines, bottomright=corner)
     return pen.marks
 
 
@@ -114,6 +126,7 @@ def _on_glass(
         parts, pixels = theme.paragraph(text, pixels, width, lines)
     sizes = [theme.measure(*theme.fit(part, pixels, width)[:2]) for part in parts]
     step = max(h for _, h in sizes)
+    step += step // 5 if len(parts) > 1 else 0  # what reaches below a line must not run into the next one
     box = pygame.Rect(0, 0, max(w for w, _ in sizes) + padding[0], step * len(parts) + padding[1])
     for side, at in place.items():
         setattr(box, side, at)

@@ -29,6 +29,11 @@ CARD: Mapping[str, int] = {"driver": 70, "corner": 82, "progress": 44, "delta": 
 ON_ROADS = frozenset({"corner", "track", "progress", "laps", "delta", "learned", "map"})
 """What is only of roads, laps and corners."""
 
+_LEAST_FIRST = (
+    "points", "summary", "laps", "learned", "help", "track", "progress", "trainer", "delta", "controls", "risk", "recording",
+    "corner",
+)  # fmt: skip
+"""What is left out first where gauges are so large that they do not all fit; who drives is never left out."""
 _PAD = 16
 
 
@@ -72,6 +77,17 @@ def shown_in(size: OverlaySize, without: Collection[str] = ()) -> list[str]:
     """Return the names of the gauges in a column or card; a strip has no single ones."""
     names = {"full": COLUMN, "compact": CARD, "bar": ()}[size]
     return [name for name in names if name not in without]
+
+
+def fitting(names: Collection[str], size: OverlaySize, height: float) -> list[str]:
+    """Return those of the gauges that fit into ``height`` design pixels, in their order."""
+    kept = list(names)
+    for name in _LEAST_FIRST:
+        if sum(height_of(one, size) for one in kept) <= height:
+            break
+        if name in kept:
+            kept.remove(name)
+    return kept
 
 
 def size_of(name: str) -> tuple[int, int]:

@@ -16,6 +16,11 @@ from takeover_ui.view import View
 from takeover_ui.window.game_view import GameView
 from takeover_ui.window.picture import Picture
 
+_WIDEST = 0.42  # share of the window that a column or a card that grew takes
+_HIGHEST = 0.5  # of its height, for a card that grew
+_SENTENCES = 1.5  # times as large sentences and hints become: they lie over the road
+_BELOW = 0.7  # of the height: a card that ends above leaves the whole width to what the keys do
+
 
 class Composer:
     """Lays out and draws one frame on any surface, as the player has arranged it.
@@ -41,6 +46,7 @@ class Composer:
         self.picture: Picture | None = None
         """The game's own; None, or one that has nothing to show: the road from above."""
         self._view: GameView | None = None
+        self._crowded: frozenset[str] = frozenset()  # gauges for which there is no room at the size that was asked for
         self._had: set[str] = set()  # gauges that have shown something: a card that shrank again would jump while one drives
 
     def names(self) -> list[str]:
@@ -50,6 +56,7 @@ class Composer:
 
     def layout(self, area: pygame.Rect, view: View) -> tuple[pygame.Rect, pygame.Rect | None]:
         """Return the game's rectangle and the overlay's (None when it is off). A floating one leaves room below it for words."""
+        self._crowded = frozenset()
         if not self.game_view:
             drawn, told = overlay.DESIGN[self.size or "full"][1], notices.HEIGHT[self.size or "full"]
             return pygame.Rect(0, 0, 0, 0), pygame.Rect(0, 0, area.w, round(area.h * drawn / (drawn + told)))
@@ -61,8 +68,12 @@ class Composer:
             if not names:
                 return area, None
             edge = round(overlay.FRAME * min(area.h / 720, area.w / 1280))  # the frame must not eat the column's margin
-            scale = min(self.arrangement.scale * area.h / 720, area.h / sum(overlay.height_of(name, "full") for name in names))
-            panel = min(round(width * scale), round(area.w * 0.42))
+            # As large as was asked for, as far as a column may be wide; what does not fit any more below one another is left out.
+            scale = min(self.arrangement.scale * area.h / 720, area.w * _WIDEST / width)
+            kept = overlay.fitting([n for n in names if overlay.could_have(view.scene, n)], "full", area.h / scale + 0.5)
+            self._crowded = frozenset(names) - frozenset(kept)
+            scale = min(scale, area.h / max(1, sum(overlay.height_of(name, "full") for name in kept)))
+            panel = min(round(width * scale), round(area.w * _WIDEST))
             left = area.w - panel - edge
             return pygame.Rect(0, 0, left, area.h), pygame.Rect(left, 0, panel, area.h)
         piece = "card" if self.size == "compact" else "bar"
@@ -75,7 +86,12 @@ class Composer:
             names = overlay.shown_in("compact", self.arrangement.hidden)
             self._had = {name for name in overlay.CARD if name in self._had or overlay.has(view, name)}
             self._had = {name for name in self._had if overlay.could_have(view.scene, name)}
-            drawn = sum(overlay.height_of(name, "compact") for name in names if name in self._had)
+            shown = [name for name in names if name in self._had]
+            if place is None and scale > 1.0:  # a card that grows must not grow over the road
+                scale = min(scale, max(1.0, area.w * _WIDEST / width / min(area.h / 720, area.w / 900)))
+                shown = overlay.fitting(shown, "compact", max(_HIGHEST * 720 / scale, overlay.CARD["driver"]))
+            self._crowded = frozenset(names) - frozenset(shown)
+            drawn = sum(overlay.height_of(name, "compact") for name in shown)
             if not drawn:
                 return area, None
             height = min(height, drawn + overlay.FRAME)
@@ -111,8 +127,7 @@ class Composer:
             else:
                 drawn = self._view.draw(part, view, view.at if now is None else now, with_map=with_map, map_place=place)
             taken = max((m.rect.right for m in drawn if m.name == "map"), default=0) if place is None else 0
-            if panel is not None and game.colliderect(panel) and panel.top < game.h // 2 and panel.left > game.w // 2:
-                part = surface.subsurface(pygame.Rect(0, 0, panel.left, game.h))
+            beside = panel is not None and game.colliderect(panel) and panel.top < game.h // 2 and panel.centerx > game.w // 2
             said = banner.draw(
                 part,
                 view,
@@ -121,11 +136,14 @@ class Composer:
                 window_height=area.h,
                 without=self._said_elsewhere(),
                 covers_road=self._view.covers_road,
+                room=panel.left if beside and panel is not None else 0,
+                large=min(_SENTENCES, max(1.0, self.arrangement.scale)),
+                below=beside and panel is not None and panel.bottom < _BELOW * game.h,
             )
             add(drawn + said, game)
         if panel is not None and panel.w > 0 and panel.h > 0:
             on, size = surface.subsurface(panel), self.size or "full"
-            add(overlay.draw(on, view, size, language=self.language, without=self._apart()), panel)
+            add(overlay.draw(on, view, size, language=self.language, without=self._apart() | self._crowded), panel)
         if not self.game_view and panel is not None:
             below = pygame.Rect(0, panel.bottom, surface.get_width(), surface.get_height() - panel.bottom)
             add(notices.draw(surface.subsurface(below), view, self.size or "full"), below)

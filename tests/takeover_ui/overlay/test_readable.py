@@ -15,6 +15,7 @@ from hitl.screens.key_hints import key_hint, pad_hint
 from takeover_ui import signs, theme
 from takeover_ui.language import LANGUAGES
 from takeover_ui.overlay import live_delta, notices, overlay, texts
+from takeover_ui.overlay.arrangement import Arrangement
 from takeover_ui.overlay.overlay import OverlaySize
 from takeover_ui.view import LapView, TrainerState, View
 from takeover_ui.window.composer import Composer
@@ -228,3 +229,34 @@ def test_all_lines_of_a_hint_have_letters_of_one_size(
         assert len({pixels for _, pixels in drawn}) == 1, drawn
         assert not any(line.endswith(":") for line, _ in drawn), "a key and what it does stand on one line"
         assert size[1] < 700 or not any(m.shortened for m in marks if m.name == "hint")
+
+
+@pytest.mark.parametrize("size", ["full", "compact"])
+@pytest.mark.parametrize("screen", [(1280, 720), (1024, 600), (1920, 1080)])
+@pytest.mark.parametrize("code", LANGUAGES)
+def test_a_larger_scale_makes_gauges_sentences_and_hints_larger_and_leaves_the_road_free(
+    size: OverlaySize, screen: tuple[int, int], code: str
+) -> None:
+    said = LANGUAGES[code].say("coach_counted", seconds=4.2)
+    view = replace(samples.view(), hint=key_hint("hold", LANGUAGES[code]), toasts=(("info", said),))
+
+    def drawn(scale: float) -> tuple[list[theme.Mark], Composer]:
+        composer = Composer(size=size, language=code, arrangement=Arrangement(scale=scale))
+        surface = pygame.Surface(screen)
+        marks = composer.draw(surface, view)
+        assert not [m for m in marks if m.name in ("hint", "toast") and (m.shortened or not surface.get_rect().contains(m.rect))]
+        return marks, composer
+
+    def height(marks: list[theme.Mark], name: str) -> int:
+        return min(m.rect.h for m in marks if m.name == name)
+
+    usual, large = drawn(1.0), drawn(1.8)
+    for name in ("driver", "speed", "hint", "toast"):
+        assert height(large[0], name) > 1.2 * height(usual[0], name), name
+    panel = large[1].layout(pygame.Rect((0, 0), screen), view)[1]
+    assert panel is not None
+    assert panel.w < 0.43 * screen[0]
+    assert size == "full" or panel.h < 0.55 * screen[1]
+    assert [m for m in large[0] if m.name == "place_risk"], "small, and it matters"
+    assert not [m for m in large[0] if m.name == "place_points"], "left out first"
+
