@@ -93,7 +93,7 @@ def head_of(store: Store, track: str | None, words: Words = ENGLISH) -> PageHead
     """Return where a page about a track is; None is the one driven last. Raises UsageError for one that is not in the store."""
     tracks = store.tracks()
     if track is not None and track not in tracks:
-        raise UsageError("Nothing was driven on that track.")
+        raise UsageError(words["no_track"])
     chosen = track if track is not None else tracks[0] if tracks else ""
     drawn = not chosen or _scene(store, chosen) is not None
     return PageHead(chosen, tracks, page_mark(store.conn), trainer_of(store.path, words), drawn)
@@ -131,10 +131,10 @@ def home_page(store: Store, track: str | None = None, words: Words = ENGLISH) ->
 def takeovers_page(store: Store, asked: Mapping[str, str], words: Words = ENGLISH) -> TakeoversPage:
     """Return a page of the list of takeovers; ``asked`` may hold ``track``, ``corner``, ``session`` and ``page``."""
     head = head_of(store, asked.get("track"), words)
-    session = number(asked["session"]) if "session" in asked else None
+    session = number(asked["session"], words) if "session" in asked else None
     found = _takeovers(store, head.track, corner=asked.get("corner"), session=session)
     pages = max(1, math.ceil(len(found) / A_PAGE))
-    shown = min(max(1, number(asked.get("page", "1"))), pages)
+    shown = min(max(1, number(asked.get("page", "1"), words)), pages)
     newest = found[::-1][(shown - 1) * A_PAGE : shown * A_PAGE]
     return TakeoversPage(
         head,
@@ -151,7 +151,7 @@ def takeover_page(store: Store, segment_id: int, words: Words = ENGLISH) -> Take
     """Return the page of one takeover. Raises UsageError where there is none of that number."""
     segment = next((s for s in store.segments(ids=[segment_id], kind="takeover") if s.closed), None)
     if segment is None:
-        raise UsageError("There is no takeover of that number.")
+        raise UsageError(words["no_takeover"])
     ids = [s.id for s in _takeovers(store, segment.track)]
     at = ids.index(segment.id)
     rule, head = store.rule(), head_of(store, segment.track, words)
@@ -164,7 +164,7 @@ def takeover_page(store: Store, segment_id: int, words: Words = ENGLISH) -> Take
             (words["fact_length"], words.written(f"{segment.seconds:.2f} s")),
             *([(words["fact_from"], f"{segment.from_m:.0f} m")] if moves and segment.from_m is not None else ()),
             *([(words["fact_to"], f"{segment.to_m:.0f} m")] if moves and segment.to_m is not None else ()),
-            (words["fact_by"], segment.trigger or "–"),
+            (words["fact_by"], words.get(f"began_{segment.trigger}", segment.trigger or "–")),
             (words["fact_outcome"], words.get(f"outcome_{segment.outcome}", segment.outcome)),
             (words["fact_verdict"], words.get(f"verdict_{segment.verdict}", segment.verdict)),
             (words["fact_priority"], words.written(f"{segment.priority:g}")),
@@ -177,10 +177,10 @@ def takeover_page(store: Store, segment_id: int, words: Words = ENGLISH) -> Take
     )
 
 
-def number(text: str) -> int:
+def number(text: str, words: Words = ENGLISH) -> int:
     """Return a number of an address. Raises UsageError."""
     if not (text.isascii() and text.isdigit() and len(text) < 10):
-        raise UsageError("There is no such page: that is not a number.")
+        raise UsageError(words["no_page_text"])
     return int(text)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import re
 import sqlite3
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -42,7 +43,7 @@ def _routes(path: Path) -> list[Route]:
     def report(store: Store, asked: dict[str, str], words: Words) -> str:
         from takeover_ui.report.page import render as render_report
 
-        session = reading.number(asked["session"]) if "session" in asked else None
+        session = reading.number(asked["session"], words) if "session" in asked else None
         track, corner = asked.get("track"), asked.get("corner")
         reading.must_have_report(store, track, words)
         found = reading.stored_report(store, track=track, corner=corner, session=session, words=words)
@@ -59,6 +60,10 @@ def _routes(path: Path) -> list[Route]:
         box = render(await asyncio.to_thread(reading.trainer_of, path, words), words)
         return _html(200, box, headers={"x-mark": mark if status == 200 else ""})
 
+    async def nowhere() -> Any:
+        words = reading.words_of(path)
+        return _html(404, render(Message(words["no_page"], words["no_page_text"], PageHead()), words))
+
     async def file(request: Any) -> Any:
         from datasette.utils.asgi import NotFound, Response
 
@@ -74,6 +79,7 @@ def _routes(path: Path) -> list[Route]:
         (r"/report$", report_page),
         (r"/live$", live),
         (r"/files/(?P<name>[a-z.]+)$", file),
+        (rf"/(?!-/|{re.escape(path.stem)}\b)[^.]+$", nowhere),  # Datasette has the tables, and files of its own
     ]
 
 

@@ -18,7 +18,7 @@ from hitl.demo.advice import braking_advice
 from hitl.demo.cards import practice_card
 from hitl.home import Named, in_home
 from hitl.session.practice import TRIES
-from takeover_ui.language import ENGLISH
+from takeover_ui.language import ENGLISH, Words
 from takeover_ui.view import Card, Level, toast_s
 from trainer.daemon import control
 from trainer.daemon.heartbeat import read_heartbeat
@@ -71,10 +71,9 @@ class Caller:
     def begins(self, greedy_every: int) -> None:
         """The session begins: say which drives call, where not all do."""
         if greedy_every > 1:
-            said = self._words.say("call_begins", n=greedy_every)
-            print(said, flush=True)
+            print(ENGLISH.say("call_begins", n=greedy_every), flush=True)
             if self._window is not None:
-                self._window.toast(said)
+                self._window.toast(self._words.say("call_begins", n=greedy_every))
 
     def alone(self, times: float) -> None:
         """The agent drives alone, so many times as fast as the clock."""
@@ -92,18 +91,23 @@ class Caller:
 
     def call(self, failure: Failure) -> None:
         """The agent has failed there."""
-        corner = failure.corner
-        self._title = self._words.say("call_title", corner=corner.name) if corner else self._words["call_title_road"]
-        key = "call_line_stalled" if failure.reason == "stalled" else "call_line"
-        line = self._words.say(key, at=failure.at_m, seconds=failure.back_s, back=failure.back_m)
+        self._title, line = self._told(failure, self._words)
         self._lines = (line, self._words["call_ready"])
-        print(f"{self._title} {self._lines[0]}", flush=True)
+        print(*self._told(failure, ENGLISH), flush=True)  # the terminal is English in every language
         if self._screen is not None:
             self._screen.fast = ""
         if self._window is not None:
             self._window.forget_drives()  # of the try before: above this call they would be read as said of it
             self._window.to_front()
         self._sounds.play("call")
+
+    @staticmethod
+    def _told(failure: Failure, words: Words) -> tuple[str, str]:
+        """Return that it needs the player, and where it failed."""
+        corner = failure.corner
+        title = words.say("call_title", corner=corner.name) if corner else words["call_title_road"]
+        key = "call_line_stalled" if failure.reason == "stalled" else "call_line"
+        return title, words.say(key, at=failure.at_m, seconds=failure.back_s, back=failure.back_m)
 
     def show(self, what: str, seconds: float) -> None:
         """Show how long it is until the wheel is the player's (`hitl.coach.call_me.Countdown`)."""

@@ -30,6 +30,7 @@ FRAMES = 120  # at most: between two frames the browser draws the way itself
 _ROW = 24  # units of height for each control
 _LEFT, _RIGHT = 100, WIDTH - 14  # of a control's bar
 _BAR = 12
+_SCALE = 84  # units beside the bar of the speed, for what its end stands for
 _AT_ITS_END_M = 5.0  # a drive that comes this near to its episode's farthest place ended there
 _Values = NDArray[np.float64]
 
@@ -42,7 +43,7 @@ def clip(detail: Detail, scene: Scene, road: Ribbon, words: Words = ENGLISH) -> 
         return None
     drive = drive[known]
     moving = _Moving(drive)
-    ground = _ground(drive, detail.same, scene, words["clip_label"])
+    ground = _ground(drive, detail.same, scene, words.say("clip_label", number=detail.segment.id))
     corner = scene.corner(detail.segment.corner)
     ground.path(np.vstack([road.left, road.right[::-1]]), "road", closed=True)
     if corner is not None:
@@ -60,7 +61,7 @@ def clip(detail: Detail, scene: Scene, road: Ribbon, words: Words = ENGLISH) -> 
     ground.height += 14 + _ROW * (1 + drive.executed.shape[1])
     ground.add("rect", "panel", y=HEIGHT, width=WIDTH, height=ground.height - HEIGHT)  # the road ends where they begin
     named = [(name, words.get(name, name)) for name in detail.drive.episode.action_names]
-    _controls(ground, drive, moving, words["row_speed"], named)
+    _controls(ground, drive, moving, words, named)
     return ground.render().replace(Markup("<svg "), Markup('<svg class="clip" data-seconds="%.2f" ') % moving.seconds, 1)
 
 
@@ -148,12 +149,13 @@ def _car(ground: Ground, drive: Drive, moving: _Moving, words: Words, *, scripte
         ground.add("text", f"who {who}", said, x=WIDTH - 10, y=HEIGHT - 10, text_anchor="end")
 
 
-def _controls(ground: Ground, drive: Drive, moving: _Moving, speed: str, names: Sequence[tuple[str, str]]) -> None:
+def _controls(ground: Ground, drive: Drive, moving: _Moving, words: Words, names: Sequence[tuple[str, str]]) -> None:
     """Draw the speed and each action below the road: the bar is what was done, the mark what the agent would have done."""
     y = HEIGHT + 10
     top = max(10.0, float(np.nanmax(drive.speed)) if np.isfinite(drive.speed).any() else 10.0)
-    _bar(ground, moving, y, speed, moving.sampled(drive.speed) / top, None, both_ways=False)
-    ground.add("text", "control over", f"{top * 3.6:.0f} km/h", x=_RIGHT - 4, y=y + 10.5, text_anchor="end")
+    shown = moving.sampled(drive.speed) / top
+    _bar(ground, moving, y, words["row_speed"], shown, None, both_ways=False, right=_RIGHT - _SCALE)
+    ground.add("text", "control scale", words.say("clip_scale", kmh=top * 3.6), x=_RIGHT, y=y + 10.5, text_anchor="end")
     for k, (name, said) in enumerate(names[: drive.executed.shape[1]]):
         y += _ROW
         done = moving.sampled(drive.executed[:, k])
@@ -162,12 +164,13 @@ def _controls(ground: Ground, drive: Drive, moving: _Moving, speed: str, names: 
 
 
 def _bar(
-    ground: Ground, moving: _Moving, y: float, name: str, done: _Values, would: _Values | None, *, both_ways: bool
+    ground: Ground, moving: _Moving, y: float, name: str, done: _Values, would: _Values | None, *, both_ways: bool,
+    right: float = _RIGHT,
 ) -> None:
     low = -1.0 if both_ways else 0.0
-    zero, unit = _LEFT + (_RIGHT - _LEFT) * (0.0 - low) / (1.0 - low), (_RIGHT - _LEFT) / (1.0 - low)
+    zero, unit = _LEFT + (right - _LEFT) * (0.0 - low) / (1.0 - low), (right - _LEFT) / (1.0 - low)
     ground.add("text", "control", name if len(name) <= 13 else name[:12] + "…", x=_LEFT - 8, y=y + 10.5, text_anchor="end")
-    ground.add("rect", "rail", x=_LEFT, y=y, width=_RIGHT - _LEFT, height=_BAR, rx=3)
+    ground.add("rect", "rail", x=_LEFT, y=y, width=right - _LEFT, height=_BAR, rx=3)
     reach = np.clip(done, low, 1.0) * unit
     width = moving.animate("width", np.abs(reach))
     inner = width + moving.animate("x", zero + np.minimum(reach, 0.0)) if both_ways else width

@@ -124,6 +124,21 @@ def test_a_pause_while_it_calls_is_in_sight_and_no_answer_to_the_call(tmp_path: 
     assert [card is not None for card in cards] == [True, False, True], "it covers what a pause says"
 
 
+def test_the_terminal_is_english_whatever_the_window_speaks(capsys: pytest.CaptureFixture[str]) -> None:
+    said: list[Any] = []
+    window = SimpleNamespace(
+        options=WindowOptions(language="pl"), card=said.append, toast=said.append,
+        forget_drives=lambda: None, to_front=lambda: None,
+    )  # fmt: skip
+    caller = Caller(SimpleNamespace(), window, None, Sounds(on=False))  # type: ignore[arg-type]
+    caller.begins(3)
+    caller.call(Failure(None, 190.0, "off_road", 3.0, 170.0))
+    printed = capsys.readouterr().out
+    assert "1 drive in 3 is without noise" in printed
+    assert "It needs you. It left the road at 190 m." in printed
+    assert LANGUAGES["pl"].say("call_begins", n=3) in said
+
+
 def test_where_no_one_comes_nothing_is_driven_from_there(tmp_path: Path) -> None:
     calls, (_, _, missed, _), shown = called(tmp_path, REST, settings=CoachSettings(say="off", sound=False, wait_s=0.05))
     assert (missed.steps, missed.reason, calls.missed) == (0, "stopped", 1)

@@ -65,6 +65,12 @@ def test_the_first_page_shows_corners_takeovers_and_sessions(home):
     assert not re.findall(r"""(?:src|href)=["'](?!/)""", page.text)
 
 
+def test_clips_are_told_apart_and_the_end_of_the_speeds_scale_is_no_speed(home):
+    (page,) = get(home, "/")
+    assert len(set(re.findall(r'aria-label="(takeover \d+: [^"]+)"', page.text))) == 2
+    assert len(re.findall(r">to [\d.]+ km/h</text>", page.text)) == 2
+
+
 def test_every_link_leads_to_a_page(home):
     todo, seen = {"/"}, {}
     while todo:
@@ -228,13 +234,19 @@ def test_the_pages_speak_the_players_language(tmp_path, code, words):
     path = tmp_path / "store.sqlite"
     record(path)
     (tmp_path / "settings.toml").write_text(f'[overlay]\nlanguage = "{code}"\n')
-    home, takeovers, one, report, missing = get(path, "/", "/takeovers", "/takeovers/1", "/report", "/takeovers/99")
+    home, takeovers, one, report = get(path, "/", "/takeovers", "/takeovers/1", "/report")
+    missing = get(path, "/takeovers/99", "/nonsense", "/takeovers/x/y", "/?track=none", "/report?session=x")
+    assert [page.status_code for page in missing] == [404] * 5
     for said in words:
         assert said in home.text
-    for page in (home, takeovers, one, report, missing):
+    for page in (home, takeovers, one, report, *missing):
         assert f'<html lang="{code}">' in page.text
-        for english in (">Takeovers<", "Newest", "Figures", "Look closer", "Corners", "begun by", "no verdict", "takeovers"):
-            assert english not in re.sub(r'href="[^"]*"|class="[^"]*"|data-part="[^"]*"|id="[^"]*"', "", page.text), english
+        shown = re.sub(r'href="[^"]*"|class="[^"]*"|data-part="[^"]*"|id="[^"]*"', "", page.text)
+        for english in (
+            ">Takeovers<", "Newest", "Figures", "Look closer", "Corners", "begun by", "no verdict", "takeovers", ">stick<",
+            "There is no", "Nothing was",
+        ):  # fmt: skip
+            assert english not in shown, english
     (tmp_path / "settings.toml").write_text("[overlay\n")  # what cannot be read is no reason to show nothing
     (home,) = get(path, "/")
     assert '<html lang="en">' in home.text
