@@ -99,13 +99,16 @@ class ReviewView:
             "sort": words[f"sort_{listed.sort}"],
             "menu": "…",
         }
-        width, last = (rect.w - 2 * pad - 3 * pen.px(6)) * 3 // 10, pen.px(26)
-        for number, (command, text) in enumerate(chips.items()):
-            chip = pygame.Rect(pad + number * (width + pen.px(6)), pen.px(44), width, pen.px(26))
+        last, gap, left = pen.px(26), pen.px(6), pad
+        needs = {command: theme.measure(text, pen.px(19))[0] + 2 * gap for command, text in chips.items() if command != "menu"}
+        room = (rect.w - 2 * pad - 3 * gap - last) / sum(needs.values())  # a long text gets of what a short one leaves
+        for command, text in chips.items():
+            chip = pygame.Rect(left, pen.px(44), int(needs.get(command, 0) * room), pen.px(26))
+            left = chip.right + gap
             if command == "menu":
                 chip = pygame.Rect(rect.right - pad - last, chip.top, last, chip.h)
             pen.box(chip, theme.CARD, 8)
-            pen.text(f"chip_{command}", text, chip.center, 19, theme.MUTED, width=chip.w - pen.px(8), anchor="center")
+            pen.text(f"chip_{command}", text, chip.center, 19, theme.MUTED, width=chip.w - gap, anchor="center")
             self.hits.append(Hit(chip, command=command))
         top, height = pen.px(82), pen.px(46)
         rows = max(1, (rect.h - top) // height)

@@ -152,7 +152,7 @@ def _pen(app: ReviewApp) -> Any:
     return Pen(app.surface, min(app.surface.get_width() / 1280, app.surface.get_height() / 720))
 
 
-@pytest.mark.parametrize("size", [(1280, 720), (1024, 640), (1920, 1080), (2560, 1440)])
+@pytest.mark.parametrize("size", [(1280, 720), (1024, 600), (1024, 640), (1920, 1080), (2560, 1440)])
 @pytest.mark.parametrize("pad", [False, True])
 @pytest.mark.parametrize("code", LANGUAGES)
 def test_the_screen_holds_everything_without_cutting_it_off(
