@@ -13,7 +13,8 @@ from hitl.coach.rules import Said, Say
 from hitl.demo.advice import braking_advice
 from hitl.demo.cards import practice_card, turn_card
 from hitl.demo.demo import EPISODES, Measurement, Phase, Progress
-from hitl.drivers.human import HumanOrScripted
+from hitl.drivers.human import HumanOrScripted, persons_pad
+from hitl.pads.keyboard import KeyboardPad
 from hitl.protocols import EpisodeResult, Tick
 from hitl.screens.key_hints import driving_keys
 from hitl.screens.session_screen import SessionScreen
@@ -103,7 +104,8 @@ class DemoWindow(SessionScreen, Progress):
             self.message = self.words.say("demo_leaving", n=EPISODES)
 
     def _say_keys(self) -> None:
-        name = _LEAVES.get(self._phase, "demo_hint")
+        keys_alone = isinstance(persons_pad(self._rig.session.human), KeyboardPad)  # as it was set: no pad would be read
+        name = _LEAVES.get(self._phase, "demo_hint_keys" if keys_alone else "demo_hint")
         self.hint = self.words.say(name, drive=driving_keys(self.meanings, self.words))
         self.paused_hint = self.words["demo_leave"]
 
