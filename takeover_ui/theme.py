@@ -13,6 +13,9 @@ from functools import lru_cache
 
 import pygame
 
+from takeover_ui.drawn_letters import draw as draw_missing
+from takeover_ui.drawn_letters import plain
+
 Colour = tuple[int, int, int]
 
 GROUND: Colour = (13, 19, 33)
@@ -82,7 +85,7 @@ def measure(text: str, size: int) -> tuple[int, int]:
     """Return the width and the line height of ``text`` in pixels; the height is the same for every text of a size."""
     fine = _fine(size)
     large = font(size * fine)
-    return math.ceil(large.size(text)[0] / fine), math.ceil(large.get_height() / fine)
+    return math.ceil(large.size(plain(text))[0] / fine), math.ceil(large.get_height() / fine)
 
 
 @lru_cache(maxsize=1024)
@@ -99,8 +102,9 @@ def rendered(text: str, size: int, colour: Colour) -> pygame.Surface:
     """Return ``text`` as a smooth surface; accents may make it higher than :func:`measure` says, upwards."""
     fine = _fine(size)
     letters = font(size * fine)
-    large = letters.render(text, True, colour)
-    drop = max((_drop(size * fine, letter) for letter in set(text) if not letter.isascii()), default=0)
+    large = letters.render(plain(text), True, colour)
+    draw_missing(large, letters, text, colour)
+    drop = max((_drop(size * fine, letter) for letter in set(plain(text)) if not letter.isascii()), default=0)
     if drop:
         height = letters.render("H", True, colour).get_height() + drop
         whole = pygame.Surface((large.get_width(), max(height, large.get_height())), pygame.SRCALPHA)

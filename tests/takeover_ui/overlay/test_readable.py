@@ -19,6 +19,7 @@ from takeover_ui.overlay.arrangement import Arrangement
 from takeover_ui.overlay.overlay import OverlaySize
 from takeover_ui.view import LapView, TrainerState, View
 from takeover_ui.window.composer import Composer
+from takeover_ui.window.key_names import OF_LAYOUTS
 from takeover_ui.window.options import WindowOptions
 from takeover_ui.window.screen import fitting
 from tests.support import sample_screens as samples
@@ -260,3 +261,13 @@ def test_a_larger_scale_makes_gauges_sentences_and_hints_larger_and_leaves_the_r
     assert [m for m in large[0] if m.name == "place_risk"], "small, and it matters"
     assert not [m for m in large[0] if m.name == "place_points"], "left out first"
 
+
+
+def test_no_letter_that_screens_use_is_an_empty_box() -> None:
+    def pixels(letter: str) -> bytes:
+        return pygame.image.tobytes(theme.rendered(letter, 40, theme.TEXT), "RGBA")
+
+    box = pixels("\ue123")  # no font has it
+    used = set("←→↑↓↔↕○□△×…–−·»").union(*(words[name] for words in LANGUAGES.values() for name in words), *OF_LAYOUTS)
+    assert not [letter for letter in used if letter.isprintable() and not letter.isspace() and pixels(letter) == box]
+    assert theme.measure("←", 20) == theme.measure("O", 20)
