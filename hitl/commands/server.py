@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import sys
 from pathlib import Path
@@ -44,14 +45,19 @@ def main(argv: list[str]) -> int:
     )
     args = parser.parse_args(argv)
 
-    from hitl.remote.link import run_relay
+    from hitl.remote.relay import run_relay
 
     to = access_of(args, key=True)
     how = "encrypted" if to.keys else "on this machine only, not encrypted"
+    def say(text: str) -> None:
+        with contextlib.suppress(OSError):  # on a full disk, or without a reader, the server goes on
+            print(text, flush=True)
+
     run_relay(
         to,
         "127.0.0.1" if to.host == "localhost" else to.host,
         lambda: print(f"The server listens on {to.host}, port {args.port}, {how}. Ctrl+C ends it.", flush=True),
+        say,
     )
     sys.stdout.flush()
     os._exit(0)  # tlspyo's objects wait for each other when they are taken down

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import ipaddress
 import logging
 import os
 import queue
 import re
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from data.errors import DeviceError, UsageError, shown
+from data.errors import UsageError, shown
 from data.files.text_files import read_text, without_mark
 from hitl.remote.keys import HOSTNAME, KeyFolder, require_package
 from hitl.remote.wire import pack, unpack
@@ -110,14 +110,19 @@ def access(host: str, port: int, keys: Path, *, no_tls: bool = False, key: bool 
     return to.checked(place)
 
 
-def _api() -> Any:
+def tlspyo_here() -> Any:
+    """Return tlspyo's API, working on our main thread. Raises DeviceError where the package is missing."""
     require_package()
-    import tlspyo.api as api
+    from tlspyo import api, local_protocol_for_client, local_protocol_for_server
 
+    api.Process, api.socket = OnMainThread, _OwnEnd
+    _tell_own_end(local_protocol_for_client, "LocalProtocolForClient")
+    _tell_own_end(local_protocol_for_server, "LocalProtocolForServer")
+    logging.getLogger("tlspyo").setLevel(logging.CRITICAL)  # what the player should know is said in sentences of ours
     return api
 
 
-class _OnMainThread:
+class OnMainThread:
     """Stands in for the child process that tlspyo starts: its work is done by our main thread instead."""
 
     targets: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
@@ -127,10 +132,50 @@ class _OnMainThread:
 
     def start(self) -> None:
         """Hand the work over."""
-        _OnMainThread.targets.put(self._target)
+        OnMainThread.targets.put(self._target)
 
     def join(self, timeout: float | None = None) -> None:
         """The main thread is not waited for."""
+
+
+class _OwnEnd(socket.socket):
+    """The socket on which tlspyo waits for its other thread. It would take whoever of this machine connects first.
+
+    So another program could read what is sent, and answer as the trainer. Only what this process has connected is taken.
+    """
+
+    ours: queue.SimpleQueue[tuple[str, int]] = queue.SimpleQueue()
+
+    def setsockopt(self, *given: Any) -> None:
+        """Set an option, but share the port with no one: on Windows, what tlspyo asks for lets another program listen there."""
+        if sys.platform == "win32" and given[:2] == (socket.SOL_SOCKET, socket.SO_REUSEADDR):
+            given = (socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
+        super().setsockopt(*given)
+
+    def accept(self) -> tuple[socket.socket, Any]:
+        """Return the connection whose other end is in this process; all others are closed."""
+        ours = _OwnEnd.ours.get()
+        while True:
+            conn, address = super().accept()
+            if address == ours:
+                return conn, address
+            conn.close()
+
+
+def _tell_own_end(module: Any, name: str) -> None:
+    """Have a tlspyo protocol say from which address it has connected to our own socket."""
+    if hasattr(getattr(module, name), "tells"):
+        return
+
+    class Told(getattr(module, name)):  # type: ignore[misc]
+        tells = True
+
+        def connectionMade(self) -> None:  # noqa: N802
+            here = self.transport.getHost()
+            _OwnEnd.ours.put((here.host, here.port))
+            super().connectionMade()
+
+    setattr(module, name, Told)
 
 
 def free_port() -> int:
@@ -142,7 +187,7 @@ def free_port() -> int:
 
 def connection(endpoint: Any) -> Any:
     """Return an endpoint's connection to the server: a new object after each reconnect, None while disconnected."""
-    link = endpoint._client.to_server  # it lives in this process, see `_OnMainThread`
+    link = endpoint._client.to_server  # it lives in this process, see `OnMainThread`
     return link if link is not None and link.get_state() == "ALIVE" and link.accepted else None
 
 
@@ -165,7 +210,10 @@ def _watch(client: Any, reactor: Any) -> None:
 
         def dataReceived(self, data: bytes) -> None:  # noqa: N802
             self.heard_at = time.monotonic()
-            super().dataReceived(data)
+            try:
+                super().dataReceived(data)
+            except Exception:  # an envelope that cannot be read: twisted would print where in our files that was found
+                self.transport.abortConnection()
 
         def send_obj(self, cmd: str = "OBJ", dest: Any = None, obj: Any = None) -> None:
             super().send_obj(cmd, dest, obj)
@@ -206,13 +254,11 @@ def run_endpoint(to: Access, group: str, work: Callable[[Any], None]) -> None:
 
     To be called in the main thread of a process that does nothing else.
     """
-    api = _api()
-    api.Process = _OnMainThread
+    api = tlspyo_here()
     from tlspyo import client
     from twisted.internet import reactor
 
     _watch(client, reactor)
-    logging.getLogger("tlspyo").setLevel(logging.CRITICAL)  # what the player should know, `Reach` says in a sentence
     failed: list[BaseException] = []
 
     def run() -> None:
@@ -227,79 +273,15 @@ def run_endpoint(to: Access, group: str, work: Callable[[Any], None]) -> None:
         except BaseException as error:
             failed.append(error)
         finally:
-            _OnMainThread.targets.put(None)
+            OnMainThread.targets.put(None)
             _stop_reactor()
 
     threading.Thread(target=run, name="hitl-link", daemon=True).start()
-    target = _OnMainThread.targets.get()
+    target = OnMainThread.targets.get()
     if target is not None:
         target()
     if failed:
         raise failed[0]
-
-
-def run_relay(to: Access, interface: str, ready: Callable[[], None] = lambda: None) -> None:
-    """Serve until the process is told to stop. ``interface``: the address that is listened on, "" for all.
-
-    Raises DeviceError when the port is taken.
-    """
-    api = _api()
-    api.Process = _OnMainThread
-    from twisted.internet import error
-    from twisted.internet import reactor as running
-
-    reactor: Any = running
-    listen = reactor.listenTCP  # which listenSSL calls, too
-
-    def listen_here(port: int, factory: Any, *rest: Any, **more: Any) -> Any:
-        made = listen(port, factory, interface=interface)
-        _notice_the_gone(made.socket)
-        return made
-
-    reactor.listenTCP = listen_here
-    allowed = {name: {"max_count": most, "max_consumables": None} for name, most in GROUPS.items()}
-    made: list[Any] = []
-
-    def make() -> None:
-        made.append(
-            api.Relay(
-                port=to.port, password=to.password, accepted_groups=allowed, local_com_port=free_port(),
-                header_size=HEADER, security="TLS" if to.keys else None, keys_dir=str(to.keys) if to.keys else None,
-                serializer=pack, deserializer=unpack,
-            )
-        )  # fmt: skip
-
-    threading.Thread(target=make, name="hitl-relay", daemon=True).start()
-    target = _OnMainThread.targets.get()
-    assert target is not None
-    reactor.callWhenRunning(ready)
-    try:
-        target()
-    except error.CannotListenError as problem:
-        raise DeviceError(_why_deaf(to, problem.socketError)) from None
-
-
-def _why_deaf(to: Access, problem: OSError) -> str:
-    """Return a sentence about a server that cannot listen: its address is wrong, or its port."""
-    if isinstance(problem, socket.gaierror) or problem.errno == errno.EADDRNOTAVAIL:
-        return (
-            f"The server cannot listen at '{shown(to.host)}', which is no address of this machine ({problem}): give one that is "
-            "with --server; 0.0.0.0 is all of them."
-        )
-    taken = "is another one running? " if problem.errno == errno.EADDRINUSE else ""
-    return f"The server cannot listen on port {to.port} ({problem}): {taken}--port takes another."
-
-
-def _notice_the_gone(listening: socket.socket) -> None:
-    """Have connections end within a minute once the other side is gone: a trainer that comes back would find its place taken.
-
-    What a listening socket is set to, the connections that it makes inherit.
-    """
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for name, value in (("TCP_KEEPIDLE", 15), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 6), ("TCP_USER_TIMEOUT", 45_000)):
-        if hasattr(socket, name):
-            with contextlib.suppress(OSError):
-                listening.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
 def _stop_reactor() -> None:

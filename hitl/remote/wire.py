@@ -44,8 +44,10 @@ def pack(value: Any) -> bytes:
     return pickle.dumps(value, protocol=4)
 
 
-def unpack(raw: bytes) -> Any:
+def unpack(raw: Any) -> Any:
     """Return what :func:`pack`, or a tmrl program, has written. Never raises: what cannot be read is :class:`Unreadable`."""
+    if not isinstance(raw, bytes):  # in an envelope, there may be anything
+        return Unreadable("a message that is not in the form of one")
     try:
         if raw[:1] != _PICKLE:
             return decode(raw)

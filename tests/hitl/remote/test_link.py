@@ -14,7 +14,8 @@ from data.errors import UsageError
 from hitl import cli
 from hitl.remote.codec import decode, encode
 from hitl.remote.keys import make_keys
-from hitl.remote.link import Access, _notice_the_gone, access, free_port
+from hitl.remote.link import Access, access, free_port
+from hitl.remote.relay import _notice_the_gone
 
 plain = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**63), 2**63) | st.floats(allow_nan=False) | st.text() | st.binary(),
