@@ -4,16 +4,60 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from msgspec import Meta, Struct
 
 from data.exchange.checks import check_session
-from data.fields import SessionId, Time, checked
+from data.fields import Name, SessionId, Time, checked
 from data.numbers import all_numbers, is_number, which
 from data.recording.operations import AddStep, EndEpisode, Operation, read_operation
 from data.records import SessionInfo
 from data.schema import STEP_MEASURES
+from data.tables.received import Received
+
+NONSENSE = (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError)
+"""What a message that is none may raise where it is read."""
+Number = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+
+
+class Numbered(Struct):
+    """What tells a worker's messages apart; the trainer sends these numbers back to every worker, so they must be some."""
+
+    worker: Name
+    run: Name
+    seq: Number
+    base: Number
+
+
+class _State(Struct):
+    acks: dict[Any, Any]
+    weights: Name | None = None
+    trouble: str | None = None
+    trainer: str | None = None
+    has: dict[Any, Any] | None = None
+
+
+def read_numbers(message: Any) -> Numbered:
+    """Return which message of whom this is. Raises ValueError."""
+    given: Numbered = checked({name: message.get(name) for name in Numbered.__annotations__}, Numbered, "message")
+    return given
+
+
+def check_trainers(message: dict[str, Any], worker: str, run: str) -> None:
+    """Raise ValueError where a trainer's message is not one that this worker can act on."""
+    if message.get("kind") == "weights":
+        checked(message.get("name"), Name, "message: name")
+    elif message.get("kind") == "state":
+        state: _State = checked({name: message.get(name) for name in _State.__annotations__}, _State, "message")
+        checked(state.acks.get(run, 0), Number, "message: acks")
+        if (here := (state.has or {}).get(worker)) is None:
+            return
+        if isinstance(here, dict) and "sessions" in here:
+            checked(here["sessions"], Number, "message: has")
+        else:
+            Received.read(here)
 
 
 def read_session(row: Any) -> SessionInfo:

@@ -18,6 +18,7 @@ from data.files.left_behind import remove_left_behind
 from data.store import Store
 from data.words import number_of
 from hitl.home import Home
+from hitl.remote.checks import check_trainers
 from hitl.remote.elsewhere import FarTrainer
 from hitl.remote.link import Access, connection
 from hitl.remote.outbox import Outbox
@@ -71,25 +72,33 @@ def forward(
     heard = moved = greeted = asked = 0.0
     connected, until, trouble = False, None, ""
     refused: set[str] = set()  # weights that could not be used
+    nonsense: set[str] = set()  # what was said of messages that are none
     while True:
         now = time.monotonic()
         messages, greet = inbound.listen()
         for message in messages:
+            try:
+                check_trainers(message, outbox.worker, outbox.run)
+            except ValueError as error:
+                if (text := f"A message from the trainer was left out: {shown(error, 120)}.") not in nonsense:
+                    nonsense.add(text)
+                    say(text)
+                continue
             if message.get("kind") == "state":
                 far.heard(message, now)
                 if outbox.may_send(message):
                     heard = now
-                if outbox.acknowledged(int(message["acks"].get(outbox.run, 0))):
+                if outbox.acknowledged(message["acks"].get(outbox.run, 0)):
                     moved = now
                 if (told := shown(message.get("trouble") or "", 200)) != trouble:
                     trouble = told
                     say(_stored(outbox, trouble))
-                wanted = str(message["weights"] or "")
+                wanted = message.get("weights") or ""
                 if wanted and wanted not in refused and now - asked > ASK_S and is_missing(home, wanted):
                     asked = now
                     endpoint.produce({"kind": "want", "worker": outbox.worker, "name": outbox.name}, "trainers")
             elif message.get("kind") == "weights" and not take_weights(home, message, say):
-                refused.add(str(message["name"]))
+                refused.add(message["name"])
         alive = heard > 0 and now - heard < SILENCE_S
         if greet or now - greeted > (5 * GREETING_S if alive else GREETING_S):
             greeted = now
@@ -158,7 +167,10 @@ def _waits(outbox: Outbox) -> str:
 
 def is_missing(home: Home, name: str) -> bool:
     """Return whether there are no weights of that name here."""
-    return not (home.checkpoints / Path(name).name).exists()
+    try:
+        return not (home.checkpoints / Path(name).name).exists()
+    except OSError:  # no file can be called so
+        return True
 
 
 def take_weights(home: Home, message: dict[str, Any], say: Callable[[str], None]) -> bool:

@@ -25,6 +25,8 @@ from hitl.remote.wire import pack, unpack
 PORT = 55555
 GROUPS = {"trainers": 1, "workers": None}
 """Who may be connected, and how many: as at tmrl's own Server, which does as well in the middle."""
+COPIES = 1000
+"""To how many one message may be sent: each copy takes memory, and a group has fewer members."""
 LONG_ENOUGH = 12  # characters of a password
 HERE_ONLY = "on this machine only"  # the password where only this machine can connect
 HEADER = 12

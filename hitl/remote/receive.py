@@ -27,9 +27,9 @@ from data.tables.sessions import add_event, reopen
 from data.tables.tracks import plain, settle
 from data.words import number_of
 from hitl.home import Home
-from hitl.remote.checks import drop_unusable, read_operations, read_session
+from hitl.remote.checks import NONSENSE, drop_unusable, read_numbers, read_operations, read_session
 from hitl.remote.elsewhere import told_to_workers
-from hitl.remote.link import Access, connection
+from hitl.remote.link import COPIES, Access, connection
 from hitl.remote.reach import Reach
 from hitl.remote.tmrl_samples import TmrlSamples
 from hitl.remote.wire import Unreadable, WorkerGreeting
@@ -40,8 +40,7 @@ ECHO_S = 3.0  # without our own message coming back, after which the server coun
 GONE_S = 15.0  # without a message from a worker, after which none is sent to it
 WEIGHTS_S = 0.5
 REFUSED = (
-    KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError,
-    sqlite3.InterfaceError, sqlite3.ProgrammingError, sqlite3.IntegrityError, sqlite3.DataError,
+    *NONSENSE, sqlite3.InterfaceError, sqlite3.ProgrammingError, sqlite3.IntegrityError, sqlite3.DataError,
 )  # fmt: skip
 """What an invalid message raises; every other error is a passing problem of the store."""
 
@@ -73,10 +72,10 @@ class Inbox:
         """Store one message; returns whether it was the next one. Raises sqlite3.OperationalError when the store is busy.
 
         One that cannot be stored is noted and skipped. It is acknowledged all the same: else it would be sent again and again,
-        and hold up all that come after it. Raises KeyError, TypeError or ValueError for what is not a message at all.
+        and hold up all that come after it. Raises ValueError for what is not a message at all.
         """
-        run, seq, base = str(message["run"]), int(message["seq"]), int(message["base"])
-        worker, told = str(message["worker"]), message.get("received")
+        of = read_numbers(message)
+        worker, run, seq, base, told = of.worker, of.run, of.seq, of.base, message.get("received")
         here = None if told is None else Received.read(told)
         if here is not None and message.get("to") != self.id:
             return False  # it was sent before this store told what it has: something before it may be missing
@@ -143,7 +142,7 @@ class Inbox:
             applier = Applier(self._conn, uuid, info, row["started"])
             applier.apply([])
             with transaction(self._conn):
-                reopen(self._conn, uuid, f"worker {message['name']} {str(message['worker'])[:8]}")
+                reopen(self._conn, uuid, f"worker {shown(message['name'], 40)} {str(message['worker'])[:8]}")
             lock = LiveLock(self.path, uuid)  # its session lives, though in no process of this machine
             lock.acquire()
             self._sessions[uuid] = (applier, lock)
@@ -157,6 +156,44 @@ class Inbox:
                 op.checkpoint_id = here.get(op.checkpoint_id)
 
 
+class _Post:
+    """What comes from others, and what is to be answered."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say = say
+        self.workers: dict[str, float] = {}  # when each of our workers was heard last
+        self.known: set[str] = set()  # those of which data came
+        self.echoed = 0.0
+        self.news = self.wanted = False
+
+    def take(self, message: Any, inbox: Inbox, foreign: TmrlSamples, now: float) -> None:
+        """Do with a message what it is for. May raise any of `NONSENSE` for one that is none: anybody may have written it."""
+        if isinstance(message, Holder):
+            foreign.take(message.state, self._say)
+        elif isinstance(message, Unreadable):
+            raise ValueError(message.why)
+        elif isinstance(message, WorkerGreeting):
+            self.news |= message.worker not in self.workers
+            self._heard(message.worker, now)
+        elif isinstance(message, dict) and message.get("kind") == "state":
+            self.echoed = now
+        elif isinstance(message, dict) and message.get("kind") in ("data", "want"):
+            self._heard(worker := message.get("worker"), now)
+            if message["kind"] == "want":
+                self.wanted = True
+                return
+            self.news = True
+            _take(inbox, message, self._say)
+            if worker not in self.known:
+                self.known.add(worker)
+                self._say(f"Worker '{shown(message.get('name'), 40)}' has connected.")
+
+    def _heard(self, worker: Any, now: float) -> None:
+        if not is_text(worker):
+            raise ValueError("invalid message: worker")
+        self.workers[worker] = now
+
+
 def receive(
     endpoint: Any, home: Home, stopping: Callable[[], bool], say: Callable[[str], None], *, to: Access,
     tmrl_weights: bool = False,
@@ -167,13 +204,12 @@ def receive(
     """
     inbox = _open_inbox(home, stopping, say)
     foreign = TmrlSamples(home)
-    told = echoed = looked = sent = 0.0
+    post = _Post(say)
+    told = looked = sent = 0.0
     reach = Reach(endpoint, to, "", "Connected to the server.", time.monotonic(), home.root)
     connected, again = False, False
     link: Any = None
     newest = broadcast = ""
-    workers: dict[str, float] = {}  # when each of our workers was heard last
-    known: set[str] = set()
     try:
         while not stopping():
             now = time.monotonic()
@@ -183,28 +219,13 @@ def receive(
             if (here := connection(endpoint)) is not None and here is not link:
                 link = here
                 endpoint.notify({"trainers": 1 << 30})  # from now on all that comes, as it comes
-            news = wanted = False
+            post.news = post.wanted = False
             for message in endpoint.receive_all():
-                if isinstance(message, Holder):
-                    foreign.take(message.state, say)
-                elif isinstance(message, Unreadable):
-                    say(f"A message was left out: {message.why}.")
-                elif isinstance(message, WorkerGreeting):
-                    news |= message.worker not in workers
-                    workers[message.worker] = now
-                elif isinstance(message, dict) and message.get("kind") == "state":
-                    echoed = now
-                elif isinstance(message, dict) and message.get("kind") in ("data", "want"):
-                    workers[str(message.get("worker"))] = now
-                    if message["kind"] == "want":
-                        wanted = True
-                        continue
-                    news = True
-                    _take(inbox, message, say)
-                    if message.get("worker") not in known:
-                        known.add(message["worker"])
-                        say(f"Worker '{message.get('name')}' has connected.")
-            alive = echoed > 0 and now - echoed < ECHO_S
+                try:
+                    post.take(message, inbox, foreign, now)
+                except NONSENSE as error:
+                    say(f"A message was left out: {shown(error, 120) or type(error).__name__}.")
+            alive = post.echoed > 0 and now - post.echoed < ECHO_S
             if connected and not alive:
                 say("Lost the connection to the server; trying again.")
             connected = alive
@@ -212,15 +233,15 @@ def receive(
                 say(said)
             if now - looked > WEIGHTS_S:
                 looked, newest = now, inbox.newest_weights()
-            here_now = [worker for worker, heard in workers.items() if now - heard < GONE_S]
-            listening = len(here_now)
-            if here is not None and (news or now - told > STATE_S):
+            here_now = [worker for worker, heard in post.workers.items() if now - heard < GONE_S]
+            listening = min(len(here_now), COPIES)
+            if here is not None and (post.news or now - told > STATE_S):
                 told = now
-                has = {worker: inbox.has(worker) for worker in here_now if is_text(worker)}
+                has = {worker: inbox.has(worker) for worker in here_now}
                 state = {"kind": "state", "acks": dict(inbox.acks), "weights": newest, "trainer": inbox.id, "has": has}
                 state |= {"trouble": inbox.trouble, "beat": told_to_workers(home.root)}
                 endpoint.send_object(state, {"trainers": 1} | ({"workers": listening} if listening else {}))
-            again = again or wanted
+            again = again or post.wanted
             if again and listening and newest and now - sent > WEIGHTS_S:
                 again, sent = False, now
                 if (data := _weights(home, newest)) is not None:
@@ -233,7 +254,7 @@ def receive(
     finally:
         inbox.close()
         foreign.close()
-    say(f"{number_of(inbox.steps, 'step')} came from {number_of(len(known), 'worker')}.")
+    say(f"{number_of(inbox.steps, 'step')} came from {number_of(len(post.known), 'worker')}.")
     if foreign.steps:
         say(f"{number_of(foreign.steps, 'step')} came from tmrl's own workers.")
 
@@ -280,8 +301,8 @@ def _take(inbox: Inbox, message: dict[str, Any], say: Callable[[str], None]) -> 
                 _cannot(inbox, reason(inbox.path, error), say)
                 return
             continue
-        except (KeyError, TypeError, ValueError) as error:
-            say(f"A message was left out: {shown(error, 120) or type(error).__name__}")
+        except NONSENSE as error:
+            say(f"A message was left out: {shown(error, 120) or type(error).__name__}.")
             return
         _cannot(inbox, "", say)
         while inbox.noted:

@@ -13,15 +13,13 @@ from collections.abc import Callable
 from typing import Any
 
 from data.errors import DeviceError, shown
-from hitl.remote.link import GROUPS, HEADER, Access, OnMainThread, free_port, tlspyo_here
+from hitl.remote.link import COPIES, GROUPS, HEADER, Access, OnMainThread, free_port, tlspyo_here
 from hitl.remote.wire import pack, unpack
 
 PASSWORD_S = 15.0
 """For which a connection may stay without the password; one of ours gives it within two exchanges."""
 WAITING = 64
 """Connections that may stay so at once: each takes one of the files that the system lets a process have open."""
-COPIES = 1000
-"""To how many one message may be sent: each copy takes memory, and a group has fewer members."""
 SAY_AGAIN_S = 60.0
 
 
