@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import itertools
 import json
 import socket
 import sqlite3
 import struct
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -123,6 +125,40 @@ def metadata(database: str) -> dict[str, Any]:
     }
 
 
+LONGEST = 16 * 2**20
+"""Bytes of one value: SQL that makes longer ones would take the memory of this machine."""
+MOST = 128 * 2**20
+"""Bytes of one answer; a thousand rows with pictures are about that."""
+_TELLING = ("database_list",)  # what SQLite tells of itself that is a path; as `pragma_database_list` it is a table
+
+
+def _allowed(action: int, name: str | None, *_more: str | None) -> int:
+    """Tell SQLite whether a statement may do something."""
+    telling = action == sqlite3.SQLITE_PRAGMA and (name or "").lower() in _TELLING
+    return sqlite3.SQLITE_DENY if telling else sqlite3.SQLITE_OK
+
+
+class _Bounded(sqlite3.Cursor):
+    """Gives an answer that fits into memory, or none."""
+
+    def fetchmany(self, size: int | None = None) -> list[Any]:
+        """Return the next rows."""
+        return self._fitting(itertools.islice(self, self.arraysize if size is None else size))
+
+    def fetchall(self) -> list[Any]:
+        """Return the rows that are left."""
+        return self._fitting(self)
+
+    def _fitting(self, rows: Iterable[Any]) -> list[Any]:
+        taken, size = [], 0
+        for row in rows:
+            size += sum(len(value) for value in row if isinstance(value, str | bytes))
+            if size > MOST:
+                raise sqlite3.OperationalError(f"the answer is larger than {MOST >> 20} MiB: ask for fewer rows or columns")
+            taken.append(row)
+        return taken
+
+
 Route = tuple[str, Callable[..., Awaitable[Any]]]
 """A pattern that a page's path meets, and what answers: it takes Datasette's ``request`` and returns one of its responses."""
 
@@ -165,8 +201,19 @@ def application(path: Path, routes: Sequence[Route] = ()) -> Any:
         def connect(self, write: bool = False) -> sqlite3.Connection:
             """Open it for reading: a file that is not there is not made."""
             conn = connect(path, read_only=True)
+            conn.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LONGEST)
+            conn.set_authorizer(_allowed)
+            vars(conn)["cursor"] = partial(sqlite3.Connection.cursor, conn, _Bounded)
             self._all_file_connections.append(conn)
             return conn
+
+        async def execute(self, *given: Any, **more: Any) -> Any:
+            """Answer a statement; why it is refused is told on the page, and not in the terminal as well."""
+            return await super().execute(*given, **more | {"log_sql_errors": False})
+
+        async def attached_databases(self) -> list[Any]:
+            """Return none: the store is alone, and the list of databases, which has its path, is told nobody."""
+            return []
 
     settings = {"sql_time_limit_ms": 10_000, "num_sql_threads": 2, "allow_download": False, "default_page_size": 50}
     served = Datasette([], metadata=metadata(path.stem), settings=settings, cors=False)

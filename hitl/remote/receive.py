@@ -178,7 +178,7 @@ class _Post:
         elif isinstance(message, dict) and message.get("kind") == "state":
             self.echoed = now
         elif isinstance(message, dict) and message.get("kind") in ("data", "want"):
-            self._heard(worker := message.get("worker"), now)
+            worker = self._heard(message.get("worker"), now)
             if message["kind"] == "want":
                 self.wanted = True
                 return
@@ -188,10 +188,11 @@ class _Post:
                 self.known.add(worker)
                 self._say(f"Worker '{shown(message.get('name'), 40)}' has connected.")
 
-    def _heard(self, worker: Any, now: float) -> None:
+    def _heard(self, worker: Any, now: float) -> str:
         if not is_text(worker):
             raise ValueError("invalid message: worker")
         self.workers[worker] = now
+        return str(worker)
 
 
 def receive(

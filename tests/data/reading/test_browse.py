@@ -135,3 +135,25 @@ def test_nothing_can_be_written(site, sql):
         get(f"{site}.json", sql=sql)
     assert refused.value.code == 400
     assert len(rows(site, "takeovers")) == 2
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT file FROM pragma_database_list", "SELECT * FROM PRAGMA_DATABASE_LIST()",
+        "SELECT * FROM main.pragma_database_list",
+        "SELECT hex(zeroblob(1000000000))", "SELECT replace(hex(zeroblob(8000000)), '0', hex(zeroblob(1000000)))",
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT zeroblob(8000000) FROM n LIMIT 500",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("shape", ["array", ""])
+def test_no_path_is_told_and_no_answer_takes_all_memory(site, sql, shape):
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        get(f"{site}.json", sql=sql, **({"_shape": shape} if shape else {}))
+    assert refused.value.code == 400
+    assert "store.sqlite" not in refused.value.read().decode()
+
+
+def test_what_sqlite_tells_of_the_tables_can_be_asked(site):
+    assert json.loads(get(f"{site}.json", sql="SELECT name FROM pragma_table_info('tags')", _shape="array"))
+    assert "steps" in get(site)
