@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import warnings
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -109,7 +110,17 @@ def write_torchscript(module: nn.Module, inputs: int, path: Path, *, placed: boo
     made = io.BytesIO()
     with _quiet():
         torch.jit.save(torch.jit.trace(module, _example(inputs, placed)), made)
-    write_new(path, made.getvalue())
+    write_new(path, _without_paths(made))
+
+
+def _without_paths(made: io.BytesIO) -> bytes:
+    """Return a TorchScript archive without what torch notes for error messages: where on this machine the sources lie."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(made) as whole, zipfile.ZipFile(out, "w") as kept:
+        for entry in whole.infolist():
+            if not entry.filename.endswith(".debug_pkl"):
+                kept.writestr(zipfile.ZipInfo(entry.filename), whole.read(entry), entry.compress_type)
+    return out.getvalue()
 
 
 def _example(inputs: int, placed: bool) -> tuple[Tensor, ...]:

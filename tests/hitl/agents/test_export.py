@@ -6,6 +6,9 @@ import json
 import re
 import shlex
 import shutil
+import sys
+import zipfile
+from pathlib import Path
 
 import gymnasium
 import numpy as np
@@ -17,12 +20,13 @@ from data.ranges import ActionRange
 from data.recording.recorder import Recorder
 from data.records import SessionInfo, StepRow
 from data.store import Store
-from hitl.agents.export.programs import driving_module, write_torchscript
+from hitl.agents.export.programs import driving_module, write_onnx, write_torchscript
 from hitl.agents.formats.sb3 import read
 from hitl.cli import main
 from hitl.demo.shipped import open_shipped
 from hitl.home import Home
 from tests.hitl.agents.conftest import Small
+from tests.support.places import ROOT
 from trainer.checkpoints.files import load_policy
 from trainer.config import TrainConfig
 from trainer.networks.actor_critic import Actor
@@ -41,6 +45,22 @@ def test_a_torchscript_program_does_what_the_actor_does(tmp_path, network, layer
     program = torch.jit.load(tmp_path / "a.pt")
     for batch in (looks, looks[:1]):
         torch.testing.assert_close(program(batch), actor.act(batch), atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("form", ["pt", "onnx"])
+def test_a_program_tells_no_path_of_the_machine_where_it_was_made(tmp_path, form):
+    module, path = driving_module(Actor(5, 2, TrainConfig(hidden=12)).eval().requires_grad_(False)), tmp_path / f"a.{form}"
+    if form == "pt":
+        write_torchscript(module, 5, path)
+        with zipfile.ZipFile(path) as archive:
+            held = {entry: archive.read(entry) for entry in archive.namelist()}
+        assert torch.jit.load(path)(torch.zeros(1, 5)).shape == (1, 2)
+    else:
+        pytest.importorskip("onnx")
+        write_onnx(module, 5, path)
+        held = {"all": path.read_bytes()}
+    for place in (ROOT, Path(torch.__file__).parent, Path(sys.prefix), tmp_path):
+        assert [entry for entry, content in held.items() if str(place).encode() in content] == [], place
 
 
 def test_an_actor_with_a_memory_cannot_be_a_program():
