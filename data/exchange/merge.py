@@ -78,6 +78,8 @@ class _Into:
 
 
 _SESSION = ", ".join((*(name for name in SESSION_COLUMNS if name != "track"), "ended", "status", "source"))
+_UNNAMED = _SESSION.replace("source", "CASE WHEN source LIKE 'worker % %' THEN 'worker ' || substr(source, -8) ELSE source END")
+"""The same without what a worker is called: often that is its machine's name, and copies go to other people. Its id stays."""
 _CHECKPOINT = "name, sha256, updates, env_steps, config, created"
 _EPISODE = (
     'number, purpose, seed, started, ended, "end", reason, length, "return", max_progress, last_observation, origin'
@@ -166,7 +168,8 @@ def _merge_session(into: _Into, session: int, uuid: str, hz: float, summary: Sum
     found = execute("SELECT id FROM main.sessions WHERE uuid = ?", (uuid,)).fetchone()
     if found is None:
         execute(
-            f"INSERT INTO main.sessions (track, {_SESSION}) SELECT ?, {_SESSION} FROM src.sessions WHERE id = ?",
+            f"INSERT INTO main.sessions (track, {_SESSION}) SELECT ?, {_SESSION if into.kind else _UNNAMED} FROM src.sessions "
+            "WHERE id = ?",
             (_track_here(conn, session), session),
         )
         found = execute("SELECT last_insert_rowid()").fetchone()

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
-import socket
 import sqlite3
 import time
 import uuid as uuids
@@ -69,7 +68,8 @@ class _News(NamedTuple):
 class Outbox:
     """Reads the store and makes messages. ``everything``: also what was recorded before the first call for this home.
 
-    ``name``: what the trainer calls this worker; None: as before in this home, else as this machine.
+    ``name``: what the trainer calls this worker; None: as before in this home, else by its id. A machine's name would be kept in
+    the trainer's store, and go along where that is given to others.
 
     Verdicts (with priority, trim, tags and note) are sent whenever they are given or taken back, also long after the drive.
     Raises InputFileError where what was sent cannot be read: as another worker, it would leave out what waits.
@@ -83,8 +83,8 @@ class Outbox:
         """Sentences for the player."""
         kept = self._load()
         self._named_as = name or str(kept.get("name") or "")
-        self.name = self._named_as or socket.gethostname()
         self.worker: str = kept.get("worker") or uuids.uuid4().hex
+        self.name = self._named_as or self.worker[:8]
         self.run = uuids.uuid4().hex
         self.open: list[int] = list(kept.get("open", []))  # sessions whose end has not been sent
         self._trouble: float | None = None  # s: since when the store cannot be read

@@ -7,6 +7,7 @@ from data.reading.follow import Follower
 from data.recording.recorder import Recorder
 from data.store import Store
 from data.tables.checkpoints import newest_name
+from data.tables.received import kept
 from tests.support.recorded import drive, session_info, step_row
 
 
@@ -200,3 +201,15 @@ def test_a_session_that_is_recorded_here_goes_on_when_a_copy_of_it_comes_back(pa
         recorder.end_episode("terminated", "finish", np.ones(4))
         recorder.flush()
         assert store.conn.execute('SELECT "end", length FROM episodes').fetchall() == [("terminated", 2)]
+
+
+def test_a_copy_does_not_tell_what_the_machine_of_a_worker_is_called(path, other):
+    worker = "1d661034" + "0" * 24
+    with Store(other) as store:
+        store.conn.execute("UPDATE sessions SET source = 'worker my pc 1d661034'")
+        assert kept(store.conn, worker) == {"sessions": 1}
+    with Store(path) as store:
+        merge(store.conn, path, other, copy=True)
+        assert [source for (source,) in store.conn.execute("SELECT source FROM sessions")] == ["worker 1d661034"]
+        assert kept(store.conn, worker) == {"sessions": 1}, "it is the same one"
+        assert store.is_of_worker(1)
