@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from data.errors import HitlError, InputFileError, is_reader_gone, shown
+from data.errors import HitlError, InputFileError, is_reader_gone, shown, visible
 from hitl import __version__
 from hitl.processes import collect_seldom, prepare_children, take_any_letter
 
@@ -176,7 +176,7 @@ def _run(args: list[str]) -> int:
             raise
         from hitl.home import in_home
 
-        print(f"hitl: {in_home(str(error), _home_of(args))}", file=sys.stderr)
+        print(f"hitl: {visible(in_home(str(error), _home_of(args)))}", file=sys.stderr)
         return error.exit_code
     except PermissionError as error:  # of a file that another program has open, where no one has thought of it
         from data.files import held

@@ -109,12 +109,12 @@ def print_facts(rows: Iterable[tuple[str, str]]) -> None:
         return
     width = max((len(name) for name, _ in rows), default=0)
     for name, value in rows:
-        print(f"{name:<{width}}  {visible(value)}")
+        print(f"{visible(name):<{width}}  {visible(value)}")
 
 
 def marked(text: str) -> Text:
     """Return text with styles in rich's markup; whatever is filled in must have gone through ``rich.markup.escape``."""
-    return Text.from_markup(text, emoji=False)
+    return Text.from_markup(visible(text), emoji=False)
 
 
 def indented(text: str, cells: int) -> Padding:

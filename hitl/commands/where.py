@@ -7,7 +7,15 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from data.errors import DiskFullError, InputFileError, NewerStoreError, NoStoreError, NotAStoreError, StoreError
+from data.errors import (
+    DiskFullError,
+    InputFileError,
+    NewerStoreError,
+    NoStoreError,
+    NotAStoreError,
+    StoreError,
+    visible,
+)
 from data.files.paths import as_option, disk_is_full
 from data.records import ROADLESS, SessionRecord
 from data.words import number_of, takeovers_said
@@ -43,8 +51,8 @@ def main(argv: list[str]) -> int:
     rows, following, status = look(home)
     width = max((len(name) for name, _ in rows), default=0)
     for name, text in rows:
-        print(f"{name:<{width}}  {in_home(text, args.home)}")
-    print(f"{'' if not rows else chr(10)}{in_home(following, args.home)}")
+        print(f"{visible(name):<{width}}  {visible(in_home(text, args.home))}")
+    print(visible(f"{'' if not rows else chr(10)}{in_home(following, args.home)}"))
     print("`hitl --help` lists all commands.")
     return status
 

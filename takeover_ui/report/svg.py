@@ -9,6 +9,7 @@ import numpy as np
 from markupsafe import Markup, escape
 from numpy.typing import NDArray
 
+from data.errors import visible
 from takeover_ui.geometry import Plan
 
 Numbers = Sequence[float] | NDArray[np.floating]
@@ -32,14 +33,19 @@ def number(value: float, largest: float = 0.0) -> str:
     return f"{round(value, 6):g}"
 
 
+def _escaped(value: object) -> Markup:
+    """Return text as it may stand in a page: as in `takeover_ui.templates`, nothing in it is obeyed."""
+    return escape(visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value)
+
+
 def element(name: str, css: str = "", inner: str = "", **attributes: object) -> Markup:
     """Return an SVG element. All is escaped but markup; floats get one decimal; ``text_anchor`` becomes ``text-anchor``."""
     given = {"class": css, **attributes} if css else attributes
     written = "".join(
-        f' {key.replace("_", "-")}="{escape(f"{value:.1f}" if isinstance(value, float) else value)}"'
+        f' {key.replace("_", "-")}="{_escaped(f"{value:.1f}" if isinstance(value, float) else value)}"'
         for key, value in given.items()
     )
-    return Markup(f"<{name}{written}>{escape(inner)}</{name}>" if inner else f"<{name}{written}/>")
+    return Markup(f"<{name}{written}>{_escaped(inner)}</{name}>" if inner else f"<{name}{written}/>")
 
 
 def _title(text: str) -> Markup:

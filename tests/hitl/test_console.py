@@ -9,10 +9,11 @@ import re
 
 import pytest
 
+from data.errors import CONTROL
 from data.recording.recorder import Recorder
 from data.store import Store
 from hitl.cli import main
-from hitl.console import console, print_facts, table
+from hitl.console import console, indented, marked, print_facts, table
 from hitl.screens.training.train_terminal import draw
 from tests.support.places import ROOT
 from tests.support.recorded import drive, session_info
@@ -76,6 +77,30 @@ def test_what_a_trainer_says(name):
     out.print(draw(beat, Watch()))
     for word in ("says", "c", "p", "f", "d"):
         assert f"{word} {name}" in said.getvalue()
+
+
+HOSTILE = "\x1b]0;title\x07\x1b[31mred\u202e\x9b2J"
+
+
+def obeyed(text):
+    return [c for c in CONTROL.findall(text) if c != "\n"]
+
+
+def test_a_terminal_obeys_no_name(tmp_path, capsys):
+    out = console()
+    out.print(marked(f"[dim]looked at[/] {HOSTILE}"))
+    out.print(indented(HOSTILE, 3))
+    out.print(draw(Heartbeat(state="idle", problem=HOSTILE, finding=HOSTILE), Watch()))
+    print_facts([(HOSTILE, HOSTILE)])
+    with Recorder(tmp_path / "store.sqlite", session_info()) as recorder:
+        drive(recorder, 40, (5, 25), HOSTILE)
+    with Store(tmp_path / "store.sqlite") as store:
+        store.conn.execute("UPDATE sessions SET track = ?1, env = ?1", (HOSTILE,))
+    for words in (["diagnose"], ["diagnose", "--all"], [], ["train", "status"], ["segments"], ["corners"], ["tracks"]):
+        main([*words, "--home", str(tmp_path)])
+    said = capsys.readouterr()
+    assert "red" in said.out
+    assert not obeyed(said.out + said.err), obeyed(said.out + said.err)
 
 
 def calls(path):

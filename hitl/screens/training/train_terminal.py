@@ -8,6 +8,7 @@ from rich.console import Group
 from rich.progress_bar import ProgressBar
 from rich.text import Text
 
+from data.errors import visible
 from data.words import track_words
 from hitl.console import facts, table
 from hitl.screens.training.learning_curve import learning_curve
@@ -31,7 +32,7 @@ def draw(beat: Heartbeat, watch: Watch, named: Path | None = None) -> Group:
     places = has_places(watch.evaluations)
     if curve := learning_curve(watch.evaluations):
         what = "passes alone on" if places else "alone in"
-        parts += [Text(f"\n{what} {track_words(watch.track)}", style="italic"), facts(curve)]
+        parts += [Text(visible(f"\n{what} {track_words(watch.track)}"), style="italic"), facts(curve)]
     if watch.judged:
         heads = "episodes", *(("passed", "95 %") if places else ()), "return"
         evaluations = table("checkpoint", *heads, right=heads, title="last evaluations")
@@ -46,7 +47,7 @@ def draw(beat: Heartbeat, watch: Watch, named: Path | None = None) -> Group:
             )
         parts.append(evaluations)
     parts += [
-        Text(f"! {text}" if name == "finding" else text, style="bold yellow" if name == "evaluated" else "yellow")
+        Text(visible(f"! {text}" if name == "finding" else text), style="bold yellow" if name == "evaluated" else "yellow")
         for name, text in warnings_of(beat, named)
     ]
     return Group(*parts)  # type: ignore[arg-type]

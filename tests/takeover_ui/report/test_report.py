@@ -18,6 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jinja2 import UndefinedError
 
+from data.errors import CONTROL
 from data.records import Corner
 from takeover_ui.geometry import ribbon
 from takeover_ui.report import charts, svg
@@ -28,7 +29,7 @@ from tests.support.browser import CHROMIUM, Browser
 from tests.support.examples import examples
 from tests.support.places import ROOT
 
-EVIL = "\"><script>alert('x')</script><img src=x onerror=alert(1)>&\x00"
+EVIL = "\"><script>alert('x')</script><img src=x onerror=alert(1)>&\x00\x1b[31m\x07\x9b\u202e"
 VOID = {"meta", "br", "img", "input", "link"}
 
 
@@ -170,7 +171,9 @@ def test_names_that_people_choose_stay_text() -> None:
         corners=(CornerRow(EVIL, 1.0, 2.0, 3, 2, 1, 0.5, newest=(1, 2)),),
         before=Score((False,) * 20, 1.0, 0, None, EVIL),
     )
-    page = outline(render(evil))
+    written = render(evil)
+    assert not [c for c in CONTROL.findall(written) if c not in "\n\t"], "nor is anything obeyed where a terminal shows the page"
+    page = outline(written)
     assert not {"script", "img"} & {t for t, _ in page.tags}
     assert not any(name.startswith("on") for _, attrs in page.tags for name in attrs)
     plain = outline(render(report))
