@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from data.files.paths import as_typed
 from hitl.arguments import Parser
 from hitl.home import add_home, home_path
 
@@ -17,7 +18,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--out", type=Path, default=None, metavar="DIR", help="the folder (default: keys in the home)")
     args = parser.parse_args(argv)
 
-    from hitl.remote.keys import make_keys, require_package
+    from hitl.remote.keys import make_keys, others_can_change, require_package
 
     folder = home_path(args).root / "keys" if args.out is None else args.out
     require_package()
@@ -26,4 +27,9 @@ def main(argv: list[str]) -> int:
     print("  key.pem          stays on the machine of `hitl server`, and is given to no one")
     print("  certificate.pem  goes to every machine that connects")
     print("  password.txt     goes to every machine that connects; whoever has it can send to your trainer")
+    if others_can_change(folder):
+        where = as_typed(folder)
+        print(
+            f"Others on this machine can write into {where}, and so put other keys there: `chmod go-w {where}` keeps them out."
+        )
     return 0

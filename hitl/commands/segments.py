@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
+from data.errors import CONTROL, visible
 from data.errors import shown as one_line
-from data.errors import visible
 from data.words import number_of
 from hitl.arguments import Parser
 from hitl.commands.selection import add_filters, filters_meant, local_time, open_store, selected
@@ -121,7 +121,9 @@ def main(argv: list[str]) -> int:
     if args.json:
         import json
 
-        print(json.dumps([_row(s, rule) for s in segments], indent=1, ensure_ascii=False))
+        told = json.dumps([_row(s, rule) for s in segments], indent=1, ensure_ascii=False)
+        # The same value, written so that a terminal does not obey what is in a note or a corner's name.
+        print(CONTROL.sub(lambda found: found[0] if found[0] == "\n" else f"\\u{ord(found[0]):04x}", told))
     elif args.csv:
         import csv
 

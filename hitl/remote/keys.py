@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -128,6 +129,11 @@ class KeyFolder:
             )
 
 
+def others_can_change(folder: Path) -> bool:
+    """Return whether other users of this machine may put other files in the place of those in a folder."""
+    return sys.platform != "win32" and bool(folder.stat().st_mode & 0o022)
+
+
 def require_package() -> None:
     """Raise DeviceError where the packages of several machines are not installed."""
     try:
@@ -159,7 +165,7 @@ def _as_text(path: Path) -> str:
 
 
 def make_keys(folder: Path) -> None:
-    """Write key.pem, certificate.pem and password.txt into a new folder.
+    """Write key.pem, certificate.pem and password.txt, which only this user can read, into a folder.
 
     Raises UsageError when there are some already, InputFileError where they cannot be written; then there is none of them.
     """
@@ -195,8 +201,7 @@ def make_keys(folder: Path) -> None:
     private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     made: list[Path] = []
     try:
-        private_folder(folder)
-        folder.chmod(0o700)  # also one that was there: it is for this user alone
+        private_folder(folder)  # one that was there stays as it is, for what else is in it: each file here is private
         for file, raw in zip(
             NAMES, (private, certificate.public_bytes(pem), secrets.token_urlsafe(24).encode() + b"\n"), strict=True
         ):

@@ -96,8 +96,8 @@ def test_a_terminal_obeys_no_name(tmp_path, capsys):
         drive(recorder, 40, (5, 25), HOSTILE)
     with Store(tmp_path / "store.sqlite") as store:
         store.conn.execute("UPDATE sessions SET track = ?1, env = ?1", (HOSTILE,))
-    for words in (["diagnose"], ["diagnose", "--all"], [], ["train", "status"], ["segments"], ["corners"], ["tracks"]):
-        main([*words, "--home", str(tmp_path)])
+    for words in ("", "diagnose", "diagnose --all", "train status", "segments", "segments --json", "corners", "tracks"):
+        main([*words.split(), "--home", str(tmp_path)])
     said = capsys.readouterr()
     assert "red" in said.out
     assert not obeyed(said.out + said.err), obeyed(said.out + said.err)

@@ -3,11 +3,13 @@
 import datetime
 import os
 import shutil
+import stat
 import sys
 
 import pytest
 
 from data.errors import InputFileError, UsageError
+from data.files.paths import as_typed
 from hitl import cli
 from hitl.remote import keys as of_keys
 from hitl.remote.keys import make_keys
@@ -141,3 +143,18 @@ def test_of_keys_that_a_full_disk_took_half_of_nothing_is_left(tmp_path, monkeyp
     assert cli.main(["keys", "--home", str(tmp_path)]) == 3
     assert "No space left on device" in capsys.readouterr().err
     assert list(tmp_path.glob("keys/*")) == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="modes of files")
+def test_a_folder_that_was_there_keeps_its_mode_and_the_keys_are_private(tmp_path, capsys):
+    for mode, told in ((0o775, True), (0o755, False)):
+        folder = tmp_path / f"shared {mode:o}"
+        folder.mkdir()
+        folder.chmod(mode)
+        assert cli.main(["keys", "--out", str(folder)]) == 0
+        assert stat.S_IMODE(folder.stat().st_mode) == mode
+        assert {stat.S_IMODE((folder / name).stat().st_mode) for name in of_keys.NAMES} == {0o600}
+        assert (f"`chmod go-w {as_typed(folder)}`" in capsys.readouterr().out) is told
+    assert cli.main(["keys", "--out", str(tmp_path / "new")]) == 0
+    assert stat.S_IMODE((tmp_path / "new").stat().st_mode) == 0o700
+    assert "chmod" not in capsys.readouterr().out
