@@ -19,7 +19,7 @@ from data.tables.received import Received
 
 NONSENSE = (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError)
 """What a message that is none may raise where it is read."""
-Number = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+MessageNumber = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 
 
 class Numbered(Struct):
@@ -27,8 +27,8 @@ class Numbered(Struct):
 
     worker: Name
     run: Name
-    seq: Number
-    base: Number
+    seq: MessageNumber
+    base: MessageNumber
 
 
 class _State(Struct):
@@ -51,11 +51,11 @@ def check_trainers(message: dict[str, Any], worker: str, run: str) -> None:
         checked(message.get("name"), Name, "message: name")
     elif message.get("kind") == "state":
         state: _State = checked({name: message.get(name) for name in _State.__annotations__}, _State, "message")
-        checked(state.acks.get(run, 0), Number, "message: acks")
+        checked(state.acks.get(run, 0), MessageNumber, "message: acks")
         if (here := (state.has or {}).get(worker)) is None:
             return
         if isinstance(here, dict) and "sessions" in here:
-            checked(here["sessions"], Number, "message: has")
+            checked(here["sessions"], MessageNumber, "message: has")
         else:
             Received.read(here)
 

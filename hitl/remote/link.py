@@ -166,18 +166,18 @@ class _OwnEnd(socket.socket):
 
 def _tell_own_end(module: Any, name: str) -> None:
     """Have a tlspyo protocol say from which address it has connected to our own socket."""
-    if hasattr(getattr(module, name), "tells"):
+    if hasattr(getattr(module, name), "announces"):
         return
 
-    class Told(getattr(module, name)):  # type: ignore[misc]
-        tells = True
+    class Announced(getattr(module, name)):  # type: ignore[misc]
+        announces = True
 
         def connectionMade(self) -> None:  # noqa: N802
             here = self.transport.getHost()
             _OwnEnd.ours.put((here.host, here.port))
             super().connectionMade()
 
-    setattr(module, name, Told)
+    setattr(module, name, Announced)
 
 
 def free_port() -> int:

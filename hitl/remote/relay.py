@@ -1,4 +1,4 @@
-"""The server in the middle: tlspyo's relay, and a door before it for those who have not given the password yet."""
+"""The server in the middle: tlspyo's relay, and a lobby for those who have not given the password yet."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ WAITING = 64
 SAY_AGAIN_S = 60.0
 
 
-class Door:
+class Lobby:
     """Who has connected and has not given the password yet. ``say`` takes sentences; of one kind, one a minute."""
 
     def __init__(self, say: Callable[[str], None], clock: Callable[[], float] = time.monotonic) -> None:
@@ -60,7 +60,7 @@ class Door:
             self._say(text)
 
 
-def _guard(server: Any, reactor: Any, door: Door) -> None:
+def _guard(server: Any, reactor: Any, lobby: Lobby) -> None:
     """Have tlspyo's server close connections that give no password or send what is no message, and say so in a sentence."""
 
     class Guarded(server.ServerProtocol):
@@ -69,11 +69,11 @@ def _guard(server: Any, reactor: Any, door: Door) -> None:
             super().connectionMade()
             self._hello = self._server.ack_stamp
             self._late = reactor.callLater(PASSWORD_S, self._too_late)
-            if (other := door.came(self, self._from)) is not None:
+            if (other := lobby.came(self, self._from)) is not None:
                 other.transport.abortConnection()
 
         def connectionLost(self, reason: Any) -> None:  # noqa: N802
-            door.left(self)
+            lobby.left(self)
             if self._late.active():
                 self._late.cancel()
             self._server.pending_acks.pop(self._hello, None)  # who is gone acknowledges nothing, and each would be kept
@@ -86,9 +86,9 @@ def _guard(server: Any, reactor: Any, door: Door) -> None:
                 super().dataReceived(data)
             except Exception:  # tlspyo has closed the connection; raised on, it would be a traceback in the terminal
                 what = "is no message of hitl or tmrl: the connection was closed."
-                door.tell("garbled", f"What came from {shown(self._from)} {what}")
+                lobby.tell("garbled", f"What came from {shown(self._from)} {what}")
             if self._state == "ALIVE":
-                door.left(self)
+                lobby.left(self)
 
         def process_header(self) -> Any:
             given = self._buffer[self._header_size :][: self._len_password]
@@ -109,7 +109,7 @@ def _guard(server: Any, reactor: Any, door: Door) -> None:
 
         def _too_late(self) -> None:
             if self._state != "ALIVE":
-                door.tell(
+                lobby.tell(
                     "late", f"A connection from {shown(self._from)} gave no password for {PASSWORD_S:.0f} seconds and was closed."
                 )
                 self.transport.abortConnection()
@@ -130,7 +130,7 @@ def run_relay(to: Access, interface: str, ready: Callable[[], None], say: Callab
     from twisted.internet import reactor as running
 
     reactor: Any = running
-    _guard(server, reactor, Door(say))
+    _guard(server, reactor, Lobby(say))
     listen = reactor.listenTCP  # which listenSSL calls, too
 
     def listen_here(port: int, factory: Any, *rest: Any, **more: Any) -> Any:

@@ -12,7 +12,7 @@ import pytest
 
 from hitl.remote.keys import make_keys
 from hitl.remote.link import _OwnEnd, free_port
-from hitl.remote.relay import SAY_AGAIN_S, WAITING, Door
+from hitl.remote.relay import SAY_AGAIN_S, WAITING, Lobby
 from hitl.remote.wire import Unreadable, unpack
 
 SERVER = """
@@ -22,30 +22,30 @@ cli.main(["server", *sys.argv[2:]])
 """
 
 
-class TestDoor:
+class TestLobby:
     def test_a_crowd_from_one_address_keeps_nobody_out_from_another(self):
         said = []
-        door = Door(said.append, lambda: 0.0)
-        assert door.came("friend", "10.0.0.2") is None
-        assert [door.came(k, "10.0.0.9") for k in range(WAITING - 1)] == [None] * (WAITING - 1)
-        assert [door.came(f"more {k}", "10.0.0.9") for k in range(3)] == [0, 1, 2]
+        lobby = Lobby(said.append, lambda: 0.0)
+        assert lobby.came("friend", "10.0.0.2") is None
+        assert [lobby.came(k, "10.0.0.9") for k in range(WAITING - 1)] == [None] * (WAITING - 1)
+        assert [lobby.came(f"more {k}", "10.0.0.9") for k in range(3)] == [0, 1, 2]
         assert len(said) == 1
         assert "most of them from 10.0.0.9" in said[0]
 
     def test_who_has_given_the_password_or_gone_waits_no_more(self):
-        door = Door(lambda text: None)
+        lobby = Lobby(lambda text: None)
         for k in range(3 * WAITING):
-            assert door.came(k, "a") is None
-            door.left(k)
-            door.left(k)
+            assert lobby.came(k, "a") is None
+            lobby.left(k)
+            lobby.left(k)
 
     def test_the_same_is_said_once_a_minute(self):
         said, now = [], [0.0]
-        door = Door(said.append, lambda: now[0])
+        lobby = Lobby(said.append, lambda: now[0])
         for at in (0.0, 1.0, SAY_AGAIN_S - 1.0, SAY_AGAIN_S + 1.0):
             now[0] = at
-            door.tell("late", f"at {at:.0f}")
-        door.tell("crowd", "another")
+            lobby.tell("late", f"at {at:.0f}")
+        lobby.tell("crowd", "another")
         assert said == ["at 0", "at 61", "another"]
 
 
