@@ -308,7 +308,7 @@ def load_restricted(path: str | Path, max_bytes: int = MAX_BYTES) -> Any:
         if size > max_bytes:
             allowed = f"the {max_bytes / 2**20:.0f} MiB allowed"
             raise InputFileError(f"{path.name} is {size / 2**20:.0f} MiB, more than {allowed}: it was not read.")
-        data = held.read_bytes(path)
+        data = held.read_bytes(path, max_bytes)
     except OSError as error:
         raise InputFileError(f"{path.name} cannot be read {held.why(error, 'check the path')}.") from error
     try:

@@ -7,7 +7,9 @@ deleted, and sometimes not even read. Such a program lets go after some millisec
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
+import stat
 import sys
 import time
 from collections.abc import Callable
@@ -23,6 +25,7 @@ PATIENCE_S = 1.0
 AGAIN_S = 5.0
 """After which a file that stayed in use is waited for again: some are read many times in a row, and a window waits for that."""
 _PAUSE_S = 0.01
+_PIECE = 2**24
 _given_up: dict[Path, float] = {}
 
 
@@ -48,10 +51,24 @@ def open_to_read(path: Path) -> BinaryIO:
         raise
 
 
-def read_bytes(path: Path) -> bytes:
-    """Return the content of a file. Raises OSError."""
+def read_bytes(path: Path, most: int | None = None) -> bytes:
+    """Return the content of a file, which may have ``most`` bytes. Raises OSError, also where it is a device or a pipe."""
+    must_end(path)
+    pieces, size = list[bytes](), 0
     with open_to_read(path) as file:
-        return file.read()
+        while piece := file.read(_PIECE):  # as much as may be asked for at once takes that much memory
+            size += len(piece)
+            if most is not None and size > most:
+                raise OSError(errno.EFBIG, f"it is larger than {most / 2**20:,.0f} MiB")
+            pieces.append(piece)
+    return b"".join(pieces)
+
+
+def must_end(path: Path) -> None:
+    """Raise OSError at a device or a pipe, also behind a link: it states no size, and reading it may never end or begin."""
+    mode = path.stat().st_mode
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):  # opening a folder says what is wrong with that
+        raise OSError(errno.EINVAL, "it is a device or a pipe, and no file")
 
 
 def write_whole(path: Path, content: str | bytes) -> None:

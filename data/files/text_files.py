@@ -167,6 +167,7 @@ def _read_bytes(path: Path, most: int) -> bytes:
 
     Raises InputFileError when it is longer (no more than that is read), and OSError.
     """
+    held.must_end(path)
     with held.open_to_read(path) as file:
         raw = file.read(most + 1)
     if len(raw) > most:

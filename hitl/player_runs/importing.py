@@ -47,6 +47,8 @@ def kind_of(path: Path) -> str:
             return "trackmaniarl"
         _must_hold_runs(path)
         return "player-run"
+    if not path.is_file():
+        raise InputFileError(f"{path.name} is a device or a pipe: save what it gives as a file, and import that.")
     with path.open("rb") as file:
         if file.read(16) == b"SQLite format 3\0":
             return "store"
