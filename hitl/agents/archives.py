@@ -5,19 +5,22 @@ from __future__ import annotations
 import hashlib
 import io
 import warnings
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from data.errors import InputFileError, shown
 from data.files import held
+from data.files.packed import TooLargeError, unpacked
 
 if TYPE_CHECKING:
     import torch
 
 MOST = 512 * 2**20
 """Bytes of an agent, packed or not; real ones have a few MiB."""
+_MOST_TENSORS = 100_000
+_ASKS_FOR_MEMORY = b"\nbytearray\n"
+"""A name in a pickle that torch lets make as many bytes as it says. No weights are made of that."""
 
 
 def read_whole(path: Path) -> bytes:
@@ -28,7 +31,7 @@ def read_whole(path: Path) -> bytes:
             raise InputFileError(
                 f"'{path.name}' is {size / 2**20:,.0f} MiB, and an agent may have {MOST / 2**20:.0f} MiB: it was not read."
             )
-        return held.read_bytes(path)
+        return held.read_bytes(path, MOST)
     except OSError as error:
         raise InputFileError(f"'{path.name}' cannot be read {held.why(error, 'check the path')}.") from error
 
@@ -41,18 +44,10 @@ def sha256_of(data: bytes) -> str:
 def unzipped(data: bytes, name: str) -> dict[str, bytes]:
     """Return the entries of a zip archive. Raises InputFileError when it is none, is damaged, or unpacks to more than allowed."""
     try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            entries = archive.infolist()
-            whole = sum(e.file_size for e in entries)
-            if whole > MOST or len(entries) > 1000:
-                raise InputFileError(
-                    f"'{name}' unpacks to {whole / 2**20:,.0f} MiB in {len(entries):,} parts, and an agent may have "
-                    f"{MOST / 2**20:.0f} MiB: it was not unpacked."
-                )
-            if min((e.header_offset for e in entries), default=0) and data.startswith(b"PK\3\4"):  # one within it was found
-                raise zipfile.BadZipFile("it is cut off: its end is missing")
-            return {e.filename: archive.read(e) for e in entries if not e.is_dir()}
-    except (zipfile.BadZipFile, EOFError, ValueError, NotImplementedError, RuntimeError, OSError) as error:
+        return dict(unpacked(data, MOST))
+    except TooLargeError as error:
+        raise InputFileError(f"'{name}' was not unpacked: {error}.") from error
+    except ValueError as error:
         raise InputFileError(f"'{name}' is not a whole zip archive ({shown(error)}): copy or save it again.") from error
 
 
@@ -67,13 +62,16 @@ def tensors_of(data: bytes, name: str) -> dict[str, torch.Tensor]:
         raise InputFileError(f"'{name}' is empty: it was not saved to its end. Take another file of this agent.")
     if data[:2] == b"PK":
         try:
-            with zipfile.ZipFile(io.BytesIO(data)) as archive:
-                whole = sum(e.file_size for e in archive.infolist())
-        except (zipfile.BadZipFile, ValueError) as error:
+            parts = [content for _, content in unpacked(data, MOST, most_entries=_MOST_TENSORS)]
+        except TooLargeError as error:
+            raise InputFileError(f"The weights in '{name}' were not read: {error}.") from error
+        except ValueError as error:
             raise InputFileError(f"The weights in '{name}' are damaged ({shown(error)}): save them again.") from error
-        if whole > MOST:
-            raise InputFileError(f"The weights in '{name}' unpack to {whole / 2**20:,.0f} MiB: they were not read.")
+    else:
+        parts = [data]
     try:
+        if any(_ASKS_FOR_MEMORY in part for part in parts):
+            raise ValueError("it asks for memory")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of a pickle that torch does not like: what is refused is said below
             found = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
@@ -84,10 +82,11 @@ def tensors_of(data: bytes, name: str) -> dict[str, torch.Tensor]:
         ) from error
     if not isinstance(found, Mapping):
         raise InputFileError(f"'{name}' holds a {shown(type(found).__name__)}, and not weights by their names (a state dict).")
-    return _checked(found, name)
+    return _checked(found, name, sum(map(len, parts)))
 
 
-def _checked(found: Mapping[object, object], name: str) -> dict[str, torch.Tensor]:
+def _checked(found: Mapping[object, object], name: str, size: int) -> dict[str, torch.Tensor]:
+    """Return the weights among what was found in a file that holds ``size`` bytes. Raises InputFileError."""
     import torch
 
     weights: dict[str, torch.Tensor] = {}
@@ -95,7 +94,9 @@ def _checked(found: Mapping[object, object], name: str) -> dict[str, torch.Tenso
         if not isinstance(key, str) or not isinstance(value, torch.Tensor) or value.layout is not torch.strided:
             continue
         # A view may claim more numbers than there are: strides of 0.
-        if value.numel() * value.element_size() > value.untyped_storage().nbytes():
+        # A tensor of the device "meta" has no numbers at all, and one may be asked for by its size alone.
+        there = value.untyped_storage().nbytes() if value.device.type == "cpu" else 0
+        if value.numel() * value.element_size() > there or there > size:
             raise InputFileError(f"'{name}': '{shown(key)}' claims {value.numel():,} numbers and does not hold them.")
         if value.is_floating_point():
             bad = int((~torch.isfinite(value)).sum())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 
 from data.errors import InputFileError, shown
 from data.exchange.unpickle import Holder, loads_restricted
+from data.files.packed import arrays_of
 from data.files.text_files import read_json, read_rows
 from data.numbers import MOST
 from data.words import number_of
@@ -31,6 +31,8 @@ _CLASSES = (
     *(f"numpy.random.bit_generator {name}" for name in ("__pyx_unpickle_SeedSequence", "SeedlessSeedSequence")),
 )
 """What a pickled ``VecNormalize`` is made of. Nothing of it is run; only its numbers are looked at."""
+MOST_STATISTICS = 64 * 2**20
+"""Bytes of statistics, unpacked; those of the largest picture have a quarter of that."""
 MOST_ROWS = 10_000
 """Rows of a table of actions; real ones have up to some hundred."""
 
@@ -45,20 +47,15 @@ def read_normalization(path: Path) -> Normalization:
         if path.suffix.lower() == ".json":
             found = read_json(path)
         elif data[:2] == b"PK":
-            found = _npz(path)
+            found = arrays_of(data, MOST_STATISTICS, ("mean", "var", "epsilon", "clip"))
         else:
             found = _vec_normalize(data)
         return _normalization(found)
-    except (ValueError, KeyError, TypeError, OSError, zipfile.BadZipFile) as error:
+    except (ValueError, KeyError, TypeError, OSError) as error:
         raise InputFileError(
             f"The statistics '{path.name}' cannot be used ({shown(error, 120)}): give what `VecNormalize.save` wrote, or "
             "mean and var as .npz or .json."
         ) from error
-
-
-def _npz(path: Path) -> dict[str, Any]:
-    with np.load(path, allow_pickle=False) as file:
-        return {name: file[name] for name in ("mean", "var", "epsilon", "clip") if name in file.files}
 
 
 def _vec_normalize(data: bytes) -> dict[str, Any]:

@@ -7,7 +7,6 @@ each of which acted from its frame to the next. A recovery lap is one in which a
 from __future__ import annotations
 
 import hashlib
-import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,6 +18,8 @@ from numpy.typing import NDArray
 from data.errors import shown
 from data.exchange.checks import EpisodeRefusedError, need
 from data.exchange.portable import digest
+from data.files import held
+from data.files.packed import TooLargeError, arrays_of
 from data.files.text_files import read_json
 from data.records import AGENT, HUMAN
 from data.words import number_of
@@ -55,12 +56,10 @@ class Demonstration:
 def read_archive(path: Path) -> dict[str, NDArray[Any]]:
     """Return the arrays of a ``.npz`` file; nothing in it is run. Raises EpisodeRefusedError where it is none, or too large."""
     try:
-        with zipfile.ZipFile(path) as archive:
-            size = sum(entry.file_size for entry in archive.infolist())
-        need(size <= MOST_BYTES, f"it unpacks to {size / 2**20:,.0f} MiB, and {MOST_BYTES / 2**20:,.0f} are read")
-        with np.load(path, allow_pickle=False) as arrays:
-            return {name: arrays[name] for name in arrays.files}
-    except (OSError, ValueError, zipfile.BadZipFile, EOFError, KeyError, NotImplementedError, RuntimeError) as error:
+        return arrays_of(held.read_bytes(path, MOST_BYTES), MOST_BYTES)
+    except TooLargeError as error:
+        raise EpisodeRefusedError(str(error)) from error
+    except (OSError, ValueError) as error:
         raise EpisodeRefusedError(f"it is not a sound .npz file ({shown(error, 120)})") from error
 
 
@@ -165,4 +164,4 @@ def find_files(path: Path) -> Iterator[Path]:
 
 def geometry_facts(path: Path) -> tuple[str, str]:
     """Return (map uid, SHA-256) of a geometry file, by which its demonstrations must name it. Raises EpisodeRefusedError."""
-    return text_of(read_archive(path), "map_uid"), hashlib.sha256(path.read_bytes()).hexdigest()
+    return text_of(read_archive(path), "map_uid"), hashlib.sha256(held.read_bytes(path, MOST_BYTES)).hexdigest()
