@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from data.errors import HitlError, InputFileError, UsageError, shown
-from data.exchange.datasets.hdf5_check import check_heaps
+from data.exchange.datasets.hdf5_check import check_hdf5
 from data.exchange.datasets.spaces import SeeSpace, SpaceLayout, around_zero, in_order, is_flat, laid_out, leaves
 from data.exchange.importing import EpisodeRefusedError
 from data.exchange.portable import Portable, describe, digest, put_step_arrays, put_tail, restore, step_arrays, tail_of
@@ -134,7 +134,7 @@ def _vet(folder: Path) -> dict[str, Any]:
     if not isinstance(name, str) or len(name) > MOST_NAME:  # Minari's regular expression for it backtracks at every letter
         raise ValueError(f"its name has more than {MOST_NAME} characters or is not text")
     if (file := folder / "main_data.hdf5").exists():  # there are datasets of other kinds of file
-        check_heaps(file)
+        check_hdf5(file)
     return metadata if isinstance(metadata, dict) else {}
 
 
