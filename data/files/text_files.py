@@ -22,6 +22,7 @@ from typing import Any, BinaryIO, TextIO
 
 from data.errors import InputFileError, shown
 from data.files import held
+from data.files.toml_names import MOST_PARTS, has_long_name
 
 MOST_SETTINGS = 2**20
 """Bytes of a file of settings or of a track's segments; real ones have a few thousand."""
@@ -139,8 +140,11 @@ def parse_json(text: str, name: str) -> Any:
 
 def parse_toml(text: str, name: str) -> dict[str, Any]:
     """Return the table of a TOML text, as :func:`read_toml` understands it. Raises InputFileError, which names ``name``."""
+    strict = strict_toml(text)
+    if has_long_name(strict):
+        raise InputFileError(f"{shown(name)} cannot be read (a name in it has more than {MOST_PARTS} parts): write it anew.")
     try:
-        return tomllib.loads(strict_toml(text))
+        return tomllib.loads(strict)
     except tomllib.TOMLDecodeError as error:
         at = re.fullmatch(r"(.*) \(at (?:(line \d+, column \d+)|end of document)\)", str(error), re.DOTALL)
         cause = f"{at[2] or 'at its end'}: {_small(at[1])}" if at else _small(str(error))
