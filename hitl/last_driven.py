@@ -11,6 +11,7 @@ from data.errors import HitlError, InputFileError, StoreError, UsageError, shown
 from data.extras import PYTHON
 from data.records import ROADLESS, SessionRecord
 from data.store import Store
+from hitl.agents.own_code import check_env
 from hitl.games.registry import OWN_ROADS, drives_stored_lines, single_words
 from hitl.home import Home
 from hitl.road.known_tracks import chosen, drivable, is_line_file
@@ -29,9 +30,11 @@ def as_last_time(home: Home, settings: Settings, corner: str = "", *, asks: bool
 
     Where the track is named (by its name, its file or its digest), the newest session on it says the game.
     ``corner``: a track that has it is meant, where there is one; else one with the only corner that is set.
-    ``asks``: a game that is not opened unasked must be named. Raises UsageError where it is not: another game in its place would
-    be driven by an agent that knows nothing of it.
+    ``asks``: a game that is not opened unasked must be named, as must one whose package lies in the home. Raises UsageError where
+    it is not: another game in its place would be driven by an agent that knows nothing of it.
     """
+    if asks:
+        check_env(home, settings)
     play = settings.play
     env = play.env if "play.env" in settings.origin else None
     # `stk:TRACK` sets a track, too.

@@ -23,10 +23,10 @@ from data.store import Store
 from data.tables.sessions import ONLY_A_PAD
 from hitl.agents.agent import Agent, AgentIdentity, Floats
 from hitl.agents.opening import PAD, NumberNames, file_of, open_agent
+from hitl.agents.own_code import PROGRAMS
 from hitl.home import Home
 from hitl.settings import AgentSettings
 
-PROGRAMS = (".pt", ".ts")  # TorchScript
 FOLDER, SETTINGS = "agents", "agent.json"
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,13 +15,13 @@ from data.words import number_of
 from hitl.agents.actions import Actions, Continuous, Table
 from hitl.agents.agent import Agent, AgentIdentity, AgentNetwork
 from hitl.agents.archives import read_whole, sha256_of
+from hitl.agents.own_code import PYTHON
 from hitl.agents.preprocessing import Normalization, Preprocessing
 from hitl.agents.statistics import read_actions, read_normalization
 from hitl.agents.surroundings import SUFFIXES, WEIGHTS, of_folder
 from hitl.home import Home
 from hitl.settings import AgentSettings
 
-PYTHON = re.compile(r"[A-Za-z_]\w*(\.\w+)*:[A-Za-z_]\w*(\.\w+)*")
 PAD = "pad:"
 """What the name of another program's pad begins with: such an agent can be watched, and not be opened."""
 NEXT = "next"
@@ -65,6 +64,8 @@ def file_of(wanted: AgentSettings, home: Home) -> Path | None:
             raise InputFileError(of_folder(path)) from None
         raise
     path = home.checkpoints / record.name
+    if path.name != record.name or path.suffix != ".safetensors":  # the home may come from elsewhere, and name a program there
+        raise CheckpointError(f"'{shown(record.name)}' is not the name of a checkpoint's file: name another one.")
     if not path.is_file():
         raise CheckpointError(f"The file of '{path.name}' is gone by now: `hitl checkpoints` says which ones are there.")
     return path

@@ -38,6 +38,7 @@ def main(argv: list[str]) -> int:
         parser.error("--checkpoint names one of the home's own, so it does not go with --agent")
 
     from hitl.agents.beside import beside_policy
+    from hitl.agents.own_code import named_agent
     from hitl.agents.pad import is_pad
     from hitl.last_driven import as_last_time, told
     from hitl.road.gate import parse_gate
@@ -56,7 +57,7 @@ def main(argv: list[str]) -> int:
             f"Of '{settings.agent.use}' only its pad is known, and its program drives in real time, so it cannot be evaluated: "
             "`hitl play --record` times its laps and keeps them, and `hitl eval --agent none` evaluates what has learned here."
         )
-    play, policy = settings.play, beside_policy(settings.agent, home, seed=args.seed) if not args.checkpoint else None
+    play, policy = settings.play, None if args.checkpoint else beside_policy(named_agent(home, settings), home, seed=args.seed)
     if policy is None and not home.store_path.is_file():
         none = "This home folder has no store yet, so there is nothing to evaluate. Use `hitl play` or `hitl train` first."
         raise CheckpointError(in_home(none, Begun(options=game_words(args.env, args.track))))

@@ -120,9 +120,10 @@ def _wanted(home: Home, given: dict[str, object], ending: str = "") -> AgentSett
     """
     from data.store import Store
     from hitl.agents.keeping import kept_settings, known_agents
+    from hitl.agents.own_code import named_agent
     from hitl.settings import load
 
-    wanted = load(home, "agent", over={"agent": given}).agent
+    wanted = named_agent(home, load(home, "agent", over={"agent": given}))
     if wanted.use not in ("", "none"):
         return wanted
     with Store.open_existing(home.store_path) as store:

@@ -148,7 +148,7 @@ def _plan(args: argparse.Namespace, trains_elsewhere: bool) -> PlayPlan:
     if said := told(typed, settings):
         print(said)
     named = _begun(args, settings.play.env)
-    play, by_pad = settings.play, _by_pad(settings, args)
+    play, by_pad = settings.play, _by_pad(home, settings, args)
     _check_display(args, play.env)
     _check_track(home, play)
     fast = args.headless and args.pad in ("scripted", "none") and not by_pad
@@ -225,10 +225,16 @@ def _recording(plan: PlayPlan) -> Recording | None:
     return Recording(plan.home, user_path(asked) if asked else None, over)
 
 
-def _by_pad(settings: Settings, args: argparse.Namespace) -> bool:
-    """Tell whether another program drives, by its pad. Raises UsageError where yours cannot be told from that."""
+def _by_pad(home: Home, settings: Settings, args: argparse.Namespace) -> bool:
+    """Tell whether another program drives, by its pad.
+
+    Raises UsageError where yours cannot be told from that, InputFileError for a program that the home brings along.
+    """
+    from hitl.agents.own_code import named_agent
     from hitl.agents.pad import is_pad
 
+    if not args.checkpoint:
+        named_agent(home, settings)  # raises
     by_pad = is_pad(settings.agent.use) and not args.checkpoint
     if by_pad and args.pad == "inputs":
         raise UsageError("The package `inputs` cannot tell your pad from the one that the program drives by: use --pad sdl.")

@@ -117,13 +117,14 @@ def _run(home: Home, args: argparse.Namespace, wish: Wish) -> int:
     when_hung_up(lambda: asked.append(0))
     when_parent_ends(lambda: asked.append(0))
     from hitl.agents.keeping import teacher
+    from hitl.agents.own_code import named_agent
     from hitl.settings import load
     from hitl.timing.awake import StayAwake
     from hitl.trials.copies import Trials
     from trainer.daemon.daemon import Daemon
     from trainer.daemon.reporting import FROM_WORKERS, HERE
 
-    agent = load(home, "agent", over={"agent": agent_given(args)}).agent
+    settings = load(home, "agent", over={"agent": agent_given(args)})
     shown: dict[str, Any] = {}
     with contextlib.ExitStack() as stack:
         if not args.quiet and sys.stdout.isatty():
@@ -144,7 +145,7 @@ def _run(home: Home, args: argparse.Namespace, wish: Wish) -> int:
         daemon = Daemon(
             home.root, wish, stop=lambda: bool(asked), logs=tuple(args.log), trials=trials,
             source=FROM_WORKERS if args.from_server else HERE,
-            teacher_of=lambda names: teacher(home, agent, *names), **shown,
+            teacher_of=lambda names: teacher(home, named_agent(home, settings), *names), **shown,
         )  # fmt: skip
         trials.meanwhile = daemon.during_trial
         daemon.run()

@@ -359,12 +359,13 @@ class SymmetricReplay:
 
     def _teacher(self) -> Teacher | None:
         from hitl.agents.keeping import teacher
+        from hitl.agents.own_code import named_agent
         from hitl.settings import load
 
         if self._file is None:
             return None
         home = Home(self._file.parent)
-        return teacher(home, load(home, "agent").agent, self.observation_names, self.action_names)
+        return teacher(home, named_agent(home, load(home, "agent")), self.observation_names, self.action_names)
 
     def _make(self, observation_size: int, action_size: int, config: TrainConfig, hz: float) -> None:
         asked = self._teacher() if config.taught else None

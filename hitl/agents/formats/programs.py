@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import inspect
 import io
 import sys
@@ -18,6 +17,7 @@ from data.errors import DeviceError, InputFileError, shown
 from data.extras import install
 from hitl.agents.agent import Stateless
 from hitl.agents.archives import sha256_of
+from hitl.agents.own_code import import_last_here
 
 Floats = NDArray[np.float32]
 ONNX_NUMBERS: dict[str, type[np.floating[Any]]] = {
@@ -187,10 +187,9 @@ class PythonNetwork:
 
 
 def _imported(module: str, spec: str) -> Any:
-    """Import a module; one in the current folder is found, too, but last."""
-    sys.path.append("")
+    """Import a module, as `import_last_here`. Raises InputFileError."""
     try:
-        return importlib.import_module(module)
+        return import_last_here(module)
     except ModuleNotFoundError as error:
         if error.name is None or not f"{module}.".startswith(f"{error.name}."):
             raise InputFileError(f"The module '{module}' needs '{error.name}', which is not installed.") from None
@@ -201,5 +200,3 @@ def _imported(module: str, spec: str) -> Any:
         raise InputFileError(
             f"The module '{module}' cannot be imported ({shown(type(error).__name__)}: {shown(error, 100)})."
         ) from error
-    finally:
-        sys.path.remove("")

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import difflib
-import importlib
-import sys
 from typing import Any
 
 import gymnasium
 from gymnasium.envs.registration import EnvSpec
 
 from data.errors import DeviceError
+from hitl.agents.own_code import import_last_here
 from hitl.games.hang_guard import brief
 
 
@@ -62,10 +61,9 @@ def named(spec: EnvSpec) -> str:
 
 
 def _import(package: str) -> None:
-    """Import a package that registers environments. One in the current folder is found, too, but last."""
-    sys.path.append("")
+    """Import a package that registers environments, as `import_last_here`. Raises DeviceError."""
     try:
-        importlib.import_module(package)
+        import_last_here(package)
     except ModuleNotFoundError as error:
         if error.name is None or not f"{package}.".startswith(f"{error.name}."):
             raise DeviceError(f"The package '{package}' needs '{error.name}', which is not installed.") from None
@@ -75,8 +73,6 @@ def _import(package: str) -> None:
         ) from None
     except Exception as error:
         raise DeviceError(f"The package '{package}' cannot be imported ({brief(error)}).") from error
-    finally:
-        sys.path.remove("")
 
 
 def render_modes(name: str) -> list[str]:
