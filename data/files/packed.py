@@ -80,11 +80,10 @@ def _array(raw: bytes) -> NDArray[Any]:
     """Return the array in a ``.npy`` file, once its head asks for no more numbers than are there. Raises ValueError."""
     file = io.BytesIO(raw)
     try:
-        version = npy.read_magic(file)
-        if version not in ((1, 0), (2, 0)):
-            raise ValueError("an array in it is of a version that is not read here")
-        shape, by_columns, kind = (npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0)(file)
-    except (SyntaxError, TypeError, RecursionError, MemoryError, OverflowError) as error:
+        readers = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
+        shape, by_columns, kind = readers[npy.read_magic(file)](file)
+    except (KeyError, ValueError, SyntaxError, TypeError, RecursionError, MemoryError, OverflowError) as error:
+        # NumPy's own words quote what was found: "<ast.Call object at 0x7f…>".
         raise ValueError("the head of an array in it is damaged") from error
     if kind.hasobject or not kind.itemsize:
         raise ValueError("an array in it holds something else than numbers and text")
