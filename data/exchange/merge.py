@@ -35,6 +35,7 @@ from data.tables.review_fields import (
     take_in,
     taken_back,
 )
+from data.tables.roads import MOST_STORED
 from data.tables.thinned import places, told_steps
 
 
@@ -219,8 +220,8 @@ def _corners_here(into: _Into, session: int, target: int) -> dict[str, str]:
 def _track_here(conn: sqlite3.Connection, session: int) -> str:
     """Return what the track of a session in the other store is filed under here."""
     track, digest, width, line = conn.execute(
-        "SELECT s.track, t.digest, t.width_m, t.line FROM src.sessions s LEFT JOIN src.tracks t ON t.track = s.track "
-        "WHERE s.id = ?",
+        f"SELECT s.track, t.digest, t.width_m, CASE WHEN length(t.line) <= {MOST_STORED} THEN t.line END "
+        "FROM src.sessions s LEFT JOIN src.tracks t ON t.track = s.track WHERE s.id = ?",
         (session,),
     ).fetchone()
     road = tracks.Road(np.frombuffer(line, "<f4").reshape(-1, 2), width / 2) if line and digest else None

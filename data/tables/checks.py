@@ -12,6 +12,7 @@ from data.recording.log_beside import advice, without_log
 from data.recording.session_lock import is_alive
 from data.recording.spill_file import session_prefix, spills_of
 from data.records import VERDICTS
+from data.tables.roads import MOST_STORED
 from data.words import number_of, numbers_text
 
 DAMAGED = "The file is damaged"
@@ -43,8 +44,8 @@ _RULES: tuple[tuple[str, str, str], ...] = (
      "SELECT count(*) FROM sessions WHERE json_type(observation_names) <> 'array' OR json_type(action_names) <> 'array' OR "
      "NOT hz BETWEEN 1e-3 AND 1000"),
     ("track whose line is malformed", "tracks whose line is malformed",
-     "SELECT count(*) FROM tracks WHERE line IS NOT NULL AND (length(line) % 8 <> 0 OR length(line) < 16 OR digest IS NULL OR "
-     "NOT coalesce(width_m, 0) BETWEEN 0.1 AND 2000)"),
+     "SELECT count(*) FROM tracks WHERE line IS NOT NULL AND (length(line) % 8 <> 0 OR length(line) NOT BETWEEN 16 AND "
+     f"{MOST_STORED} OR digest IS NULL OR NOT coalesce(width_m, 0) BETWEEN 0.1 AND 2000)"),
     ("session with an invalid id", "sessions with an invalid id",
      "SELECT count(*) FROM sessions WHERE uuid GLOB '*[^0-9A-Za-z-]*' OR uuid = ''"),
     ("segment that begins before its episode or is trimmed outwards",

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 SAME_M = 0.5  # between two lines of one road: written with other decimals, or with points at other places
 MOST_POINTS = 4096  # of a line that are kept
+MOST_STORED = 2**20  # bytes of a line in a store, which may be another program's; ours has 32 KiB at most
 _COMPARED = 2048  # places along two lines
 _BESIDE_M = 4.0  # beyond half the road's width, where drives are recorded that leave it
 _LEAST = 5  # positions that say anything

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from data.connect import transaction
 from data.errors import UsageError
 from data.tables.corners import bring_corners, rename_in_session
-from data.tables.roads import Road
+from data.tables.roads import MOST_STORED, Road
 from data.words import number_of
 
 UNKNOWN = "unknown"
@@ -51,7 +51,9 @@ class TrackRow:
 def rows(conn: sqlite3.Connection, where: str = "1", values: Sequence[Any] = ()) -> list[TrackRow]:
     """Return the known tracks, in the order in which they came."""
     found = conn.execute(
-        f"SELECT track, name, coalesce(digest, ''), width_m, line, best FROM tracks WHERE {where} ORDER BY rowid", values
+        f"SELECT track, name, coalesce(digest, ''), width_m, CASE WHEN length(line) <= {MOST_STORED} THEN line END, best "
+        f"FROM tracks WHERE {where} ORDER BY rowid",
+        values,
     )
     return [
         TrackRow(track, name, digest, None if line is None else Road(np.frombuffer(line, "<f4").reshape(-1, 2), width / 2), best)

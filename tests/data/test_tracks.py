@@ -1,6 +1,7 @@
 """A track is known by its line: two maps of one name are two, one map is one however its file was written."""
 
 import sqlite3
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from data.errors import UsageError
 from data.exchange.merge import merge
 from data.recording.recorder import Recorder
 from data.store import Store
-from data.tables.tracks import Road, SeveralTracksError, place, plain, settle
+from data.tables.tracks import Road, SeveralTracksError, place, plain, rows, settle
 from tests.support.examples import examples
 from tests.support.recorded import session_info, step_row
 
@@ -297,3 +298,16 @@ def test_a_line_that_is_none_is_found_by_the_check(store, path):
     assert store.check() == []
     store.conn.execute("UPDATE tracks SET line = X'00'")
     assert any("1 track whose line is malformed" in said for said in store.check())
+
+
+def test_a_line_far_too_long_is_no_line(store, path):
+    store.enter_track("line", A)
+    with store.conn:
+        store.conn.execute("UPDATE tracks SET line = zeroblob(30000000)")
+    tracemalloc.start()
+    try:
+        assert [row.road for row in rows(store.conn)] == [None]
+        assert any("1 track whose line is malformed" in said for said in store.check())
+        assert tracemalloc.get_traced_memory()[1] < 2**22
+    finally:
+        tracemalloc.stop()
