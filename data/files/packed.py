@@ -21,6 +21,8 @@ from data.words import number_of
 
 MOST_ENTRIES = 1000
 _PIECE = 2**20
+_SMALL, _TIMES = 2**26, 30
+"""An archive that unpacks to more bytes has at most so many times its own: no weights or laps pack as well."""
 
 
 class TooLargeError(ValueError):
@@ -32,12 +34,13 @@ def unpacked(
 ) -> Iterator[tuple[str, bytes]]:
     """Yield (name, content) of the entries of a zip archive, of those ``wanted`` or of all.
 
-    Raises TooLargeError where all of them have more than ``most`` bytes or are too many, ValueError where it is no whole archive.
+    Raises TooLargeError where all of them have more than ``most`` bytes, far more than the archive, or are too many; ValueError
+    where it is no whole archive.
     """
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             entries = archive.infolist()
-            whole = sum(e.file_size for e in entries)
+            whole, most = sum(e.file_size for e in entries), min(most, max(_SMALL, _TIMES * len(data)))
             if whole > most or len(entries) > most_entries:
                 raise TooLargeError(
                     f"it unpacks to {whole / 2**20:,.0f} MiB in {number_of(len(entries), 'part')}, and up to "
@@ -55,7 +58,7 @@ def unpacked(
 def _content(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
     """Return an entry's bytes: never more than it says, which have been counted; more make its sum wrong."""
     if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        raise ValueError("it is packed in a way that is not read here: store or deflate it")
+        raise ValueError("it is packed by bzip2, LZMA or the like, which is not read")
     with archive.open(entry) as packed:
         return b"".join(iter(lambda: packed.read(_PIECE), b""))
 

@@ -62,12 +62,13 @@ BZIP2, LZMA, DEFLATE = zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA, zipfile.ZIP_DEFLATED
     "hostile",
     [
         archive(bytes(100 * MIB), BZIP2, claims=1000), archive(bytes(100 * MIB), LZMA, claims=1000),
-        archive(bytes(100 * MIB), DEFLATE, claims=100), archive(b"abc", BZIP2), archive(bytes(3 * MIB), claims=2**31),
+        archive(bytes(100 * MIB), DEFLATE, claims=100), archive(b"abc", BZIP2), archive(bytes(100 * MIB)),
+        archive(bytes(3 * MIB), claims=2**31),
         archive(head("(1000000000000,)") + bytes(64)), archive(head("(3,)", "|O") + bytes(24)), archive(head("(10**9,)", "<U0")),
         archive(head("(-1, -8)") + bytes(64)), archive(b"\x93NUMPY\x01\x00" + struct.pack("<H", 9999) + b"-" * 9998 + b"1"),
         archive(head("__import__('os').mkdir('marker')") + bytes(24)),
     ],
-    ids=["bzip2", "lzma", "deflate", "packing", "claims", "numbers", "objects", "nothing", "negative", "deep", "call"],
+    ids=["bzip2", "lzma", "deflate", "packing", "bomb", "claims", "numbers", "objects", "nothing", "negative", "deep", "call"],
 )  # fmt: skip
 def test_what_an_archive_claims_is_not_believed(tmp_path, reader, hostile):
     (tmp_path / "file.npz").write_bytes(hostile)
