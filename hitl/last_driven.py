@@ -11,7 +11,7 @@ from data.errors import HitlError, InputFileError, StoreError, UsageError, shown
 from data.extras import PYTHON
 from data.records import ROADLESS, SessionRecord
 from data.store import Store
-from hitl.agents.own_code import check_env
+from hitl.agents.own_code import check_env, game_lies_in
 from hitl.games.registry import OWN_ROADS, drives_stored_lines, single_words
 from hitl.home import Home
 from hitl.road.known_tracks import chosen, drivable, is_line_file
@@ -104,9 +104,10 @@ def _last(home: Home, env: str | None, track: str | None, corner: str, asks: boo
                 f"install that into {PYTHON}; if your own script drove it, go on with that. {ANOTHER_GAME}"
             )
         if env is None and asks:
+            for_good = f", or set it for good: env = \"{shown(session.env)}\" below [play] in settings.toml"
             raise UsageError(
                 f"{shown(session.env)} was driven here last. It runs a package's own code, so it must be named: add "
-                f"--env {shown(session.env)}, or set it for good: env = \"{shown(session.env)}\" below [play] in settings.toml."
+                f"--env {shown(session.env)}{'' if game_lies_in(home, session.env) else for_good}."
             )
         return {}
     found = {} if env is not None else {"env": session.env}

@@ -41,13 +41,17 @@ def named_agent(home: Home, settings: Settings) -> AgentSettings:
 def check_env(home: Home, settings: Settings) -> None:
     """Raise UsageError where settings.toml alone names a game whose package lies in the home."""
     env = settings.play.env
-    package = env.removeprefix("gym:").rpartition(":")[0]
-    is_set = settings.origin.get("play.env") == settings_path(home).name
-    if is_set and env.startswith("gym:") and package and _module_lies_in(home, package):
+    if settings.origin.get("play.env") == settings_path(home).name and game_lies_in(home, env):
         raise UsageError(
             f"The package of the game that settings.toml names, {shown(env)}, {_WHY} Add --env {as_typed(visible(env))} to your "
             "command for that, or --env with another game."
         )
+
+
+def game_lies_in(home: Home, env: str) -> bool:
+    """Tell whether opening a game runs a package that lies in the home."""
+    package = env.removeprefix("gym:").rpartition(":")[0]
+    return env.startswith("gym:") and bool(package) and _module_lies_in(home, package)
 
 
 def import_last_here(module: str) -> Any:

@@ -9,11 +9,13 @@ import pytest
 import torch
 
 from data.errors import InputFileError, UsageError
+from data.recording.recorder import Recorder
 from hitl.agents.own_code import check_env, import_last_here, named_agent
 from hitl.cli import main
 from hitl.home import Home
 from hitl.last_driven import as_last_time
 from hitl.settings import load
+from tests.support.recorded import drive, session_info
 
 CODE = (
     "from pathlib import Path\n(Path(__file__).parent / 'marker').mkdir()\nimport gymnasium\n"
@@ -137,3 +139,10 @@ def test_a_checkpoint_is_no_program_by_its_name(home, monkeypatch):
     set_to(home, "agent", "use", "best")
     with pytest.raises(Exception, match="is not the name of a checkpoint"):
         file_of(load(home).agent, home)
+
+
+def test_what_was_driven_last_is_not_said_to_be_set_for_good_where_that_is_refused(home):
+    with Recorder(home.create().store_path, session_info(env=f"gym:{NAME}:Brought-v0", track="Brought-v0")) as recorder:
+        drive(recorder)
+    with pytest.raises(UsageError, match=rf"add --env gym:{NAME}:Brought-v0\.$"):
+        as_last_time(home, load(home))
