@@ -43,7 +43,9 @@ def _windows(names: tuple[str, ...]) -> Callable[[], frozenset[str]]:
 
 def _of_layout(sign: str) -> int:
     """Return Windows' number of the key that writes ``sign`` by itself in the layout in use; 0 where none does."""
-    found: int = ctypes.WinDLL("user32").VkKeyScanW(ctypes.c_wchar(sign))  # type: ignore[attr-defined,unused-ignore]
+    asks: Any = ctypes.WinDLL("user32").VkKeyScanW  # type: ignore[attr-defined,unused-ignore]
+    asks.argtypes, asks.restype = [ctypes.c_wchar], ctypes.c_short
+    found: int = asks(sign)
     return found & 0xFF if found >> 8 & 0xFF == 0 else 0  # above: what must be held beside it; all ones: no such key
 
 
