@@ -276,15 +276,18 @@ class Recorder:
         """Report the outcome of a takeover: ``cleared``, ``failed`` or ``unclear``; may come after its end."""
         self._queue.append(SetOutcome(number, outcome))
 
-    def end_episode(self, end: str, reason: str, last_observation: np.ndarray | None = None) -> None:
-        """End the open episode and its segments. ``last_observation`` (O,) is what followed the last step."""
+    def end_episode(
+        self, end: str, reason: str, last_observation: np.ndarray | None = None, reached: float | None = None
+    ) -> None:
+        """End the open episode and its segments. ``last_observation`` (O,) and ``reached`` (m): what its last step led to."""
         if self._episode is None:
             return
         for number in sorted(self._running):
             self.end_segment(number)
         self._starting.clear()
         last = None if last_observation is None else np.asarray(last_observation, np.float32).tobytes()
-        far = self._far if self._t and np.isfinite(self._far) else None
+        known = [metres for metres in (self._far, reached) if metres is not None and np.isfinite(metres)]
+        far = max(known) if self._t and known else None
         self._queue.append(EndEpisode(self._episode, end, reason, last, self._t, self._return, far, now()))
         self._before = self._episode, self._t, reason, self._metres
         self._episode = None

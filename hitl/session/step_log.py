@@ -38,6 +38,7 @@ class StepLog:
         self._recorder, self._segments, self._choice = recorder, segments, choice
         self._clock, self._offers, self._keep_s = clock, offers, keep_s
         self._number = 0  # of the episode in its session
+        self._reached: float | None = None  # m, after its last step
         self.result, self.driver = EpisodeResult("drive"), AGENT
         """How the newest episode goes, and who drove its newest step."""
         self.is_open = False
@@ -46,6 +47,7 @@ class StepLog:
     def begin(self, purpose: str) -> EpisodeResult:
         """An episode begins: nothing of it is driven yet, and nothing recorded."""
         self.result, self.driver, self.is_open = EpisodeResult(purpose), AGENT, False
+        self._reached = None
         self._segments.begin_episode()
         return self.result
 
@@ -98,6 +100,7 @@ class StepLog:
         result.steps += 1
         result.human_steps += decision.driver == HUMAN
         result.progress = max(result.progress, after_m)
+        self._reached = after_m
         self.driver = decision.driver
         if not (terminated or truncated or off_road):
             self._segments.judge(self._clock.now(), after_m)
@@ -109,7 +112,7 @@ class StepLog:
         """
         result, self.is_open = self.result, False
         self._segments.end_episode(self._clock.now(), result, interrupted=lost, unused=self._choice.unused)
-        self._recorder.end_episode(end, result.reason, last)
+        self._recorder.end_episode(end, result.reason, last, self._reached)
         if result.reason == "finish" and result.lap_s is not None and result.purpose != "practice":
             self._recorder.event(*noted(self._number, result.lap_s))
 

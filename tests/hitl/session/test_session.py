@@ -179,6 +179,14 @@ def test_an_evaluation_is_alone_and_greedy(recorded):
     assert db.execute("SELECT purpose FROM episodes").fetchone()[0] == "evaluation"
 
 
+def test_the_store_knows_the_place_to_which_the_last_step_led(recorded):
+    """A car that leaves the road within a step of a corner's end has passed it, live and in every count from the store."""
+    results, db = recorded(purposes=("drive", "evaluation"))
+    rows = db.execute("SELECT max_progress, (SELECT max(progress) FROM steps WHERE episode_id = e.id) FROM episodes e").fetchall()
+    assert [row[0] for row in rows] == [result.progress for result in results]
+    assert all(farthest > before_the_last_step for farthest, before_the_last_step in rows)
+
+
 def test_every_second_drive_is_without_noise_and_evaluations_are_not_counted(recorded):
     policy, seen = Cruise(), {}
     policy.act = lambda observation, deterministic: (seen.setdefault(policy.began, deterministic), policy.action)[1]
