@@ -52,7 +52,8 @@ def file_of(wanted: AgentSettings, home: Home) -> Path | None:
         if found.is_file():
             return found
     if path.suffix.lower() in (*SUFFIXES, *WEIGHTS) and path.suffix.lower() != ".safetensors" and not path.is_dir():
-        raise InputFileError(f"There is no file '{shown(path.name)}' there, which --agent names: check the path.")
+        named = "which --agent or settings.toml names: check the path"
+        raise InputFileError(f"There is no file '{shown(path.name)}' there, {named}.")
     if PYTHON.fullmatch(wanted.use):
         return None
     from hitl.drivers.policy import find_checkpoint

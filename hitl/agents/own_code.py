@@ -57,7 +57,8 @@ def game_lies_in(home: Home, env: str) -> bool:
 def import_last_here(module: str) -> Any:
     """Import a module; one in the current folder is found, too, but last, and only where there is none elsewhere.
 
-    That folder may be a home: what a module elsewhere imports if it is there is not looked for in it.
+    That folder may be a home: what a module elsewhere imports if it is there is not looked for in it. Where the module itself is
+    found there, so are those beside it that it imports later, as it drives.
     """
     try:
         return importlib.import_module(module)
@@ -66,9 +67,12 @@ def import_last_here(module: str) -> Any:
             raise
     sys.path.append("")
     try:
-        return importlib.import_module(module)
+        found = importlib.import_module(module)
     finally:
         sys.path.remove("")
+    if (here := os.getcwd()) not in sys.path:
+        sys.path.append(here)
+    return found
 
 
 def lies_in(path: str | Path, folder: Path) -> bool:

@@ -57,7 +57,7 @@ def lines(
     elif beat.owed_updates > 0 and beat.updates_per_second > 0:
         said.append(words.say("end_trained", n=max(1, round(beat.owed_updates / beat.updates_per_second / 60))))
     practised = looking.practised[0] if looking.practised is not None else ""
-    said.append(following(coaching, words, called=looking.called, practised=practised))
+    said.append(following(coaching, words, called=looking.called, practised=practised, elsewhere=elsewhere))
     return [line for line in said if line]
 
 
@@ -72,11 +72,15 @@ def _uncounted(coaching: Coaching, words: Words) -> Iterator[str]:
         yield words.say("end_uncounted", n=len(these), seconds=seconds, why=words[why_text(why)])
 
 
-def following(coaching: Coaching, words: Words, *, called: bool = False, practised: str = "") -> str:
+def following(
+    coaching: Coaching, words: Words, *, called: bool = False, practised: str = "", elsewhere: bool = False
+) -> str:
     """Return what to do next time; "" before the agent has tried anything alone, or where it is what was just done.
 
-    ``called``: the agent called in this session; ``practised``: the corner that was practised in it.
+    ``called``: the agent called in this session; ``practised``: the corner that was practised in it; ``elsewhere``: another
+    machine trains, so that `hitl play` here would teach no one.
     """
+    of = "_worker" if elsewhere else ""
     hardest = coaching.coach.hardest
     if hardest is None:
         return ""
@@ -86,10 +90,10 @@ def following(coaching: Coaching, words: Words, *, called: bool = False, practis
     if coaching.coach.enough(hardest.corner):
         return words.say("end_next_enough", corner=hardest.corner)
     if _mostly_fails(coaching, hardest.corner):
-        return words.say("end_next_slower", corner=hardest.corner)
+        return words.say(f"end_next_slower{of}", corner=hardest.corner)
     if hardest.passes * 2 < min(hardest.of, NEWEST):
-        return words.say("end_next_practice", corner=hardest.corner) if hardest.corner != practised else ""
-    return "" if called else words["end_next_call"]
+        return words.say(f"end_next_practice{of}", corner=hardest.corner) if hardest.corner != practised else ""
+    return "" if called else words[f"end_next_call{of}"]
 
 
 def _mostly_fails(coaching: Coaching, corner: str) -> bool:

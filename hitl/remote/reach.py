@@ -20,8 +20,12 @@ QUIET_S = 3.0
 PASSWORD = "password.txt (or HITL_PASSWORD, where that is set)"
 
 
-def why_silent(endpoint: Any, to: Access, other: str) -> str:
-    """Return a sentence about why nobody answers. ``other``: who should be there beside the server, a trainer; "" for no one."""
+def why_silent(endpoint: Any, to: Access, other: str, *, guesses: bool = True) -> str:
+    """Return a sentence about why nobody answers. ``other``: who should be there beside the server, a trainer; "" for no one.
+
+    ``guesses``: also where a server answers, does not let this one in, and has not said why. One that has just been started
+    answers a moment before this one comes in.
+    """
     at = to.at
     link = connection(endpoint)
     if link is not None and link.silent_s() < QUIET_S:
@@ -33,7 +37,8 @@ def why_silent(endpoint: Any, to: Access, other: str) -> str:
         return f"No answer from {at} ({why}): is `hitl server` running there, and does a firewall let it through?"
     if link is not None:
         return f"Nothing comes through the connection to the server at {at} any more. It is made anew within a minute."
-    return _why_refused(refused(endpoint), at, to)
+    why = refused(endpoint)
+    return _why_refused(why, at, to) if why or guesses else ""
 
 
 def _why_refused(why: str, at: str, to: Access) -> str:
@@ -74,6 +79,7 @@ class Reach:
         self._looks_at = began + FIRST_S
         self._alive = False
         self._said, self._looked = "", False
+        self._guesses = True  # at the first look, and after one that came to nothing
 
     def news(self, alive: bool, now: float) -> str:
         """Return what is to be said now, "" for nothing."""
@@ -85,12 +91,13 @@ class Reach:
 
     def _news(self, alive: bool, now: float) -> str:
         if alive:
-            new, self._alive, self._said, self._looks_at = not self._alive, True, "", now
+            new, self._alive, self._said, self._looks_at, self._guesses = not self._alive, True, "", now, False
             return self._found if new else ""
         self._alive = False
         if now < self._looks_at:
             return ""
-        self._looks_at, self._looked = now + AGAIN_S, True
-        why = why_silent(self._endpoint, self._to, self._other)
+        self._looked = True
+        why = why_silent(self._endpoint, self._to, self._other, guesses=self._guesses)
+        self._looks_at, self._guesses = now + (AGAIN_S if why else FIRST_S), not why
         new, self._said = why != self._said, why
         return why if new else ""

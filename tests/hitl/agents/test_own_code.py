@@ -146,3 +146,19 @@ def test_what_was_driven_last_is_not_said_to_be_set_for_good_where_that_is_refus
         drive(recorder)
     with pytest.raises(UsageError, match=rf"add --env gym:{NAME}:Brought-v0\.$"):
         as_last_time(home, load(home))
+
+
+def test_a_module_that_was_named_finds_what_lies_beside_it_also_later(tmp_path):
+    """A project of several files, in a folder that has become a home: one imports another as it drives, one is named as text."""
+    (tmp_path / "store.sqlite").touch()
+    (tmp_path / "gains.py").write_text("GAIN = 0.5\n")
+    (tmp_path / "lazy.py").write_text("def drive(observation):\n    from gains import GAIN\n    return [GAIN]\n")
+    (tmp_path / "hills.py").write_text(
+        "from gymnasium.envs.classic_control import PendulumEnv\nclass Hills(PendulumEnv):\n    pass\n"
+    )
+    (tmp_path / "envs.py").write_text(
+        "import gymnasium\ngymnasium.register('Hills-v0', entry_point='hills:Hills', max_episode_steps=20)\n"
+    )
+    command = ["eval", "--env", "gym:envs:Hills-v0", "--agent", "lazy:drive", "--home", "runs", "--episodes", "1"]
+    run = subprocess.run([sys.executable, "-m", "hitl", *command], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr

@@ -80,6 +80,13 @@ def test_a_connection_through_which_nothing_comes_is_no_answer(listening):
     assert "No answer from" in looked_at.news(False, FIRST_S)
 
 
+def test_keys_are_not_blamed_while_a_server_that_was_there_comes_back(listening):
+    looked_at = reach(listening)
+    looked_at.news(True, 1.0)
+    assert looked_at.news(False, 2.0) == "", "it answers again, and lets this one in the next moment"
+    assert "does not let this one in" in looked_at.news(False, 2.0 + FIRST_S), "or it does not"
+
+
 def test_another_reason_is_news(listening):
     looked_at = reach(listening)
     assert looked_at.news(False, FIRST_S)
