@@ -23,7 +23,7 @@ def main(argv: list[str]) -> int:
     add_home(parser)
     add_access(parser, "the server's address (default: this machine)")
     parser.add_argument(
-        "--name", default=None, help="what the trainer calls this worker (default: as before, else a number of its own)"
+        "--name", default=None, help="what the trainer calls this worker (default: as before, else the start of its id)"
     )
     parser.add_argument("--all", action="store_true", help="also send what was recorded here before")
     parser.add_argument("--send-only", action="store_true", help="no session: send what is left, and end")
