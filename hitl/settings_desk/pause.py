@@ -60,6 +60,7 @@ class PauseSettings:
             self._open()
         elif self._child is not None and not paused:
             self.close()
+            self.window.to_front()  # not every system gives the keyboard back to it
         if isinstance(pad := persons_pad(human), EitherPad):
             heard_anyway = pad.parts if self.window.options.keys_anywhere else pad.parts[:1]
             pad.resting = heard_anyway if self.is_open else ()
@@ -69,6 +70,7 @@ class PauseSettings:
         self._looked = now
         if not self.is_open:
             self._child = None
+            self.window.to_front()
         return self._changed(human)
 
     def close(self) -> None:

@@ -12,7 +12,7 @@ from takeover_ui.review.model import ReviewModel
 from takeover_ui.review.view import Hit, ReviewView
 from takeover_ui.theme import Pen
 from takeover_ui.view import Scene
-from takeover_ui.window.screen import large_enough, open_plain
+from takeover_ui.window.screen import large_enough, open_plain, take_keys
 
 KEYS = {
     pygame.K_UP: "previous", pygame.K_DOWN: "next", pygame.K_HOME: "first", pygame.K_END: "last", pygame.K_n: "next_open",
@@ -187,6 +187,8 @@ class ReviewApp:
         model, timeline = self.model, self.view.timeline
         if event.type in (pygame.MOUSEBUTTONDOWN, pygame.MOUSEWHEEL):
             self.view.pad = False
+        if event.type == pygame.MOUSEBUTTONDOWN:
+            take_keys()
         if event.type == pygame.MOUSEWHEEL:
             model.do("previous" if event.y > 0 else "next")
         elif event.type == pygame.MOUSEBUTTONUP:

@@ -13,7 +13,7 @@ from takeover_ui.settings.view import SettingsView
 from takeover_ui.view import Driver
 from takeover_ui.window.arranging import Arranging
 from takeover_ui.window.key_names import name_of
-from takeover_ui.window.screen import large_enough, open_plain
+from takeover_ui.window.screen import large_enough, open_plain, take_keys
 
 KEYS = {
     pygame.K_UP: "up", pygame.K_DOWN: "down", pygame.K_LEFT: "left", pygame.K_RIGHT: "right", pygame.K_RETURN: "choose",
@@ -154,6 +154,7 @@ class SettingsApp:
         if event.type != pygame.MOUSEWHEEL:
             view.pointed = event.pos
         if event.type == pygame.MOUSEBUTTONDOWN:
+            take_keys()
             view.with_pad = False
         if self._over_look(event):
             return

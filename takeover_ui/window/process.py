@@ -146,6 +146,8 @@ class _Loop:
             elif down and name == "escape" and (self.view is None if self.card is None else self.card.closes):
                 self.running = False  # no one reads the keys yet, or any more
         elif event.type in (pygame.MOUSEBUTTONDOWN, pygame.MOUSEBUTTONUP, pygame.MOUSEMOTION, pygame.MOUSEWHEEL):
+            if event.type == pygame.MOUSEBUTTONDOWN:
+                self.screen.take_keys()
             if event.type == pygame.MOUSEBUTTONDOWN and event.button == 1 and self.screen.opens_settings(event.pos):
                 self.counts[self.numbers[SETTINGS_KEY]] += 2  # pressed and let go
                 return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import warnings
 from collections.abc import Sequence
@@ -165,7 +166,13 @@ class Screen:
             window = pygame.Window.from_display_module()
             window.restore()
             window.focus()
+            self.take_keys()
             stay_on_top()
+
+    def take_keys(self) -> None:
+        """Have the keyboard, where the player can give it to the window."""
+        if self.options.game_view:
+            take_keys()
 
     def toggle_fullscreen(self) -> None:
         """Fill the screen, or go back to a window."""
@@ -204,6 +211,16 @@ def fitting(
         desktop = desktops[0]
     share = min(max(1.0, scale, desktop[1] / 1.5 / size[1]), desktop[0] * 0.95 / size[0], desktop[1] * 0.88 / size[1])
     return max(_SMALLEST[0], round(size[0] * share)), max(_SMALLEST[1], round(size[1] * share))
+
+
+def take_keys() -> None:
+    """Have the keyboard in this process's window, as after a click into it.
+
+    Without a window manager no click gives it, and when the window that had it closes, no other gets it.
+    """
+    with contextlib.suppress(pygame.error):  # not every system has that: there the window manager does it
+        if not pygame.key.get_focused():
+            pygame.Window.from_display_module().focus(input_only=True)
 
 
 def open_plain(title: str, size: tuple[int, int] | None) -> pygame.Surface:

@@ -58,6 +58,10 @@ class Hand:
         self.x11.XSetInputFocus(self.display, pointer_root, 1, ctypes.c_ulong(0))
         self.x11.XSync(self.display, 0)
 
+    def give_focus_to_nothing(self) -> None:
+        self.x11.XSetInputFocus(self.display, ctypes.c_ulong(0), 0, ctypes.c_ulong(0))
+        self.x11.XSync(self.display, 0)
+
     def key(self, symbol: int, down: bool) -> None:
         self.xtst.XTestFakeKeyEvent(self.display, self.x11.XKeysymToKeycode(self.display, symbol), int(down), 0)
         self.x11.XFlush(self.display)
@@ -149,3 +153,27 @@ def test_a_key_pressed_in_the_window_reaches_the_session(hand: Hand) -> None:
         while window.keys():
             assert time.monotonic() < end
         assert all(count % 2 == 0 for count in window._counts[: len(KEYS)])
+
+
+@pytest.mark.parametrize("how", ["click", "front"])
+def test_without_a_window_manager_the_window_gets_its_keyboard_back(hand: Hand, how: str) -> None:
+    with Window(WindowOptions(video="x11", size=(640, 360))) as window:
+        window.send(replace(samples.view(), at=time.perf_counter()))
+
+        def hears(expected: bool) -> None:
+            end, heard = time.monotonic() + 20, not expected
+            while heard is not expected:
+                assert time.monotonic() < end
+                for down in (True, False):
+                    hand.key(0xFF51, down)
+                time.sleep(0.1)
+                heard = not window.keys().isdisjoint({"left"})
+
+        hears(True)
+        hand.give_focus_to_nothing()  # as when the window that had it is closed
+        hears(False)
+        if how == "click":
+            hand.click(SCREEN[0] // 2, SCREEN[1] // 2)
+        else:
+            window.to_front()
+        hears(True)

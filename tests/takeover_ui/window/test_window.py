@@ -188,6 +188,8 @@ class Recorded:
     def opens_settings(self, at: tuple[int, int]) -> bool:
         return at == (9, 9)
 
+    def take_keys(self) -> None: ...
+
     def restyle(self, options: WindowOptions) -> None:
         self.looks.append(options)
 
