@@ -122,6 +122,7 @@ class Tick:
     late: int = 0  # ticks so far whose action was sent late
     steps: int = 0  # of this episode so far
     waits: bool = False  # the car stands until the player has come; nobody has paused it
+    stands: bool = False  # the drive has not begun: what it would take back or end is not there yet
 
 
 class Awaits(Protocol):

@@ -13,6 +13,7 @@ from takeover_ui.window.key_names import printed
 
 LAP = "lap"
 _DRIVING = frozenset(("pause", "panic", "star"))  # what is done while someone drives, and not in a pause
+_UNDER_WAY = frozenset(("rewind", "panic", "restart"))  # what is done in a drive, and not before it has begun
 
 
 def key_hint(
@@ -23,20 +24,25 @@ def key_hint(
     mouse: bool = True,
     pad: bool = True,
     back: bool = True,
+    stands: bool = False,
 ) -> str:
     """Return what the keys do; ``mode``: of gating, or ``LAP``, in which the wheel is the player's all the time.
 
     ``meanings``: the keys that are set, by what they do; ``mouse``: it reaches the window, which an overlay lets through;
-    ``pad``: one is plugged in; ``back``: this game can go back, which it never does in a lap.
+    ``pad``: one is plugged in; ``back``: this game can go back, which it never does in a lap;
+    ``stands``: the lap waits for its first touch.
     """
     takes = f" {words['or']} ".join(printed(key, words) for key in meanings["takeover"])
     drives = words.say(f"hint_{mode}{'' if pad else '_keys'}", takeover=takes, drive=driving_keys(meanings, words))
-    rest = [*(["hint_back"] if back and mode != LAP else []), "hint_keys", *(["hint_gauges"] if mouse else [])]
+    goes_back, keys = back and mode != LAP and not stands, "hint_stands_keys" if stands else "hint_keys"
+    rest = [*(["hint_back"] if goes_back else []), keys, *(["hint_gauges"] if mouse else [])]
     return "    ".join([drives, *(words[name] for name in rest)])
 
 
-def paused_hint(mode: str, words: Words = ENGLISH, *, back: bool = True) -> str:
-    """Return what the keys do in a pause: no one drives then. What ends it is said beside it."""
+def paused_hint(mode: str, words: Words = ENGLISH, *, back: bool = True, stands: bool = False) -> str:
+    """Return what the keys do in a pause: no one drives then. What ends it is said beside it. ``stands``: no drive has begun."""
+    if stands:
+        return words["hint_stands_paused_keys"]
     return "    ".join(words[name] for name in (*(["hint_back"] if back and mode != LAP else []), "hint_paused_keys"))
 
 
@@ -52,7 +58,13 @@ def driving_keys(meanings: Mapping[str, tuple[str, ...]], words: Words = ENGLISH
 
 
 def pad_hint(
-    buttons: Mapping[str, tuple[str, ...]], mode: str, words: Words = ENGLISH, *, back: bool = True, paused: bool = False
+    buttons: Mapping[str, tuple[str, ...]],
+    mode: str,
+    words: Words = ENGLISH,
+    *,
+    back: bool = True,
+    paused: bool = False,
+    stands: bool = False,
 ) -> str:
     """Return what the buttons of a pad do, by its mapping; the rest as in :func:`key_hint`; ``paused``: in a pause."""
     either = f" {words['or']} "
@@ -61,6 +73,7 @@ def pad_hint(
         f"{either.join(buttons[name])}: {words[f'pad_{name}']}"
         for name in ("rewind", "pause", "panic", "star", "discard", "keep", "restart", "quit")
         if buttons.get(name) and (name != "rewind" or (back and mode != LAP)) and not (paused and name in _DRIVING)
+        and not (stands and name in _UNDER_WAY)
     ]
     return "    ".join([*([] if paused else [words.say(f"pad_{mode}", button=takes)]), *rest])
 

@@ -46,12 +46,14 @@ class SessionScreen:
     """Turns a session's ticks into views for its window, which takes the newest and drops the rest.
 
     It is made before the session's setup, which needs it, and learns of the setup by ``begin``. It keeps what outlives a tick:
-    lines driven, attempts, failures. ``message``, ``hint``, ``fast`` are one line each; ``paused_hint``: while no one can drive.
+    lines driven, attempts, failures. ``message``, ``hint``, ``fast`` are one line each; ``paused_hint``: while no one can drive;
+    ``stands_hints``: (else, in a pause) while a lap has not begun.
     """
 
     def __init__(self, window: Window) -> None:
         self._window, self.words = window, window.options.words
         self.message = self.hint = self.paused_hint = self.fast = ""
+        self.stands_hints = "", ""
         self.settings: PauseSettings | None = None
         """What a paused session opens its settings with; None: it has none."""
         self._ceiling: float | None = None
@@ -116,11 +118,14 @@ class SessionScreen:
         """Name the pad's own buttons instead of keys: over another game the keyboard is that game's, unless it is heard there."""
         made = pad_map(human)
         if made is not None:
-            self.hint, self.paused_hint = (
-                pad_hint(made.buttons, self._mode, self.words, back=self._goes_back, paused=paused) for paused in (False, True)
-            )
+            self.hint, self.paused_hint, *stands = (
+                pad_hint(made.buttons, self._mode, self.words, back=self._goes_back, paused=paused, stands=stands)
+                for stands in (False, True) for paused in (False, True)
+            )  # fmt: skip
+            self.stands_hints = stands[0], stands[1]
         elif persons_pad(human) is not None and not self._window.hears_keys:
             self.hint = self.paused_hint = self.words["hint_unheard"]
+            self.stands_hints = self.hint, self.hint
 
     @property
     def _goes_back(self) -> bool:
@@ -193,7 +198,7 @@ class SessionScreen:
                 late_ticks=self._late,
                 message=message,
                 way_on=way_on,
-                hint=self.paused_hint if paused or self._rig.session.hands_off else self.hint,
+                hint=self._hint(tick, paused=paused or self._rig.session.hands_off),
                 fast=self.fast,
                 agent_trails=tuple(self._lines[AGENT]),
                 human_trails=tuple(self._lines[HUMAN]),
@@ -201,6 +206,12 @@ class SessionScreen:
                 ahead_off=way.off if way is not None else 0,
             )
         )
+
+    def _hint(self, tick: Tick, *, paused: bool) -> str:
+        """Return what the keys do now."""
+        if tick.stands:
+            return self.stands_hints[paused]
+        return self.paused_hint if paused else self.hint
 
     def _counted(self) -> dict[str, Any]:
         """Return what changes when an episode is over, after its last tick."""
@@ -263,8 +274,12 @@ class SessionScreen:
         """Say what the keys and buttons do, after something was set, or a pad was plugged in or is gone."""
         human, mouse = self._rig.session.human, self._window.options.game_view
         pad = has_pad(human) or persons_pad(human) is None
-        self.hint = key_hint(self._mode, self.words, self.meanings, mouse=mouse, pad=pad, back=self._goes_back)
+        self.hint, stands = (
+            key_hint(self._mode, self.words, self.meanings, mouse=mouse, pad=pad, back=self._goes_back, stands=stands)
+            for stands in (False, True)
+        )
         self.paused_hint = paused_hint(self._mode, self.words, back=self._goes_back)
+        self.stands_hints = stands, paused_hint(self._mode, self.words, stands=True)
         if not mouse:
             self.hint_by(human)
 

@@ -13,7 +13,7 @@ from hitl.coach.rules import Ended, Said, Say, Tell, in_english, not_counted
 from hitl.protocols import EpisodeResult
 from hitl.session.outcome import Course, OutcomeJudge
 
-SETTLED_S = 2.0  # s of an episode below which what the player means is the one before it
+SETTLED_S = 2.0  # s of an episode below which what the player means is what was driven before it
 
 
 class Segments:
@@ -53,7 +53,7 @@ class Segments:
     def begin_episode(self) -> None:
         """Nothing is open, and nothing waits to be judged."""
         self._open: int | None = None
-        self._lap = False
+        self._lap = self._settling = False  # settling: a lap that is too young for being meant by the player's buttons
         self._course = Course(0)
         self._courses: dict[int, tuple[Course, str]] = {}  # of this episode's takeovers, with their corners
         self._judge = OutcomeJudge()
@@ -61,8 +61,10 @@ class Segments:
 
     def begin_lap(self, trigger: str) -> None:
         """The episode is a lap of the player's, from start to end."""
-        self._open = self._latest = self._recorder.begin_segment("lap", trigger=trigger)
-        self._lap = True
+        self._open = self._recorder.begin_segment("lap", trigger=trigger)
+        self._lap, self._settling = True, self._latest is not None
+        if not self._settling:
+            self._latest = self._open
 
     def begin_takeover(self, trigger: str, corner: Corner | None, steps: int) -> None:
         """The player takes the wheel after that many steps of the episode, in or before that corner.
@@ -89,6 +91,8 @@ class Segments:
         self._rewards.append(row.reward)
         if self._open is None:
             return
+        if self._settling and len(self._rewards) >= SETTLED_S * self._hz:
+            self._settling, self._latest = False, self._open
         course = self._course
         course.step(row.progress, row.x, row.y, row.speed)
         if not self._lap and not self._courses[self._open][1] and (corner := corner_at(self._corners, row.progress)):
@@ -109,6 +113,8 @@ class Segments:
         In a lap that is ``unused`` the player has touched nothing.
         """
         opened, self._open = self._open, None
+        if self._settling:
+            self._settling, self._latest = False, opened if self._rewards else self._latest
         if opened is not None:
             self._dismiss_if_nothing_shown(opened, unused)
         by_itself = not (self._has_line or interrupted) and result.reason in ITS_END
@@ -172,6 +178,7 @@ class Segments:
             self._say(Said("press_kept_none"))
             return
         self._latest, count = kept.number, kept.stop - kept.start
+        self._settling = False
         self._recorder.event("keep", "The player kept what was just driven.", data={"segment": kept.number, "steps": count})
         moved = max(kept.metres) - min(kept.metres) if self._has_line else None
         record = SegmentRecord(

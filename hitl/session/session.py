@@ -224,20 +224,22 @@ class Session:
                 return False
             now = time.monotonic()
             self._choice.heed_pause(pressed)
+            if lap or self._choice.paused:  # while someone is called, any button is their answer
+                self._log.judged(pressed, self.human, paused=self._choice.paused)
             if self._choice.paused:
                 then = now
                 if not was_paused:
                     awaits.pause()
                 was_paused = True
                 paused = arbiter.Decision(AGENT, rest, 0.0, None, "", safe=True, paused=True, pressed=pressed)
-                self.watch(Tick(info, paused, rest, 0.0, self._result.purpose))
+                self.watch(Tick(info, paused, rest, 0.0, self._result.purpose, stands=True))
                 self.clock.hold()
                 continue
             was_paused = False
             if (does := awaits.step(pad, now - then)) != "stand":
                 return does == "drive"
             then = now
-            self.watch(Tick(info, stands, rest, 0.0, self._result.purpose, waits=not lap))
+            self.watch(Tick(info, stands, rest, 0.0, self._result.purpose, waits=not lap, stands=True))
             self.clock.hold()
 
     def _tick(

@@ -60,14 +60,16 @@ class StepLog:
         """Who drives the step that begins there (m) is decided: note what changes with it, and what the player's buttons say."""
         if decision.event is not None:
             self._changes(decision, human, state, progress)
-        if not decision.pressed:
-            return
-        if "star" in decision.pressed:
+        self.judged(decision.pressed, human, paused=decision.paused)
+
+    def judged(self, pressed: frozenset[str], human: HumanSide, *, paused: bool) -> None:
+        """Take in what the buttons that have just gone down say of what was driven last."""
+        if "star" in pressed:
             star, go = (button_names(persons_pad(human), meaning) for meaning in ("star", "pause"))
-            self._segments.star(star, go if decision.paused else "")
-        if "discard" in decision.pressed:
+            self._segments.star(star, go if paused else "")
+        if "discard" in pressed:
             self._segments.discard(button_names(persons_pad(human), "discard"))
-        if "keep" in decision.pressed:
+        if "keep" in pressed:
             self._segments.keep(self._keep_s, button_names(persons_pad(human), "star"))
 
     def step(

@@ -13,6 +13,7 @@ import pytest
 
 from data.records import HUMAN
 from hitl.coach.first_touch import FirstTouch
+from hitl.coach.rules import Said
 from hitl.coach.sounds import Sounds
 from hitl.drivers.human import TOUCHED, HumanDriver
 from hitl.home import Home
@@ -91,6 +92,58 @@ def test_a_lap_that_waits_can_be_paused_and_set_up(tmp_path: Path) -> None:
     assert "settings" in ticks[4].decision.pressed
     assert shown == [True, False]
     assert len(ticks) == WAITS + result.steps
+
+
+@pytest.mark.parametrize("paused", [True, False])
+def test_while_a_lap_waits_the_buttons_judge_what_was_driven_last(tmp_path: Path, paused: bool) -> None:
+    class Judging(Pad):
+        """Takes the gas after a while; of the second lap only after its buttons."""
+
+        def __init__(self) -> None:
+            super().__init__(waits=1)
+            self.script: dict[int, str] = {}
+
+        def read(self) -> PadState:
+            state = super().read()
+            return PadState(buttons=frozenset({self.script[self.looks]})) if self.looks in self.script else state
+
+    pad, said, ticks = Judging(), list[Said](), list[Tick]()
+    with SessionSetup(Home(tmp_path), SessionOptions(coach=QUIET), human=lambda track: HumanDriver(pad)) as rig:  # type: ignore[arg-type]
+        session = rig.session
+        session.segments._say = said.append
+        session.episode("lap", seed=0, awaits=FirstTouch(lambda waits: None))
+        session.watch = ticks.append
+        pause = {3: "pause", 15: "pause"} if paused else {}
+        presses = {5: "discard", 7: "discard", 9: "star", 11: "restart", 13: "discard", WAITS + 5: "discard"}
+        pad.script, pad.looks, pad.waits = pause | presses, 0, WAITS
+        session.episode("lap", seed=0, awaits=FirstTouch(lambda waits: None))
+        assert rig.written()
+    names = [one.name for one in said if one.name.startswith("press_")]
+    star = "press_star_paused" if paused else "press_star"
+    assert names == ["press_discard", "press_undone", star, "press_discard", "press_undone"]
+    assert all(tick.stands == (not tick.steps) for tick in ticks)
+    with sqlite3.connect(tmp_path / "store.sqlite") as db:
+        verdicts = [verdict for (verdict,) in db.execute("SELECT verdict FROM segments ORDER BY id")]
+    assert verdicts == ["unreviewed", "unreviewed"]
+
+
+def test_what_a_waiting_lap_keeps_is_the_end_of_the_drive_before(tmp_path: Path) -> None:
+    class Keeping(Pad):
+        keeps = False
+
+        def read(self) -> PadState:
+            state = super().read()
+            return PadState(buttons=frozenset({"keep"})) if self.keeps and self.looks == 5 else state
+
+    pad = Keeping(waits=1)
+    with SessionSetup(Home(tmp_path), SessionOptions(coach=QUIET), human=lambda track: HumanDriver(pad)) as rig:  # type: ignore[arg-type]
+        first = rig.session.episode("lap", seed=0, awaits=FirstTouch(lambda waits: None))
+        pad.keeps, pad.looks, pad.waits = True, 0, WAITS
+        rig.session.episode("lap", seed=0, awaits=FirstTouch(lambda waits: None))
+        assert rig.written()
+    with sqlite3.connect(tmp_path / "store.sqlite") as db:
+        ((stop,),) = db.execute("SELECT stop FROM segments WHERE kind = 'kept'").fetchall()
+    assert stop == first.steps
 
 
 def test_a_pause_between_two_episodes_is_that_of_the_next(tmp_path: Path) -> None:

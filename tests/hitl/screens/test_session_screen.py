@@ -264,6 +264,10 @@ def test_a_pause_says_what_ends_it_and_names_no_key_that_drives(tmp_path: Path, 
     assert (driven.driver, driven.way_on, driven.hint) == ("agent", "", screen.hint)
     assert (paused.driver, paused.way_on) == ("paused", "P: drive on")
     assert paused.hint == "b: 3 s back    n: bad    k: keep    r: restart    esc: leave"
+    keys = [part.split(":")[0] for stands in screen.stands_hints for part in stands.split("    ")[1:]]
+    assert not {"b", "backspace", "r"} & set(keys), "before a drive there is nothing to go back in, to let go or to begin again"
+    pad = pad_hint({name: (name,) for name in ("rewind", "panic", "restart", "star")}, LAP, stands=True)
+    assert pad == "stick and pedals: drive    star: star"
     told = [one.text(ENGLISH) for one in said if one.name == "press_panic"]
     assert told == (["Everything was let go, and this drive is over. p: the next one begins."] if button == "panic" else [])
 
