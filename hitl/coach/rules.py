@@ -25,6 +25,9 @@ _OF_TAKEOVER = frozenset(
     ("coach_cleared", "coach_counted", "coach_failed", "coach_failed_part", "coach_not_counted", "coach_ordinary",
      "coach_ordinary_cleared")
 )  # fmt: skip
+_KEPT = frozenset(("press_kept", "press_kept_ordinary", "press_kept_part"))
+_JUDGED = frozenset(("press_star", "press_star_ordinary", "press_discard", "press_undone"))
+_BACK = frozenset(("press_back", "press_back_near"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +62,15 @@ class Said:
         """Whether it says what became of a takeover."""
         return self.name in _OF_TAKEOVER
 
+    @property
+    def withdraws(self) -> frozenset[str]:
+        """The names of what was said before and holds no more: another verdict on what was driven last, or a drive's end."""
+        if self.name in _JUDGED:
+            return _JUDGED | _KEPT | _OF_TAKEOVER
+        if self.name in _KEPT:
+            return _JUDGED | _KEPT
+        return frozenset(("press_panic",)) if self.name in _BACK else frozenset()
+
     def text(self, words: Words) -> str:
         """Return the sentence in a language."""
         before = f"{words[self.first]} " if self.first else ""
@@ -72,6 +84,22 @@ Say = Callable[[Said], None]
 """What says a sentence to the player, in their language; it returns at once."""
 Tell = Callable[[str, str], None]
 """What tells the player a sentence that is there in English alone. It takes its level, as of a toast (``warning``), and it."""
+
+
+class StandingWords:
+    """What was said in a window, so that it is taken away once something else is said after which it holds no more."""
+
+    def __init__(self, withdraw: Callable[[str], None]) -> None:
+        self._withdraw = withdraw
+        self._texts: dict[str, set[str]] = {}  # as they were shown, by the names of the sentences
+
+    def note(self, said: Said, text: str) -> None:
+        """This is shown next, as ``text``."""
+        for name in said.withdraws & self._texts.keys():
+            for gone in self._texts.pop(name):
+                self._withdraw(gone)
+        if said.of_drive:
+            self._texts.setdefault(said.name, set()).add(text)
 
 
 def in_english(tell: Tell) -> Say:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, cast
 from data.errors import StoreError
 from data.store import Store
 from hitl.coach import ending
-from hitl.coach.rules import FAILURES, Said, Say
+from hitl.coach.rules import FAILURES, Said, Say, StandingWords
 from hitl.coach.sounds import Sounds
 from hitl.demo.advice import braking_advice
 from hitl.demo.cards import practice_card
@@ -41,6 +41,7 @@ def speaker(
     ``named``: the home as it was typed (`in_home`), for the commands in what is printed; a window knows it.
     """
     until, directly = -math.inf, False  # what was said of a takeover stands until then; nothing was said since
+    shown = None if window is None else StandingWords(window.withdraw)
 
     def say(said: Said) -> None:
         nonlocal until, directly
@@ -51,8 +52,10 @@ def speaker(
             until = time.monotonic() + toast_s(said.text(window.options.words))
         if window is None or also_printed:
             print(in_home(said.text(ENGLISH), named), flush=True)
-        if window is not None:
-            window.toast(said.text(window.options.words), cast("Level", said.level), said.of_drive, said.only)
+        if window is not None and shown is not None:
+            text = said.text(window.options.words)
+            shown.note(said, text)
+            window.toast(text, cast("Level", said.level), said.of_drive, said.only)
         if sounds is not None:
             sounds.play(said.sound)
 

@@ -48,6 +48,10 @@ class SessionWindow(Window):
         """Show a sentence for some seconds."""
         super().toast(in_home(text, self._named), level, of_drive, only)
 
+    def withdraw(self, text: str) -> None:
+        """Take a sentence away that was shown so."""
+        super().withdraw(in_home(text, self._named))
+
     def card(self, card: Card | None) -> None:
         """Show a card in the middle until the next one comes; None takes it away."""
         super().card(card and replace(card, lines=tuple(in_home(line, self._named) for line in card.lines)))

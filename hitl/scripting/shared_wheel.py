@@ -28,6 +28,7 @@ from data.records import AGENT, HUMAN
 from data.store import Store
 from hitl import arbiter
 from hitl.coach import past
+from hitl.coach.rules import Said, StandingWords
 from hitl.drivers.human import NoHuman, button_names, has_pad, persons_pad
 from hitl.protocols import Clock
 from hitl.screens.key_hints import ignored_names, key_hint, paused_hint
@@ -158,9 +159,12 @@ class SharedWheel:
                 make_room(path)
                 filed = setting.file(path)
             setting.info = replace(setting.info, **filed)
+            self._shown: StandingWords | None = None
             self._overlay = Overlay(setting, keys_anywhere=isinstance(human, str), render=render) if overlay else None
             if self._overlay is not None:
                 stack.callback(self._overlay.close)
+            if self.window is not None:
+                self._shown = StandingWords(self.window.withdraw)
             self.human, let_go = hands_of(human, self.window, self)
             stack.callback(let_go)
             person = persons_pad(self.human) is not None
@@ -176,7 +180,7 @@ class SharedWheel:
                     rule = known.rule()
                     earned = None if setting.has_line else past.earned(known, setting.info.track)
             segments = Segments(
-                self.recorder, rule, hz, self._tell, has_line=setting.has_line, earned=earned, corners=setting.corners
+                self.recorder, rule, hz, self._tell, self._say, has_line=setting.has_line, earned=earned, corners=setting.corners
             )
             self._choice = DriverChoice(self.gating, setting.controls, self._clock, self.recorder, self._tell)
             offers = CornerOffers(setting.corners, "off")  # a script offers the wheel nowhere
@@ -441,6 +445,12 @@ class SharedWheel:
         if (said := unheard(self.human)) not in ("", *self._said):
             self._said.add(said)
             logging.getLogger("hitl").warning(said)
+
+    def _say(self, said: Said) -> None:
+        text = said.text(ENGLISH)
+        if self._shown is not None:
+            self._shown.note(said, text)
+        self._tell(said.level, text)
 
     def _tell(self, level: str, text: str) -> None:
         """Say a sentence to the player: as a toast, else as a printed line; where no person drives, once to the log."""

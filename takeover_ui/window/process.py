@@ -201,6 +201,8 @@ class _Loop:
                 if self.toasts and _farther(self.toasts[-1][2], text):
                     self.toasts.pop()
                 self._toast(level, text)
+            case "withdraw", gone:
+                self.toasts = [toast for toast in self.toasts if toast[2] != gone]
             case ("episode over",):
                 self._forget(lambda driver: driver == "agent")
             case ("drive",):

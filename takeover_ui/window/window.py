@@ -113,6 +113,10 @@ class Window:
         """
         self._post(("remark" if of_drive else "toast", level, text, only))
 
+    def withdraw(self, text: str) -> None:
+        """What that message says holds no more: take it away, where it still stands."""
+        self._post(("withdraw", text))
+
     def episode_over(self) -> None:
         """The agent's drive is over, and with it what holds ``only`` while it drives."""
         self._post(("episode over",))

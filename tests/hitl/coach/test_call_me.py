@@ -308,7 +308,8 @@ class TestTheEnd:
         assert said == [
             "That one counted: 6.0 s.",
             "A later takeover. Good until 198 m: these 3.2 s count, what came after does not.",
-            "An earlier takeover. That one did not count: it was too short (0.10 s). star keeps it all the same.",
+            "An earlier takeover. That one did not count: it was too short (0.10 s). "
+            "star keeps it all the same, except in a pause.",
             "That one counted: 2.0 s.",
         ]
 

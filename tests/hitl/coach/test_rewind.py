@@ -348,7 +348,7 @@ def test_a_car_that_stood_while_it_was_kept_shows_nothing(tmp_path: Path) -> Non
     with Store(tmp_path / "store.sqlite", read_only=True) as store:
         (kept,) = store.segments()
         assert kept.kind == "kept"
-        assert told == ["That one did not count: the car hardly moved (0.0 m). star keeps it all the same."]
+        assert told == ["That one did not count: the car hardly moved (0.0 m). star keeps it all the same, except in a pause."]
         assert store.rule().judge(kept).reason == Reason(Why.STILL, "0.0 m")
 
 

@@ -56,6 +56,9 @@ class Shown:
     def toast(self, text: str, level: str = "info", of_drive: bool = False, only: str | None = None) -> None:
         self.toasts.append(text)
 
+    def withdraw(self, text: str) -> None:
+        self.toasts.remove(text)
+
     def card(self, card: Card | None) -> None:
         self.cards.append(card)
 
@@ -376,3 +379,17 @@ def test_what_is_told_of_a_failed_takeover_counts_by_the_rule_of_the_demos(verdi
     segments.verdicts[1] = verdict
     segments.end_episode(3.5, EpisodeResult("drive", reason="off_road"))
     assert [(one.outcome, one.counted_s) for one in ended] == [("failed", counted_s)]
+
+
+@pytest.mark.parametrize(("first", "then", "stays"), [
+    ("press_kept", "press_discard", False), ("press_discard", "press_undone", False), ("press_star", "press_discard", False),
+    ("press_discard", "press_kept", False), ("coach_counted", "press_discard", False), ("coach_counted", "press_kept", True),
+    ("press_panic", "press_back", False), ("press_panic", "press_back_near", False), ("press_panic", "press_back_none", True),
+])  # fmt: skip
+def test_what_holds_no_more_is_taken_away(first: str, then: str, stays: bool) -> None:
+    window, values = Shown("de"), {"seconds": 2.4, "key": "n"}
+    say = speaker(window)  # type: ignore[arg-type]
+    for name in (first, then, first, then):
+        say(Said(name, values=values))
+    texts = [window.options.words.say(name, **values) for name in (first, then)]
+    assert (texts[0] in window.toasts, texts[1] in window.toasts) == (stays, True)

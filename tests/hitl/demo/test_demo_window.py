@@ -172,6 +172,8 @@ class Window:
     def episode_over(self) -> None:
         pass
 
+    def withdraw(self, text: str) -> None: ...
+
     def toast(self, text: str, level: str = "info", of_drive: bool = False, only: str | None = None) -> None:
         pass
 

@@ -74,6 +74,8 @@ class Shown:
     def send(self, view: View) -> None:
         self.views.append(view)
 
+    def withdraw(self, text: str) -> None: ...
+
     def toast(self, text: str, level: str = "info", of_drive: bool = False, only: str | None = None) -> None:
         self.toasts.append(text)
 

@@ -283,6 +283,15 @@ def test_what_was_said_of_an_earlier_drive_is_taken_away_and_nothing_else(loop: 
     assert {text for *_, text in made.toasts} == {"The pad is gone.", "It has the hairpin.", "said again"}
 
 
+def test_what_is_withdrawn_is_taken_away(loop: tuple[Any, Any, Any]) -> None:
+    made, pipe, _ = loop
+    sent = ("remark", "info", "Kept.", None), ("toast", "info", "Else.", None), ("withdraw", "Kept."), ("withdraw", "?")
+    for message in sent:
+        pipe.send_bytes(pickle.dumps(message))
+    made._receive()
+    assert [text for *_, text in made.toasts] == ["Else."]
+
+
 def test_what_asks_for_the_wheel_goes_as_soon_as_the_agent_drives_no_more(loop: tuple[Any, Any, Any]) -> None:
     made, pipe, _ = loop
     view = samples.view("agent")
