@@ -11,6 +11,7 @@ import os
 import shutil
 import sys
 from collections import Counter, defaultdict
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -235,6 +236,14 @@ def _in_real_time(worker: str) -> bool:
 def _room(scope: str) -> str:
     """Return the room of the tests that a file is in: `tests/hitl/games/tmrl`, for one."""
     return scope.rpartition("/")[0]
+
+
+@pytest.fixture(autouse=True)
+def _modules_are_found_as_before() -> Iterator[None]:
+    """A module of the current folder that is named by a command leaves that folder among those that are searched."""
+    before = list(sys.path)
+    yield
+    sys.path[:] = before
 
 
 @pytest.fixture(autouse=True)

@@ -143,7 +143,7 @@ def newest_steps(home: Path) -> int:
         (["--set", "polyak=much"], 2, "polyak must be a number from 0 to 1, for example polyak=0.995, not \"much\""),
         (["--set", "drop_pool=50"], 2, "leaves none"),
         (["--init", "nothing.safetensors"], 5, "no file 'nothing.safetensors' there, which --init names"),
-        (["--agent", "nothing.zip"], 3, "no file 'nothing.zip' there, which --agent names"),
+        (["--agent", "nothing.zip"], 3, "no file 'nothing.zip' there, which --agent or settings.toml names"),
         (["--log", "tensorbord"], 2, "no metrics log 'tensorbord'"),
         (["--tmrl-config", "nothing.json"], 3, "cannot be read"),
     ],

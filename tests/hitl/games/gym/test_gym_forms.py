@@ -162,7 +162,7 @@ class TestPackages:
         path = list(sys.path)
         command = ["play", "--home", "home", "--env", f"gym:their_cars.town:{id_}", "--pad", "none", "--headless"]
         assert cli.main([*command, "--episodes", "1"]) == 0, capsys.readouterr().err
-        assert sys.path == path
+        assert sys.path == [*path, str(folder)], "what lies beside it is found as it drives"
         assert rows(Home(folder / "home"), "SELECT env FROM sessions") == [(f"gym:their_cars.town:{id_}",)]
 
     def test_what_goes_wrong_with_it_is_said(self, folder):
