@@ -1,0 +1,95 @@
+"""The tail's benchmark: a rough game that is the same twice, and an agent that goes on in it."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import math
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from hitl.games import registry
+from hitl.games.base import Start
+from hitl.games.box2d import Box2DGame
+from hitl.road.track import load_track
+from tests.support.places import BENCHMARKS
+
+
+@pytest.fixture
+def tail(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    before = set(sys.modules)
+    yield importlib.import_module("tail")
+    for name in set(sys.modules) - before:  # `common` and its like are names that others use too
+        if getattr(sys.modules[name], "__file__", None) and Path(str(sys.modules[name].__file__)).parent == BENCHMARKS:
+            del sys.modules[name]
+    registry.GAMES.pop("rough", None)
+    registry.COPIES.pop("rough", None)
+
+
+def drive(game: Box2DGame, start: Start, steps: int = 60) -> list[tuple[float, float]]:
+    """Return where the car is in each step under half gas."""
+    game.restart(start)
+    places = []
+    for _ in range(steps):
+        game.send(np.array([0.5, 0.0], np.float32))
+        game.advance(0.05)
+        state = game.state()
+        places.append((state.x, state.y))
+    return places
+
+
+def test_the_same_start_brings_the_same_disturbances_and_another_start_others(tail: Any) -> None:
+    rough = tail.rough_game.RoughGame(load_track("default"))
+    first = drive(rough, Start(s=1.0, offset=0.25))
+    assert drive(rough, Start(s=1.0, offset=0.25)) == first
+    assert drive(Box2DGame(load_track("default")), Start(s=1.0, offset=0.25)) != first
+    moved = np.array(drive(rough, Start(s=1.0, offset=0.26))) - np.array(first)
+    calm = Box2DGame(load_track("default"))
+    beside = np.array(drive(calm, Start(s=1.0, offset=0.26))) - np.array(drive(calm, Start(s=1.0, offset=0.25)))
+    assert np.abs(moved - beside).max() > 0.05
+
+
+def test_a_forced_incident_pulls_the_wheel_at_once_and_only_in_that_run(tail: Any) -> None:
+    rough = tail.rough_game.RoughGame(load_track("default"))
+    start = Start(s=1.0, offset=0.25, speed=15.0)
+    quiet = drive(rough, start, steps=20)
+    rough.pulled_at_once = True
+    pulled = drive(rough, start, steps=20)
+    apart = [math.dist(a, b) for a, b in zip(quiet, pulled, strict=True)]
+    assert max(apart[:3]) < 0.2 < 0.5 < max(apart)
+    assert drive(rough, start, steps=20) == quiet
+
+
+def test_nearly_all_means_from_some_look_on_in_every_one(tail: Any) -> None:
+    looks = [{"steps": 1000 * k, "finished": n, "lap_s": 20.0, "p95": 1.02} for k, n in enumerate((90, 99, 98, 99, 100))]
+    found = tail.figures_of(looks, looks[0])
+    assert found["nearly_all_since"] == 3000
+    assert found["least"] == 98
+    assert found["finished_later"] == 99.5
+    looks[-1]["finished"] = 98
+    assert tail.figures_of(looks, looks[0])["nearly_all_since"] is None
+
+
+def test_an_agent_goes_on_with_help_and_forced_incidents(tail: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tail, "LAPS", 1)
+    monkeypatch.setattr(tail, "DRIVES", 2)
+    monkeypatch.setattr(tail, "FEW", 0)
+    monkeypatch.setattr(tail, "MANY", 2)
+    monkeypatch.setattr(tail, "EVERY", 150)
+    folder = tmp_path / "default-0"
+    made = tail.make(folder, "default", "good", 0)
+    assert made is not None
+    assert json.loads((folder / "tail.json").read_text())["finished"] == made["finished"]
+    alone = tail.run((folder, "default", "good", "no_help", 0, 300))
+    helped = tail.run((folder, "default", "good", "incidents", 0, 300))
+    assert alone["human_s"] == 0
+    assert alone["curve"][0]["steps"] == 0
+    assert alone["curve"][-1]["steps"] >= 300
+    assert alone["curve"][0]["finished"] == helped["curve"][0]["finished"]  # both begin from the same weights
+    assert helped["human_s"] > 0
