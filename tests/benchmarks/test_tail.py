@@ -81,15 +81,16 @@ def test_an_agent_goes_on_with_help_and_forced_incidents(tail: Any, tmp_path: Pa
     monkeypatch.setattr(tail, "DRIVES", 2)
     monkeypatch.setattr(tail, "FEW", 0)
     monkeypatch.setattr(tail, "MANY", 2)
-    monkeypatch.setattr(tail, "EVERY", 150)
+    monkeypatch.setattr(tail, "EVERY", 80)
+    monkeypatch.setattr("hitl.trials.copies.ATTEMPTS", 2)  # trials are tested elsewhere
     folder = tmp_path / "default-0"
     made = tail.make(folder, "default", "good", 0)
     assert made is not None
     assert json.loads((folder / "tail.json").read_text())["finished"] == made["finished"]
-    alone = tail.run((folder, "default", "good", "no_help", 0, 300))
-    helped = tail.run((folder, "default", "good", "incidents", 0, 300))
+    alone = tail.run((folder, "default", "good", "no_help", 0, 100))
+    helped = tail.run((folder, "default", "good", "incidents", 0, 100))
     assert alone["human_s"] == 0
     assert alone["curve"][0]["steps"] == 0
-    assert alone["curve"][-1]["steps"] >= 300
+    assert alone["curve"][-1]["steps"] >= 100
     assert alone["curve"][0]["finished"] == helped["curve"][0]["finished"]  # both begin from the same weights
     assert helped["human_s"] > 0
