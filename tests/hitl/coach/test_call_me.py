@@ -308,7 +308,7 @@ class TestTheEnd:
         assert said == [
             "That one counted: 6.0 s.",
             "A later takeover. Good until 198 m: these 3.2 s count, what came after does not.",
-            "An earlier takeover. That one did not count: it was too short (0.10 s). "
+            "An earlier takeover. That one did not count: too short (0.10 s). "
             "star keeps it all the same, except in a pause.",
             "That one counted: 2.0 s.",
         ]
@@ -321,7 +321,7 @@ class TestTheEnd:
         coaching.coach.alone("hairpin", True, 1, 30.0)
         card = ending.card(coaching, Looking(40.0, 5.6), None, ENGLISH)
         assert card.rows[1] == ("hairpin", "2 × 5.5 s", "1 of 2", "0 of 4", "1 of 5")
-        assert card.lines[0] == "1 takeover (0.1 s) did not count: it was too short.", "else the table would contradict the sum"
+        assert card.lines[0] == "1 takeover (0.1 s) did not count: too short.", "else the table would contradict the sum"
         assert card.lines[1] == "You had to watch for 40 s, and drove for 5.6 s of it."
         assert card.lines[-1] == 'Next time: `hitl play --practice "hairpin"`.'
         assert "hairpin  2 × 5.5 s   1 of 2   0 of 4        1 of 5" in ending.printed(coaching, Looking(), None)

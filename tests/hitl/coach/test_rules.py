@@ -140,7 +140,7 @@ def test_a_takeover_that_does_not_count_says_why_in_every_language() -> None:
     (said,) = Coach([CORNER]).ended(Ended(1, "hairpin", 0.2, "unclear", Reason(Why.SHORT, "0.20 s")))
     keyed = replace(said, values={**said.values, "key": "Enter"})
     texts = {code: keyed.text(words) for code, words in LANGUAGES.items()}
-    assert texts["en"] == "That one did not count: it was too short (0.20 s). Enter keeps it all the same, except in a pause."
+    assert texts["en"] == "That one did not count: too short (0.20 s). Enter keeps it all the same, except in a pause."
     assert "zu kurz (0,20 s)" in texts["de"]
     assert "za krótko (0,20 s)" in texts["pl"]
 
