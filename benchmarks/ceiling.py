@@ -107,7 +107,8 @@ def run(
 ) -> dict[str, Any]:  # fmt: skip
     """Phase 2: one arm from one stalled home (which is copied, not changed), for ``steps`` driven steps at most.
 
-    Once the corner is passed it is watched for ``hold`` more. ``shape``: settings of every arm, such as the networks'.
+    Once the corner is passed, by whole laps and by the corner's clock, it is watched for ``hold`` more. ``shape``: settings of
+    every arm, such as the networks'.
     """
     from data.records import Corner
     from hitl.home import Home
@@ -131,6 +132,7 @@ def run(
             hz = rig.task.settings.hz
             human_lap = median(_laps(home, hz))
             wheel, human = helper(arm, rig, lockstep, corner, seed, skill)
+            lap_steps = human  # of further laps, which are driven before the first step that is counted
             rig.session.human = wheel
             lap_utd, lockstep.budget.lap_utd = lockstep.budget.lap_utd, 0.0  # laps, old and new, owe no updates of their own
             lockstep.learn()  # takes in what the stalled run left; no update is owed yet
@@ -145,7 +147,13 @@ def run(
             episode, share_from = 0, (0, human)
             due, next_reading = EVALUATE_EVERY, CLOCK_EVERY * seldom
             reached: int | None = None
-            while lockstep.steps < steps and (reached is None or lockstep.steps < reached + hold):
+
+            def watched() -> bool:
+                """Tell whether both clocks have found their first pass, and what came of it was watched long enough."""
+                first = clock.figures()["first_pass_steps"]
+                return reached is not None and first is not None and lockstep.steps >= max(reached, first) + hold
+
+            while lockstep.steps < steps and not watched():
                 start = practice_starts(home, rig, corner) if arm.practice and episode % 2 else {}
                 with stopwatch() as watch:
                     result = lockstep.drive(10_000 * (seed + 1) + episode, **start)
@@ -153,7 +161,8 @@ def run(
                 paid.add(result, corner, lockstep.steps, watch.seconds)
                 if lockstep.steps >= next_reading:
                     clock.read(lockstep.policy.actor, steps=lockstep.steps, attempts=paid.attempts)
-                    next_reading = lockstep.steps + seldom * (CLOCK_EVERY if reached is None else WATCH_EVERY)
+                    sought = reached is None or clock.figures()["first_pass_steps"] is None
+                    next_reading = lockstep.steps + seldom * (CLOCK_EVERY if sought else WATCH_EVERY)
                 if lockstep.steps >= due:
                     driven, helped = lockstep.steps - share_from[0], paid.human - share_from[1]
                     curve.append(judge(lockstep, helped / driven))
@@ -172,6 +181,7 @@ def run(
         "held": fmean(after) if after else None,
         **paid.figures(hz),
         **clock.figures(),
+        "lap_steps": lap_steps,
         "human_lap_seconds": human_lap,
         "final_return": curve[-1]["return"],
         "finished_laps": curve[-1]["finished"],

@@ -47,11 +47,13 @@ def iqm(values: Values, axis: int = -1) -> Values:
 def intervals(strata: Sequence[Values], middle: Any = iqm) -> tuple[Values, Values, Values]:
     """Return the middle of all strata together and its 95 % percentile bootstrap interval, along the last axis.
 
-    ``strata``: one array (..., seeds) a track; seeds are drawn anew within each. With a single seed there is no interval (NaN).
+    ``strata``: one array (..., seeds) a track; seeds are drawn anew within each. Tracks with a single one are drawn from together
+    (a lone such track with the smallest of the others). With a single seed in all there is no interval (NaN).
     """
     from scipy.stats import bootstrap
 
     found = middle(np.concatenate(strata, -1), axis=-1)
+    strata = _none_alone(strata)
     if any(s.shape[-1] < 2 for s in strata):
         return found, np.full_like(found, np.nan), np.full_like(found, np.nan)
 
@@ -70,6 +72,17 @@ def intervals(strata: Sequence[Values], middle: Any = iqm) -> tuple[Values, Valu
         batch=500,
     ).confidence_interval
     return found, result.low, result.high
+
+
+def _none_alone(strata: Sequence[Values]) -> list[Values]:
+    """Put strata of a single seed together, so that there is something to draw from."""
+    alone = [s for s in strata if s.shape[-1] < 2]
+    others = sorted((s for s in strata if s.shape[-1] >= 2), key=lambda s: s.shape[-1])
+    if not alone:
+        return others
+    if len(alone) == 1 and others:
+        alone.append(others.pop(0))
+    return [*others, np.concatenate(alone, -1)]
 
 
 def estimate(strata: Sequence[Sequence[float | None]], middle: Any = iqm, bound: str = "") -> Estimate:

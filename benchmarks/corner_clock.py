@@ -26,7 +26,7 @@ LEAD_S = 3.0  # s before the corner at which a try begins
 LIMIT_S = 20.0  # s that a try lasts at most
 OFFSET_M, TURN, SPEED_SHARE, ACTION = 0.3, 0.02, 0.02, 0.03  # standard deviations of the disturbances
 ENOUGH = 0.9  # share of tries that pass, twice in a row
-EVERY = 50  # driven steps between two readings
+EVERY = 50  # driven steps between two readings at least: weights change after whole drives only, which are some 200 apart
 
 
 class CornerClock:
@@ -95,16 +95,8 @@ class CornerClock:
         return share
 
     def figures(self) -> dict[str, Any]:
-        """Return when the corner was first passed (``None``: never), and the share of passes from then on."""
-        found = first_pass([r["share"] for r in self.readings])
-        if found is None:
-            return {"first_pass_steps": None, "first_pass_attempts": None, "corner_held": None}
-        first, later = self.readings[found], self.readings[found:]
-        return {
-            "first_pass_steps": first["steps"],
-            "first_pass_attempts": first["attempts"],
-            "corner_held": fmean(r["share"] for r in later),
-        }
+        """Return ``figures_of`` what was read."""
+        return figures_of(self.readings)
 
     def close(self) -> None:
         """Let go of the games."""
@@ -115,6 +107,25 @@ class CornerClock:
 def first_pass(shares: Sequence[float], enough: float = ENOUGH) -> int | None:
     """Return the first reading that, and the one after it, reach ``enough``; None where there is none."""
     return next((k for k in range(len(shares) - 1) if min(shares[k : k + 2]) >= enough), None)
+
+
+def figures_of(readings: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Return when the corner was first passed (``None``: never), and what share of tries passed later, on average and last.
+
+    The two readings that make the first pass are no part of what is held: they are high because they were chosen so. What was
+    held is None where none followed them.
+    """
+    last = readings[-1]["share"] if readings else None
+    found = first_pass([r["share"] for r in readings])
+    if found is None:
+        return {"first_pass_steps": None, "first_pass_attempts": None, "corner_held": None, "corner_last": last}
+    later = [r["share"] for r in readings[found + 2 :]]
+    return {
+        "first_pass_steps": readings[found]["steps"],
+        "first_pass_attempts": readings[found]["attempts"],
+        "corner_held": fmean(later) if later else None,
+        "corner_last": last,
+    }
 
 
 def disturbed(start: Start, rng: np.random.Generator) -> Start:

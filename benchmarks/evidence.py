@@ -17,7 +17,7 @@ import multiprocessing
 import os
 import time
 import tomllib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -27,6 +27,7 @@ import numpy as np
 from ceiling import ARMS, run, stall
 from ceiling_numbers import Estimate, estimate
 from common import print_table, write_report
+from corner_clock import figures_of
 
 PLAN = Path(__file__).with_suffix(".toml")
 ROOT = PLAN.parent.parent
@@ -121,14 +122,28 @@ def stalled(folder: Path, job: Job) -> bool | None:
     return json.loads(noted.read_text()) is not None if noted.is_file() else None
 
 
-def needed(result: dict[str, Any]) -> int:
+def read(file: Path) -> dict[str, Any]:
+    """Return the result in a file, with the corner's clock counted as it is now."""
+    result: dict[str, Any] = json.loads(file.read_text())
+    return result | figures_of(result["clock"])
+
+
+def attempts(result: dict[str, Any]) -> int:
     """Return the attempts at the corner until it was passed; all that there were where it never was."""
     first: int | None = result["first_pass_attempts"]
     return int(result["attempts"]) if first is None else first
 
 
-def ratios(results: list[dict[str, Any]], skill: str) -> dict[tuple[str, str], tuple[int, Estimate]]:
-    """Return, for each arm and skill, how many times the attempts of `takeover` by hands of ``skill`` it needs.
+def driven(result: dict[str, Any]) -> int:
+    """Return the driven steps until it was passed, or all of them, with those of the human's laps before."""
+    first: int | None = result["first_pass_steps"]
+    return int(result["clock"][-1]["steps"] if first is None else first) + int(result.get("lap_steps", 0))
+
+
+def ratios(
+    results: list[dict[str, Any]], skill: str, needed: Callable[[dict[str, Any]], int] = attempts
+) -> dict[tuple[str, str], tuple[int, Estimate]]:
+    """Return, for each arm and skill, how many times what `takeover` by hands of ``skill`` needs it needs.
 
     Each with the number of agents that did both: the interquartile mean over them and its 95 % interval, tracks as strata.
     """
@@ -153,19 +168,24 @@ def rows_of(results: list[dict[str, Any]]) -> list[tuple[str, ...]]:
     rows = []
     for name in dict.fromkeys((r["name"], r["skill"]) for r in results):
         of = [r for r in results if (r["name"], r["skill"]) == name]
-        attempts = [needed(r) for r in of]
+        tried = [attempts(r) for r in of]
         held = [r["corner_held"] for r in of if r["corner_held"] is not None]
         rows.append((
             *name,
             f"{sum(r['first_pass_attempts'] is not None for r in of)}/{len(of)}",
-            f"{median(attempts):.0f} ({min(attempts)}–{max(attempts)})",
+            f"{median(tried):.0f} ({min(tried)}–{max(tried)})",
+            f"{median(driven(r) for r in of):,.0f}",
             f"{median(held):.0%}" if held else "–",
+            f"{median(r['corner_last'] or 0.0 for r in of):.0%}",
             *(f"{median(r[key] for r in of):.0f}" for key in ("human_seconds", "takeovers", "watched_seconds", "called_seconds")),
         ))  # fmt: skip
     return rows
 
 
-COLUMNS = ("arm", "hands", "passed", "attempts at the corner", "held", "s at the wheel", "takeovers", "s watched", "s if called")
+COLUMNS = (
+    *("arm", "hands", "passed", "attempts at the corner", "steps", "held", "at the end"),
+    *("s at the wheel", "takeovers", "s watched", "s if called"),
+)
 
 
 def show(folder: Path, questions: list[dict[str, Any]], jobs: list[Job], seen: list[str]) -> dict[str, Any]:
@@ -174,16 +194,16 @@ def show(folder: Path, questions: list[dict[str, Any]], jobs: list[Job], seen: l
     for q in questions:
         of = [j for j in jobs if j.question == q["name"]]
         done = {j: folder / "runs" / j.file for j in of if (folder / "runs" / j.file).is_file()}
-        results = [json.loads(file.read_text()) for file in done.values()]
+        results = [read(file) for file in done.values()]
         for kind, known in (("looked at while the recipe was chosen", True), ("not looked at", False)):
             part = [r for r in results if (r["track"] in seen) is known]
             if part:
                 print_table(f"{q['text']} — tracks {kind}", COLUMNS, rows_of(part))
-        found = ratios(results, q["skills"][0])
+        found, steps = ratios(results, q["skills"][0]), ratios(results, q["skills"][0], driven)
         if found:
-            rows = [(*name, str(agents), e.text(".2f")) for name, (agents, e) in found.items()]
-            title = f"Attempts, over those of takeover by {q['skills'][0]} hands: interquartile mean and 95 % interval"
-            print_table(title, ("arm", "hands", "agents", "times"), rows)
+            rows = [(*name, str(agents), e.text(".2f"), steps[name][1].text(".2f")) for name, (agents, e) in found.items()]
+            title = f"Over those of takeover by {q['skills'][0]} hands, agent by agent: interquartile mean and 95 % interval"
+            print_table(title, ("arm", "hands", "agents", "attempts", "driven steps"), rows)
         left = [j for j in of if j not in done and stalled(folder, j) is not False]
         if left:
             print(f"{q['name']}: {len(left)} of {len(of)} runs are not done, the first: {left[0].file}")
@@ -191,6 +211,7 @@ def show(folder: Path, questions: list[dict[str, Any]], jobs: list[Job], seen: l
             "runs": len(done),
             "left": len(left),
             "ratios": {" ".join(name): [agents, e.middle, e.low, e.high] for name, (agents, e) in found.items()},
+            "step_ratios": {" ".join(name): [agents, e.middle, e.low, e.high] for name, (agents, e) in steps.items()},
             "results": [{**r, "curve": None} for r in results],
         }
     return figures
@@ -242,7 +263,8 @@ def main() -> None:
         with multiprocessing.get_context("spawn").Pool(args.jobs, maxtasksperchild=1) as pool:
             _queue(pool, folder, jobs, agents, until)
     figures = show(folder, questions, jobs, plan["seen"])
-    write_report(folder / "evidence.json", figures, sorted({j.seed for j in jobs}))
+    if not args.plan:
+        write_report(folder / "evidence.json", figures, sorted({j.seed for j in jobs}))
 
 
 def _queue(pool: Any, folder: Path, jobs: list[Job], agents: list[tuple[str, int]], until: float) -> None:

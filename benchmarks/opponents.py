@@ -250,8 +250,6 @@ _EVEN = WITHOUT_OURS | {
     "demo_copies": 1e9,
     "n_step": 1,
 }
-_CLONING = _EVEN | {"weight_decay_actor": 1.0}
-"""With it, cloning of two laps and a few takeovers went farther than without (one seed)."""
 _RLPD = _EVEN | {
     "critics": 10,
     "quantiles": 1,
@@ -270,12 +268,12 @@ OPPONENTS: dict[str, Opponent] = {
     "hg_dagger": Opponent(
         "HG-DAgger: cloning of laps and takeovers, no RL (Kelly et al. 2019)",
         Cloning,
-        _CLONING | {"demo_fraction": 1.0},
+        _EVEN | {"demo_fraction": 1.0},
     ),
     "iwr": Opponent(
         "IWR: cloning, takeovers as likely as laps and own steps together (Mandlekar et al. 2020)",
         Cloning,
-        _CLONING | {"demo_fraction": 0.5, "lap_priority": 0.0},
+        _EVEN | {"demo_fraction": 0.5, "lap_priority": 0.0},
         _AgainstTheRest,
     ),
     "rlif": Opponent("RLIF: the takeover is the only reward, -1, on RLPD (Luo et al. 2023)", RLIF, _RLPD),

@@ -63,9 +63,13 @@ def test_the_clock_tells_an_agent_that_fails_from_a_driver_that_passes(bench, tm
             return torch.zeros(len(seen), 2)
 
     assert clock.read(Rolling(), steps=50, attempts=1) == 0.0
-    assert clock.figures() == {"first_pass_steps": None, "first_pass_attempts": None, "corner_held": None}
+    never = {"first_pass_steps": None, "first_pass_attempts": None, "corner_held": None, "corner_last": 0.0}
+    assert clock.figures() == never
     clock.readings += [{"steps": 100, "attempts": 2, "share": 0.95}, {"steps": 150, "attempts": 3, "share": 1.0}]
-    assert clock.figures() == {"first_pass_steps": 100, "first_pass_attempts": 2, "corner_held": pytest.approx(0.975)}
+    passed = {"first_pass_steps": 100, "first_pass_attempts": 2, "corner_held": None, "corner_last": 1.0}
+    assert clock.figures() == passed, "what makes the pass is no part of what is held"
+    clock.readings += [{"steps": 650, "attempts": 6, "share": 0.5}, {"steps": 1200, "attempts": 9, "share": 0.25}]
+    assert clock.figures() == passed | {"corner_held": pytest.approx(0.375), "corner_last": 0.25}
     clock.close()
     few = clock_module.CornerClock(load_track("default"), HAIRPIN, home.store_path, tries=5, most=2)  # cars at once
     driven = []
@@ -107,7 +111,7 @@ def test_the_plan_is_of_arms_tracks_and_hands_that_exist(bench):
         assert j.arm in evidence.ARMS
         assert j.skill == "expert" or traits_of(j.skill)
         assert (evidence.ROOT / j.track).is_file() if j.track.endswith(".toml") else j.track in shipped_tracks()
-    assert set(plan["seen"]) <= set(shipped_tracks())
+    assert set(plan["seen"]) <= {Path(track).stem for q in plan["question"] for track in q["tracks"]}
 
 
 def test_ratios_are_of_agents_that_did_both(bench):
@@ -125,6 +129,23 @@ def test_ratios_are_of_agents_that_did_both(bench):
     assert (agents, laps.middle, laps.low, laps.high) == (4, *[pytest.approx(2.0)] * 3)
     assert found["continue", "good"][1].middle == pytest.approx(8.0)  # never passed: all of its attempts count
     assert found["takeover", "late"][1].middle == pytest.approx(0.5)
+
+
+def test_driven_steps_are_those_until_the_pass_with_the_laps_driven_by_hand_before(bench):
+    evidence = bench("evidence")
+    passed = {"first_pass_steps": 300, "clock": [{"steps": 900}], "lap_steps": 400}
+    assert evidence.driven(passed) == 700
+    assert evidence.driven(passed | {"first_pass_steps": None}) == 1300
+    del passed["lap_steps"]
+    assert evidence.driven(passed) == 300
+
+
+def test_a_track_with_one_agent_has_its_part_in_the_interval(bench):
+    estimate = bench("ceiling_numbers").estimate
+    alone = estimate([[1.0, 2.0], [3.0]])
+    assert 1.0 <= alone.low < alone.middle < alone.high <= 3.0
+    assert estimate([[1.0], [3.0]]).high == 3.0, "two such tracks are drawn from together"
+    assert np.isnan(estimate([[2.0]]).low)
 
 
 def test_seed_by_seed_so_that_what_is_there_is_balanced(bench):
