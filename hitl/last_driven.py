@@ -11,12 +11,13 @@ from data.errors import HitlError, InputFileError, StoreError, UsageError, shown
 from data.extras import PYTHON
 from data.records import ROADLESS, SessionRecord
 from data.store import Store
+from data.tables.driven import is_brought
 from hitl.agents.own_code import check_env, game_lies_in
 from hitl.games.registry import OWN_ROADS, drives_stored_lines, single_words
 from hitl.home import Home
 from hitl.road.known_tracks import chosen, drivable, is_line_file
 from hitl.road.track import load_track
-from hitl.settings import PlaySettings
+from hitl.settings import PlaySettings, load
 
 if TYPE_CHECKING:
     from hitl.settings import Settings
@@ -58,6 +59,25 @@ def told(named: Settings, meant: Settings) -> str:
     where = f"{now.track} in {now.env}" if other_track and not chosen_env else now.track if other_track else now.env
     free = [option for option, is_chosen in (("`--env`", chosen_env), ("`--track`", chosen_track)) if not is_chosen]
     return f"As last time here: {where}. {' and '.join(free)} {'choose' if len(free) > 1 else 'chooses'} another."
+
+
+def goes_on_with(home: Home, store: Store) -> str:
+    """Return what an import says of what is driven next; "" where the settings name that, or it must be named."""
+    session = next((s for s in store.driven_sessions() if s.kind in _DRIVEN), None)
+    try:
+        settings = load(home, "play")
+    except InputFileError:  # which the next command says: what was to come in is in
+        return ""
+    if session is None or "play.env" in settings.origin or not is_opened_unasked(session.env):
+        return ""
+    play = as_last_time(home, settings, asks=False).play
+    what = play.env if play.env.startswith(ROADLESS) else f"{play.track} in {play.env}"
+    if not is_brought(store.conn, session.id):
+        return f"What was driven in this home itself decides what comes next: `hitl play` goes on with {what}."
+    return (
+        "Nothing was driven in this home itself, so the newest drive that came in decides what comes next: `hitl play` goes on "
+        f"with {what}. `--env` and `--track` choose another."
+    )
 
 
 def games_with(home: Home, observation_names: Sequence[str], action_names: Sequence[str]) -> list[str]:

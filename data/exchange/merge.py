@@ -25,6 +25,7 @@ from data.schema import SESSION_COLUMNS, STEP_COLUMNS
 from data.tables import tracks
 from data.tables.checkpoints import IMPORTED
 from data.tables.corners import bring_corners
+from data.tables.driven import BROUGHT, note_brought
 from data.tables.review_fields import (
     MERGED,
     TAKEN_BACK,
@@ -174,6 +175,8 @@ def _merge_session(into: _Into, session: int, uuid: str, hz: float, summary: Sum
             (_track_here(conn, session), session),
         )
         found = execute("SELECT last_insert_rowid()").fetchone()
+        if into.kind:
+            note_brought(conn, int(found[0]))
     else:
         # It ran when it came the last time, or had ended here for want of the rest.
         execute(
@@ -196,9 +199,9 @@ def _merge_session(into: _Into, session: int, uuid: str, hz: float, summary: Sum
     _merge_segments(into, session, target, summary)
     execute(
         "INSERT INTO main.events (session_id, at, level, kind, message, data) SELECT ?1, at, level, kind, message, data "
-        "FROM src.events e WHERE session_id = ?2 AND NOT EXISTS (SELECT 1 FROM main.events m WHERE m.session_id = ?1 AND "
-        "m.at = e.at AND m.kind = e.kind AND m.message = e.message)",
-        (target, session),
+        "FROM src.events e WHERE session_id = ?2 AND (kind <> ?3 OR ?4) AND NOT EXISTS (SELECT 1 FROM main.events m "
+        "WHERE m.session_id = ?1 AND m.at = e.at AND m.kind = e.kind AND m.message = e.message)",
+        (target, session, BROUGHT, into.kind is None),  # what was imported there may have been driven here
     )
     (status,) = execute("SELECT status FROM main.sessions WHERE id = ?", (target,)).fetchone()
     if status == "open" and not is_alive(into.path, uuid):  # one that is recorded here goes on

@@ -22,6 +22,7 @@ from data.schema import STEP_MEASURES
 from data.suggest import did_you_mean
 from data.tables import lap_times
 from data.tables.checkpoints import strangers
+from data.tables.driven import in_time, last_first
 
 VECTORS = ("observation", "executed", "proposed")
 """Columns of a step that hold several numbers."""
@@ -233,18 +234,18 @@ class DriveTables:
     conn: sqlite3.Connection
 
     def tracks(self) -> list[str]:
-        """Return the tracks that were driven on: the one driven last first, those of imported laps alone at the end."""
+        """Return the tracks that were driven on: the one driven here last first, those of imported laps alone at the end."""
         rows = self.conn.execute(
             "SELECT track FROM sessions s WHERE EXISTS (SELECT 1 FROM episodes WHERE session_id = s.id) GROUP BY track "
-            "ORDER BY max(CASE WHEN kind = 'import' THEN 0 ELSE id END) DESC, max(id) DESC"
+            f"ORDER BY max({last_first(self.conn)}) DESC, max(id) DESC"
         )
         return [str(track) for (track,) in rows]
 
     def games(self, track: str) -> list[str]:
-        """Return the games in which a track was driven: the one driven last first, those of imported laps alone at the end."""
+        """Return the games in which a track was driven: the one driven here last first, those of imported laps at the end."""
         rows = self.conn.execute(
             "SELECT env FROM sessions s WHERE track = ? AND EXISTS (SELECT 1 FROM episodes WHERE session_id = s.id) GROUP BY env "
-            "ORDER BY max(CASE WHEN kind = 'import' THEN 0 ELSE id END) DESC, max(id) DESC",
+            f"ORDER BY max({last_first(self.conn)}) DESC, max(id) DESC",
             (track,),
         )
         newest: dict[tuple[str, ...], str] = {}
@@ -291,12 +292,15 @@ class DriveTables:
             "coalesce(h.stop, h.start + 1) > h.start))": None if helped is not False else False,
         }  # fmt: skip
         wanted = {condition: value for condition, value in conditions.items() if value is not None}
+        order = in_time("e", newest=True)
         rows = self.conn.execute(
             f"SELECT e.id, e.session_id, s.track, e.purpose, coalesce(e.reason, ''), e.length, coalesce({RETURN}, 0), "
             "coalesce((SELECT sum(g.stop - g.start) FROM segments g WHERE g.episode_id = e.id AND g.kind <> 'kept'), 0), "
             f"coalesce({FARTHEST}, 0), e.checkpoint_id, e.started, s.hz, e.number, e.seed, s.observation_names, s.action_names "
-            f"FROM episodes e JOIN sessions s ON s.id = e.session_id "
-            f"WHERE {' AND '.join(wanted) or 'TRUE'} ORDER BY e.id DESC LIMIT ?",
+            f"FROM episodes e JOIN sessions s ON s.id = e.session_id WHERE e.id IN ("
+            # First the newest alone: what a row costs is paid for these.
+            f"SELECT e.id FROM episodes e JOIN sessions s ON s.id = e.session_id WHERE {' AND '.join(wanted) or 'TRUE'} "
+            f"ORDER BY {order} LIMIT ?) ORDER BY {order}",
             (*wanted.values(), -1 if newest is None else newest),
         ).fetchall()
         found = [
@@ -319,13 +323,13 @@ class DriveTables:
         After a day of help at one corner, what the agent does there alone is in none of the newest.
         """
         found = {
-            e.id: e
+            e.id
             for helped in (True, False)
             for e in self.episodes(
                 track, purpose=purpose, since=since, newest=newest, imported=imported, helped=helped, env=env
             )
         }
-        return [found[number] for number in sorted(found)]
+        return self.episodes(ids=found)
 
     def steps(
         self,

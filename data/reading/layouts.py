@@ -14,6 +14,7 @@ from data.reading.drives import names_of
 from data.reading.new_steps import Layout
 from data.reading.schema_check import readable_rows
 from data.records import ACTION_PENDING, ROADLESS
+from data.tables.driven import last_first
 from data.words import number_of
 
 
@@ -30,45 +31,44 @@ class Held:
     """Episodes that are laps."""
     human: bool
     """A human drove some of them."""
-    newest: int
-    """The id of the newest session."""
 
 
 def held(conn: sqlite3.Connection) -> list[Held]:
-    """Return what a store holds, the layout that is driven first (see :func:`driven_layout`), then by the newest session."""
+    """Return what a store holds, the layout that is driven first (see :func:`driven_layout`), then the newest."""
     rows = conn.execute(
         "SELECT s.observation_names, s.action_names, group_concat(DISTINCT s.env), min(s.kind = 'import'), sum(e.length), "
-        "sum(e.purpose = 'lap'), max(CASE WHEN s.kind = 'import' THEN 0 ELSE s.id END), max(s.id), "
+        "sum(e.purpose = 'lap'), "
         "max(e.purpose = 'lap' OR EXISTS (SELECT 1 FROM segments g WHERE g.episode_id = e.id)) "
         "FROM sessions s JOIN episodes e ON e.session_id = s.id WHERE EXISTS (SELECT 1 FROM steps WHERE episode_id = e.id) "
-        "GROUP BY 1, 2 ORDER BY 7 DESC, 8 DESC"
+        f"GROUP BY 1, 2 ORDER BY max({last_first(conn)}) DESC, max(s.id) DESC"
     ).fetchall()
     return [
         Held(
             (names_of(seen), names_of(done)), tuple(sorted(str(envs).split(","))), bool(imported), int(steps),
-            int(laps), bool(human), int(newest),
+            int(laps), bool(human),
         )
-        for seen, done, envs, imported, steps, laps, _, newest, human in rows
+        for seen, done, envs, imported, steps, laps, human in rows
     ]  # fmt: skip
 
 
 def driven_layout(conn: sqlite3.Connection, *, live: bool = False) -> Layout | None:
-    """Return the layout that is driven here: that of the newest session with steps which was not imported.
+    """Return the layout that is driven here: that of the session with steps that was driven last in this home itself.
 
-    Without such a session it is the newest import's, or None with ``live``. What is imported must fit what is driven, and never
-    the other way round.
+    Without one it is that of the newest session of another store, else the newest import's, or None with ``live``. What is
+    imported must fit what is driven, and never the other way round.
     """
     only = "AND s.kind != 'import'" if live else ""
     row = conn.execute(
         "SELECT s.observation_names, s.action_names FROM sessions s WHERE EXISTS (SELECT 1 FROM episodes e JOIN steps p ON "
-        f"p.episode_id = e.id WHERE e.session_id = s.id) {only} ORDER BY (s.kind = 'import'), s.id DESC LIMIT 1"
+        f"p.episode_id = e.id WHERE e.session_id = s.id) {only} ORDER BY {last_first(conn)} DESC, s.id DESC LIMIT 1"
     ).fetchone()
     return None if row is None else (names_of(row[0]), names_of(row[1]))
 
 
 def has_road(conn: sqlite3.Connection) -> bool:
     """Whether what was driven last has a road: a game with a line and a finish, and not any Gymnasium environment."""
-    row = conn.execute("SELECT env FROM sessions WHERE kind != 'import' ORDER BY id DESC LIMIT 1").fetchone()
+    newest = f"SELECT env FROM sessions s WHERE kind != 'import' ORDER BY {last_first(conn)} DESC, id DESC LIMIT 1"
+    row = conn.execute(newest).fetchone()
     return row is None or not str(row[0]).startswith(ROADLESS)
 
 

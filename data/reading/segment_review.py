@@ -94,7 +94,7 @@ class StoreReview:
         newest = self.store.conn.execute(
             "SELECT e.checkpoint_id FROM episodes e JOIN sessions s ON s.id = e.session_id "
             "WHERE s.track = ? AND e.checkpoint_id IS NOT NULL AND e.checkpoint_id NOT IN (SELECT value FROM json_each(?)) "
-            "ORDER BY e.id DESC LIMIT 1",
+            "ORDER BY e.started DESC, e.id DESC LIMIT 1",
             (self.track, json.dumps(sorted(self.store.strange_checkpoints()))),
         ).fetchone()
         before = self._agent(from_m, to_m, checkpoint) if checkpoint is not None else None
@@ -125,7 +125,7 @@ class StoreReview:
             f"AND (coalesce(e.checkpoint_id, 0) IN (SELECT value FROM json_each(?6))) = ?7 AND coalesce(({began}), ?3) <= ?4 "
             "AND NOT EXISTS (SELECT 1 FROM segments g WHERE g.episode_id = e.id AND g.kind <> 'kept' AND "
             f"coalesce(g.stop, g.start + 1) > g.start AND min({first}, {last}) <= ?4 AND max({first}, {last}) >= ?3) "
-            "ORDER BY e.checkpoint_id DESC, e.purpose = 'evaluation' DESC, e.id DESC",
+            "ORDER BY e.checkpoint_id DESC, e.purpose = 'evaluation' DESC, e.started DESC, e.id DESC",
             (
                 self.track, from_m + (to_m - from_m) / 3, from_m, to_m, checkpoint,
                 json.dumps(sorted(imported if theirs else self.store.strange_checkpoints())), theirs,

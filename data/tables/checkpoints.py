@@ -226,7 +226,7 @@ class Checkpoints:
             for checkpoint, driven, count, mean, finished, first, last, distinct in self.conn.execute(
                 f"SELECT e.checkpoint_id, s.track, count(*), coalesce(avg({RETURN}), 0), sum(e.reason = 'finish'), "
                 "min(e.started), max(e.started), count(DISTINCT quote(e.\"return\") || quote(e.length) || "
-                f"quote(e.max_progress) || quote(e.reason)) FROM {episodes} GROUP BY 1, 2 ORDER BY max(e.id)",
+                f"quote(e.max_progress) || quote(e.reason)) FROM {episodes} GROUP BY 1, 2 ORDER BY max(e.started), max(e.id)",
                 values,
             )
         ]

@@ -13,6 +13,7 @@ from data.reading.new_steps import Layout
 from data.reading.schema_check import readable_rows
 from data.records import ROADLESS, Segment, SegmentRecord
 from data.tables.checkpoints import newest_settings
+from data.tables.driven import in_time
 
 _SELECT = f"""
 SELECT g.id, g.session_id, g.episode_id, g.kind, g."trigger", g.corner, g.start, coalesce(g.stop, g.start),
@@ -94,7 +95,7 @@ class SegmentTables:
             "seconds >= ?": min_seconds, "seconds <= ?": max_seconds,
         }  # fmt: skip
         wanted = {condition: value for condition, value in conditions.items() if value is not None}
-        sql = f"{_SELECT} WHERE {' AND '.join(wanted) or '1'} ORDER BY g.id"
+        sql = f"{_SELECT} WHERE {' AND '.join(wanted) or '1'} ORDER BY {in_time('g')}"
         return [_segment(row) for row in self.conn.execute(sql, tuple(wanted.values()))]
 
     def takeovers_that_show(self) -> tuple[list[Segment], int]:

@@ -18,6 +18,7 @@ from data.recording import recovery
 from data.recording.applier import insert_session
 from data.recording.session_lock import LiveLock, is_alive
 from data.records import SessionInfo, SessionRecord
+from data.tables.driven import last_first
 
 ONLY_A_PAD = "pad"
 """The kind of an agent of which only the pad is known that it drives by."""
@@ -37,15 +38,18 @@ class Sessions:
 
     @readable_rows()
     def driven_sessions(self, track: str | None = None) -> list[SessionRecord]:
-        """Return the sessions in which an episode began here, newest first: none that was imported, or that came to nothing."""
+        """Return the sessions in which an episode began, the one driven here last first; after them those of other stores.
+
+        Imported laps are not among them.
+        """
         driven = "track = coalesce(?, track) AND kind != 'import' AND id IN (SELECT session_id FROM episodes)"
-        return session_records(self.conn, driven, (track,))[::-1]
+        return session_records(self.conn, driven, (track,), f"{last_first(self.conn)} DESC, id DESC")
 
     @readable_rows()
     def newest_session(self) -> SessionRecord | None:
-        """Return the newest session that was driven here and not imported."""
-        newest = "id = (SELECT max(id) FROM sessions WHERE kind != 'import')"
-        return next(iter(session_records(self.conn, newest, ())), None)
+        """Return the session that began here last; where none did, the newest one of another store. None of imported laps."""
+        newest = session_records(self.conn, "kind != 'import'", (), f"{last_first(self.conn)} DESC, id DESC LIMIT 1")
+        return next(iter(newest), None)
 
     def driving_now(self) -> list[int]:
         """Return the ids of the sessions of a player or a demo that some process drives at this moment."""
@@ -93,9 +97,13 @@ class Sessions:
         return self.conn.execute("SELECT at, level, kind, message FROM events ORDER BY id").fetchall()
 
     def agents(self) -> dict[int, dict[str, Any]]:
-        """Return, by the session's id, what is known of each agent from elsewhere that drove one, oldest first."""
+        """Return, by the session's id, what is known of each agent from elsewhere that drove one, oldest first.
+
+        Those of other stores come before those that drove here.
+        """
         rows = self.conn.execute(
-            "SELECT session_id, data FROM events WHERE kind = 'agent' AND session_id IS NOT NULL AND json_valid(data) ORDER BY id"
+            "SELECT v.session_id, v.data FROM events v JOIN sessions s ON s.id = v.session_id WHERE v.kind = 'agent' AND "
+            f"json_valid(v.data) ORDER BY {last_first(self.conn)}, s.id, v.id"
         )
         found = {int(session): json.loads(data) for session, data in rows}
         return {session: known for session, known in found.items() if isinstance(known, dict)}
@@ -112,7 +120,7 @@ class Sessions:
         """Return, by track, the game's own name for the map that was loaded when it was driven last, where that is known."""
         rows = self.conn.execute(
             "SELECT s.track, json_extract(v.data, '$.map_uid') FROM events v JOIN sessions s ON s.id = v.session_id "
-            "WHERE v.kind = 'map' AND json_valid(v.data) ORDER BY v.id"
+            f"WHERE v.kind = 'map' AND json_valid(v.data) ORDER BY {last_first(self.conn)}, s.id, v.id"
         )
         return {str(track): str(uid) for track, uid in rows if uid}
 
@@ -154,11 +162,13 @@ def add_event(
     )
 
 
-def session_records(conn: sqlite3.Connection, where: str, values: Sequence[Any]) -> list[SessionRecord]:
-    """Return the sessions that meet a condition, oldest first."""
+def session_records(
+    conn: sqlite3.Connection, where: str, values: Sequence[Any], order: str = "started, id"
+) -> list[SessionRecord]:
+    """Return the sessions ``s`` that meet a condition, oldest first, or in another order."""
     rows = conn.execute(
-        "SELECT id, kind, env, track, hz, driver, status, started, observation_names, action_names, reward FROM sessions "
-        f"WHERE {where} ORDER BY id",
+        "SELECT id, kind, env, track, hz, driver, status, started, observation_names, action_names, reward FROM sessions s "
+        f"WHERE {where} ORDER BY {order}",
         values,
     )
     return [

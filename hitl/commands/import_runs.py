@@ -91,6 +91,7 @@ def main(argv: list[str]) -> int:
     from data.reading.layouts import apart
     from data.store import Store
     from hitl.console import console
+    from hitl.last_driven import goes_on_with
     from trainer.checkpoints.in_force import learned_layout
 
     kinds = [] if args.watch else [args.kind or kind_of(path) for path in args.paths]
@@ -112,6 +113,8 @@ def main(argv: list[str]) -> int:
                     task = progress.add_task(path.name, total=None)
                     total.add(importer.bring(path, kind, lambda *_, task=task: progress.advance(task)))
         said += rebuild_said(store)  # what another store has brought
+        if "store" in kinds and total.episodes and (following := goes_on_with(home, store)):
+            said.append(in_home(following, args.home))
         said += apart(store.conn, learned_layout(store)).values()
     if importer.left_empty:
         said.append(

@@ -42,7 +42,7 @@ def open_store(args: argparse.Namespace, *, tells: bool = True) -> TakeoverStore
     asked = getattr(args, "session", None)
     if asked is not None and asked not in (known := [session.id for session in store.sessions()]):
         store.close()
-        newest = f"the newest is {max(known)}" if known else "nothing is recorded yet"
+        newest = f"the newest is {known[-1]}" if known else "nothing is recorded yet"
         raise UsageError(f"There is no session {asked} in this store: {newest}.")
     return store
 

@@ -26,7 +26,8 @@ def evaluation_laps(episodes: Iterable[EpisodeSummary]) -> list[EpisodeSummary]:
     whole: list[EpisodeSummary] = []
     laps: list[EpisodeSummary] = []  # of the evaluation that is looked at, in its session
     by_session: dict[int, list[EpisodeSummary]] = {}
-    for e in episodes:
+    measured = list(episodes)
+    for e in measured:
         if e.purpose == "evaluation" and e.checkpoint_id is not None:
             by_session.setdefault(e.session_id, []).append(e)
     for driven in by_session.values():
@@ -35,7 +36,8 @@ def evaluation_laps(episodes: Iterable[EpisodeSummary]) -> list[EpisodeSummary]:
                 whole, laps = whole + laps, []
             laps = [] if e.reason in BROKEN_OFF else [*laps, e]
         whole, laps = whole + laps, []
-    return sorted((e for e in whole if not e.cut_off), key=lambda e: e.id)
+    found = {(e.session_id, e.id) for e in whole if not e.cut_off}
+    return [e for e in measured if (e.session_id, e.id) in found]
 
 
 def _same_evaluation(lap: EpisodeSummary, following: EpisodeSummary) -> bool:
@@ -50,14 +52,14 @@ def before_and_after(
 ) -> tuple[Side, Side]:
     """Return the two evaluations that are compared; ``laps``: of all that were driven to their end, oldest first.
 
-    ``first_help``: number of the first episode with help. Before is the last evaluation without help, after the most recent one
-    with it. A demo in which no one took over has its first drive (``first_drive``; 0: there was no demo) in place of the help.
-    What was not measured since then, or before the help, is not there. Where there was no help, they are the first
-    checkpoint that was evaluated and the most recent.
+    ``first_help``: how many of them came before the first episode with help. Before is the last evaluation without help, after
+    the most recent one with it. A demo in which no one took over has its first drive (``first_drive`` of them before it; 0: there
+    was no demo) in place of the help. What was not measured since then, or before the help, is not there. Where there was no
+    help, they are the first checkpoint that was evaluated and the most recent.
     """
     moment = "takeover" if first_help is not None else "demo"
     began = first_help if first_help is not None else first_drive
-    earlier, later = [e for e in laps if e.id < began], [e for e in laps if e.id > began]
+    earlier, later = laps[:began], laps[began:]
     recent = "rule_recent"
     if earlier:
         after = _newest(later) if later else []

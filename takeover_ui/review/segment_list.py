@@ -17,7 +17,7 @@ VERDICT_FILTERS = (None, *VERDICTS)
 
 
 class SegmentList:
-    """Segments by number in ``all``; those listed in ``shown``, of which ``index`` is selected.
+    """Segments by number in ``all``, oldest first as they are given; those listed in ``shown``, of which ``index`` is selected.
 
     ``difference`` says how far the human drove from what the agent would have done; it is asked only where the order needs it.
     ``quality`` has hints of how well they drove: the more of them, the more doubtful.
@@ -78,7 +78,8 @@ class SegmentList:
     def arrange(self, keep: int | None = None) -> None:
         """Filter and sort; stay on the selected segment (or segment ``keep``) where it is still listed."""
         wanted = keep if keep is not None else self.selected.id if self.selected else None
-        self.shown = sorted((s for s in self.all.values() if self.lists(s)), key=self._key)
+        newest = reversed([s for s in self.all.values() if self.lists(s)])
+        self.shown = sorted(newest, key=self._key)  # of equals the newest first
         self.select(next((k for k, s in enumerate(self.shown) if s.id == wanted), self.index))
 
     def lists(self, segment: Segment) -> bool:
@@ -87,7 +88,8 @@ class SegmentList:
 
     def update(self, segments: Iterable[Segment]) -> None:
         """Take in segments as they are now; they keep their rows until the list is arranged again. New ones come last."""
-        changed = {s.id: s for s in segments if self.all.get(s.id) != s}
+        given, count = list(segments), len(self.all)
+        changed = {s.id: s for s in given if self.all.get(s.id) != s}
         for segment in changed.values():
             if segment.id not in self.all and self.lists(segment):
                 self.shown.append(segment)
@@ -95,6 +97,8 @@ class SegmentList:
             if self._quality is not None and self._quality.knows(segment):
                 self._quality.measure(segment, anew=True)
         self.shown = [changed.get(s.id, s) for s in self.shown]
+        if len(self.all) > count:  # what an import brings may be older than what is here
+            self.all = {s.id: s for s in given} | self.all
 
     def cycle(self, what: str) -> None:
         """Go on to the next ``corner``, ``verdict`` or ``sort``."""
@@ -146,12 +150,12 @@ class SegmentList:
 
     def _key(self, segment: Segment) -> tuple[float, ...]:
         if self.sort == "newest":
-            return (-segment.id,)
+            return ()
         if self.sort == "different":
-            return (-self._differences.get(segment.id, 0.0), -segment.id)
+            return (-self._differences.get(segment.id, 0.0),)
         if self.sort == "doubtful":
-            return (segment.verdict != "unreviewed", -self._doubts.get(segment.id, 0), -segment.id)
-        return (segment.verdict != "unreviewed", wrecked_start(segment), -segment.priority, self._rank(segment), -segment.id)
+            return (segment.verdict != "unreviewed", -self._doubts.get(segment.id, 0))
+        return (segment.verdict != "unreviewed", wrecked_start(segment), -segment.priority, self._rank(segment))
 
     def _rank(self, segment: Segment) -> int:
         """Return how soon a segment should be looked at: where the agent may learn a mistake first, what it ignores last."""

@@ -15,6 +15,8 @@ from data.recording.spill_file import SpillFile
 from data.store import Store
 from hitl.cli import main
 from hitl.home import Home
+from hitl.last_driven import as_last_time, goes_on_with
+from hitl.settings import load
 from tests.support.recorded import drive, session_info
 
 
@@ -117,3 +119,22 @@ def test_the_files_of_another_store_in_the_folder_are_left_to_it(school: Path, o
         assert store.recover() == []
     with Store(home / "store.sqlite") as store:
         assert store.recover() == []
+
+
+def test_an_import_says_what_is_driven_next(school: Path, here: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with Recorder(Home(school / "Ben").store_path, session_info(env="gym:Pendulum-v1", track="Pendulum-v1")) as recorder:
+        drive(recorder)
+    assert main(["import", str(school / "Ben"), *here]) == 0
+    said = capsys.readouterr().out
+    assert "Nothing was driven in this home itself, so the newest drive that came in decides what comes next" in said
+    assert f"`hitl play --home {here[1]}` goes on with gym:Pendulum-v1." in said
+    home = Home(school / "Anna K")
+    assert main(["import", str(school / "Ben"), "--home", str(home.root)]) == 0
+    said = capsys.readouterr().out
+    assert f'What was driven in this home itself decides what comes next: `hitl play --home "{home.root}"` goes on with' in said
+    assert as_last_time(home, load(home, "play")).play.env == "box2d"
+    assert main(["import", str(school / "Ben"), "--home", str(home.root)]) == 0
+    assert "goes on with" not in capsys.readouterr().out, "nothing came in"
+    (home.root / "settings.toml").write_text('[play]\nenv = "box2d"\n')
+    with Store(home.store_path) as store:
+        assert goes_on_with(home, store) == ""

@@ -140,7 +140,8 @@ def from_store(
     driven = [e for e in store.episodes(closed=False) if e.length > 0]
     if not driven:
         return None
-    last = max((sessions[id_] for id_ in {e.session_id for e in driven}), key=lambda s: (s.kind != "import", s.id))
+    there = {e.session_id for e in driven}
+    last = next(s for s in (*store.driven_sessions(), *reversed(sessions.values())) if s.id in there)
     layout = last.observation_names, last.action_names
     episodes = [e for e in driven if e.track == last.track and (e.observation_names, e.action_names) == layout]
     rule = store.rule()

@@ -70,14 +70,18 @@ def stored_report(
     shown = _corner(scene, corner, takeovers, failures)
     demos = {s.id for s in store.sessions(scene.track) if s.kind == "demo"}
     helped = next((k for k, e in enumerate(episodes) if e.helped), None)
-    first_help = None if helped is None else episodes[helped].id
-    first_drive = next((e.id for e in episodes if e.session_id in demos), 0)
+    demo = next((k for k, e in enumerate(episodes) if e.session_id in demos), 0)
+    place = {e.id: k for k, e in enumerate(episodes)}  # in time, which the numbers do not tell after an import
     measured = [e for e in evaluation_laps(episodes) if e.checkpoint_id in checkpoints]  # not those of an imported agent
-    (before, _), (after, _) = evaluated = before_and_after(measured, first_help, first_drive)
+    (before, _), (after, _) = evaluated = before_and_after(
+        measured,
+        None if helped is None else sum(place[e.id] < helped for e in measured),
+        sum(place[e.id] < demo for e in measured),
+    )
     scores = [score(checkpoints, laps, shown, which) for laps, which in evaluated]
     known = [s for s in takeovers if s.started <= _made(checkpoints, after)]
     told, elsewhere = _told(known, shown, after[0].id if all(scores) else None)
-    unhelped = [e for e in alone if first_help is None or e.id < first_help]
+    unhelped = [e for e in alone if helped is None or place[e.id] < helped]
     laps, counts = sum(s.kind == "lap" and s.outcome != "failed" for s in segments), sum(rule.judge(s).counts for s in segments)
     verdicts = Counter(s.verdict if s.verdict in VERDICTS else "unreviewed" for s in segments)
     attempts = stored_attempts(store.conn, episodes, scene.corners)

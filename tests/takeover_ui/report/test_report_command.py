@@ -160,7 +160,7 @@ def test_a_demo_without_any_takeover_is_compared_with_the_evaluation_before_its_
     """Not with the first evaluation of the run that made the agent."""
 
     laps = [lap(1, 1, 1), lap(2, 2, 2), lap(4, 2, 3)]  # of the run that made the agent; the demo's before and after
-    (before, rule), (after, _) = before_and_after(laps, None, 3)
+    (before, rule), (after, _) = before_and_after(laps, None, 2)
     assert ([e.id for e in before], [e.id for e in after]) == ([2], [4])
     assert rule == "rule_last_demo"
     (before, rule), _ = before_and_after(laps, None, 0)
@@ -183,7 +183,7 @@ def lap(number: int, session: int, checkpoint: int, *, seed: int | None = None, 
 
 
 def test_what_was_not_measured_after_the_help_is_not_there() -> None:
-    (before, rule), (after, _) = before_and_after([lap(1, 1, 1), lap(2, 2, 2)], 5, 0)
+    (before, rule), (after, _) = before_and_after([lap(1, 1, 1), lap(2, 2, 2)], 2, 0)
     assert ([e.id for e in before], after) == ([2], [])
     assert rule == "rule_last_takeover"
 

@@ -13,6 +13,7 @@ from hitl.screens.stored.scene import stored_scene
 from takeover_ui.review.app import BUTTONS, KEYS
 from takeover_ui.review.corner_plan import CornerPlan
 from takeover_ui.review.model import SPEEDS, ReviewModel
+from takeover_ui.review.segment_list import SegmentList
 from takeover_ui.review.texts import ENGLISH
 from takeover_ui.review.view import ReviewView
 from takeover_ui.theme import Pen
@@ -268,3 +269,13 @@ def test_all_takeovers_of_a_corner_are_shown_over_each_other(store: Store) -> No
     assert any(m.text.startswith(f"{len(beside)} other") for m in pen.marks)
     model.do("together")
     assert model.others == []
+
+
+def test_the_newest_was_driven_last_whatever_its_number(store: Store) -> None:
+    """The number says only when it came into the store, with an import, say."""
+    first, second, third, *_ = store.segments()
+    listed = SegmentList([third, first], lambda segment: 0.0, sort="newest")
+    assert [s.id for s in listed.shown] == [first.id, third.id]
+    listed.update([third, second, first])
+    listed.arrange()
+    assert [s.id for s in listed.shown] == [first.id, second.id, third.id]
