@@ -13,10 +13,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from data.records import Segment, SegmentRecord
+from data.records import Segment, SegmentRecord
 
 STARTS_WITHIN_STEPS = 2
 """A takeover that begins this early in its episode was begun before it: letting go and pressing again takes longer."""
@@ -44,6 +43,7 @@ class Why(StrEnum):
     HELD = "a key still held from before"
     STILL = "hardly moved"
     UNTOUCHED = "no one touched the wheel"
+    LAYOUT = "other numbers than this run"
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +195,21 @@ class DemoRule:
 
     def _too_near(self, moved: float | None) -> Reason | None:
         return Reason(Why.STILL, f"{moved:.1f} m") if moved is not None and moved < self.takeover_min_m else None
+
+
+@dataclass(frozen=True)
+class RunRule(DemoRule):
+    """The same with what a home's run cannot learn from: its learner has one input for each number of an observation."""
+
+    apart: frozenset[int] = frozenset()
+    """The sessions whose numbers have other names than those of the run."""
+
+    def judge(self, segment: Segment | SegmentRecord) -> Standing:
+        """Return whether a segment counts in the run, and how much."""
+        standing = super().judge(segment)
+        if standing.counts and isinstance(segment, Segment) and segment.session_id in self.apart:
+            return Standing(False, 0.0, Reason(Why.LAYOUT))
+        return standing
 
 
 def wrecked_start(segment: Segment | SegmentRecord) -> bool:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from data.connect import data_version
-from data.demos import Reason
+from data.demos import DemoRule, Reason
 from data.errors import StoreError
 from data.numbers import FARTHEST
 from data.reading.drives import Drive
@@ -55,9 +55,12 @@ def _usable() -> Iterator[None]:
 class StoreReview:
     """Reads and judges the segments of one track in an open store. Raises StoreError while that cannot be used."""
 
-    def __init__(self, store: Store, track: str, since: str | None = None, until: str | None = None) -> None:
+    def __init__(
+        self, store: Store, track: str, since: str | None = None, until: str | None = None, rule: DemoRule | None = None
+    ) -> None:
+        """``rule``: that of the home's run, which knows of one layout alone; left out: that of the store."""
         self.store, self.track, self.since, self.until = store, track, since, until
-        self.rule = store.rule()
+        self.rule = rule or store.rule()
         self._steps: list[int] = []  # what was judged through this, to be undone
         self._version = data_version(store.conn)
         self._mark = review_mark(store.conn)

@@ -55,6 +55,7 @@ def main(argv: list[str]) -> int:
     from hitl.settings import language_of
     from takeover_ui.clips.files import write
     from takeover_ui.review.texts import LANGUAGES
+    from trainer.checkpoints.in_force import rule_of_run
 
     refuse_present(args.out)
     two = args.before_after or args.beside is not None
@@ -63,7 +64,8 @@ def main(argv: list[str]) -> int:
         scene = stored_scene(store, args.track or (of[0].track if of else None))
         words = LANGUAGES[language_of(home_path(args))]
         width = args.width or (960 if two else WIDTH)
-        maker = ClipMaker(StoreReview(store, scene.track), scene, words, seconds=args.seconds or SECONDS, width=width)
+        review = StoreReview(store, scene.track, rule=rule_of_run(store))
+        maker = ClipMaker(review, scene, words, seconds=args.seconds or SECONDS, width=width)
         if args.episode is not None:
             clip = maker.drive(args.episode, args.beside, args.corner)
         else:

@@ -48,10 +48,11 @@ def main(argv: list[str]) -> int:
     from takeover_ui.review.quality import Quality
     from takeover_ui.review.texts import LANGUAGES
     from takeover_ui.window.window import display_available
+    from trainer.checkpoints.in_force import rule_of_run
 
     with open_store(args) as store:
         scene = stored_scene(store, args.track)
-        data = StoreReview(store, scene.track, args.since, args.until)
+        data = StoreReview(store, scene.track, args.since, args.until, rule_of_run(store))
         if args.corner is not None:
             _must_have(args.corner, scene, data.segments())
         home = home_path(args)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
+from data.demos import Why
 from data.errors import CONTROL, visible
 from data.errors import shown as one_line
 from data.words import number_of
@@ -98,6 +99,8 @@ def _print_table(segments: list[Segment], rule: DemoRule, named: Path | None, nu
         out.print(f"Takeovers that failed are learned from but for their last {rule.failed_cut_s:g} s (half of a shorter one).")
     if why := rule.reasons(segments):
         out.print(f"Not learned from: {why}.")
+    if any(reason.why is Why.LAYOUT for s in segments if (reason := rule.judge(s).reason)):
+        out.print(in_home("`hitl store check` says which have other numbers than this run, and what to do.", named))
     if any(rule.empty(s) for s in segments):
         out.print(in_home("`hitl store clean` marks takeovers that show nothing as bad.", named))
 
@@ -115,8 +118,10 @@ def main(argv: list[str]) -> int:
     form.add_argument("--csv", action="store_true", help="as comma-separated values")
     form.add_argument("--ids", action="store_true", help="only the numbers, for `hitl label -`")
     args = parser.parse_args(argv)
+    from trainer.checkpoints.in_force import rule_of_run
+
     with open_store(args) as store:
-        segments, rule, several = selected(store, args), store.rule(), len(store.sessions()) > 1
+        segments, rule, several = selected(store, args), rule_of_run(store), len(store.sessions()) > 1
         meant = "" if segments else filters_meant(store, args)
     if args.json:
         import json

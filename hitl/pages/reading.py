@@ -37,6 +37,7 @@ from takeover_ui.report import charts
 from takeover_ui.report.contents import Report
 from takeover_ui.review.compare import figures, in_words
 from takeover_ui.view import Scene
+from trainer.checkpoints.in_force import rule_of_run
 from trainer.daemon import control
 from trainer.daemon.heartbeat import SILENT_S, Heartbeat, read_heartbeat
 
@@ -154,7 +155,7 @@ def takeover_page(store: Store, segment_id: int, words: Words = ENGLISH) -> Take
         raise UsageError(words["no_takeover"])
     ids = [s.id for s in _takeovers(store, segment.track)]
     at = ids.index(segment.id)
-    rule, head = store.rule(), head_of(store, segment.track, words)
+    rule, head = rule_of_run(store), head_of(store, segment.track, words)
     moves = head.has_road or bool(segment.to_m)  # some games tell metres and no places
     return TakeoverPage(
         head,
@@ -213,7 +214,7 @@ def _report(store: Store, track: str, words: Words) -> Report | None:
 
 
 def _cards(store: Store, track: str, segments: Sequence[Segment], words: Words) -> list[TakeoverCard]:
-    scene, review = _scene(store, track), StoreReview(store, track)
+    scene, review = _scene(store, track), StoreReview(store, track, rule=rule_of_run(store))
     road = None if scene is None else _road(scene)
     return [
         TakeoverCard(

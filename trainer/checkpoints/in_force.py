@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from data.demos import DemoRule, RunRule
+from data.reading.drives import sessions_of
 from data.reading.layouts import driven_layout
 from data.reading.new_steps import Layout
 from trainer.checkpoints.meta import CheckpointMeta
@@ -40,3 +43,11 @@ def learned_layout(store: Store) -> Layout | None:
         only_laps = record.of_run and not meta.env_steps
         return None if only_laps and driven_layout(store.conn, live=True) not in (None, names) else names
     return None
+
+
+def rule_of_run(store: Store) -> DemoRule:
+    """Return what counts in this home's run: by ``Store.rule``, and of what was driven with the numbers that the run knows."""
+    layout, rule = learned_layout(store) or driven_layout(store.conn), store.rule()
+    if layout is None:
+        return rule
+    return RunRule(**asdict(rule), apart=frozenset(s.id for s in store.sessions()) - sessions_of(store.conn, layout))

@@ -26,6 +26,7 @@ from takeover_ui.language import Words
 from takeover_ui.report.contents import CornerRow, DrivenLine, EpisodePoint, EvaluationPoint, Report, Score
 from takeover_ui.report.texts import ENGLISH, share, track_named
 from takeover_ui.view import Scene
+from trainer.checkpoints.in_force import rule_of_run
 
 AROUND_M = 35.0  # m of road shown before and after the corner
 LINES = 5  # of each kind
@@ -62,7 +63,7 @@ def stored_report(
     segments = store.segments(track=scene.track, session=session, since=since, until=until)
     driven = {e.id for e in episodes}
     segments = [s for s in segments if game is None or s.episode_id in driven]
-    rule, checkpoints = store.rule(), {c.id: c for c in store.checkpoints()}
+    rule, checkpoints = rule_of_run(store), {c.id: c for c in store.checkpoints()}
     takeovers, empty = rule.takeovers(segments)
     strange = store.strange_checkpoints()
     alone = [e for e in episodes if e.purpose != "lap" and not e.human_steps and not e.cut_off and e.checkpoint_id not in strange]

@@ -29,6 +29,7 @@ from hitl.screens.stored.scene import stored_scene
 from takeover_ui.clips.files import can_write, write
 from takeover_ui.clips.game_pictures import GamePictures
 from takeover_ui.report.contents import DriveRow, Film, Report
+from trainer.checkpoints.in_force import rule_of_run
 
 if TYPE_CHECKING:
     from data.demos import DemoRule
@@ -125,7 +126,8 @@ class SessionFiles:
         pictures = self._pictures([t.segment for t in takeovers])
         if scene is None and not pictures:
             return
-        maker = None if scene is None else ClipMaker(StoreReview(store, scene.track), scene, self._screens)
+        rule = rule_of_run(store)
+        maker = None if scene is None else ClipMaker(StoreReview(store, scene.track, rule=rule), scene, self._screens)
         for number, one in enumerate(takeovers, 1):
             yield f"Film {number} of {len(takeovers)}: takeover {one.segment.id}."
             path = self.folder / f"takeover-{one.segment.id}{suffix}"
@@ -171,8 +173,8 @@ class SessionFiles:
         return {
             "id": s.id, "episode": s.episode_id, "corner": s.corner, "from_m": s.from_m, "to_m": s.to_m,
             "from_s": round(s.start / s.hz, 3), "seconds": round(s.seconds, 3), "trigger": s.trigger, "outcome": s.outcome,
-            "verdict": s.verdict, "interrupted": s.interrupted, "why_not_learned_from": str(store.rule().judge(s).reason or ""),
-            "films": one.files,
+            "verdict": s.verdict, "interrupted": s.interrupted,
+            "why_not_learned_from": str(rule_of_run(store).judge(s).reason or ""), "films": one.files,
         }  # fmt: skip
 
     def _facts(self, store: Store, episodes: list[EpisodeSummary], scene: Scene | None) -> dict[str, Any]:

@@ -4,11 +4,13 @@ import sqlite3
 
 import pytest
 
+from data.demos import Reason, Why
 from data.reading.layouts import apart
+from data.reading.segment_review import StoreReview
 from data.store import Store
 from hitl.cli import main
 from tests.support.daemon_runs import drive, newest, train
-from trainer.checkpoints.in_force import description_of, learned_layout
+from trainer.checkpoints.in_force import description_of, learned_layout, rule_of_run
 
 OTHER = '["a", "b", "d"]'
 
@@ -91,3 +93,24 @@ def test_an_import_that_came_in_again_as_the_run_sees_it_is_no_longer_told_of(tm
         assert store.glance().laps == 2
         store.db.execute("UPDATE episodes SET origin = 'run:3#4f1a' WHERE id = (SELECT min(episode_id) FROM segments)")
         assert store.glance().laps == 1, "a drive that came in twice is one"
+
+
+def test_what_the_trainer_leaves_out_is_not_called_learned_from(changed, capsys):
+    with Store(changed / "store.sqlite") as store:
+        store.conn.execute("UPDATE segments SET verdict = 'good'")
+        mine, others = [], []
+        for segment in store.segments():
+            (others if segment.session_id == 2 else mine).append(segment)
+        rule = rule_of_run(store)
+        assert mine
+        assert others
+        assert {rule.judge(s).reason for s in mine} == {None}
+        assert {rule.judge(s).reason for s in others} == {Reason(Why.LAYOUT)}
+        assert all(store.rule().judge(s).counts for s in others), "an export brings them to a home that may learn from them"
+        assert StoreReview(store, others[0].track, rule=rule).why_not(others[0]) == Reason(Why.LAYOUT)
+    assert main(["segments", "--home", str(changed)]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert f"Not learned from: {len(others)} × other numbers than this run." in said
+    assert f"`hitl store check --home {changed}`" in said
+    assert main(["segments", "--json", "--home", str(changed)]) == 0
+    assert capsys.readouterr().out.count('"why_not": "other numbers than this run"') == len(others)
