@@ -65,6 +65,16 @@ def test_the_first_page_shows_corners_takeovers_and_sessions(home):
     assert not re.findall(r"""(?:src|href)=["'](?!/)""", page.text)
 
 
+def test_the_bar_of_a_corner_stands_beside_the_share_that_it_draws(home):
+    (page,) = get(home, "/")
+    table = page.text.partition('data-part="corners"')[2].partition("</table>")[0]
+    heads = re.findall(r"<td></td>|<th scope=\"col\">(.*?)</th>", table)
+    row = re.findall(r"<t[hd][^>]*>.*?</t[hd]>", table.partition("<tbody>")[2].partition("</tr>")[0], re.DOTALL)
+    bar = next(k for k, cell in enumerate(row) if 'class="share"' in cell)
+    assert heads[bar] == '<span class="unseen">share</span>'
+    assert heads[bar - 1] == "agent alone"
+
+
 def test_clips_are_told_apart_and_the_end_of_the_speeds_scale_is_no_speed(home):
     (page,) = get(home, "/")
     assert len(set(re.findall(r'aria-label="(takeover \d+: [^"]+)"', page.text))) == 2
