@@ -12,7 +12,7 @@ from takeover_ui.review.model import ReviewModel
 from takeover_ui.review.view import Hit, ReviewView
 from takeover_ui.theme import Pen
 from takeover_ui.view import Scene
-from takeover_ui.window.screen import large_enough, open_plain, take_keys
+from takeover_ui.window.screen import SHORTCUT, large_enough, open_plain, take_keys
 
 KEYS = {
     pygame.K_UP: "previous", pygame.K_DOWN: "next", pygame.K_HOME: "first", pygame.K_END: "last", pygame.K_n: "next_open",
@@ -40,7 +40,7 @@ _MENU_BUTTONS = {
 _TRIM_START = {pygame.CONTROLLER_BUTTON_DPAD_LEFT: "start_out", pygame.CONTROLLER_BUTTON_DPAD_RIGHT: "start_in"}
 _TRIM_STOP = {pygame.CONTROLLER_BUTTON_DPAD_LEFT: "stop_in", pygame.CONTROLLER_BUTTON_DPAD_RIGHT: "stop_out"}
 _SHIFTED = {pygame.K_LEFT: "start_out", pygame.K_RIGHT: "start_in"}
-_WITH_CTRL = {pygame.K_LEFT: "stop_in", pygame.K_RIGHT: "stop_out"}
+_WITH_CTRL = {pygame.K_LEFT: "stop_in", pygame.K_RIGHT: "stop_out", pygame.K_z: "undo"}
 _REPEATING = frozenset(("previous", "next", "step_back", "step_on", "start_in", "start_out", "stop_in", "stop_out"))
 
 
@@ -162,8 +162,10 @@ class ReviewApp:
             return
         command = KEYS.get(event.key, "")
         mod = getattr(event, "mod", 0)
-        if mod & (pygame.KMOD_SHIFT | pygame.KMOD_CTRL):  # every keyboard has these, and not every one a key that writes [
-            command = (_SHIFTED if mod & pygame.KMOD_SHIFT else _WITH_CTRL).get(event.key, command)
+        if mod & pygame.KMOD_SHIFT:  # every keyboard has these, and not every one a key that writes [
+            command = _SHIFTED.get(event.key, command)
+        if mod & SHORTCUT and command not in _SHIFTED.values():  # Ctrl+S saves elsewhere: here it gives no star
+            command = _WITH_CTRL.get(event.key, "") if mod & pygame.KMOD_CTRL else ""
         if again and command not in _REPEATING:
             return
         if menu is not None:

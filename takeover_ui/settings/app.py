@@ -13,7 +13,7 @@ from takeover_ui.settings.view import SettingsView
 from takeover_ui.view import Driver
 from takeover_ui.window.arranging import Arranging
 from takeover_ui.window.key_names import name_of
-from takeover_ui.window.screen import large_enough, open_plain, take_keys
+from takeover_ui.window.screen import SHORTCUT, large_enough, open_plain, take_keys
 
 KEYS = {
     pygame.K_UP: "up", pygame.K_DOWN: "down", pygame.K_LEFT: "left", pygame.K_RIGHT: "right", pygame.K_RETURN: "choose",
@@ -22,6 +22,7 @@ KEYS = {
     pygame.K_r: "restore", pygame.K_ESCAPE: "back", pygame.K_PLUS: "larger", pygame.K_KP_PLUS: "larger",
     pygame.K_EQUALS: "larger", pygame.K_MINUS: "smaller", pygame.K_KP_MINUS: "smaller",
 }  # fmt: skip
+_WITH_CTRL = ("undo", "next_page", "previous_page")  # as elsewhere
 BUTTONS = {
     "dpup": "up", "dpdown": "down", "dpleft": "left", "dpright": "right", "a": "choose", "b": "back", "x": "undo", "y": "default",
     "leftshoulder": "previous_page", "rightshoulder": "next_page", "back": "restore",
@@ -107,6 +108,8 @@ class SettingsApp:
             command = KEYS.get(event.key, "")
             if event.key == pygame.K_TAB and event.mod & pygame.KMOD_SHIFT:
                 command = "previous_page"
+            if event.mod & SHORTCUT and (event.mod & pygame.KMOD_ALT or command not in _WITH_CTRL):
+                command = ""  # Ctrl+R loads a page anew elsewhere: here it restores no default
             if self.model.mode == "try" and event.key != pygame.K_ESCAPE:
                 return  # the keys drive
             if self.model.mode == "key" and event.key != pygame.K_ESCAPE:

@@ -28,6 +28,8 @@ from takeover_ui.window.system.scaling import content_scale
 if TYPE_CHECKING:
     from takeover_ui.window.options import WindowOptions
 
+SHORTCUT = pygame.KMOD_CTRL | pygame.KMOD_ALT | pygame.KMOD_META
+"""With one of these a letter is a shortcut, and not the command of the letter alone."""
 _SMALLEST = (320, 200)
 _RAISE_S = 2.0
 

@@ -109,6 +109,29 @@ def test_a_verdict_key_that_is_held_judges_one_segment(model: ReviewModel, store
         app.close()
 
 
+@pytest.mark.parametrize("mod", [pygame.KMOD_LCTRL, pygame.KMOD_LALT, pygame.KMOD_RALT, pygame.KMOD_LMETA])
+def test_a_letter_with_ctrl_or_alt_judges_nothing(model: ReviewModel, store: Store, mod: int) -> None:
+    app = ReviewApp(model, samples.scene())
+
+    def press_with(key: int, mod: int) -> None:
+        app.event(pygame.event.Event(pygame.KEYDOWN, key=key, mod=mod))
+        app.event(pygame.event.Event(pygame.KEYUP, key=key, mod=mod))
+
+    try:
+        first = model.segment
+        for key in set(KEYS) - {pygame.K_LEFT, pygame.K_RIGHT, pygame.K_z}:
+            press_with(key, mod)
+        assert not store.conn.execute("SELECT count(*) FROM judgements").fetchone()[0]
+        assert (model.segment, model.menu, model.over) == (first, None, False)
+        press_with(pygame.K_b, pygame.KMOD_SHIFT | pygame.KMOD_CAPS)
+        assert first is not None
+        assert now(store, first.id).verdict == "bad"
+        press_with(pygame.K_z, pygame.KMOD_LCTRL)
+        assert now(store, first.id).verdict == "unreviewed"
+    finally:
+        app.close()
+
+
 def test_a_whole_review_with_keys_and_with_the_mouse(model: ReviewModel, store: Store) -> None:
     app = ReviewApp(model, samples.scene())
     try:
