@@ -41,6 +41,11 @@ class Detail:
     latest: Drive | None
     """The same with the newest checkpoint that drove; None when that is the same drive."""
 
+    @property
+    def agent(self) -> Drive | None:
+        """What the segment is compared with wherever it is shown; None where the agent has not driven there alone."""
+        return self.latest if self.same is None else self.same
+
 
 @contextlib.contextmanager
 def _usable() -> Iterator[None]:

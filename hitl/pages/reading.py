@@ -233,9 +233,9 @@ def _against_the_agent(store: Store, segment: Segment, words: Words) -> list[str
     detail = StoreReview(store, segment.track).detail(segment)
     if scene is None or corner is None:
         return []
-    if detail.same is None:
+    if detail.agent is None:
         return [words["than_none"]]
-    yours, its = (figures(drive, scene, corner, segment.hz) for drive in (detail.drive, detail.same))
+    yours, its = (figures(drive, scene, corner, segment.hz) for drive in (detail.drive, detail.agent))
     return in_words(yours, its, corner.to_m, words, who=driver_kind(segment.driver, segment.trigger))
 
 

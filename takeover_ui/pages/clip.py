@@ -43,7 +43,7 @@ def clip(detail: Detail, scene: Scene, road: Ribbon, words: Words = ENGLISH) -> 
         return None
     drive = drive[known]
     moving = _Moving(drive)
-    ground = _ground(drive, detail.same, scene, words.say("clip_label", number=detail.segment.id))
+    ground = _ground(drive, detail.agent, scene, words.say("clip_label", number=detail.segment.id))
     corner = scene.corner(detail.segment.corner)
     ground.path(np.vstack([road.left, road.right[::-1]]), "road", closed=True)
     if corner is not None:
@@ -51,11 +51,11 @@ def clip(detail: Detail, scene: Scene, road: Ribbon, words: Words = ENGLISH) -> 
         ground.path(np.vstack([road.left[bend], road.right[bend][::-1]]), "road corner", closed=True)
     ground.path(road.left, "edge")
     ground.path(road.right, "edge")
-    if detail.same is not None:
-        ground.path(detail.same.points, "way alone")
-        ended = detail.same.progress[-1] > detail.same.episode.farthest - _AT_ITS_END_M
-        if detail.same.episode.failed and ended and np.isfinite(detail.same.points[-1]).all():
-            ground.cross(detail.same.points[-1], "cross alone")
+    if (alone := detail.agent) is not None:
+        ground.path(alone.points, "way alone")
+        ended = alone.progress[-1] > alone.episode.farthest - _AT_ITS_END_M
+        if alone.episode.failed and ended and np.isfinite(alone.points[-1]).all():
+            ground.cross(alone.points[-1], "cross alone")
     _line(ground, drive, moving, words)
     _car(ground, drive, moving, words, scripted=detail.segment.trigger == "scripted")
     ground.height += 14 + _ROW * (1 + drive.executed.shape[1])
@@ -101,9 +101,9 @@ class _Moving:
         return element(name, "", "", **attributes, values=values, dur=f"{self.seconds:.2f}s", repeatCount="indefinite")
 
 
-def _ground(drive: Drive, same: Drive | None, scene: Scene, label: str) -> Ground:
+def _ground(drive: Drive, alone: Drive | None, scene: Scene, label: str) -> Ground:
     """Return a picture of the same size for every clip, with all that was driven in it."""
-    points = drive.points if same is None else np.vstack([drive.points, same.points])
+    points = drive.points if alone is None else np.vstack([drive.points, alone.points])
     points = points[np.isfinite(points).all(axis=1)]
     margin = scene.half_width + 3.0
     low, high = points.min(axis=0) - margin, points.max(axis=0) + margin

@@ -217,7 +217,7 @@ class ReviewView:
             return self._words[1], self._words[2]
         said: list[str] = []
         table: list[tuple[str, str, str]] = []
-        segment, agent = detail.segment, detail.same or detail.latest
+        segment, agent = detail.segment, detail.agent
         corner = self.scene.corner(segment.corner)
         if agent is not None and corner is not None:
             mine, its = (figures(d, self.scene, corner, segment.hz) for d in (detail.drive, agent))

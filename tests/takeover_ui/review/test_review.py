@@ -191,6 +191,26 @@ def test_where_the_agent_is_not_shown_it_is_said_why(store: Store) -> None:
     assert takeover_page(store, segment.id).words == ["the agent has not driven here alone, or its steps were pruned"]
 
 
+def test_the_page_compares_with_the_same_drive_of_the_agent_as_the_review(store: Store) -> None:
+    """Where the weights that were helped have not been there alone, and newer ones have."""
+    first = store.conn.execute("SELECT min(id) FROM checkpoints").fetchone()[0]
+    store.conn.execute(
+        "UPDATE episodes SET checkpoint_id = ? WHERE id IN (SELECT episode_id FROM segments WHERE kind = 'takeover')", (first,)
+    )
+    store.conn.execute(
+        "UPDATE episodes SET checkpoint_id = (SELECT max(id) FROM checkpoints) WHERE purpose <> 'lap' "
+        "AND id NOT IN (SELECT episode_id FROM segments WHERE kind = 'takeover')"
+    )
+    review, view = StoreReview(store, "default"), ReviewView(stored_scene(store))
+    segment = next(s for s in review.segments() if s.kind == "takeover")
+    detail = review.detail(segment)
+    assert detail.same is None
+    assert detail.latest is not None
+    page = takeover_page(store, segment.id)
+    assert page.words == view._compared(detail, ENGLISH)[0]
+    assert "way alone" in str(page.card.clip)
+
+
 def test_a_verdict_of_another_program_is_listed_like_one_that_is_missing(store: Store) -> None:
     store.conn.execute("UPDATE segments SET verdict = 'super', outcome = 'odd'")
     app = ReviewApp(ReviewModel(StoreReview(store, "default")), stored_scene(store))
