@@ -86,6 +86,20 @@ def without(made: Table, out: Console, least: Iterable[str]) -> Table:
     return made
 
 
+def print_fitting(made: Table, out: Console, least: Iterable[str]) -> None:
+    """Print a table as far as there is room for its columns (see :func:`without`), and name those that are missing."""
+    heads = [str(column.header) for column in made.columns]
+    out.print(without(made, out, least))
+    kept = {str(column.header) for column in made.columns}
+    tell_left_out(out, [head for head in heads if head not in kept], "--json")
+
+
+def tell_left_out(out: Console, heads: Iterable[str], forms: str) -> None:
+    """Name the columns of a table that had no room, and the options with which all of them are printed."""
+    if missing := [" ".join(head.split()) for head in heads]:
+        out.print(f"Not shown, for want of room: {', '.join(missing)} (a wider terminal has it, and {forms}).", style="dim")
+
+
 def name_width(names: Iterable[str]) -> int:
     """Return how wide a column of names is at least, so that short ones stand on one line in a narrow terminal."""
     return max((len(name) for name in names if len(name) <= SHORT), default=0)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from data.errors import StoreError, UsageError, shown, visible
-from data.files.paths import STORE_NAME, as_typed, private_folder, refuse_share, user_path
+from data.files.paths import STORE_NAME, as_option, as_typed, private_folder, refuse_share, user_path
 
 
 @dataclass(frozen=True)
@@ -111,6 +111,12 @@ def in_home(text: str, named: Named) -> str:
         return f"{' '.join([found[0][:-1], *more])}`"
 
     return _COMMAND.sub(with_more, visible(text))
+
+
+def with_options(text: str, **options: str | None) -> str:
+    """Return a sentence whose commands have these options, too, as far as they are given: ``track`` is `--track`."""
+    given = [as_option(f"--{name}", value) for name, value in options.items() if value]
+    return _COMMAND.sub(lambda found: f"{' '.join([found[0][:-1], *given])}`", text)
 
 
 def _excluded(option: str, words: list[str]) -> bool:

@@ -41,7 +41,7 @@ def main(argv: list[str]) -> int:
     if args.json:
         print(json.dumps({"track": track, "checkpoints": rows}, indent=2))
         return 0
-    from hitl.console import console, table, without
+    from hitl.console import console, print_fitting, table
     from hitl.drivers.policy import NO_CHECKPOINT
     from hitl.screens.training.learning_curve import FINISH
     from trainer.checkpoints.whole import FRESH, LOST
@@ -69,7 +69,7 @@ def main(argv: list[str]) -> int:
             str(row["number"]), name, local_time(row["made"], short=True), f"{row['updates']:,}", *passed,
             "–" if mean is None else f"{mean:.1f}",
         )  # fmt: skip
-    out.print(without(drawn, out, ("made", "updates", "return")))
+    print_fitting(drawn, out, ("made", "updates", "return"))
     if places:
         out.print(f"Passes are of laps alone on {track_words(track)}.", style="dim")
     if hidden := len(rows) - len(shown):

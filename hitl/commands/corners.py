@@ -11,10 +11,10 @@ from data.records import same_game
 from data.words import listed, number_of, track_words
 from hitl.arguments import Parser, whole
 from hitl.dates import parse_date
-from hitl.home import add_home, home_path, in_home
+from hitl.home import add_home, home_path, in_home, with_options
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    import argparse
 
     from rich.console import Console
 
@@ -106,7 +106,7 @@ def main(argv: list[str]) -> int:
     if args.json:
         print(json.dumps(_table(track, game, stats, times, places, added=args.mine), indent=2))
     else:
-        _print(track, stats, times, places, whose(attempts), added=args.mine, named=args.home)
+        _print(track, stats, times, places, whose(attempts), args)
         others = [f"--env {as_typed(one)}" for one in games if game not in same_game(one)]
         if others:
             print(f"These are the drives in {game}. For those in another game, add {' or '.join(others)}.")
@@ -152,11 +152,10 @@ def _time_table(one: TimeLost) -> dict[str, Any]:
 
 
 def _print(
-    track: str, stats: list[CornerStats], times: list[TimeLost], places: list[FailurePlace], human: By, *, added: bool,
-    named: Path | None,
+    track: str, stats: list[CornerStats], times: list[TimeLost], places: list[FailurePlace], human: By, args: argparse.Namespace
 ) -> None:
     from data.reading.attempts import RULE
-    from hitl.console import console, name_width, table, without
+    from hitl.console import console, name_width, print_fitting, table
     from hitl.road.corner_stats import RECENT
 
     out, seconds = console(), {one.corner: one.lost for one in times}
@@ -182,7 +181,7 @@ def _print(
             _pair(s.agent_braking, s.human_braking, 1.0),
         )
     if stats:
-        out.print(without(shown, out, LEAST_FIRST))
+        print_fitting(shown, out, LEAST_FIRST)
         out.print(f"Agent alone: {RULE}, of all that is recorded, and of the newest {RECENT}.", style="dim")
         if any(human in s.by for s in stats):
             told = "laps, and drives with help there; two takeovers in a drive are one, those that ended before are not counted"
@@ -191,17 +190,19 @@ def _print(
         _print_lost(out, times)
     else:
         out.print(f"No corners of {track_words(track)} are known.")
-    if added and not places:
+    if args.mine and not places:
         out.print("Nothing to add: wherever episodes end there is a corner already.")
     for place in places:
         where = f"{place.corner.from_m:.0f}–{place.corner.to_m:.0f} m"
         failures = number_of(place.failures, "episode")
-        if added:
-            rename = f'`hitl corners --rename "{place.corner.name}" NAME` renames it.'
-            out.print(f"Added '{place.corner.name}' ({where}): {failures} ended there. {in_home(rename, named)}")
+        if args.mine:
+            rename = with_options(f'`hitl corners --rename "{place.corner.name}" NAME` renames it.', track=args.track)
+            out.print(f"Added '{place.corner.name}' ({where}): {failures} ended there. {in_home(rename, args.home)}")
         else:
-            add = in_home("`hitl corners --mine` adds one there.", named)
-            out.print(f"{failures} ended at {where}, outside every known corner. {add}")
+            # Typed without these, it would look at the track that was driven last, and at all that was driven there.
+            same = {"track": args.track, "env": args.env, "since": args.since}
+            add = with_options("`hitl corners --mine` adds one there.", **same)
+            out.print(f"{failures} ended at {where}, outside every known corner. {in_home(add, args.home)}")
 
 
 def _others(stats: list[CornerStats], human: By) -> str:

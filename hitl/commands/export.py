@@ -5,11 +5,10 @@ from __future__ import annotations
 from importlib import import_module
 from pathlib import Path
 
-from data.errors import UsageError
 from data.exchange.exporters import EXPORTERS
 from data.words import number_of
 from hitl.arguments import Parser
-from hitl.commands.selection import FILTERS, add_filters, filters_meant, open_store, selected
+from hitl.commands.selection import FILTERS, add_filters, open_store, selected
 from hitl.home import add_home
 
 APART = {"agent": "hitl.commands.export_agent", "clip": "hitl.commands.export_clip"}
@@ -42,13 +41,10 @@ def main(argv: list[str]) -> int:
     args = parser.parse_args(argv)
     filtered = any(getattr(args, name) is not None for name in FILTERS)
     with open_store(args) as store:
-        try:
-            made = store.export_to(
-                args.out, args.format, episodes=args.episodes, everything=bool(args.all or args.verdict or args.outcome),
-                segments=selected(store, args) if filtered else None, geometry=args.geometry,
-            )  # fmt: skip
-        except UsageError as error:
-            raise UsageError(f"{error}{filters_meant(store, args)}") from error
+        made = store.export_to(
+            args.out, args.format, episodes=args.episodes, everything=bool(args.all or args.verdict or args.outcome),
+            segments=selected(store, args) if filtered else None, geometry=args.geometry,
+        )  # fmt: skip
         why = store.rule().reasons(made.left_out)
     verb = "is" if made.episodes == 1 else "are"
     print(f"{number_of(made.episodes, 'episode')} with {number_of(made.steps, 'step')} {verb} in {args.out.name}.")

@@ -8,7 +8,7 @@ from data.errors import UsageError
 from data.files.replacing import refuse_present
 from hitl.arguments import Parser, amount, whole
 from hitl.commands.selection import open_store
-from hitl.home import add_home, home_path
+from hitl.home import add_home, home_path, with_options
 
 
 def main(argv: list[str]) -> int:
@@ -76,7 +76,8 @@ def main(argv: list[str]) -> int:
             if not found:
                 what = f"segment {args.segment}" if args.segment else "takeover"
                 what += f" at '{args.corner}'" if args.corner else ""
-                raise UsageError(f"There is no {what} on '{scene.track}'. `hitl segments` lists what is recorded.")
+                there = with_options("`hitl segments` lists what is recorded.", track=args.track)
+                raise UsageError(f"There is no {what} on '{scene.track}'. {there}")
             clip = maker.before_after(found[-1]) if args.before_after else maker.segment(found[-1])
         for _ in write(args.out, clip):
             pass

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from data.errors import UsageError, shown
 from data.files.text_files import text_of
@@ -15,7 +15,10 @@ from data.tables.review_fields import MERGED, Undone
 from data.words import about, listed, number_of, numbers_text
 from hitl.arguments import Parser
 from hitl.commands.selection import local_time, open_store
-from hitl.home import add_home
+from hitl.home import add_home, in_home
+
+if TYPE_CHECKING:
+    from data.records import Segment
 
 _MOST = 100_000  # segments in a range
 
@@ -83,6 +86,17 @@ def _said(field: tuple[str, Any]) -> str:
     return f"{'tag' if value else 'without tag'} '{shown(name.partition(':')[2])}'"
 
 
+def _nothing_to_undo(segments: Sequence[Segment]) -> str:
+    """Return why nothing was undone of these segments, or of all; they may have come here judged."""
+    judged = [s.id for s in segments if s.verdict != "unreviewed"]
+    if not judged:
+        return "There is no verdict to undo."
+    one = len(judged) == 1
+    came = f"segment {judged[0]} came here with its verdict" if one else f"segments {numbers_text(judged)} came with theirs"
+    remove = f"hitl label {' '.join(map(str, judged))} --verdict unreviewed"
+    return f"There is nothing to undo: {came}. `{remove}` takes {'it' if one else 'them'} away."
+
+
 def main(argv: list[str]) -> int:
     """Run the command."""
     parser = Parser(
@@ -114,9 +128,13 @@ def main(argv: list[str]) -> int:
     if args.undo and judged:
         raise UsageError("Give either a verdict or --undo, not both.")
     with open_store(args) as store:
+        if args.ids and not ids and (args.undo or judged):  # never the last verdict of all, where a pipe brought no number
+            print(f"No segment numbers came through the pipe, so there is nothing to {'undo' if args.undo else 'label'}.")
+            return 0
         if args.undo:
             undone = store.undo_step(ids or None)
-            print(undone_text(undone) if undone else "There is no verdict to undo.")
+            nothing = in_home(_nothing_to_undo(store.segments(ids=ids) if ids else []), args.home)
+            print(undone_text(undone) if undone else nothing)
             return 0
         if not judged:
             raise UsageError(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from data.errors import DeviceError, UsageError
 from hitl.arguments import Parser
 from hitl.commands.selection import add_dates, open_store
-from hitl.home import add_home, home_path
+from hitl.home import add_home, home_path, with_options
 
 if TYPE_CHECKING:
     from data.records import Segment
@@ -54,7 +54,7 @@ def main(argv: list[str]) -> int:
         scene = stored_scene(store, args.track)
         data = StoreReview(store, scene.track, args.since, args.until, rule_of_run(store))
         if args.corner is not None:
-            _must_have(args.corner, scene, data.segments())
+            _must_have(args.corner, args.track, scene, data.segments())
         home = home_path(args)
         words = LANGUAGES[language_of(home)]
         film = partial(ClipMaker(data, scene, words).film, home.root / "clips")
@@ -80,7 +80,7 @@ def main(argv: list[str]) -> int:
     return 0
 
 
-def _must_have(corner: str, scene: Scene, segments: Sequence[Segment]) -> None:
+def _must_have(corner: str, track: str | None, scene: Scene, segments: Sequence[Segment]) -> None:
     """Raise UsageError where nothing could be shown of a corner: there is none of that name, or nothing was driven there."""
     from hitl.road.corners import corner_called
 
@@ -89,5 +89,6 @@ def _must_have(corner: str, scene: Scene, segments: Sequence[Segment]) -> None:
         return
     corner_called(corner, scene.corners, scene.track)
     listed = ", ".join(f"'{name}'" for name in held)
-    there = f"There are some at {listed}" if held else "`hitl review` without --corner shows all that there is"
+    whole = with_options("`hitl review` without --corner shows all that there is", track=track)
+    there = f"There are some at {listed}" if held else whole
     raise UsageError(f"No takeover at '{corner}' is recorded there. {there}.")

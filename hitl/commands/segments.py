@@ -10,11 +10,11 @@ from data.errors import CONTROL, visible
 from data.errors import shown as one_line
 from data.words import number_of
 from hitl.arguments import Parser
-from hitl.commands.selection import add_filters, filters_meant, local_time, open_store, selected
-from hitl.home import add_home, in_home
+from hitl.commands.selection import add_filters, local_time, open_store, selected
+from hitl.home import add_home, in_home, with_options
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    import argparse
 
     from data.demos import DemoRule
     from data.records import Segment
@@ -41,11 +41,11 @@ def _row(segment: Segment, rule: DemoRule) -> dict[str, object]:
     }  # fmt: skip
 
 
-def _print_table(segments: list[Segment], rule: DemoRule, named: Path | None, numbered: bool) -> None:
+def _print_table(segments: list[Segment], rule: DemoRule, args: argparse.Namespace, numbered: bool) -> None:
     """``numbered``: each with its session, which `--session N` chooses."""
     from rich.text import Text
 
-    from hitl.console import console, fitting, name_width, table
+    from hitl.console import console, fitting, name_width, table, tell_left_out
 
     out = console()
     wide = out.width >= 100
@@ -89,6 +89,8 @@ def _print_table(segments: list[Segment], rule: DemoRule, named: Path | None, nu
     for row in rows:
         shown.add_row(*(cell for name, cell in zip(names, row, strict=True) if name in kept))
     out.print(shown)
+    missing = [] if wide else ["demo", "trigger"]
+    tell_left_out(out, [*(name for name in names if name not in kept), *missing], "--json and --csv")
     seconds = sum(s.seconds for s in segments)
     given = dict.fromkeys((*_VERDICT_STYLE, *(s.verdict for s in segments)))  # another program may have written one of its own
     verdicts = [f"{n} {name}" for name in given if (n := sum(s.verdict == name for s in segments))]
@@ -100,9 +102,10 @@ def _print_table(segments: list[Segment], rule: DemoRule, named: Path | None, nu
     if why := rule.reasons(segments):
         out.print(f"Not learned from: {why}.")
     if any(reason.why is Why.LAYOUT for s in segments if (reason := rule.judge(s).reason)):
-        out.print(in_home("`hitl store check` says which have other numbers than this run, and what to do.", named))
+        out.print(in_home("`hitl store check` says which have other numbers than this run, and what to do.", args.home))
     if any(rule.empty(s) for s in segments):
-        out.print(in_home("`hitl store clean` marks takeovers that show nothing as bad.", named))
+        clean = with_options("`hitl store clean` marks takeovers that show nothing as bad.", track=args.track)
+        out.print(in_home(clean, args.home))
 
 
 def main(argv: list[str]) -> int:
@@ -122,7 +125,6 @@ def main(argv: list[str]) -> int:
 
     with open_store(args) as store:
         segments, rule, several = selected(store, args), rule_of_run(store), len(store.sessions()) > 1
-        meant = "" if segments else filters_meant(store, args)
     if args.json:
         import json
 
@@ -140,9 +142,10 @@ def main(argv: list[str]) -> int:
             row = _row(s, rule) | {"tags": " ".join(s.tags)}
             writer.writerow({name: visible(value) if isinstance(value, str) else value for name, value in row.items()})
     elif args.ids:
-        print("\n".join(str(s.id) for s in segments))
+        for s in segments:
+            print(s.id)
     elif segments:
-        _print_table(segments, rule, args.home, several)
+        _print_table(segments, rule, args, several)
     else:
-        print(in_home(f"No segments found. Take over in `hitl play`, or loosen the filters.{meant}", args.home))
+        print(in_home("No segments found. Take over in `hitl play`, or loosen the filters.", args.home))
     return 0

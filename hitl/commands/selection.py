@@ -7,7 +7,7 @@ import sys
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from data.errors import HitlError, UsageError
+from data.errors import UsageError
 from data.suggest import did_you_mean
 from data.words import in_local_time
 from hitl.arguments import amount, whole
@@ -23,6 +23,10 @@ FILTERS = (
     "corner", "verdict", "kind", "outcome", "tag", "track", "since", "until", "session", "min_seconds", "max_seconds",
 )  # fmt: skip
 """What ``add_filters`` adds, as the parsed command line and ``Store.segments`` call it."""
+
+
+TABLE_OUTCOMES = ("interrupted", "nothing")
+"""What `hitl segments` shows as an outcome, and the store keeps in other columns."""
 
 
 def open_store(args: argparse.Namespace, *, tells: bool = True) -> TakeoverStore:
@@ -55,7 +59,10 @@ def add_filters(parser: argparse.ArgumentParser) -> None:
         "--verdict", action="append", choices=["unreviewed", "good", "bad", "star"], help="may be given more than once"
     )
     group.add_argument("--kind", choices=["takeover", "lap", "kept"], help="only these")
-    group.add_argument("--outcome", choices=["cleared", "failed", "unclear"], help="whether the human cleared it")
+    group.add_argument(
+        "--outcome", choices=["cleared", "failed", "unclear", *TABLE_OUTCOMES],
+        help="whether the human cleared it; nothing: it shows nothing and has no verdict",
+    )
     group.add_argument("--tag", help="with this tag")
     group.add_argument("--track", help="on this track")
     add_dates(group)
@@ -74,18 +81,40 @@ def add_dates(parser: argparse._ActionsContainer) -> None:
 def selected(store: Store, args: argparse.Namespace) -> list[Segment]:
     """Return the segments that the filters choose.
 
-    Raises UsageError where two tracks have a corner of the name that was given: only what was meant may be judged.
+    Raises UsageError where two tracks have a corner of the name that was given: only what was meant may be judged; and for a
+    corner or a tag that the store does not know.
     """
     from hitl.road.known_tracks import chosen
 
     filters = {name: getattr(args, name) for name in FILTERS}
     filters["track"] = chosen(store, args.track) if args.track else None
+    filters["outcome"] = None if args.outcome in TABLE_OUTCOMES else args.outcome
+    _must_know(store, args, filters["track"])
     if args.corner and not args.track:
         on = [track for track, named in store.corners_named() if named == args.corner]
         if len(on) > 1:
             listed = ", ".join(f"'{track}'" for track in on)
             raise UsageError(f"{len(on)} tracks have a corner '{args.corner}': {listed}. Choose one with --track.")
-    return store.segments(**filters)
+    found, rule = store.segments(**filters), store.rule()
+    if args.outcome == "nothing":
+        return [s for s in found if rule.empty(s)]
+    return [s for s in found if s.interrupted and not rule.empty(s)] if args.outcome == "interrupted" else found
+
+
+def _must_know(store: Store, args: argparse.Namespace, track: str | None) -> None:
+    """Raise UsageError for a corner, on any track or on this one, or a tag of which nothing is known."""
+    if args.corner:
+        named = [corner for on, corner in store.corners_named() if track in (None, on)]
+        known = [c.name for on in ([track] if track is not None else store.tracks()) for c in store.corners(on)]
+        _refuse_unknown("corner", args.corner, [*known, *named])
+    if args.tag:
+        _refuse_unknown("tag", args.tag, store.tags())
+
+
+def _refuse_unknown(what: str, name: str, known: list[str]) -> None:
+    if name not in known:
+        listed = ", ".join(f"'{one}'" for one in dict.fromkeys(known)) or "none"
+        raise UsageError(f"There is no {what} '{name}' here. The {what}s that there are: {listed}.{did_you_mean(name, known)}")
 
 
 def _refuse_contradictions(args: argparse.Namespace) -> None:
@@ -95,27 +124,6 @@ def _refuse_contradictions(args: argparse.Namespace) -> None:
         if low is not None and high is not None and low > high:
             names = [f"--{name.replace('_', '-')}" for name in (least, most)]
             raise UsageError(f"{names[0]} is {is_above} {names[1]}, so nothing can meet both: exchange the two.")
-
-
-def filters_meant(store: Store, args: argparse.Namespace) -> str:
-    """Return what was probably meant by a filter whose name the store does not know; "" where it knows all of them."""
-    if args.corner and args.corner not in (corners := {corner for _, corner in store.corners_named()}):
-        return did_you_mean(args.corner, corners)
-    if args.track and not _is_known(store, args.track):
-        return did_you_mean(args.track, store.tracks())
-    if args.tag and args.tag not in store.tags():
-        return did_you_mean(args.tag, store.tags())
-    return ""
-
-
-def _is_known(store: Store, track: str) -> bool:
-    from hitl.road.known_tracks import chosen
-
-    try:
-        chosen(store, track)
-    except HitlError:
-        return False
-    return True
 
 
 def local_time(text: str | None, short: bool = False) -> str:

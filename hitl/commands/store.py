@@ -11,7 +11,7 @@ from data.words import number_of, takeovers_said
 from hitl.arguments import Parser, with_verb
 from hitl.commands.selection import local_time, open_store
 from hitl.dates import parse_date
-from hitl.home import add_home, home_path, in_home
+from hitl.home import add_home, home_path, in_home, with_options
 
 if TYPE_CHECKING:
     from data.store import Store
@@ -190,7 +190,8 @@ def _clean(store: Store, args: argparse.Namespace) -> int:
     if args.dry_run:
         shows = number_of(len(empty), "takeover shows", "takeovers show")
         them = "it" if len(empty) == 1 else "them"
-        print(in_home(f"{shows} nothing ({said}). `hitl store clean` marks {them} as bad.", args.home))
+        clean = with_options(f"`hitl store clean` marks {them} as bad.", track=args.track)
+        print(f"{shows} nothing ({said}). {in_home(clean, args.home)}")
         return 0
     changed = store.label([s.id for s in empty], verdict="bad", by="store clean")
     marked = number_of(changed, "takeover that shows", "takeovers that show")

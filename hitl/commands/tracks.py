@@ -40,7 +40,7 @@ def main(argv: list[str]) -> int:
         print(json.dumps([{"track": name, **row} for name, games in rows.items() for row in games], indent=2))
         return 0
 
-    from hitl.console import console, name_width, table, without
+    from hitl.console import console, name_width, print_fitting, table
 
     right = "metres", "drives", "your best\nlap ever", "agent's best\nlap ever"
     shown = table("track", "metres", "corners", *right[1:], right=right)
@@ -54,7 +54,7 @@ def main(argv: list[str]) -> int:
     karts = tracks_there(home)
     here = "" if karts == KART_TRACKS else " that are here"
     out = console()
-    out.print(without(shown, out, ("corners", "metres")))
+    print_fitting(shown, out, ("corners", "metres"))
     for said in (
         "`hitl play --track NAME` drives one of these, `hitl play --track FILE` one of your own.",
         f"`hitl play --env stk:NAME` drives one of SuperTuxKart's tracks{here}: {', '.join(karts)}.",

@@ -156,6 +156,10 @@ def test_a_store_is_cleaned_of_takeovers_that_show_nothing_and_it_can_be_taken_b
     assert (status, verdicts()) == (0, ["unreviewed"] * 3)
     why = "(1 × a key still held from before, 1 × hardly moved)"
     assert f"2 takeovers show nothing {why}. `hitl store clean --home {tmp_path}` marks them as bad." in out
+    status, out = hitl("store", "clean", "--dry-run", "--track", "hairpin")
+    assert f"`hitl store clean --track hairpin --home {tmp_path}` marks them as bad." in out
+    status, out = hitl("segments", "--track", "hairpin")
+    assert f"`hitl store clean --track hairpin --home {tmp_path}` marks takeovers" in " ".join(out.split())
     status, out = hitl("store", "clean")
     assert (status, verdicts()) == (0, ["bad", "bad", "unreviewed"])
     assert f"Marked 2 takeovers that show nothing as bad {why}." in out

@@ -1,5 +1,7 @@
 import io
 import json
+import re
+import shlex
 import sqlite3
 from datetime import UTC, datetime, timedelta, timezone
 
@@ -104,8 +106,63 @@ def test_the_table_json_csv_and_ids(home, capsys):
     assert len(lines) == 4
     assert hitl(home, "segments", "--ids", "--since", "7d") == 0
     assert capsys.readouterr().out.split() == ["1", "2", "3"]
-    assert hitl(home, "segments", "--corner", "nowhere") == 0
+    assert hitl(home, "segments", "--corner", "hairpin", "--kind", "lap") == 0
     assert "No segments found" in capsys.readouterr().out
+    assert hitl(home, "segments", "--corner", "hairpin", "--kind", "lap", "--ids") == 0
+    assert capsys.readouterr().out == ""
+
+
+def test_a_corner_or_a_tag_that_the_store_does_not_know_is_refused_by_name(home, capsys):
+    assert hitl(home, "segments", "--corner", "nowhere") == 2
+    assert "There is no corner 'nowhere' here. The corners that there are: 'ess', 'hairpin'." in capsys.readouterr().err
+    assert hitl(home, "segments", "--tag", "nosuch", "--json") == 2
+    assert "There is no tag 'nosuch' here. The tags that there are: none." in capsys.readouterr().err
+    assert hitl(home, "label", "1", "--tag", "late") == 0
+    assert hitl(home, "segments", "--tag", "lat") == 2
+    assert "Did you mean 'late'?" in capsys.readouterr().err
+
+
+def test_what_the_table_calls_an_outcome_can_be_chosen(home, filled, capsys):
+    filled.conn.execute("UPDATE segments SET interrupted = 1 WHERE id = 1")
+    for outcome in ("nothing", "interrupted", "cleared"):
+        assert hitl(home, "segments", "--outcome", outcome) == 0
+        shown = [line.split() for line in capsys.readouterr().out.splitlines() if line[:3].strip().isdecimal()]
+        assert shown
+        assert outcome == "cleared" or all(outcome in row for row in shown), shown
+
+
+def test_where_a_pipe_brings_no_number_nothing_is_labelled_and_nothing_undone(home, filled, monkeypatch, capsys):
+    assert hitl(home, "label", "1", "--verdict", "good") == 0
+    for words, said in ((["--verdict", "bad"], "nothing to label"), (["--undo"], "nothing to undo")):
+        monkeypatch.setattr("sys.stdin", io.StringIO("\n"))
+        assert hitl(home, "label", "-", *words) == 0
+        assert said in capsys.readouterr().out
+    assert filled.segments()[0].verdict == "good"
+
+
+def test_a_verdict_that_came_with_the_segment_is_said_so_where_it_is_to_be_undone(home, filled, capsys):
+    filled.conn.execute("UPDATE segments SET verdict = 'good' WHERE id = 2")
+    assert hitl(home, "label", "2", "--undo") == 0
+    said = capsys.readouterr().out
+    assert "There is nothing to undo: segment 2 came here with its verdict." in said
+    (typed,) = re.findall("`hitl (.+?)`", said)
+    assert main(shlex.split(typed)) == 0
+    assert filled.segments()[1].verdict == "unreviewed"
+
+
+def test_columns_without_room_are_named(home, filled, monkeypatch, capsys):
+    filled.label([1], note="a note that is longer than what there is room for", tags_add=["late"])
+    monkeypatch.setenv("COLUMNS", "40")
+    assert hitl(home, "segments") == 0
+    said = " ".join(capsys.readouterr().out.split())
+    head, _, missing = said.partition("Not shown, for want of room: ")
+    assert "demo" in missing
+    assert "--json and --csv" in missing
+    for name in ("trigger", "tags and note", "when", "kind"):
+        assert (name in missing.partition(" (")[0]) != (name in head.partition("takeover")[0]), name
+    monkeypatch.setenv("COLUMNS", "200")
+    assert hitl(home, "segments") == 0
+    assert "Not shown" not in capsys.readouterr().out
 
 
 def test_the_table_tells_the_sessions_apart_where_there_are_several(home, tmp_path, capsys):

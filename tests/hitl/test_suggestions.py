@@ -53,8 +53,8 @@ def test_the_nearest_name(home, words, meant, capsys, monkeypatch):
 
 
 def test_a_filter_that_fits_nothing(home, capsys):
-    assert main(["segments", "--home", str(home), "--corner", "harpin"]) == 0
-    assert "Did you mean 'hairpin'?" in capsys.readouterr().out
+    assert main(["segments", "--home", str(home), "--corner", "harpin"]) == 2
+    assert "Did you mean 'hairpin'?" in capsys.readouterr().err
     assert main(["segments", "--home", str(home), "--corner", "hairpin", "--kind", "lap"]) == 0
     assert "Did you mean" not in capsys.readouterr().out
 

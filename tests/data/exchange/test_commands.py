@@ -168,7 +168,7 @@ def test_a_dataset_is_called_by_the_folder_that_was_named(home, tmp_path):
         ("import old.sqlite", 4, "newer version"),
         ("import --watch one.pkl extra", 2, "one folder"),
         ("import home --layout-of x", 2, ""),
-        ("export minari out --corner nowhere", 2, "Nothing to export"),
+        ("export minari out --corner nowhere", 2, "There is no corner"),
         *((f"export {form} full", 2, "'full' is there and not an empty folder") for form in FORMS),
         ("export minari notes.txt", 2, "'notes.txt' is there already"),
     ],

@@ -22,7 +22,7 @@ from data.records import AGENT, HUMAN, Corner, SessionInfo, StepRow
 from data.store import Store
 from hitl.commands import corners as command
 from hitl.home import Home
-from hitl.road.corner_mining import End, ends, mine, same_stretch
+from hitl.road.corner_mining import End, FailurePlace, ends, mine, same_stretch
 from hitl.road.corner_stats import braking_onset, corner_stats, trend, visit
 from hitl.road.line import ReferenceLine
 from tests.support.recorded import summary
@@ -270,6 +270,24 @@ def test_drives_come_back_as_they_were_recorded(home: Path) -> None:
     assert read[0].brake[55] == pytest.approx(0.8)
     assert read[0].brake[54] == 0.0
     assert read[7].driver.sum() == 50
+
+
+def test_commands_that_are_printed_are_about_the_same_track_and_game(
+    home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = FailurePlace(Corner("corner 9", 70.0, 90.0), 5)
+    monkeypatch.setattr("hitl.road.corner_mining.mine", lambda *_: [place])
+    track = json.loads(run(home, capsys, "--json"))["track"]
+
+    def said(*words: str) -> str:
+        return " ".join(run(home, capsys, *words).split())
+
+    with Store(home / "store.sqlite") as store:
+        (game,) = store.games(track)
+    of_track = f"--track {track} --home"
+    assert f"--mine {of_track}" in said("--track", track)
+    assert f"--mine --track {track} --env {game} --home" in said("--track", track, "--env", game)
+    assert f'--rename "corner 9" NAME {of_track}' in said("--track", track, "--mine")
 
 
 def test_eighty_columns_lose_no_digit(
