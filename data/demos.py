@@ -33,7 +33,7 @@ class Why(StrEnum):
     """Why a segment does not count, in a player's words; the screens say it in every language (``why_`` and the name)."""
 
     RECORDING = "it is still being recorded"
-    BAD = "you judged it bad"
+    BAD = "judged bad"
     WRECKED = "a wrecked start"
     FAILED = "it failed"
     LITTLE = "it earned too little"
@@ -178,7 +178,7 @@ class DemoRule:
         return segment.closed and segment.verdict == "unreviewed" and bool(self.nothing_shown(segment))
 
     def reasons(self, segments: Iterable[Segment | SegmentRecord]) -> str:
-        """Return how many of these do not count, and why: "3 × you judged it bad, 2 × hardly moved"; "" for none."""
+        """Return how many of these do not count, and why: "3 × judged bad, 2 × hardly moved"; "" for none."""
         said = Counter(reason.why for s in segments if (reason := self.judge(s).reason))
         return ", ".join(f"{count} × {why}" for why, count in said.most_common())
 

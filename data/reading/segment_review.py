@@ -53,6 +53,8 @@ def _usable() -> Iterator[None]:
     try:
         yield
     except sqlite3.OperationalError as error:
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_READONLY:
+            raise StoreError("This store can only be read here: nothing was changed.") from error
         text = f"The store cannot be used now ({error}): check the disk, and that no other program holds it."
         raise StoreError(text) from error
 
@@ -69,6 +71,11 @@ class StoreReview:
         self._steps: list[int] = []  # what was judged through this, to be undone
         self._version = data_version(store.conn)
         self._mark = review_mark(store.conn)
+
+    @property
+    def read_only(self) -> bool:
+        """Whether nothing can be judged: the store can only be read here."""
+        return self.store.read_only
 
     @_usable()
     def segments(self) -> list[Segment]:

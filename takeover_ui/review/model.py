@@ -25,6 +25,10 @@ SPEEDS = (0.25, 0.5, 1.0, 2.0, 4.0)
 MOST_OTHERS = 60  # takeovers that are shown over each other
 LOOK_S = 2.0  # between looks at what others have written
 _BUDGET_S = 0.02  # of each frame for the differences that sorting needs
+_WRITING = frozenset((
+    "good", "bad", "star", "unreviewed", "wrecked_bad", "listed_bad", "undo", "start_in", "start_out", "stop_in", "stop_out",
+    "more", "less", "tag", "note",
+))  # fmt: skip
 _LEAST, _MOST = 0.25, 16.0  # priority that the keys give
 
 
@@ -60,6 +64,8 @@ class ReviewModel:
         self.menu: Menu | None = None
         self.message = ""
         self.over = False
+        if data.read_only:
+            self.message = words["said_read_only"]
         self._leaving = False
         self._since_look = 0.0
         self._load()
@@ -99,6 +105,9 @@ class ReviewModel:
         """Trim to steps counted from the segment's two ends; at least two steps stay."""
         segment = self.segment
         if segment is None:
+            return
+        if self.data.read_only:  # a trim that cannot be kept would hold the selection where it is
+            self.message = self.words["said_read_only"]
             return
         length = segment.stop - segment.start
         first, last = self.trim[0] if start is None else start, self.trim[1] if stop is None else stop
@@ -218,6 +227,9 @@ class ReviewModel:
 
     def _carry_out(self, command: str) -> None:
         listed = self.list
+        if command in _WRITING and self.data.read_only:
+            self.message = self.words["said_read_only"]
+            return
         match command:
             case "previous":
                 self.select(listed.index - 1)
@@ -303,7 +315,10 @@ class ReviewModel:
             self.message = self.words["said_no_undo"]
             return
         self.list.update(self.data.again(ids))
-        undone = self.list.all[ids[-1]]
+        # Of many, all that were judged bad at once, the player looks at one, or else is shown the first.
+        listed = [s.id for s in self.list.shown if s.id in ids] or ids
+        selected = self.segment
+        undone = self.list.all[selected.id if selected is not None and selected.id in ids else listed[0]]
         if not self.list.lists(undone):
             self.list.corner = self.list.verdict = None
         self.list.arrange(undone.id)

@@ -223,7 +223,7 @@ def test_another_home_gets_all_but_what_was_judged_bad(tmp_path, capsys):
         assert main(["export", "--home", str(tmp_path), "store", str(tmp_path / name), *words]) == 0
         with Store(tmp_path / name) as store:
             assert len(store.segments()) == count
-    assert "1 × you judged it bad" in capsys.readouterr().out
+    assert "1 × judged bad" in capsys.readouterr().out
 
 
 def test_the_rule_of_a_store_is_that_of_its_trainer(tmp_path):

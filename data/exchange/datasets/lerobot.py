@@ -131,7 +131,8 @@ def write_lerobot(folder: Path, items: Iterable[Portable]) -> int:
                 features, fps = mine, item.info.hz
             elif (mine, item.info.hz) != (features, fps):
                 raise UsageError(
-                    "These episodes have different observations or rates, a dataset holds one: choose a --session."
+                    "These episodes have different observations or rates, a dataset holds one: choose them with --track or "
+                    "--session."
                 )
             stats = _stats(columns)
             each.append(stats)

@@ -76,7 +76,9 @@ def write_minari(folder: Path, items: Iterable[Portable]) -> int:
             )
             _identify(folder / "data", __version__)
         if layout != (info.observation_names, info.action_names):
-            raise UsageError("These episodes have different observations: a dataset holds one layout; choose them by --session.")
+            raise UsageError(
+                "These episodes have different observations: a dataset holds one layout; choose them with --track or --session."
+            )
         n = len(data)
         known = n if data.last_observation is not None else n - 1
         arrays = step_arrays(data)

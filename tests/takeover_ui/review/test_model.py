@@ -7,6 +7,7 @@ import pygame
 import pytest
 
 from data.demos import Reason, Why
+from data.errors import StoreError
 from data.reading.segment_review import StoreReview
 from data.store import Store
 from hitl.screens.stored.scene import stored_scene
@@ -217,6 +218,45 @@ def test_wrecked_starts_come_last_are_not_open_and_go_with_one_key(store: Store)
     assert {s.verdict for s in model.list.all.values()} == {"bad"}
     model.do("wrecked_bad")
     assert model.message == "There is no wrecked start in this list."
+
+
+def test_after_all_are_taken_back_the_same_one_is_selected(model: ReviewModel) -> None:
+    model.select(2)
+    looked_at = model.segment
+    assert looked_at is not None
+    model.do("listed_bad")
+    model.do("undo")
+    assert model.segment is not None
+    assert (model.segment.id, model.segment.verdict, model.list.index) == (looked_at.id, "unreviewed", 2)
+    model.do("listed_bad")
+    model.do("first")
+    model.do("good")
+    model.do("last")
+    model.do("undo")
+    assert model.list.index == 0
+    assert model.segment is not None
+    assert model.segment.verdict == "bad"
+
+
+def test_a_store_that_can_only_be_read_is_said_so_at_once_and_looked_through(store: Store) -> None:
+    with Store(store.path, read_only=True) as only_read:
+        model = ReviewModel(StoreReview(only_read, "default"))
+        said = model.words["said_read_only"]
+        assert model.message == said
+        before = model.segment
+        for command in ("good", "start_in", "stop_in", "tag", "note", "more", "undo", "wrecked_bad"):
+            model.do("step_on")
+            assert model.message == ""
+            model.do(command)
+            assert (model.message, model.menu, model.segment, model.trim) == (said, None, before, (0, 0)), command
+        model.set_trim(start=3)
+        assert model.trim == (0, 0)
+        model.do("next")
+        assert (model.list.index, model.message) == (1, "")
+        with pytest.raises(StoreError, match="can only be read here"):
+            model.data.label([1], {"verdict": "good"})
+        model.do("quit")
+        assert model.over
 
 
 def test_what_matters_is_listed_first(store: Store) -> None:
