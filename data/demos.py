@@ -217,6 +217,12 @@ def wrecked_start(segment: Segment | SegmentRecord) -> bool:
     return segment.kind == "lap" and segment.outcome == "failed" and _seconds(segment) < LAP_FROM_S
 
 
+def finished_lap(segment: Segment) -> bool:
+    """Tell whether a lap was finished: of what was imported as one, or driven to its end without a road, no more is known."""
+    known = segment.outcome == "unclear" and (segment.trigger == "imported" or (segment.closed and segment.roadless))
+    return segment.kind == "lap" and (segment.outcome == "cleared" or known)
+
+
 def counts_as_failed(outcome: str, verdict: str) -> bool:
     """Tell whether a segment failed, and the player does not want it all the same."""
     return outcome == "failed" and verdict not in ("good", "star")

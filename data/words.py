@@ -21,6 +21,12 @@ def takeovers_said(count: int, empty: int, bracket: str = "") -> str:
     return number_of(count, "takeover") + bracket + others
 
 
+def laps_said(finished: int, unfinished: int, how: str = "") -> str:
+    """Return "8 laps", or "8 laps by hand, 3 unfinished": what is counted as laps, wherever it is told, are the finished ones."""
+    said = number_of(finished, f"lap{how}", f"laps{how}")
+    return f"{said}, {unfinished:,} unfinished" if unfinished else said
+
+
 def listed(words: Iterable[str]) -> str:
     """Return "one", "one and two", "one, two and three"."""
     *most, last = words

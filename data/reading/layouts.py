@@ -15,7 +15,12 @@ from data.reading.new_steps import Layout
 from data.reading.schema_check import readable_rows
 from data.records import ACTION_PENDING, ROADLESS
 from data.tables.driven import last_first
-from data.words import number_of
+from data.tables.upkeep import FINISHED_LAP, OTHER_LAP
+from data.words import laps_said, number_of
+
+_LAPS = ", ".join(
+    f"sum((SELECT count(*) FROM segments WHERE episode_id = e.id AND {which}))" for which in (FINISHED_LAP, OTHER_LAP)
+)
 
 
 @dataclass(frozen=True)
@@ -28,7 +33,9 @@ class Held:
     """All of them came from elsewhere."""
     steps: int
     laps: int
-    """Episodes that are laps."""
+    """Finished ones."""
+    unfinished: int
+    """Laps that were not finished."""
     human: bool
     """A human drove some of them."""
 
@@ -37,7 +44,7 @@ def held(conn: sqlite3.Connection) -> list[Held]:
     """Return what a store holds, the layout that is driven first (see :func:`driven_layout`), then the newest."""
     rows = conn.execute(
         "SELECT s.observation_names, s.action_names, group_concat(DISTINCT s.env), min(s.kind = 'import'), sum(e.length), "
-        "sum(e.purpose = 'lap'), "
+        f"{_LAPS}, "
         "max(e.purpose = 'lap' OR EXISTS (SELECT 1 FROM segments g WHERE g.episode_id = e.id)) "
         "FROM sessions s JOIN episodes e ON e.session_id = s.id WHERE EXISTS (SELECT 1 FROM steps WHERE episode_id = e.id) "
         f"GROUP BY 1, 2 ORDER BY max({last_first(conn)}) DESC, max(s.id) DESC"
@@ -45,9 +52,9 @@ def held(conn: sqlite3.Connection) -> list[Held]:
     return [
         Held(
             (names_of(seen), names_of(done)), tuple(sorted(str(envs).split(","))), bool(imported), int(steps),
-            int(laps), bool(human),
+            int(laps), int(unfinished), bool(human),
         )
-        for seen, done, envs, imported, steps, laps, human in rows
+        for seen, done, envs, imported, steps, laps, unfinished, human in rows
     ]  # fmt: skip
 
 
@@ -89,13 +96,13 @@ def apart(conn: sqlite3.Connection, learned: Layout | None = None, whose: str = 
     found = {}
     for one in all_held:
         if one.layout != learned:
-            other = one if one.layout not in again else replace(
-                one, steps=one.steps - again[one.layout][0], laps=one.laps - again[one.layout][1])  # fmt: skip
+            steps, laps, unfinished = again.get(one.layout, (0, 0, 0))
+            other = replace(one, steps=one.steps - steps, laps=one.laps - laps, unfinished=one.unfinished - unfinished)
             if other.steps <= 0:
                 continue
-            laps = f" ({other.laps} lap{'s' * (other.laps != 1)})" if other.laps else ""
+            told = f" ({laps_said(other.laps, other.unfinished)})" if other.laps or other.unfinished else ""
             how = "imported" if other.imported else "driven"
-            what = f"{number_of(other.steps, f'{how} step')}{laps} of {' and '.join(other.envs)}"
+            what = f"{number_of(other.steps, f'{how} step')}{told} of {' and '.join(other.envs)}"
             advice = _advice(other, learned, env, newest=other.layout == all_held[0].layout)
             found[other.layout] = f"{what} {_why(other.layout, learned, whose)}, so they are left out of training: {advice}."
     return found
@@ -123,22 +130,23 @@ def unlike(driven: Layout, learned: Layout, *, elsewhere: bool = False) -> str:
     )
 
 
-def _imported_again(conn: sqlite3.Connection, learned: Layout) -> dict[Layout, tuple[int, int]]:
-    """Return how many (steps, laps) of each other layout are imports that have come in once more as the run sees them.
+def _imported_again(conn: sqlite3.Connection, learned: Layout) -> dict[Layout, tuple[int, int, int]]:
+    """Return how many (steps, laps, laps not finished) of each other layout are imports that have come in once more as the run
+    sees them.
 
     A drive has one origin; that of a second import in another layout has a # and more behind it.
     """
     rows = conn.execute(
-        "SELECT s.observation_names, s.action_names, e.origin, e.length, e.purpose = 'lap' FROM episodes e "
-        "JOIN sessions s ON s.id = e.session_id WHERE s.kind = 'import' AND e.origin IS NOT NULL"
+        f"SELECT s.observation_names, s.action_names, e.origin, sum(e.length), {_LAPS} FROM episodes e "
+        "JOIN sessions s ON s.id = e.session_id WHERE s.kind = 'import' AND e.origin IS NOT NULL GROUP BY e.id"
     ).fetchall()
     known = {_drive(origin) for seen, done, origin, *_ in rows if (names_of(seen), names_of(done)) == learned}
-    found: dict[Layout, tuple[int, int]] = {}
-    for seen, done, origin, length, lap in rows:
+    found: dict[Layout, tuple[int, int, int]] = {}
+    for seen, done, origin, length, lap, unfinished in rows:
         layout = names_of(seen), names_of(done)
         if layout != learned and _drive(origin) in known:
-            steps, laps = found.get(layout, (0, 0))
-            found[layout] = steps + int(length), laps + int(lap)
+            steps, laps, others = found.get(layout, (0, 0, 0))
+            found[layout] = steps + int(length), laps + int(lap), others + int(unfinished)
     return found
 
 

@@ -19,11 +19,12 @@ from data.tables.thinned import places, told_steps
 
 PRUNE_BLOCK = 20_000
 """Steps deleted in one transaction: short enough that a session recording meanwhile never waits long."""
-_LAP = (
+FINISHED_LAP = (
     "kind = 'lap' AND (outcome = 'cleared' OR outcome = 'unclear' AND (\"trigger\" = 'imported' OR stop IS NOT NULL "
     f"AND session_id IN (SELECT id FROM sessions WHERE substr(env, 1, {len(ROADLESS)}) = '{ROADLESS}')))"
 )
-"""A lap that was finished: of what was imported as one, or driven to its end where there is no road, no more is known."""
+"""SQL: a lap that was finished: of what was imported as one, or driven to its end where there is no road, no more is known."""
+OTHER_LAP = f"kind = 'lap' AND stop IS NOT NULL AND NOT ({FINISHED_LAP})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,8 @@ class Info:
     human_seconds: float
     takeovers: int
     laps: int
+    """Finished ones."""
+    unfinished_laps: int
     checkpoints: int
     first: str | None
     last: str | None
@@ -115,13 +118,13 @@ class Upkeep:
             "SELECT count(DISTINCT date(started)), coalesce(sum(length), 0) FROM episodes WHERE started >= (SELECT "
             "strftime('%Y-%m-%dT%H:%M:%S', max(started), '-30 days') FROM episodes)"
         )
-        size = size_on_disk(self.path)
+        size, glance = size_on_disk(self.path), self.glance()
         return Info(
             version=version_of(self.conn), bytes=size, free_bytes=page * free,
             sessions=one("SELECT count(*) FROM sessions")[0], episodes=one("SELECT count(*) FROM episodes")[0],
             driven=driven, driven_seconds=driven_seconds, steps=steps, seconds=seconds, human_seconds=human,
             takeovers=one("SELECT count(*) FROM segments WHERE kind = 'takeover'")[0],
-            laps=one(f"SELECT count(*) FROM segments WHERE {_LAP}")[0],
+            laps=glance.laps, unfinished_laps=glance.unfinished_laps,
             checkpoints=one("SELECT count(*) FROM checkpoints")[0] - len(imported(self.conn)), first=first, last=last,
             bytes_by_day=size / steps * days[1] / days[0] if steps and days[0] else 0.0,
         )  # fmt: skip
@@ -133,8 +136,8 @@ class Upkeep:
         """
         row = self.conn.execute(
             "SELECT (SELECT count(*) FROM sessions), (SELECT count(*) FROM episodes), (SELECT coalesce(sum(length), 0) FROM "
-            f"episodes), count(*) FILTER (WHERE {_LAP}), "
-            f"count(*) FILTER (WHERE kind = 'lap' AND stop IS NOT NULL AND NOT ({_LAP})), count(*) FILTER (WHERE g.kind = "
+            f"episodes), count(*) FILTER (WHERE {FINISHED_LAP}), "
+            f"count(*) FILTER (WHERE {OTHER_LAP}), count(*) FILTER (WHERE g.kind = "
             "'takeover' AND verdict = 'unreviewed' AND stop IS NOT NULL), count(*) FILTER (WHERE g.kind <> 'takeover' AND "
             "verdict = 'unreviewed' AND stop IS NOT NULL) FROM (SELECT kind, \"trigger\", start, stop, outcome, "
             "verdict, session_id FROM segments WHERE episode_id NOT IN (SELECT id FROM episodes WHERE instr(origin, '#'))) g "

@@ -7,7 +7,7 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from data.errors import DamagedStoreError, TrainingError
-from data.words import number_of, takeovers_said
+from data.words import laps_said, number_of, takeovers_said
 from hitl.arguments import Parser, with_verb
 from hitl.commands.selection import local_time, open_store
 from hitl.dates import parse_date
@@ -56,7 +56,7 @@ def _info(store: Store, args: argparse.Namespace) -> int:
     )
     shown, empty = store.takeovers_that_show()
     takeovers = takeovers_said(len(shown), empty)
-    laps = number_of(found.laps, "lap by hand", "laps by hand")
+    laps = laps_said(found.laps, found.unfinished_laps, " by hand")
     driving = f"{number_of(found.driven, 'step')}, {time_text(found.driven_seconds)} of driving"
     rows = [
         ("store", f"{store.path.name}, version {found.version}, {size_text(found.bytes)}{free}"),

@@ -18,7 +18,7 @@ from data.errors import (
 )
 from data.files.paths import as_option, disk_is_full
 from data.records import ROADLESS, SessionRecord
-from data.words import number_of, takeovers_said
+from data.words import laps_said, number_of, takeovers_said
 from hitl.arguments import Parser, agent_words
 from hitl.home import Begun, Home, add_home, home_path, in_home
 from hitl.remote.elsewhere import far_said, trains_elsewhere
@@ -105,8 +105,7 @@ def _look(home: Home, store: Store) -> tuple[list[tuple[str, str]], str]:
         beat = None
     failing = list(_failing(store, session)) if session is not None else []
     held = f"{number_of(glance.episodes, 'episode')}, {number_of(glance.steps, 'step')}"
-    laps = number_of(glance.laps, "lap by hand", "laps by hand")
-    laps += f", {glance.unfinished_laps:,} unfinished" if glance.unfinished_laps else ""
+    laps = laps_said(glance.laps, glance.unfinished_laps, " by hand")
     rows = [("store", f"{held}; {_takeovers(store)}, {laps}")]
     if waiting := not_read_back(store.conn, store.path):
         rows.append(("to read back", waiting))

@@ -245,8 +245,14 @@ def test_a_takeover_that_shows_nothing_is_told_apart_and_laps_to_review_are_told
         store.label([2], verdict="bad")
         report = stored_report(store)
         assert (report.takeovers, report.empty_takeovers) == (1, 1)
+        assert sum(report.verdicts.values()) == 4
+        store.label([2], verdict="unreviewed")
+        assert stored_report(store).verdicts["unreviewed"] == 3, "what shows nothing waits for no verdict"
+        store.label([2], verdict="bad")
     said = alone(tmp_path, capsys, monkeypatch)
     assert "; 1 takeover (0 s) and 1 that shows nothing, 1 lap by hand, 1 unfinished" in said, "cleaned or not"
+    assert cli.main(["store", "info", "--home", str(tmp_path)]) == 0
+    assert "1 takeover and 1 that shows nothing, 1 lap by hand, 1 unfinished" in capsys.readouterr().out
 
 
 def _at(progress: float, driver: int = 0):  # type: ignore[no-untyped-def]

@@ -10,6 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from statistics import fmean
 from typing import Literal
 
+from data.demos import finished_lap
 from data.errors import UsageError
 from data.reading.attempts import CornerAttempt, stored_attempts
 from data.reading.drives import EpisodeSummary
@@ -83,8 +84,9 @@ def stored_report(
     known = [s for s in takeovers if s.started <= _made(checkpoints, after)]
     told, elsewhere = _told(known, shown, after[0].id if all(scores) else None)
     unhelped = [e for e in alone if helped is None or place[e.id] < helped]
-    laps, counts = sum(s.kind == "lap" and s.outcome != "failed" for s in segments), sum(rule.judge(s).counts for s in segments)
-    verdicts = Counter(s.verdict if s.verdict in VERDICTS else "unreviewed" for s in segments)
+    laps, counts = sum(finished_lap(s) for s in segments), sum(rule.judge(s).counts for s in segments)
+    # What shows nothing and has no verdict waits for none, and is not among the takeovers that are counted, either.
+    verdicts = Counter(s.verdict if s.verdict in VERDICTS else "unreviewed" for s in segments if not rule.empty(s))
     attempts = stored_attempts(store.conn, episodes, scene.corners)
     return Report(
         title=_title(scene, shown, session, *scores, words=words),

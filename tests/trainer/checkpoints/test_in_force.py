@@ -72,6 +72,10 @@ def imported(path, names, origin):
             "UPDATE sessions SET kind = 'import', observation_names = ? WHERE id = (SELECT max(id) FROM sessions)", (names,)
         )
         db.execute("UPDATE episodes SET origin = ? WHERE id = (SELECT max(id) FROM episodes)", (origin,))
+        db.execute(
+            "INSERT INTO segments (session_id, episode_id, number, kind, start, stop, started, outcome, \"trigger\") "
+            "SELECT session_id, id, 9, 'lap', 0, 30, started, 'unclear', 'imported' FROM episodes ORDER BY id DESC LIMIT 1"
+        )
 
 
 def test_an_import_that_came_in_again_as_the_run_sees_it_is_no_longer_told_of(tmp_path):
@@ -82,6 +86,11 @@ def test_an_import_that_came_in_again_as_the_run_sees_it_is_no_longer_told_of(tm
     with Store(path) as store:
         (said,) = apart(store.conn).values()
     assert said.startswith("60 imported steps (2 laps)")
+    with Store(path) as store:
+        store.db.execute("UPDATE segments SET outcome = 'failed', verdict = 'good' WHERE id = (SELECT max(id) FROM segments)")
+        (said,) = apart(store.conn).values()
+        assert said.startswith("60 imported steps (1 lap, 1 unfinished)"), "as `hitl` and `hitl store info` say it"
+        store.db.execute("UPDATE segments SET outcome = 'unclear', verdict = 'unreviewed' WHERE kind = 'lap'")
     imported(path, '["a", "b", "c"]', "run:1#4f1a")
     with Store(path) as store:
         (said,) = apart(store.conn).values()
@@ -89,6 +98,7 @@ def test_an_import_that_came_in_again_as_the_run_sees_it_is_no_longer_told_of(tm
     imported(path, '["a", "b", "c"]', "run:2#4f1a")
     with Store(path) as store:
         assert apart(store.conn) == {}
+        store.db.execute("DELETE FROM segments WHERE kind = 'lap'")
         store.db.execute("UPDATE segments SET kind = 'lap', outcome = 'cleared'")
         assert store.glance().laps == 2
         store.db.execute("UPDATE episodes SET origin = 'run:3#4f1a' WHERE id = (SELECT min(episode_id) FROM segments)")

@@ -6,7 +6,7 @@ from collections import Counter
 
 import numpy as np
 
-from data.demos import HANDED, STARTS_WITHIN_STEPS
+from data.demos import HANDED, STARTS_WITHIN_STEPS, finished_lap
 from data.records import Segment
 from data.words import number_of
 from trainer.diagnosis.case import Answer, Case, Check, drives_check
@@ -92,18 +92,13 @@ def unfinished(drives: Drives, case: Case) -> Answer:
     laps = [s for s in _driven(drives, "lap") if s.purpose == "lap"]
     if not laps:
         return Lacking("a lap of yours")
-    ended_early = [s for s in laps if not _reached(s)]
+    ended_early = [s for s in laps if not finished_lap(s)]
     lost = [s for s in ended_early if not drives.rule.judge(s).counts]  # for whatever reason: a wrecked start, judged bad
     text = f"{len(laps) - len(ended_early)} of your {number_of(len(laps), 'lap')} reached the finish"
     if len(lost) < LEAST or 2 * len(lost) <= len(laps):
         return Sound(text)
     sentence = f"{len(lost)} of your {number_of(len(laps), 'lap')} did not reach the finish, and are not learned from."
     return Finding(sentence, (text,), 0.95, data={"unfinished": len(lost), "laps": len(laps)})
-
-
-def _reached(lap: Segment) -> bool:
-    """Whether it was driven to the finish; of what was imported as a lap, no more is known."""
-    return lap.outcome == "cleared" or (lap.outcome == "unclear" and lap.trigger == "imported")
 
 
 CHECKS: tuple[Check, ...] = (show_nothing, fail, unfinished)
