@@ -185,7 +185,8 @@ def _print(
         out.print(f"Agent alone: {RULE}, of all that is recorded, and of the newest {RECENT}.", style="dim")
         if any(human in s.by for s in stats):
             told = "laps, and drives with help there; two takeovers in a drive are one, those that ended before are not counted"
-            out.print(f"{_COLUMNS[human]}: {told}.", style="dim")
+            failed = "A takeover that passes the corner and leaves the road behind it counts here, and its outcome is failed."
+            out.print(f"{_COLUMNS[human]}: {told}. {failed}", style="dim")
         out.print(f"Pairs are agent / {_NAMES[human]}, medians.{_others(stats, human)}", style="dim")
         _print_lost(out, times)
     else:
