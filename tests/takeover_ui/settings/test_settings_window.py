@@ -117,6 +117,20 @@ def test_keys_alone(hand: Hand) -> None:
     assert hand.model.over
 
 
+def test_a_key_with_ctrl_or_alt_changes_nothing_but_ctrl_z_undoes(hand: Hand) -> None:
+    hand.keys("right")
+    chosen = load(hand.home, "overlay").overlay.language
+    for mod in (pygame.KMOD_LCTRL, pygame.KMOD_LALT, pygame.KMOD_LMETA):
+        for name in ("r", "delete", "right", "escape"):
+            pygame.event.post(pygame.event.Event(pygame.KEYDOWN, key=pygame.key.key_code(name), mod=mod))
+            pygame.event.post(pygame.event.Event(pygame.KEYUP, key=pygame.key.key_code(name), mod=mod))
+            hand.look()
+    assert (load(hand.home, "overlay").overlay.language, hand.model.over) == (chosen, False)
+    pygame.event.post(pygame.event.Event(pygame.KEYDOWN, key=pygame.K_z, mod=pygame.KMOD_LCTRL))
+    hand.look()
+    assert load(hand.home, "overlay").overlay.language == "en" != chosen
+
+
 def test_a_pad_alone(hand: Hand) -> None:
     hand.pads.shown = PadNow("Pad", "xbox", True)
     hand.press("dpleft")
