@@ -112,9 +112,9 @@ class AgentSettings:
 class OverlaySettings:
     """The display over the game while driving."""
 
-    show: Literal["full", "compact", "bar", "off"] = "full"  # how much is shown
+    show: Literal["full", "compact", "bar", "off"] = "full"  # how much is shown; off: no gauges
     language: Annotated[str, OneOf(CODES)] = "en"  # of all screens, the report and the pages in a browser
-    opacity: Annotated[float, Meta(ge=0.1, le=1)] = 0.92  # of an overlay over another game
+    opacity: Annotated[float, Meta(ge=0.1, le=1)] = 0.92  # of an overlay over another game and its text; on X11, by a compositor
     corner: Literal["top_left", "top_right", "bottom_left", "bottom_right"] = "top_right"  # where an overlay over another game is
     keep_clear: tuple[ScreenPx, ScreenPx, ScreenPx, ScreenPx] | None = None  # x, y, width, height (pixels) that it must not cover
     keys: Literal["focus", "anywhere"] = "focus"  # over another game: heard in any window, or in it (never so on Windows, X11)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -72,7 +73,8 @@ def command_line() -> Parser:
     parser.add_argument(
         "--headless", action="store_true", help="no window; with --pad scripted or none as fast as it goes"
     )
-    parser.add_argument("--overlay", choices=("full", "compact", "bar", "off"), help="how much of it (default: as set)")
+    sizes = ("full", "compact", "bar", "off")
+    parser.add_argument("--overlay", choices=sizes, help="how much of it; off: without the gauges (default: as set)")
     parser.add_argument(
         "--record", nargs="?", const="", metavar="FOLDER", help="keep what a reviewer needs of this session: a film of each "
         "takeover, session.json, and a page that shows both (default: recorded/ in the home folder)"
@@ -98,7 +100,7 @@ def main(argv: list[str], *, trains_elsewhere: bool = False) -> int:
         unused = stack.enter_context(contextlib.ExitStack())
         world, window, inside = _open_window(plan, stack, unused)
         from hitl.agents.beside import beside_policy
-        from hitl.session.playing.live import Live, wanted
+        from hitl.session.playing.live import WINDOW_GONE, Live, wanted
 
         policy = beside_policy(plan.settings.agent, plan.home, seed=args.seed) if not args.checkpoint else None
         has_road = plan.settings.play.env in SHOWN_FROM_ABOVE if world is None else inside and world.has_line
@@ -115,6 +117,9 @@ def main(argv: list[str], *, trains_elsewhere: bool = False) -> int:
     print(in_home(told, plan.named))
     if recording is not None:
         print(recording.write())
+    if window is not None and window.died and window.options.game_view and not stopping():
+        print(WINDOW_GONE, file=sys.stderr)
+        return 1
     return 0
 
 

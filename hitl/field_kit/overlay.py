@@ -36,7 +36,7 @@ def measure(site: Site) -> FigureDict:
             "pictures_per_s": drawn / seconds,
             "send_ms_max": cost_ms,
             "got_the_focus_times": window.focus_gained,
-            "closed_by_itself": window.closed,
+            "closed_by_itself": window.closed or window.died,
             **_compared(before, after),
         }
 

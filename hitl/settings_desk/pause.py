@@ -60,7 +60,7 @@ class PauseSettings:
             self._open()
         elif self._child is not None and not paused:
             self.close()
-            self.window.to_front()  # not every system gives the keyboard back to it
+            self._back()
         if isinstance(pad := persons_pad(human), EitherPad):
             heard_anyway = pad.parts if self.window.options.keys_anywhere else pad.parts[:1]
             pad.resting = heard_anyway if self.is_open else ()
@@ -70,7 +70,7 @@ class PauseSettings:
         self._looked = now
         if not self.is_open:
             self._child = None
-            self.window.to_front()
+            self._back()
         return self._changed(human)
 
     def close(self) -> None:
@@ -96,6 +96,12 @@ class PauseSettings:
             del surroundings["SDL_VIDEODRIVER"]
         line = command("hitl", "settings", "--home", os.fspath(self.home.root), "--in-session", *said)
         self._child = subprocess.Popen(line, env=surroundings, stdin=subprocess.DEVNULL)
+        self.window.step_aside(True)  # an overlay is above all others, and would cover what is to be clicked on
+
+    def _back(self) -> None:
+        """Go on with the session's own window."""
+        self.window.step_aside(False)
+        self.window.to_front()  # not every system gives the keyboard back to it
 
     def _changed(self, human: HumanSide | None) -> Settings | None:
         now = self._stamp()

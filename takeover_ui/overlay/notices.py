@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import pygame
 
 from takeover_ui import signs, theme
-from takeover_ui.overlay.overlay import DESIGN, FRAME, OverlaySize
+from takeover_ui.overlay.overlay import CARD, DESIGN, FRAME, OverlaySize
 from takeover_ui.theme import Mark, Pen
 from takeover_ui.view import View
 
@@ -20,6 +20,16 @@ _PAD = 16
 _GAP = 6
 _LAMP = 4  # the radius of a message's sign, which stands between the frame and its text
 _INDENT = 2 * _LAMP + 6
+
+
+def floating_design(size: OverlaySize | None) -> tuple[int, int, int]:
+    """Return the width of a floating overlay, and the heights of its gauges and of the words below, in pixels of the design.
+
+    ``size`` None: it is off. Who drives and what is said stay: the player of another game would learn of neither else.
+    """
+    if size is None:
+        return DESIGN["compact"][0], CARD["driver"] + FRAME, HEIGHT["compact"]
+    return *DESIGN[size], HEIGHT[size]
 
 
 def draw(surface: pygame.Surface, view: View, size: OverlaySize) -> list[Mark]:

@@ -8,7 +8,6 @@ import numpy as np
 import pygame
 
 from takeover_ui import theme
-from takeover_ui.overlay import notices, overlay
 from takeover_ui.overlay.arrangement import Arrangement
 from takeover_ui.overlay.track_map import road_of
 from takeover_ui.theme import Pen
@@ -70,19 +69,16 @@ class LookPicture:
         surface = pen.surface
         _landscape(surface, rect)
         share = rect.w / SCREEN[0]
-        if options.overlay != "off":
-            x, y, w, h = place(options, SCREEN)
+        if (found := place(options, SCREEN)) is not None:
+            x, y, w, h = found
             box = pygame.Rect(rect.left + round(x * share), rect.top + round(y * share), round(w * share), round(h * share))
             sheet = pygame.Surface((w, h))
-            size = options.overlay
-            high = round(h * overlay.DESIGN[size][1] / (overlay.DESIGN[size][1] + notices.HEIGHT[size]))
-            sheet.fill(theme.GROUND)
-            overlay.draw(
-                sheet.subsurface(pygame.Rect(0, 0, w, high)), sample(scene), size, language=options.language,
-                without=frozenset(options.arrangement.hidden),
-            )  # fmt: skip
+            Composer(
+                game_view=False, size=None if options.overlay == "off" else options.overlay, language=options.language,
+                arrangement=options.arrangement,
+            ).draw(sheet, sample(scene))  # fmt: skip
             small = _shrunk(sheet, box.size)
-            small.set_alpha(round(255 * min(1.0, max(0.2, options.opacity))))
+            small.set_alpha(round(255 * options.opacity))
             surface.blit(small, box)
             pen.mark("floating", box)
         pygame.draw.rect(surface, theme.FAINT, rect, max(1, pen.px(1)))

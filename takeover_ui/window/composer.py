@@ -58,7 +58,7 @@ class Composer:
         """Return the game's rectangle and the overlay's (None when it is off). A floating one leaves room below it for words."""
         self._crowded = frozenset()
         if not self.game_view:
-            drawn, told = overlay.DESIGN[self.size or "full"][1], notices.HEIGHT[self.size or "full"]
+            _, drawn, told = notices.floating_design(self.size)
             return pygame.Rect(0, 0, 0, 0), pygame.Rect(0, 0, area.w, round(area.h * drawn / (drawn + told)))
         if self.size is None:
             return area, None
@@ -142,11 +142,13 @@ class Composer:
             )
             add(drawn + said, game)
         if panel is not None and panel.w > 0 and panel.h > 0:
-            on, size = surface.subsurface(panel), self.size or "full"
-            add(overlay.draw(on, view, size, language=self.language, without=self._apart() | self._crowded), panel)
+            # Off, over another game: who drives, and nothing else.
+            without = self._apart() | self._crowded if self.size is not None else frozenset(overlay.CARD) - {"driver"}
+            on, size = surface.subsurface(panel), self.size or "compact"
+            add(overlay.draw(on, view, size, language=self.language, without=without), panel)
         if not self.game_view and panel is not None:
             below = pygame.Rect(0, panel.bottom, surface.get_width(), surface.get_height() - panel.bottom)
-            add(notices.draw(surface.subsurface(below), view, self.size or "full"), below)
+            add(notices.draw(surface.subsurface(below), view, self.size or "compact"), below)
         self._find(marks, panel)
         for name, rect in self._moved(area, view):
             add(overlay.draw_one(surface.subsurface(rect), view, name, language=self.language), rect)

@@ -7,13 +7,15 @@ import ctypes
 import os
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pygame
 
-from takeover_ui.overlay import notices, overlay
+from takeover_ui.overlay import notices
+from takeover_ui.overlay.overlay import OverlaySize
 from takeover_ui.window.system.scaling import content_scale
-from takeover_ui.window.system.x11 import connect, library
+from takeover_ui.window.system.x11 import connect, library, root_size
 
 if TYPE_CHECKING:
     from takeover_ui.window.options import WindowOptions
@@ -21,42 +23,112 @@ if TYPE_CHECKING:
 OPAQUE = 254 / 255
 """The most. From a window that is fully opaque, SDL takes Windows' style LAYERED away; `click_through` sets it again, and such a
 window stays invisible until its opacity is set, which SDL leaves out then."""
+NO_PLACE = (
+    "The overlay is not shown: keep_clear leaves it no corner of the screen that is large enough. Make keep_clear smaller in "
+    "[overlay] of settings.toml; until then this terminal alone says what is going on."
+)
 _MARGIN = 12
+_LEAST = 0.3  # of the design: smaller it is set by no one (0.6 on the smallest screens, times a `scale` of 0.5)
+_LOOK_S = 2.0  # between two looks at what has changed around the window
 
 
-def open_floating(options: WindowOptions) -> pygame.Surface:
-    """Open the overlay's own window and return its surface."""
+class Floating:
+    """The overlay's own window, kept where it belongs. ``said``: sentences about it, for the terminal."""
+
+    def __init__(self, options: WindowOptions) -> None:
+        self.said: list[str] = []
+        self._options = options
+        self._aside = self._nowhere = False
+        self._looked = 0.0
+        self._screens = _screens()
+        self._open()
+
+    def place_anew(self, options: WindowOptions, size: OverlaySize | None) -> None:
+        """Go on with another look; ``size``: how much of it is shown by now, None: it is off."""
+        self._options = replace(options, overlay=size or "off")
+        self._open()
+
+    def step_aside(self, aside: bool) -> None:
+        """Hide while another window of ours is used, which this one would cover, or come back."""
+        if aside != self._aside:
+            self._aside = aside
+            self._open()
+
+    @property
+    def seen(self) -> bool:
+        """Whether there is something to draw on."""
+        return not (self._aside or self._nowhere)
+
+    def look_around(self, now: float) -> None:
+        """Stay above windows that were opened later, and on the screen where its size has changed."""
+        if now - self._looked < _LOOK_S:
+            return
+        self._looked, before, self._screens = now, self._screens, _screens()
+        if before == self._screens:
+            if self.seen:
+                stay_on_top()
+            return
+        if "x11" in pygame.display.get_driver().lower():  # SDL asks X for the size of screens only at its start
+            caption, _ = pygame.display.get_caption()
+            pygame.display.quit()
+            pygame.display.init()
+            pygame.display.set_caption(caption)
+        self._open()
+
+    def _open(self) -> None:
+        was = self._nowhere
+        self._nowhere = open_floating(self._options, hidden=self._aside) is None
+        if self._nowhere and not was:
+            self.said.append(NO_PLACE)
+
+
+def _screens() -> object:
+    """Return something that changes with the size of the screens."""
+    with contextlib.suppress(OSError, AttributeError):
+        if "x11" in pygame.display.get_driver().lower():
+            return root_size()
+    return pygame.display.get_desktop_sizes()
+
+
+def open_floating(options: WindowOptions, hidden: bool = False) -> pygame.Surface | None:
+    """Open the overlay's own window, or place it anew, and return its surface; None, and no window is seen, without a place."""
     # X11: no window manager between us and the screen. It would put a frame of its own around the window, which takes the
     # clicks that we let through, and would give the new window the keyboard that the game needs.
     os.environ["SDL_X11_FORCE_OVERRIDE_REDIRECT"] = "1"
     os.environ["SDL_WINDOW_NO_ACTIVATION_WHEN_SHOWN"] = "1"  # Windows: a window that opens would take the focus from the game
     desktops = pygame.display.get_desktop_sizes()
     screen = desktops[0] if desktops else (1920, 1080)
-    x, y, width, height = place(options, screen, content_scale())
-    surface = pygame.display.set_mode((width, height), pygame.NOFRAME)
+    found = place(options, screen, content_scale())
+    if found is None:
+        pygame.display.set_mode((1, 1), pygame.NOFRAME | pygame.HIDDEN)
+        return None
+    x, y, width, height = found
+    surface = pygame.display.set_mode((width, height), pygame.NOFRAME | (pygame.HIDDEN if hidden else pygame.SHOWN))
     window = pygame.Window.from_display_module()
     window.always_on_top = True
     window.position = (x, y)
-    window.opacity = min(OPAQUE, max(0.2, options.opacity))
+    window.opacity = min(OPAQUE, options.opacity)
     click_through()
     return surface
 
 
-def place(options: WindowOptions, screen: tuple[int, int], content: float = 1.0) -> tuple[int, int, int, int]:
+def place(
+    options: WindowOptions, screen: tuple[int, int], content: float = 1.0
+) -> tuple[int, int, int, int] | None:
     """Return x, y, width and height of the overlay on a screen of that size; ``content``: the scale that the system is set to.
 
     It takes the chosen corner; where that would cover ``keep_clear``, the first other corner that does not; where none is
-    free, it shrinks towards its corner until it fits.
+    free, it shrinks towards its corner until it fits. None: it would have to be too small to be seen.
     """
-    size = options.overlay if options.overlay != "off" else "full"
-    width, height = overlay.DESIGN[size]
-    height += notices.HEIGHT[size]
+    size = options.overlay if options.overlay != "off" else None
+    width, drawn, told = notices.floating_design(size)
+    height = drawn + told
     large = max(screen[1] / 1080, content) if content > 1.0 else screen[1] / 1080
     scale = min(2.5, max(0.6, large)) * (1.0 if size != "bar" else 1.2) * options.arrangement.scale
     scale = min(scale, (screen[0] - 2 * _MARGIN) / width, (screen[1] - 2 * _MARGIN) / height)
     corners = ("top_right", "top_left", "bottom_right", "bottom_left")
     order = (options.corner, *(c for c in corners if c != options.corner))
-    while scale > 0.2:
+    while True:
         w, h = round(width * scale), round(height * scale)
         for corner in order:
             x = _MARGIN if corner.endswith("left") else screen[0] - w - _MARGIN
@@ -64,7 +136,8 @@ def place(options: WindowOptions, screen: tuple[int, int], content: float = 1.0)
             if options.keep_clear is None or not pygame.Rect(x, y, w, h).colliderect(options.keep_clear):
                 return x, y, w, h
         scale *= 0.9
-    return _MARGIN, _MARGIN, max(1, round(width * 0.2)), max(1, round(height * 0.2))
+        if scale < _LEAST:
+            return None
 
 
 def click_through() -> None:

@@ -24,6 +24,7 @@ NO_KEYS_ANYWHERE = (
     "This system does not say which keys are down in other windows: keys count while the overlay has the focus, or use a pad."
 )
 SETTINGS_KEY = "o"
+_BESIDE_TAB = frozenset(("left alt", "left ctrl", "right ctrl", "left shift", "right shift"))
 _PUMP_S = 0.004  # how long the keyboard may wait to be read
 _FRAME_S = 1 / 30
 TOLD = 4
@@ -53,7 +54,10 @@ def main(pipe: Connection, slot: Slot, counts: Any, told: Any, options: WindowOp
     pipe.send("ready")
     try:
         loop.run()
-    except (KeyboardInterrupt, BrokenPipeError, EOFError):
+    except KeyboardInterrupt:  # Ctrl+C is for the session, too
+        with contextlib.suppress(OSError):
+            pipe.send("closed")
+    except (BrokenPipeError, EOFError):
         pass  # the session ended first
     finally:
         screen.close()
@@ -108,10 +112,12 @@ class _Loop:
                 self._event(event)
                 event = pygame.event.poll()
             if self.keys_anywhere:
-                self._count(self.really_down())
+                self._anywhere(self.really_down())
             if self.carried:
                 self.carried &= self.really_down()
             self._receive()
+            for sentence in self.screen.said():
+                self.pipe.send(("said", sentence))
             now = time.perf_counter()
             if self.running and (now >= due or (now >= drawn + _FRAME_S / 2 and self.screen.has_new_picture)):
                 self._draw(now)
@@ -139,7 +145,7 @@ class _Loop:
                 return
             if number is not None and not self.keys_anywhere and bool(self.counts[number] & 1) != down:
                 self.counts[number] += 1
-            if down and name == "tab":
+            if down and name == "tab" and not self.keys_anywhere:
                 self.screen.next_size()
             elif down and name == "f11":
                 self.screen.toggle_fullscreen()
@@ -165,6 +171,13 @@ class _Loop:
 
     def _is_away(self, away: bool) -> None:
         self.away, self.told[3] = away, away
+
+    def _anywhere(self, down: frozenset[str]) -> None:
+        """Take in the keys that are down, in whichever window. Tab beside another key of this kind is the system's."""
+        tabbed = bool(self.counts[self.numbers["tab"]] & 1)
+        self._count(down)
+        if "tab" in down and not tabbed and not down & _BESIDE_TAB:
+            self.screen.next_size()
 
     def _count(self, down: frozenset[str]) -> None:
         """Count presses and releases by which keys are down now."""
@@ -214,6 +227,8 @@ class _Loop:
                 self.card = card
             case "look", options:
                 self.screen.restyle(options)
+            case "aside", aside:
+                self.screen.step_aside(aside)
             case "picture", path:
                 self.screen.show_picture(path)
             case ("front",):

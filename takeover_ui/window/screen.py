@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 import warnings
 from collections.abc import Sequence
 from dataclasses import replace
@@ -26,12 +27,12 @@ from takeover_ui.window.picture import Picture
 from takeover_ui.window.system.scaling import content_scale
 
 if TYPE_CHECKING:
+    from takeover_ui.window.floating import Floating
     from takeover_ui.window.options import WindowOptions
 
 SHORTCUT = pygame.KMOD_CTRL | pygame.KMOD_ALT | pygame.KMOD_META
 """With one of these a letter is a shortcut, and not the command of the letter alone."""
 _SMALLEST = (320, 200)
-_RAISE_S = 2.0
 
 
 def tell(surface: pygame.Surface, texts: Sequence[str]) -> list[Mark]:
@@ -62,14 +63,14 @@ class Screen:
         self.arranging = Arranging(self.composer)
         self._fullscreen = False
         self._windowed: tuple[tuple[int, int], tuple[int, int]] = ((0, 0), (0, 0))  # size and place before full screen
-        self._raised = 0.0
         self._settings: pygame.Rect | None = None  # where a paused session says how its settings are opened
+        self._floating: Floating | None = None  # over another game
         if options.game_view:
-            self.surface = pygame.display.set_mode(fitting(options.size), pygame.RESIZABLE)
+            pygame.display.set_mode(fitting(options.size), pygame.RESIZABLE)
         else:
-            from takeover_ui.window.floating import open_floating
+            from takeover_ui.window.floating import Floating
 
-            self.surface = open_floating(options)
+            self._floating = Floating(options)
         self.tell([])
 
     @property
@@ -83,7 +84,9 @@ class Screen:
 
     def draw(self, view: View, now: float, words: Card | None = None) -> None:
         """Draw a frame, with a card over it if there is one, and show it."""
-        surface = self._drawable()
+        if self._floating is not None:
+            self._floating.look_around(now)
+        surface = self.drawable
         if surface is None:
             return
         marks = self.composer.draw(surface, view, now)
@@ -93,25 +96,24 @@ class Screen:
             card.draw(surface, words)
         self.arranging.draw(surface, LANGUAGES[self.options.language])
         pygame.display.flip()
-        if not self.options.game_view and now - self._raised > _RAISE_S:
-            from takeover_ui.window.floating import stay_on_top
-
-            self._raised = now
-            stay_on_top()
 
     def tell(self, texts: Sequence[str], words: Card | None = None) -> None:
         """Show what is going on while nothing drives yet: a card, else texts, else that the session is being loaded."""
-        surface = self._drawable()
+        if self._floating is not None:
+            self._floating.look_around(time.perf_counter())
+        surface = self.drawable
         if surface is not None:
             tell(surface, [] if words is not None else texts or [LANGUAGES[self.options.language]["loading"]])
             if words is not None:
                 card.draw(surface, words)
             pygame.display.flip()
 
-    @staticmethod
-    def _drawable() -> pygame.Surface | None:
-        """Return the window's surface; None while it is too small to draw on."""
+    @property
+    def drawable(self) -> pygame.Surface | None:
+        """Return the window's surface; None while it is too small to draw on. The overlay over a game may be set to any size."""
         surface = pygame.display.get_surface()
+        if self._floating is not None:
+            return surface if self._floating.seen else None
         if surface is None or surface.get_width() < _SMALLEST[0] // 2 or surface.get_height() < 16:
             return None
         return surface
@@ -138,10 +140,20 @@ class Screen:
         self.composer.language, self.composer.arrangement = options.language, options.arrangement
         if options.overlay != was.overlay:
             self.composer.size = None if options.overlay == "off" else options.overlay
-        if not options.game_view and replace(options, language=was.language) != was:
-            from takeover_ui.window.floating import open_floating
+        if self._floating is not None and replace(options, language=was.language) != was:
+            self._floating.place_anew(options, self.composer.size)
 
-            self.surface = open_floating(options)
+    def step_aside(self, aside: bool) -> None:
+        """Leave the screen to another window of ours that an overlay above all others would cover, or come back."""
+        if self._floating is not None:
+            self._floating.step_aside(aside)
+
+    def said(self) -> list[str]:
+        """Return what is to be said of the window in the terminal, once."""
+        said: list[str] = []
+        if self._floating is not None:
+            said, self._floating.said = self._floating.said, []
+        return said
 
     def show_picture(self, path: Path | None) -> None:
         """Show what a game draws into that file, in place of the road from above."""
@@ -156,9 +168,10 @@ class Screen:
 
     def next_size(self) -> None:
         """Go on to the overlay's next size; after the bar it is off, then full again."""
-        if self.options.game_view:
-            order: tuple[OverlaySize | None, ...] = (*get_args(OverlaySize), None)
-            self.composer.size = order[(order.index(self.composer.size) + 1) % len(order)]
+        order: tuple[OverlaySize | None, ...] = (*get_args(OverlaySize), None)
+        self.composer.size = order[(order.index(self.composer.size) + 1) % len(order)]
+        if self._floating is not None:
+            self._floating.place_anew(self.options, self.composer.size)
 
     def to_front(self) -> None:
         """Bring the window before all others, with the keyboard."""
@@ -184,12 +197,12 @@ class Screen:
         self._fullscreen = not self._fullscreen
         if self._fullscreen:
             self._windowed = window.size, window.position
-            self.surface = pygame.display.set_mode((0, 0), pygame.FULLSCREEN)
+            pygame.display.set_mode((0, 0), pygame.FULLSCREEN)
             return
         size, position = self._windowed
         with warnings.catch_warnings():  # some systems keep the screen's size for the window, and pygame warns of that
             warnings.simplefilter("ignore", RuntimeWarning)
-            self.surface = pygame.display.set_mode(size, pygame.RESIZABLE)
+            pygame.display.set_mode(size, pygame.RESIZABLE)
         window.size, window.position = size, position
 
     def close(self) -> None:

@@ -69,6 +69,8 @@ class Window:
         self._wake = threading.Condition()
         self._closing = False
         self._over = threading.Event()
+        self._closed = False  # by the player or the session
+        self._said: list[str] = []
         self._sender = threading.Thread(target=self._send_loop, name="hitl-window-sender", daemon=True)
         self._watcher = threading.Thread(target=self._watch_loop, name="hitl-window-watcher", daemon=True)
         self._sender.start()
@@ -89,7 +91,7 @@ class Window:
 
     def send(self, view: View) -> None:
         """Show ``view`` as soon as the window gets to it; a view that is not yet drawn when the next one comes is dropped."""
-        if self.closed:
+        if self._over.is_set():
             return
         if view.scene is not self._scene:
             self._scene = view.scene
@@ -149,6 +151,10 @@ class Window:
         """Bring the window before all others, with the keyboard; an overlay over another game stays where it is."""
         self._post(("front",))
 
+    def step_aside(self, aside: bool) -> None:
+        """Hide an overlay over another game while another window of ours is used, which it would cover, or show it again."""
+        self._post(("aside", aside))
+
     def keys(self) -> frozenset[str]:
         """Return the keys that are down, or were pressed since the last call however shortly, by name."""
         down = []
@@ -157,12 +163,12 @@ class Window:
             if count & 1 or count - self._seen[number] > 1:
                 down.append(name)
             self._seen[number] = count
-        return frozenset(down) if not self.closed else frozenset()
+        return frozenset(down) if not self._over.is_set() else frozenset()
 
     def heard(self) -> frozenset[str] | None:
         """Return the same; None while the player's keys go elsewhere: that is not a player who has let go of them all."""
         down = self.keys()
-        return down if self.hears_keys and not self._told[3] else None
+        return down if self.hears_keys and not self._told[3] and not self.died else None
 
     @property
     def drawn(self) -> int:
@@ -180,9 +186,22 @@ class Window:
         return bool(self._told[2])
 
     @property
+    def died(self) -> bool:
+        """Whether its process ended although neither the player nor the session closed the window."""
+        return self._over.is_set() and not self._closed
+
+    @property
     def closed(self) -> bool:
-        """Whether the player closed the window, or its process is gone."""
-        return self._over.is_set()
+        """Whether the session ends with the window: the player closed it, or it showed the game and its process is gone.
+
+        Without an overlay over another game one can drive on.
+        """
+        return self._over.is_set() and (self._closed or self.options.game_view)
+
+    def said(self) -> list[str]:
+        """Return what is to be said of the window in the terminal, once: it may not be seen itself."""
+        said, self._said = self._said, []
+        return said
 
     def close(self) -> None:
         """Close the window and end its process."""
@@ -190,6 +209,7 @@ class Window:
             self._closing = True
             self._wake.notify()
         self._sender.join(2)
+        self._closed = self._closed or not self._over.is_set()
         self._over.set()
         self._process.join(3)
         if self._process.is_alive():
@@ -205,6 +225,8 @@ class Window:
         self.close()
 
     def _post(self, message: tuple[Any, ...]) -> None:
+        if self._over.is_set():
+            return  # no one would take it, and it would pile up
         data = pickle.dumps(message, protocol=5)
         with self._wake:
             self._reliable.append(data)
@@ -223,8 +245,7 @@ class Window:
                 if closing:
                     self._pipe.send_bytes(pickle.dumps(("close",)))
             except (OSError, ValueError):
-                self._over.set()
-                return
+                return  # whether the player has closed the window, the other thread finds out
             if closing:
                 return
 
@@ -236,9 +257,12 @@ class Window:
                 told = self._pipe.recv()
             except (EOFError, OSError):
                 break
-            if told != "closed":
+            if isinstance(told, tuple):
+                self._said.append(told[1])
+            elif told != "closed":
                 with contextlib.suppress(OSError):  # of a file, not of the pipe: the window is still there
                     self.remember(told)
+        self._closed = told == "closed" or self._closing
         self._over.set()
 
 

@@ -33,6 +33,12 @@ from takeover_ui.language import ENGLISH
 from takeover_ui.window.window import Window
 from trainer.daemon import control
 
+OVERLAY_GONE = (
+    "The overlay is gone: its process has ended. The session goes on without it, and hears no keys any more. "
+    "Press Ctrl+C in this terminal to leave; the next session has an overlay again."
+)
+WINDOW_GONE = "The window is gone: its process has ended, and the session with it. What was driven is kept."
+
 
 def wanted(
     args: argparse.Namespace, home: Home, play: PlaySettings, window: Window | None, left: Callable[[], bool]
@@ -72,6 +78,7 @@ class Live:
     ) -> None:
         self._plan, self._window, self._inside, self._choice, self._left = plan, window, inside, choice, left
         self._stack, coach = stack, plan.settings.coach
+        self._said_gone = False
         self._watch: SessionScreen | None = None
         self._beats: HeartbeatReader | None = None
         if window is not None:
@@ -99,7 +106,7 @@ class Live:
                 policy=policy,
                 human=lambda track: open_human(args, play.env, plan.home, track, window, self._stack, self._tell),
                 watch=self._watch,
-                stop=lambda: self._left() or (window is not None and window.closed),
+                stop=self._over,
                 tell=self._tell,
                 say=speaker(window, self._sounds, not self._inside, plan.named),
                 world=world,
@@ -152,6 +159,18 @@ class Live:
         return "\n".join(text for text in (*told, rig.recorder.status.problem) if text)
 
     # -- inside
+
+    def _over(self) -> bool:
+        """Tell whether the session is to end; says meanwhile what there is to say of the window."""
+        window = self._window
+        if self._left() or window is None:
+            return self._left()
+        for sentence in window.said():
+            print(in_home(sentence, self._plan.named), flush=True)
+        if window.died and not window.closed and not self._said_gone:
+            self._said_gone = True
+            print(OVERLAY_GONE, flush=True)
+        return window.closed
 
     def _drive(self, rig: SessionSetup, fits: bool) -> tuple[str, ...]:
         plan, window, named = self._plan, self._window, self._plan.named

@@ -22,3 +22,16 @@ def connect() -> tuple[Any, int | None]:
     x11.XKeysymToKeycode.argtypes = [ctypes.c_void_p, ctypes.c_ulong]
     x11.XQueryKeymap.argtypes = [ctypes.c_void_p, ctypes.c_char_p]
     return x11, x11.XOpenDisplay(None)
+
+
+def root_size() -> tuple[int, int] | None:
+    """Return the size of all screens together as it is now, which SDL knows from its start alone; None where X does not tell."""
+    x11, display = connect()
+    if not display:
+        return None
+    for ask in (x11.XDisplayWidth, x11.XDisplayHeight):
+        ask.argtypes, ask.restype = [ctypes.c_void_p, ctypes.c_int], ctypes.c_int
+    number = x11.XDefaultScreen(ctypes.c_void_p(display))
+    size = x11.XDisplayWidth(display, number), x11.XDisplayHeight(display, number)
+    x11.XCloseDisplay(display)
+    return size

@@ -45,7 +45,8 @@ def paused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[PauseSettin
     monkeypatch.setattr(pause.subprocess, "Popen", start)
     monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
     monkeypatch.setattr(pause, "_LOOK_S", 0.0)
-    window: Any = SimpleNamespace(options=SimpleNamespace(keys_anywhere=False), toast=lambda *said: None, fronts=0)
+    window: Any = SimpleNamespace(options=SimpleNamespace(keys_anywhere=False), toast=lambda *said: None, fronts=0, aside=False)
+    window.step_aside = lambda aside: setattr(window, "aside", aside)
     window.to_front = lambda: setattr(window, "fronts", window.fronts + 1)
     over = {"takeover": {"mode": "touch"}, "play": {"track": None, "greedy_every": 3}}
     pads = [KeyboardPad(keys=lambda: frozenset(("p",))) for _ in range(2)]
@@ -62,10 +63,12 @@ def test_it_opens_only_while_paused_and_closes_when_the_session_goes_on(paused: 
     assert child.line[-5:] == ["--home", str(settings.home.root), "--in-session", "--over", "takeover.mode=touch"]
     assert "SDL_VIDEODRIVER" not in child.env
     assert settings.is_open
+    assert settings.window.aside
     assert wheel.pad.resting == wheel.pad.parts[:1]
     settings.tick(wheel, paused=False, asked=False)
     assert child.status == -15
     assert settings.window.fronts == 1
+    assert not settings.window.aside
     assert not settings.is_open
     assert wheel.pad.resting == ()
 
@@ -91,4 +94,5 @@ def test_what_is_changed_there_counts_at_once_below_what_the_session_was_started
     assert settings.window.fronts == 0
     assert settings.tick(wheel, paused=True, asked=False).help.rumble is False
     settings.tick(wheel, paused=True, asked=False)
+    assert not settings.window.aside
     assert settings.window.fronts == 1, "the keys of the window that is gone"

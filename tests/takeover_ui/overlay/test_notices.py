@@ -13,6 +13,7 @@ from hitl.screens.key_hints import key_hint, pad_hint
 from hitl.screens.telling import line_keeper, teller
 from takeover_ui import theme
 from takeover_ui.overlay import notices, overlay, texts
+from takeover_ui.overlay.arrangement import Arrangement
 from takeover_ui.overlay.overlay import OverlaySize
 from takeover_ui.theme import Mark
 from takeover_ui.view import View
@@ -47,6 +48,19 @@ def test_over_another_game_every_kind_of_word_is_shown_and_none_lies_over_anothe
     assert by_name["message"] == view.message
     assert by_name["hint"] == view.hint
     assert WARNING in [m.text for m in marks if m.name == "toast"]
+
+
+@pytest.mark.parametrize("scale", [0.5, 1.0])
+def test_off_over_another_game_leaves_who_drives_and_what_is_said(scale: float) -> None:
+    view = told(toasts=(("warning", "The environment does not answer."),), help_wanted=True)
+    width, drawn, below = notices.floating_design(None)
+    surface = pygame.Surface((round(width * scale), round((drawn + below) * scale)))
+    composer = Composer(game_view=False, size=None, arrangement=Arrangement(hidden=("driver",)))
+    marks = composer.draw(surface, view)
+    check(marks, surface.get_rect())
+    assert {mark.name for mark in marks if mark.name.startswith("place_")} == {"place_driver"}
+    assert {"message", "toast", "hint"} <= {mark.name for mark in marks}
+    assert drawn + below < sum(notices.floating_design("compact")[1:])
 
 
 @pytest.mark.parametrize("size", ["full", "compact", "bar"])

@@ -207,6 +207,9 @@ def test_the_place_over_another_game_is_clicked_on(hand: Hand) -> None:
     hand.click("give overlay.corner", "bottom_left")
     assert load(hand.home, "overlay").overlay.corner == "bottom_left"
     assert any(mark.name == "floating" for mark in hand.app.view.pen.marks)
+    hand.desk.set("overlay.show", "off")
+    hand.keys("right", "left")
+    assert any(mark.name == "floating" for mark in hand.app.view.pen.marks), "who drives is seen there all the same"
 
 
 @pytest.mark.parametrize("hand", ["takeover"], indirect=True)

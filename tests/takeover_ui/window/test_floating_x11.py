@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from takeover_ui.window.floating import place
+from takeover_ui.overlay.arrangement import Arrangement
+from takeover_ui.window.floating import NO_PLACE, place
 from takeover_ui.window.key_names import KEYS
 from takeover_ui.window.options import WindowOptions
 from takeover_ui.window.window import Window
@@ -101,7 +102,9 @@ def test_clicks_go_through_the_overlay(hand: Hand, size: Any) -> None:
         options = WindowOptions(game_view=False, overlay=size, video="x11")
         with Window(options) as window:
             window.send(replace(samples.view("human"), at=time.perf_counter()))
-            x, y, width, height = place(options, SCREEN)
+            found = place(options, SCREEN)
+            assert found is not None
+            x, y, width, height = found
             hand.click(x + width // 2, y + height // 2)
             assert game.stdout.readline() == f"click {x + width // 2} {y + height // 2}\n"
             assert not window.closed
@@ -177,3 +180,126 @@ def test_without_a_window_manager_the_window_gets_its_keyboard_back(hand: Hand, 
         else:
             window.to_front()
         hears(True)
+
+
+def colours(place: str) -> int:
+    """Return how many colours the screen shows there (x, y, width, height)."""
+    code = (
+        "import sys, ctypes\n"
+        "from takeover_ui.window.system.x11 import connect\n"
+        "x, d = connect(); p = ctypes.c_void_p\n"
+        "left, top, w, h = map(int, sys.argv[1:])\n"
+        "x.XDefaultRootWindow.restype = ctypes.c_ulong; x.XDefaultRootWindow.argtypes = [p]\n"
+        "x.XGetImage.restype = p\n"
+        "x.XGetImage.argtypes = [p, ctypes.c_ulong, *[ctypes.c_int] * 2, *[ctypes.c_uint] * 2, ctypes.c_ulong, ctypes.c_int]\n"
+        "x.XGetPixel.restype, x.XGetPixel.argtypes = ctypes.c_ulong, [p, ctypes.c_int, ctypes.c_int]\n"
+        "i = x.XGetImage(d, x.XDefaultRootWindow(d), left, top, w, h, 0xFFFFFFFF, 2)\n"
+        "print(len({x.XGetPixel(i, a, b) for a in range(0, w, 3) for b in range(0, h, 3)}))\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYGAME_HIDE_SUPPORT_PROMPT": "1"}
+    done = subprocess.run([sys.executable, "-c", code, *place.split()], capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr
+    return int(done.stdout)
+
+
+def drawn_at(options: WindowOptions, screen: tuple[int, int]) -> bool:
+    """Tell whether the overlay is seen where it belongs on a screen of that size."""
+    found = place(options, screen)
+    assert found is not None
+    return colours(" ".join(map(str, found))) > 5
+
+
+def until_drawn(options: WindowOptions, screen: tuple[int, int], drawn: bool = True) -> None:
+    end = time.monotonic() + 20
+    while drawn_at(options, screen) != drawn:
+        assert time.monotonic() < end
+        time.sleep(0.1)
+
+
+@pytest.mark.parametrize("size", ["full", "off"])
+def test_the_overlay_is_drawn_at_the_smallest_size_that_can_be_set(hand: Hand, size: Any) -> None:
+    options = WindowOptions(game_view=False, overlay=size, video="x11", arrangement=Arrangement(scale=0.5))
+    with Window(options) as window:
+        window.send(replace(samples.view("human"), at=time.perf_counter()))
+        until_drawn(options, SCREEN)
+
+
+@pytest.mark.skipif(shutil.which("xrandr") is None, reason="needs xrandr")
+def test_the_overlay_stays_on_a_screen_whose_size_changes(hand: Hand) -> None:
+    options = WindowOptions(game_view=False, overlay="compact", video="x11", corner="bottom_right")
+    with Window(options) as window:
+        window.send(replace(samples.view("human"), at=time.perf_counter()))
+        until_drawn(options, SCREEN)
+        for said in ("--newmode st 74.5 1024 1344 1472 1664 600 723 728 748", "--addmode screen st", "--output screen --mode st"):
+            subprocess.run(["xrandr", *said.split()], check=True)
+        until_drawn(options, (1024, 600))
+        assert not window.closed
+
+
+def test_the_overlay_steps_aside_and_comes_back(hand: Hand) -> None:
+    options = WindowOptions(game_view=False, overlay="compact", video="x11")
+    with Window(options) as window:
+        window.send(replace(samples.view("human"), at=time.perf_counter()))
+        until_drawn(options, SCREEN)
+        window.step_aside(True)
+        until_drawn(options, SCREEN, drawn=False)
+        window.restyle(replace(options, opacity=0.7))  # as the settings do, which are open meanwhile
+        time.sleep(0.5)
+        assert not drawn_at(options, SCREEN)
+        window.step_aside(False)
+        until_drawn(options, SCREEN)
+
+
+def test_an_overlay_without_a_place_is_not_shown_and_says_so(hand: Hand) -> None:
+    options = WindowOptions(game_view=False, video="x11", keep_clear=(0, 0, *SCREEN))
+    with Window(options) as window:
+        window.send(replace(samples.view("human"), at=time.perf_counter()))
+        end = time.monotonic() + 20
+        while not (said := window.said()):
+            assert time.monotonic() < end
+            time.sleep(0.05)
+        assert said == [NO_PLACE]
+        assert window.said() == []
+        assert colours(f"0 0 {SCREEN[0]} {SCREEN[1]}") == 1
+        window.restyle(replace(options, keep_clear=None))
+        until_drawn(replace(options, keep_clear=None), SCREEN)
+
+
+def test_tab_changes_the_size_where_keys_are_heard_anywhere(hand: Hand) -> None:
+    options = WindowOptions(game_view=False, overlay="off", video="x11", keys_anywhere=True)
+    bar = replace(options, overlay="bar", corner="bottom_left")
+    assert place(bar, SCREEN) is not None
+    with Window(replace(options, overlay="compact", corner="bottom_left")) as window:
+        window.send(replace(samples.view("human"), at=time.perf_counter()))
+        until_drawn(replace(bar, overlay="compact"), SCREEN)
+        hand.key(0xFFE9, True)  # Alt and Tab are the system's
+        hand.key(0xFF09, True)
+        time.sleep(0.3)
+        hand.key(0xFF09, False)
+        hand.key(0xFFE9, False)
+        time.sleep(0.3)
+        assert drawn_at(replace(bar, overlay="compact"), SCREEN)
+        hand.key(0xFF09, True)
+        time.sleep(0.2)
+        hand.key(0xFF09, False)
+        found = place(bar, SCREEN)
+        assert found is not None
+        x, y, width, height = found
+        end = time.monotonic() + 20
+        while colours(f"{x + width - 200} {y} 200 {height}") < 3 or colours("12 300 200 200") > 1:
+            assert time.monotonic() < end
+            time.sleep(0.1)
+
+
+def test_a_session_goes_on_without_an_overlay_whose_process_died(hand: Hand) -> None:
+    with Window(WindowOptions(game_view=False, video="x11", keys_anywhere=True)) as window:
+        window._process.kill()
+        end = time.monotonic() + 20
+        while not window.died:
+            assert time.monotonic() < end
+            time.sleep(0.01)
+        assert not window.closed
+        assert window.heard() is None
+        window.send(samples.view())
+        window.toast("no one reads it")
+        assert not window._reliable

@@ -83,6 +83,7 @@ def test_closing_ends_the_process_and_later_calls_do_nothing() -> None:
     opened.send(samples.view())
     opened.close()
     assert opened.closed
+    assert not opened.died
     assert opened._process.exitcode == 0
     opened.send(samples.view())
     opened.toast("too late")
@@ -93,6 +94,7 @@ def test_a_crash_of_the_window_leaves_the_session_going() -> None:
     opened = Window(WindowOptions(video="dummy", size=(320, 200)))
     opened._process.kill()
     assert until(lambda: opened.closed)
+    assert opened.died
     for _ in range(20):
         opened.send(samples.view())
     opened.close()
@@ -212,16 +214,30 @@ def test_a_floating_overlay_stays_on_the_screen_and_off_the_captured_region(
     screen: tuple[int, int], size: Any, corner: Any
 ) -> None:
     area = pygame.Rect(0, 0, *screen)
-    free = pygame.Rect(floating.place(WindowOptions(overlay=size, corner=corner, game_view=False), screen))
+    found = floating.place(WindowOptions(overlay=size, corner=corner, game_view=False), screen)
+    assert found is not None
+    free = pygame.Rect(found)
     assert area.contains(free)
     assert (free.centerx < area.centerx) == corner.endswith("left") or size == "bar"
     assert (free.centery < area.centery) == corner.startswith("top") or free.h > area.h * 0.9
     captured = pygame.Rect(0, 0, screen[0] * 2 // 3, screen[1])  # a game window on the left two thirds
-    placed = pygame.Rect(
-        floating.place(WindowOptions(overlay=size, corner=corner, game_view=False, keep_clear=tuple(captured)), screen)
-    )  # type: ignore[arg-type]
+    clear = captured.x, captured.y, captured.w, captured.h
+    found = floating.place(WindowOptions(overlay=size, corner=corner, game_view=False, keep_clear=clear), screen)
+    assert found is not None
+    placed = pygame.Rect(found)
     assert area.contains(placed)
     assert not placed.colliderect(captured)
+
+
+@pytest.mark.parametrize("screen", [(1280, 720), (1600, 900), (1920, 1080)])
+@pytest.mark.parametrize("size", ["full", "compact", "bar", "off"])
+def test_an_overlay_that_finds_no_place_beside_the_captured_region_has_none(screen: tuple[int, int], size: Any) -> None:
+    for beside in range(0, 400, 20):
+        captured = pygame.Rect(beside, beside, screen[0] - 2 * beside, screen[1] - 2 * beside)
+        clear = captured.x, captured.y, captured.w, captured.h
+        found = floating.place(WindowOptions(overlay=size, game_view=False, keep_clear=clear), screen)
+        assert found is None or not pygame.Rect(found).colliderect(captured)
+        assert found is not None or beside < 150
 
 
 @pytest.mark.parametrize("size", [(1280, 720), (640, 360), (372, 520)])
@@ -314,7 +330,7 @@ def test_however_many_pictures_a_game_draws_the_next_frame_is_due_soon(pictures_
     assert frames >= 295, "thirty a second at least"
 
 
-@pytest.mark.parametrize(("asked", "given"), [(0.1, 0.2), (0.5, 0.5), (1.0, 254 / 255)])
+@pytest.mark.parametrize(("asked", "given"), [(0.1, 0.1), (0.5, 0.5), (1.0, 254 / 255)])
 def test_an_overlay_over_another_game_is_never_quite_opaque(monkeypatch: pytest.MonkeyPatch, asked: float, given: float) -> None:
     """Windows would not show it: SDL takes the style away that `click_through` sets again."""
     window = SimpleNamespace()

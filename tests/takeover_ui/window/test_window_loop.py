@@ -48,6 +48,11 @@ class Recorded:
 
     def take_keys(self) -> None: ...
 
+    def said(self) -> list[str]:
+        return []
+
+    def step_aside(self, aside: bool) -> None: ...
+
     def restyle(self, options: WindowOptions) -> None:
         self.looks.append(options)
 

@@ -104,7 +104,7 @@ def test_the_desktops_scale_is_read_from_the_x_server(server: str) -> None:
         assert scaling.content_scale() == scale
         program = (
             "import pygame; from takeover_ui.window.screen import Screen; from takeover_ui.window.options import WindowOptions\n"
-            "print(*Screen(WindowOptions()).surface.get_size())"
+            "print(*Screen(WindowOptions()).drawable.get_size())"
         )
         env = {**os.environ, "SDL_VIDEODRIVER": "x11", "PYGAME_HIDE_SUPPORT_PROMPT": "1"}
         shown = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=env, timeout=120, check=True)
