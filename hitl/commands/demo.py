@@ -83,6 +83,7 @@ def main(argv: list[str]) -> int:
     from hitl.road.kart_tracks import GAME
     from hitl.road.known_tracks import file_under
     from hitl.road.track import load_track
+    from hitl.screens.session_window import exit_status
     from takeover_ui.window.window import display_available
 
     args.env, args.track = spelt_out(args.env, args.track)
@@ -115,6 +116,8 @@ def main(argv: list[str]) -> int:
         stopping = stop_on_signal()
         result = _run(home, args, corner, window, stopping)
         if result is None:
+            if status := exit_status(window, stopping):
+                return status
             print("You left before anything was driven.")
             return 0
         path = args.report or home.root / REPORT
@@ -128,7 +131,7 @@ def main(argv: list[str]) -> int:
             _write_figures(args.json, result)
         if window is not None:
             _stay(window, outcome_card(result, report, window.options.words), path, stopping)
-    return 0
+    return exit_status(window, stopping)
 
 
 def _check_files(args: argparse.Namespace) -> None:

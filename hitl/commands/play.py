@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -100,7 +99,8 @@ def main(argv: list[str], *, trains_elsewhere: bool = False) -> int:
         unused = stack.enter_context(contextlib.ExitStack())
         world, window, inside = _open_window(plan, stack, unused)
         from hitl.agents.beside import beside_policy
-        from hitl.session.playing.live import WINDOW_GONE, Live, wanted
+        from hitl.screens.session_window import exit_status
+        from hitl.session.playing.live import Live, wanted
 
         policy = beside_policy(plan.settings.agent, plan.home, seed=args.seed) if not args.checkpoint else None
         has_road = plan.settings.play.env in SHOWN_FROM_ABOVE if world is None else inside and world.has_line
@@ -108,7 +108,7 @@ def main(argv: list[str], *, trains_elsewhere: bool = False) -> int:
         choice = wanted(args, plan.home, plan.settings.play, window, stopping) if asks else "drive"
         if choice == "leave":
             print("Nothing was driven.")
-            return 0
+            return exit_status(window, stopping)
         live = Live(plan, window, inside, choice, stopping, stack)
         unused.pop_all()  # the session closes it
         rig = live.open(policy, world)
@@ -117,10 +117,7 @@ def main(argv: list[str], *, trains_elsewhere: bool = False) -> int:
     print(in_home(told, plan.named))
     if recording is not None:
         print(recording.write())
-    if window is not None and window.died and window.options.game_view and not stopping():
-        print(WINDOW_GONE, file=sys.stderr)
-        return 1
-    return 0
+    return exit_status(window, stopping)
 
 
 def _words(argv: list[str]) -> argparse.Namespace:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -20,6 +22,7 @@ from takeover_ui.window.window import Window
 if TYPE_CHECKING:
     from hitl.session.session import Session
 
+WINDOW_GONE = "The window is gone: its process has ended, and the session with it. What was driven is kept."
 READ_S = 10.0  # a card with a question waits at least so long, and then goes on
 STILL_DRIVES_S = 1.5  # in which what a hand does still belongs to the drive before the card
 
@@ -74,6 +77,17 @@ def open_window(
 
     window.remember = remember
     return window
+
+
+def exit_status(window: Window | None, stopped: Callable[[], bool]) -> int:
+    """Return the status with which a command ends: 1 and a sentence where its window ended it, although no one closed that.
+
+    ``stopped``: the program was asked to end, and its window with it.
+    """
+    if window is None or not (window.died and window.closed) or stopped():
+        return 0
+    print(WINDOW_GONE, file=sys.stderr)
+    return 1
 
 
 def answered(window: Window, session: Session, card: Card) -> bool:

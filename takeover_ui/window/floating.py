@@ -107,7 +107,8 @@ def open_floating(options: WindowOptions, hidden: bool = False) -> pygame.Surfac
     window = pygame.Window.from_display_module()
     window.always_on_top = True
     window.position = (x, y)
-    window.opacity = min(OPAQUE, options.opacity)
+    with contextlib.suppress(pygame.error):  # not every system has it
+        window.opacity = min(OPAQUE, options.opacity)
     click_through()
     return surface
 

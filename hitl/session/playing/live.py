@@ -34,10 +34,9 @@ from takeover_ui.window.window import Window
 from trainer.daemon import control
 
 OVERLAY_GONE = (
-    "The overlay is gone: its process has ended. The session goes on without it, and hears no keys any more. "
+    "The overlay is gone: its process has ended. The session goes on without it, and keys are not heard. "
     "Press Ctrl+C in this terminal to leave; the next session has an overlay again."
 )
-WINDOW_GONE = "The window is gone: its process has ended, and the session with it. What was driven is kept."
 
 
 def wanted(
