@@ -8,7 +8,7 @@ import time
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,7 @@ from hitl.agents.beside import BesidePolicy
 from hitl.agents.policy import ForeignPolicy
 from hitl.arbiter import Decision
 from hitl.coach.way_ahead import Ahead, way_ahead
-from hitl.drivers.human import HumanSide, ScriptedHuman, has_pad, pad_map, persons_pad
+from hitl.drivers.human import ScriptedHuman, has_pad, pad_map, persons_pad
 from hitl.games.base import VehicleState
 from hitl.pads.keyboard import KEYS, KeyboardPad
 from hitl.pads.mapping import PadMap
@@ -33,6 +33,7 @@ from hitl.screens.without_help import Past, WithoutHelp, recorded_past
 from hitl.session.offers import next_corner
 from hitl.session.setup import SessionSetup
 from hitl.settings_desk.pause import PauseSettings, names_of
+from takeover_ui.language import Words
 from takeover_ui.view import Card, LearnedView, RecorderState, Scene, TrainerState, View
 from takeover_ui.window.window import Window
 
@@ -40,6 +41,15 @@ FULL_LOCK = 0.4  # rad of the drawn front wheels
 SHOWN_LINES = 6  # of each driver
 SLOWER_EVERY = 3  # laps in a row that were not finished: who drives too fast is told what would help
 MOVES = 1.0  # m/s, below which a car stands
+
+
+class Hints(NamedTuple):
+    """What keys and buttons do: while someone drives, in a pause, and the same while a lap has not begun."""
+
+    driving: str
+    paused: str
+    stands: str
+    stands_paused: str
 
 
 class SessionScreen:
@@ -114,18 +124,25 @@ class SessionScreen:
         self._alone = WithoutHelp(corners, past, self.words)
         self._ceiling = self._alone.ceiling
 
-    def hint_by(self, human: HumanSide) -> None:
-        """Name the pad's own buttons instead of keys: over another game the keyboard is that game's, unless it is heard there."""
-        made = pad_map(human)
-        if made is not None:
-            self.hint, self.paused_hint, *stands = (
-                pad_hint(made.buttons, self._mode, self.words, back=self._goes_back, paused=paused, stands=stands)
+    def hints(self, words: Words) -> Hints:
+        """Return what keys and buttons do, in a language.
+
+        Over another game the keyboard is that game's, unless it is heard there: the pad's own buttons are named instead of keys.
+        """
+        human, mouse, mode, back = self._rig.session.human, self._window.options.game_view, self._mode, self._goes_back
+        if not mouse and (made := pad_map(human)) is not None:
+            return Hints(*(
+                pad_hint(made.buttons, mode, words, back=back, paused=paused, stands=stands)
                 for stands in (False, True) for paused in (False, True)
-            )  # fmt: skip
-            self.stands_hints = stands[0], stands[1]
-        elif persons_pad(human) is not None and not self._window.hears_keys:
-            self.hint = self.paused_hint = self.words["hint_unheard"]
-            self.stands_hints = self.hint, self.hint
+            ))  # fmt: skip
+        pad = persons_pad(human)
+        if not mouse and pad is not None and not self._window.hears_keys:
+            return Hints(*[words["hint_unheard"]] * 4)
+        driving, stands = (
+            key_hint(mode, words, self.meanings, mouse=mouse, pad=has_pad(human) or pad is None, back=back, stands=stands)
+            for stands in (False, True)
+        )
+        return Hints(driving, paused_hint(mode, words, back=back), stands, paused_hint(mode, words, stands=True))
 
     @property
     def _goes_back(self) -> bool:
@@ -261,7 +278,10 @@ class SessionScreen:
             return ""
         if self.settings.is_open:
             return self.words["paused_open"]
-        return self.words.say("paused_settings", keys=self.settings.keys(human))
+        keys = self.settings.keys(human)
+        if self._window.options.game_view:
+            return self.words.say("paused_settings", keys=keys)
+        return self.words.say("paused_settings_keys", keys=keys) if keys else ""  # clicks go through an overlay
 
     def _way_on(self) -> str:
         """Return what ends the pause, where the player has made it: without a pad, too, time stands still in a lap."""
@@ -272,16 +292,8 @@ class SessionScreen:
 
     def _say_keys(self) -> None:
         """Say what the keys and buttons do, after something was set, or a pad was plugged in or is gone."""
-        human, mouse = self._rig.session.human, self._window.options.game_view
-        pad = has_pad(human) or persons_pad(human) is None
-        self.hint, stands = (
-            key_hint(self._mode, self.words, self.meanings, mouse=mouse, pad=pad, back=self._goes_back, stands=stands)
-            for stands in (False, True)
-        )
-        self.paused_hint = paused_hint(self._mode, self.words, back=self._goes_back)
-        self.stands_hints = stands, paused_hint(self._mode, self.words, stands=True)
-        if not mouse:
-            self.hint_by(human)
+        self.hint, self.paused_hint, *stands = self.hints(self.words)
+        self.stands_hints = stands[0], stands[1]
 
     def episode_over(self, result: EpisodeResult) -> None:
         """Keep what the next episodes show of this one."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, cast, get_args
+from typing import TYPE_CHECKING, Any, Protocol, cast, get_args
 
 from hitl.coach.rules import Tell
 from hitl.home import Named, in_home
+from takeover_ui.language import ENGLISH
 from takeover_ui.view import Level
 
 if TYPE_CHECKING:
@@ -29,13 +29,20 @@ def teller(window: Window | None, also_printed: bool = False, named: Named = Non
     return tell
 
 
-def line_keeper(watch: SessionScreen | None, also_printed: bool) -> Callable[[str], None]:
-    """Return a function that keeps a line in sight until the next one: on the screen, over another game in the terminal, too."""
+class KeepLine(Protocol):
+    """Keeps a line in sight until the next one: a text by its name in `takeover_ui/languages`, "" for none."""
 
-    def keep(text: str) -> None:
+    def __call__(self, name: str, /, **values: Any) -> None:
+        """Keep this line."""
+
+
+def line_keeper(watch: SessionScreen | None, also_printed: bool) -> KeepLine:
+    """Return what keeps a line: on the screen in the player's language, over another game in the terminal, too, in English."""
+
+    def keep(name: str, /, **values: Any) -> None:
         if watch is not None:
-            watch.message = text
-            if also_printed:
-                print(text, flush=True)
+            watch.message = watch.words.say(name, **values) if name else ""
+            if also_printed and name:
+                print(ENGLISH.say(name, **values), flush=True)
 
     return keep

@@ -85,7 +85,7 @@ class PauseSettings:
 
     def keys(self, human: HumanSide | None) -> str:
         """Return what opens the window, by the names that the player's devices have for it."""
-        return names_of(human, "settings")
+        return names_of(human, "settings", keys=self.window.hears_keys)
 
     def _open(self) -> None:
         words = [f"{section}.{name}={value}" for section, row in self.over.items() for name, value in row.items()

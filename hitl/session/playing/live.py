@@ -135,8 +135,7 @@ class Live:
             self._beats = self._stack.enter_context(HeartbeatReader(rig.home.root, far=plan.trains_elsewhere))
             self._watch.begin(rig, self._beats, laps=args.lap or self._choice == "laps")
             if not self._inside:  # there our window lacks the keyboard, and the game may cover it
-                self._watch.hint_by(rig.session.human)
-                print(self._watch.hint, flush=True)
+                print(self._watch.hints(ENGLISH).driving, flush=True)
         if args.track and not rig.world.has_line:
             self._tell("warning", f"'{rig.track.name}' has no road, so --track is ignored.")
         if args.checkpoint:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from data.records import CUT_OFF
@@ -21,6 +21,7 @@ from takeover_ui.language import ENGLISH
 if TYPE_CHECKING:
     from hitl.screens.coach_screen import Caller
     from hitl.screens.session_screen import SessionScreen
+    from hitl.screens.telling import KeepLine
     from hitl.session.setup import SessionSetup
 
 MANY_LOST = 3  # laps without a finished one, after which it is said what would help
@@ -38,7 +39,7 @@ class PlayLoop:
         rig: SessionSetup,
         args: argparse.Namespace,
         watch: SessionScreen | None,
-        keep_line: Callable[[str], None],
+        keep_line: KeepLine,
         caller: Caller,
         named: Named = None,
     ) -> None:
@@ -59,10 +60,9 @@ class PlayLoop:
         rig, args = self.rig, self.args
         turns = TakingTurns(rig, lambda text: print(in_home(text, self._named), flush=True))
         if self._practice is not None:
-            words = self._watch.words if self._watch is not None else ENGLISH
             if self._watch is not None:
                 self._watch.practises(args.practice)
-            self._keep_line(words.say("practice_at", corner=args.practice))
+            self._keep_line("practice_at", corner=args.practice)
         if self._calls is not None:
             self._caller.begins(rig.options.greedy_every)
         while self._goes_on():
@@ -93,13 +93,11 @@ class PlayLoop:
             if result.reason not in CUT_OFF:  # which says nothing of how it went
                 self._tried += 1
                 self._passed += result.passed[self.args.practice]
-            words = self._watch.words if self._watch is not None else ENGLISH
             yield result
-            self._keep_line(words.say("practice_so_far", corner=self.args.practice, passed=self._passed, of=self._tried))
+            self._keep_line("practice_so_far", corner=self.args.practice, passed=self._passed, of=self._tried)
         elif self._tries and self._offered is not None:
-            words = self._watch.words if self._watch is not None else ENGLISH
             number, name = TRIES - self._tries + 1, self._offered.corner.name
-            self._keep_line(words.say("practice_try", corner=name, number=number, of=TRIES))
+            self._keep_line("practice_try", corner=name, number=number, of=TRIES)
             result = self._offered.attempt(seed)
             yield result
             self._tries -= result.reason != "rewound"
@@ -113,12 +111,11 @@ class PlayLoop:
 
     def _lap(self, seed: int) -> EpisodeResult:
         """Drive a lap, which begins when the player does."""
-        words = self._watch.words if self._watch is not None else ENGLISH
 
         def show(waits: bool) -> None:
-            self._keep_line(words["lap_waits"] if waits else "")
+            self._keep_line("lap_waits" if waits else "")
             if self._watch is None and waits:
-                print(words["lap_waits"], flush=True)
+                print(ENGLISH["lap_waits"], flush=True)
 
         return self.rig.session.episode("lap", seed=seed, awaits=FirstTouch(show))
 

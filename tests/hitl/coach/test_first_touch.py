@@ -5,7 +5,6 @@ from __future__ import annotations
 import sqlite3
 from argparse import Namespace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -20,6 +19,7 @@ from hitl.home import Home
 from hitl.pads.base import MISSING, PadState
 from hitl.protocols import EpisodeResult, Tick
 from hitl.screens.coach_screen import Caller
+from hitl.screens.telling import line_keeper
 from hitl.session.playing.play_loop import PlayLoop
 from hitl.session.setup import SessionSetup
 from hitl.session_options import SessionOptions
@@ -205,9 +205,14 @@ def test_a_lap_that_never_began_is_not_counted(tmp_path: Path) -> None:
 def test_it_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str], language: str, window: bool) -> None:
     words, said = LANGUAGES[language], list[str]()
     args = Namespace(call_me=False, practice=None, episodes=1, seed=0, lap=True, pad="auto", home=None)
-    watch: Any = SimpleNamespace(words=words, episode_over=lambda result: None) if window else None
+
+    class Watch:
+        words, message = LANGUAGES[language], property(fset=lambda self, text: said.append(text))
+
+        def episode_over(self, result: EpisodeResult) -> None: ...
+
+    watch: Any = Watch() if window else None
     with SessionSetup(Home(tmp_path), SessionOptions(coach=QUIET), human=lambda track: HumanDriver(Pad())) as rig:  # type: ignore[arg-type]
-        PlayLoop(rig, args, watch, said.append, Caller(rig, None, None, Sounds(on=False))).run()
-    waits = (words if window else LANGUAGES["en"])["lap_waits"]
-    assert said == [waits, ""]
-    assert capsys.readouterr().out == ("" if window else f"{waits}\n")
+        PlayLoop(rig, args, watch, line_keeper(watch, also_printed=False), Caller(rig, None, None, Sounds(on=False))).run()
+    assert said == ([words["lap_waits"], ""] if window else [])
+    assert capsys.readouterr().out == ("" if window else f"{LANGUAGES['en']['lap_waits']}\n")

@@ -29,6 +29,7 @@ from hitl.screens.telling import line_keeper
 from hitl.session.playing.play_loop import PlayLoop
 from hitl.session.setup import SessionSetup
 from hitl.session_options import SessionOptions
+from hitl.settings_desk.pause import PauseSettings
 from takeover_ui.language import ENGLISH, LANGUAGES
 from takeover_ui.view import Card, TrainerState, View
 from takeover_ui.window.options import WindowOptions
@@ -238,8 +239,28 @@ def test_over_another_game_the_hint_names_what_is_heard_there(tmp_path: Path) ->
                 screen.begin(rig, trainer)  # type: ignore[arg-type]
             rig.session.episode("practice", seed=0, until_m=3.0)
             seen.append(shown.views[-1].hint)
+            assert screen.hints(ENGLISH).driving == seen[-1]
+            assert screen.hints(LANGUAGES["de"]).driving != seen[-1], "the terminal has it in English, the overlay as it is set"
     with_pad = pad_hint(pad.map.buttons, "hold")
     assert seen == [ENGLISH["hint_unheard"], with_pad, with_pad, key_hint("hold", mouse=False, pad=False)]
+
+
+@pytest.mark.parametrize(
+    ("inside", "heard", "said"),
+    [(True, True, "O, or click here: settings"), (False, True, "O: settings"), (False, False, "")],
+)
+def test_over_another_game_a_pause_names_no_click_for_the_settings(
+    tmp_path: Path, inside: bool, heard: bool, said: str
+) -> None:
+    """Clicks go through an overlay."""
+    shown = Shown()
+    shown.options, shown.hears_keys = WindowOptions(game_view=inside), heard
+    screen = SessionScreen(shown)  # type: ignore[arg-type]
+    screen.settings = PauseSettings(Home(tmp_path), shown, {})  # type: ignore[arg-type]
+    driver = HumanDriver(KeyboardPad(keys=frozenset))
+    screen._rig = SimpleNamespace(session=SimpleNamespace(human=driver))  # type: ignore[assignment]
+    decision: Any = SimpleNamespace(pressed=())
+    assert screen._settings_asked(decision, paused=True) == said
 
 
 @pytest.mark.parametrize("button", ["pause", "panic"])

@@ -136,12 +136,17 @@ def test_over_another_game_warnings_come_in_the_terminal_too(capsys: pytest.Capt
 
 
 def test_a_line_that_stays_comes_over_another_game_in_the_terminal_too(capsys: pytest.CaptureFixture[str]) -> None:
-    screen = SimpleNamespace(message="")
-    line_keeper(screen, also_printed=True)("practice at hairpin: 1 of 2 through")  # type: ignore[arg-type]
-    assert screen.message == "practice at hairpin: 1 of 2 through"
-    assert capsys.readouterr().out == "practice at hairpin: 1 of 2 through\n"
-    line_keeper(screen, also_printed=False)("practice at hairpin: 2 of 3 through")  # type: ignore[arg-type]
-    assert screen.message == "practice at hairpin: 2 of 3 through"
+    """There it is in English, as all that the terminal says."""
+    screen = SimpleNamespace(message="", words=texts.LANGUAGES["de"])
+    said = {"corner": "hairpin", "passed": 1, "of": 2}
+    english, german = (texts.LANGUAGES[code].say("practice_so_far", **said) for code in ("en", "de"))
+    line_keeper(screen, also_printed=True)("practice_so_far", **said)  # type: ignore[arg-type]
+    assert screen.message == german
+    assert capsys.readouterr().out == f"{english}\n"
+    line_keeper(screen, also_printed=True)("")  # type: ignore[arg-type]
+    assert screen.message == ""
+    line_keeper(screen, also_printed=False)("practice_so_far", **said)  # type: ignore[arg-type]
+    assert screen.message == german
     assert capsys.readouterr().out == ""
 
 
