@@ -8,8 +8,9 @@ import os
 import re
 import stat
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from data.errors import StoreError, UsageError, shown, visible
 from data.files.paths import STORE_NAME, as_option, as_typed, private_folder, refuse_share, user_path
@@ -91,11 +92,17 @@ class Begun:
 Named = Path | str | Begun | None
 
 
-def in_home(text: str, named: Named) -> str:
+def in_window(text: str, named: Named) -> str:
+    """Return the same as `in_home` for a window, which is narrow and may be seen on a stream: long paths are shortened."""
+    begun = named if isinstance(named, Begun) else Begun(named)
+    return in_home(text, Begun(begun.home, tuple(_VALUE.sub(_shortened, option) for option in begun.options)), _short_folder)
+
+
+def in_home(text: str, named: Named, typed: Callable[[str], str] = as_typed) -> str:
     """Return a sentence whose commands name a home, too: without, they would look into the usual one.
 
     ``named``: the home as it was typed, None where none was; or that with more that a command must name again. What a name from
-    elsewhere holds for a terminal to obey is left out.
+    elsewhere holds for a terminal to obey is left out. ``typed`` writes the home.
     """
     begun = named if isinstance(named, Begun) else Begun(named)
 
@@ -107,7 +114,7 @@ def in_home(text: str, named: Named) -> str:
         more = [option for option in begun.options if command == "play" and not _excluded(option.split()[0], own)]
         if begun.home is not None and "--home" not in own:
             folder = str(begun.home)
-            more.append(f"--home {as_typed(os.path.join('.', folder) if folder.startswith('-') else folder)}")
+            more.append(f"--home {typed(os.path.join('.', folder) if folder.startswith('-') else folder)}")
         return f"{' '.join([found[0][:-1], *more])}`"
 
     return _COMMAND.sub(with_more, visible(text))
@@ -117,6 +124,33 @@ def with_options(text: str, **options: str | None) -> str:
     """Return a sentence whose commands have these options, too, as far as they are given: ``track`` is `--track`."""
     given = [as_option(f"--{name}", value) for name, value in options.items() if value]
     return _COMMAND.sub(lambda found: f"{' '.join([found[0][:-1], *given])}`", text)
+
+
+def _short_folder(folder: str) -> str:
+    """Return a home that was typed as a window names it: a short relative one as it is, else its last folder after LEFT_OUT."""
+    if not _is_absolute(folder) and len(folder) <= _LONG:
+        return as_typed(folder)
+    if os.path.abspath(folder) == os.path.expanduser("~"):
+        return "~"  # its name is the user's
+    return f"{LEFT_OUT}/{_last(folder)}"
+
+
+def _shortened(found: re.Match[str]) -> str:
+    value = found["quoted"] or found["bare"]
+    return f"{found['before']}{LEFT_OUT}/{_last(value)}" if _is_absolute(value) else found[0]
+
+
+def _is_absolute(path: str) -> bool:
+    return PurePosixPath(path).is_absolute() or PureWindowsPath(path).is_absolute() or path.startswith("~")
+
+
+def _last(path: str) -> str:
+    return re.split(r"[/\\]", path.rstrip("/\\"))[-1]
+
+
+LEFT_OUT = "…"
+_LONG = 24  # letters of a relative path
+_VALUE = re.compile(r"""(?P<before>[ =])(?:(?P<mark>["'])(?P<quoted>.*?)(?P=mark)|(?P<bare>[^\s"']+))""")
 
 
 def _excluded(option: str, words: list[str]) -> bool:
@@ -168,6 +202,8 @@ _told: set[Path] = set()  # the demo's homes that were named: once in a process
 
 
 def _asked_for(args: argparse.Namespace) -> Home:
+    if args.home and LEFT_OUT in Path(args.home).parts and not os.path.exists(args.home):  # else that would be made
+        raise UsageError(f"'{LEFT_OUT}' stands for the beginning of a path that a window left out: give --home the whole path.")
     home = Home(Path(os.path.abspath(user_path(args.home) if args.home else default_home())))
     refuse_share(home.store_path)
     try:

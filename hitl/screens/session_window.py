@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from data.errors import HitlError
 from hitl.drivers.human import persons_pad
-from hitl.home import Home, Named, in_home
+from hitl.home import Home, Named, in_window
 from hitl.settings import OverlaySettings
 from hitl.settings_desk.changes import Changes
 from takeover_ui.overlay.arrangement import Arrangement
@@ -49,15 +49,15 @@ class SessionWindow(Window):
 
     def toast(self, text: str, level: Level = "info", of_drive: bool = False, only: Driver | None = None) -> None:
         """Show a sentence for some seconds."""
-        super().toast(in_home(text, self._named), level, of_drive, only)
+        super().toast(in_window(text, self._named), level, of_drive, only)
 
     def withdraw(self, text: str) -> None:
         """Take a sentence away that was shown so."""
-        super().withdraw(in_home(text, self._named))
+        super().withdraw(in_window(text, self._named))
 
     def card(self, card: Card | None) -> None:
         """Show a card in the middle until the next one comes; None takes it away."""
-        super().card(card and replace(card, lines=tuple(in_home(line, self._named) for line in card.lines)))
+        super().card(card and replace(card, lines=tuple(in_window(line, self._named) for line in card.lines)))
 
 
 def open_window(
@@ -65,7 +65,7 @@ def open_window(
 ) -> Window:
     """Open a window that remembers in the home how the gauges are arranged. Raises DeviceError where no window opens.
 
-    ``named``: the home as the player typed it (`in_home`). ``game_view`` False: the overlay alone, over another game.
+    ``named``: the home as the player typed it (`in_window`). ``game_view`` False: the overlay alone, over another game.
     """
     window = SessionWindow(replace(options_of(look), title=title, game_view=game_view), named)
 

@@ -19,7 +19,7 @@ from hitl.cli import COMMANDS, main, parser_of
 from hitl.commands import demo
 from hitl.demo.shipped import open_shipped
 from hitl.doctor import NOTE, DoctorCheck
-from hitl.home import _WITHOUT_HOME, Begun, Home, demos_folder, in_home, last_demo
+from hitl.home import _WITHOUT_HOME, Begun, Home, demos_folder, in_home, in_window, last_demo
 from hitl.screens.telling import teller
 from hitl.screens.training.train_words import facts_of, warnings_of
 from tests.support.recorded import drive, session_info
@@ -130,6 +130,39 @@ def test_a_path_is_typed_as_the_shell_reads_it(monkeypatch, platform, name, type
 def test_a_command_that_is_told_names_the_home_that_was_typed(text, said):
     assert in_home(text, Path("d/x")) == said.replace("d/x", str(Path("d/x")))
     assert in_home(text, None) == text
+
+
+@pytest.mark.parametrize(
+    ("home", "named"),
+    [
+        ("runs", "runs"),
+        ("../runs", "../runs"),
+        ("/srv/shared/alice.secretname/my runs", "…/my runs"),
+        ("/srv/alice.secretname/runs/", "…/runs"),
+        (r"C:\Users\alice.secretname\runs", "…/runs"),
+        ("~alice.secretname/runs", "…/runs"),
+        ("../../people/alice.secretname/2026/runs", "…/runs"),
+        (os.path.expanduser("~"), "~"),
+    ],
+)
+def test_a_window_names_a_home_without_the_path_that_others_may_see(home, named):
+    assert in_window("`hitl train` learns.", home) == f"`hitl train --home {named}` learns."
+    assert in_window("`hitl train` learns.", None) == "`hitl train` learns."
+
+
+def test_a_window_shortens_the_paths_of_other_options_too():
+    given = agent_words({"use": "/home/alice/my car.zip", "actions": "/home/alice/a.csv"})
+    begun = Begun("mine", (*given, "--tmrl-config=c.json", "--env gym:ALE/Pong-v5"))
+    assert in_window("`hitl play`", begun) == (
+        "`hitl play --agent …/my car.zip --actions …/a.csv --tmrl-config=c.json --env gym:ALE/Pong-v5 --home mine`"
+    )
+
+
+def test_a_shortened_path_makes_no_home(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["store", "info", "--home", "…/runs"]) != 0
+    assert "whole path" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_home_with_a_space_is_told_in_quotes():
