@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -92,6 +92,7 @@ class Clip:
         inner = Pen(pen.surface.subsurface(plan), pen.scale)
         others = [other.detail.drive for other in self.panes if other is not pane]
         self._plans[number].draw(inner, inner.surface.get_rect(), detail, (0, 0), position, self._words, beside=others)
+        pen.marks += [replace(mark, rect=mark.rect.move(plan.topleft)) for mark in inner.marks]
         view = self._view(pane, int(position))
         top = plan.bottom + pen.px(6)
         for name, height in _BELOW:

@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 _FINE = 2  # drawn so many times larger and scaled down: smooth edges
 Pattern = Literal["solid", "dashed", "dotted"]
 """Of a line: it says the same as its colour."""
+LegendLine = tuple[str, theme.Colour, Pattern]
+"""Of the legend: what is drawn so, and how."""
+_LETTERS, _ROW = 20, 22  # sizes of the legend, in pixels of the design
+_EDGE, _SAMPLE, _BETWEEN = 14, 32, 22
 _OTHER = theme.mix(theme.HUMAN, theme.ROAD, 0.55)
 _LAST_S = 1.5  # s before an episode's end that still belong to it: the wheel may have gone back before the car left the road
 _LATEST = theme.mix(theme.AGENT, theme.TEXT, 0.55)
@@ -54,10 +58,12 @@ class CornerPlan:
 
         ``beside``: drives that must fit in, too. ``others``: what the human drove in other takeovers at this corner.
         """
-        key = (id(detail), trim, rect.size, len(others))
+        legend = _rows(pen, rect, _entries(detail, words, len(others)))
+        below = max(30, pen.px(_ROW) * len(legend) + pen.px(6))
+        key = (id(detail), trim, rect.size, len(others), below)
         if key != self._key:
             self._key = key
-            self._plan = self._frame(rect, detail, beside)
+            self._plan = self._frame(rect, detail, beside, below)
             self._sheet = self._lines(rect, detail, trim, others)
         pen.surface.blit(self._sheet, rect)
         pen.mark("plan", rect)
@@ -69,10 +75,10 @@ class CornerPlan:
             y = drive.y[low] + (drive.y[high] - drive.y[low]) * share
             if math.isfinite(x) and math.isfinite(y):
                 self._car(pen, rect, np.array([x, y]), float(np.nan_to_num(drive.heading[low])), bool(drive.human[low]))
-        self._legend(pen, rect, detail, words, len(others))
+        _legend(pen, rect, legend)
 
-    def _frame(self, rect: pygame.Rect, detail: Detail, beside: Sequence[Drive]) -> Plan:
-        """Choose what is shown: everything driven, the corner, and a little more."""
+    def _frame(self, rect: pygame.Rect, detail: Detail, beside: Sequence[Drive], below: int) -> Plan:
+        """Choose what is shown: everything driven, the corner, and a little more. ``below``: pixels that the legend takes."""
         drives = [d for d in (detail.drive, detail.same, detail.latest, *beside) if d is not None and len(d)]
         shown = [d.points[np.isfinite(d.points).all(axis=1)] for d in drives]
         corner = self.scene.corner(detail.segment.corner)
@@ -82,7 +88,7 @@ class CornerPlan:
         points = np.vstack([*shown, self.road.middle[:2]] if not any(len(s) for s in shown) else shown)
         margin = self.scene.half_width * 0.8 + 3
         low, high = points.min(axis=0) - margin, points.max(axis=0) + margin
-        size = rect.w, rect.h - 30
+        size = rect.w, rect.h - below
         return Plan((low + high) / 2, size, float(min(size / (high - low))))
 
     def _lines(self, rect: pygame.Rect, detail: Detail, trim: tuple[int, int], others: Sequence[Drive]) -> pygame.Surface:
@@ -150,21 +156,43 @@ class CornerPlan:
         pygame.draw.polygon(pen.surface, theme.HUMAN if human else theme.AGENT, pixels)
         pygame.draw.aalines(pen.surface, theme.TEXT, True, pixels)
 
-    def _legend(self, pen: Pen, rect: pygame.Rect, detail: Detail, words: Words, others: int) -> None:
-        entries: list[tuple[str, theme.Colour, Pattern]] = []
-        if detail.drive.human.any():
-            whose = driver_kind(detail.segment.driver, detail.segment.trigger)
-            entries.append((words[f"line_{whose}"], theme.HUMAN, "solid"))
-        else:
-            entries.append((words["line_agent"], theme.AGENT, "solid"))
-        if detail.same is not None:
-            entries.append((words["line_then"], theme.AGENT, "dashed"))
-        if detail.latest is not None:
-            entries.append((words["line_newest"], _LATEST, "dotted"))
-        if others:
-            entries.append((words.say("quality_others", n=others), _OTHER, "solid"))
-        x, y = rect.left + pen.px(14), rect.bottom - pen.px(16)
-        for text, colour, pattern in entries:
+
+def _entries(detail: Detail, words: Words, others: int) -> list[LegendLine]:
+    """Return what the lines are, and how each is drawn."""
+    entries: list[LegendLine] = []
+    if detail.drive.human.any():
+        whose = driver_kind(detail.segment.driver, detail.segment.trigger)
+        entries.append((words[f"line_{whose}"], theme.HUMAN, "solid"))
+    else:
+        entries.append((words["line_agent"], theme.AGENT, "solid"))
+    if detail.same is not None:
+        entries.append((words["line_then"], theme.AGENT, "dashed"))
+    if detail.latest is not None:
+        entries.append((words["line_newest"], _LATEST, "dotted"))
+    if others:
+        entries.append((words.say("quality_others", n=others), _OTHER, "solid"))
+    return entries
+
+
+def _rows(pen: Pen, rect: pygame.Rect, entries: list[LegendLine]) -> list[list[LegendLine]]:
+    """Return the entries of the legend on as many rows as they need."""
+    rows: list[list[LegendLine]] = []
+    x, right = 0, rect.right - pen.px(_EDGE)
+    for entry in entries:
+        end = x + pen.px(_SAMPLE) + theme.measure(entry[0], pen.px(_LETTERS))[0]
+        if not rows or end > right:
+            rows.append([])
+            end += rect.left + pen.px(_EDGE) - x
+        rows[-1].append(entry)
+        x = end + pen.px(_BETWEEN)
+    return rows
+
+
+def _legend(pen: Pen, rect: pygame.Rect, rows: list[list[LegendLine]]) -> None:
+    right = rect.right - pen.px(_EDGE)
+    for number, row in enumerate(rows):
+        x, y = rect.left + pen.px(_EDGE), rect.bottom - pen.px(16) - (len(rows) - 1 - number) * pen.px(_ROW)
+        for text, colour, pattern in row:
             step, length = {"solid": (24, 24), "dashed": (15, 9), "dotted": (10, 0)}[pattern]
             for at in range(0, 25, step):
                 left = x + pen.px(at) if at else x
@@ -172,4 +200,6 @@ class CornerPlan:
                     pygame.draw.line(pen.surface, colour, (left, y), (left + pen.px(length), y), max(3, pen.px(3)))
                 elif not length:
                     pygame.draw.aacircle(pen.surface, colour, (left + pen.px(2), y), max(2, pen.px(2.5)))
-            x = pen.text("legend", text, (x + pen.px(32), y), 20, theme.MUTED, anchor="midleft").right + pen.px(22)
+            begin = x + pen.px(_SAMPLE)
+            drawn = pen.text("legend", text, (begin, y), _LETTERS, theme.MUTED, width=right - begin, anchor="midleft")
+            x = drawn.right + pen.px(_BETWEEN)

@@ -2,6 +2,7 @@
 
 import builtins
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,9 +19,9 @@ from hitl.screens.stored.clips import ClipMaker
 from hitl.screens.stored.scene import stored_scene
 from takeover_ui import theme
 from takeover_ui.clips import files
-from takeover_ui.clips.clip import Clip
+from takeover_ui.clips.clip import Clip, Pane
 from takeover_ui.review.model import ReviewModel
-from takeover_ui.review.texts import ENGLISH
+from takeover_ui.review.texts import ENGLISH, LANGUAGES
 from takeover_ui.review.view import ReviewView
 from tests.support.in_use import in_use
 
@@ -55,6 +56,24 @@ def test_a_takeover_shows_who_drives_and_how_it_ends(maker: ClipMaker, store: St
     assert "outcome" not in said[0.0]
     assert said[clip.seconds]["outcome"] == ENGLISH["clip_cleared"]
     assert theme.HUMAN in colours(clip.draw(2.6))
+
+
+@pytest.mark.parametrize("width", [320, 640, 960])
+@pytest.mark.parametrize("code", ["en", "de", "pl"])
+def test_the_legend_of_a_clip_is_whole_in_every_language_and_size(store: Store, width: int, code: str) -> None:
+    maker = ClipMaker(StoreReview(store, "default"), stored_scene(store), LANGUAGES[code], width=width)
+    pane = maker.segment(store.segments(kind="takeover")[-1]).panes[0]
+    detail = replace(pane.detail, same=pane.detail.drive, latest=pane.detail.drive)
+    panes = [Pane(pane.title, detail, scripted=True)] * 2
+    for clip in (Clip(shown, stored_scene(store), LANGUAGES[code], width) for shown in (panes[:1], panes)):
+        clip.draw(1.0)
+        legend = [m for m in clip.marks if m.name == "legend"]
+        plans = [m.rect for m in clip.marks if m.name == "plan"]
+        assert len(legend) == 3 * len(clip.panes)
+        assert not any(m.shortened for m in legend)
+        for mark in legend:
+            assert any(plan.contains(mark.rect) for plan in plans), mark
+            assert not any(mark.rect.colliderect(m.rect) for m in legend if m is not mark)
 
 
 def test_before_and_after_stand_side_by_side_on_the_same_ground(maker: ClipMaker, store: Store) -> None:
