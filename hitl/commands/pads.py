@@ -41,7 +41,9 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--name", default="", help="part of the name of the pad to show")
     parser.add_argument("--once", action="store_true", help="print one reading and end")
     parser.add_argument("--json", action="store_true", help="print one reading as JSON and end")
-    parser.add_argument("--seconds", type=amount(), default=None, help="end after so long (default: until Ctrl-C)")
+    parser.add_argument(
+        "--seconds", type=amount(), default=None, help="end after so long (default: until Ctrl-C; in a pipe: one reading)"
+    )
     parser.add_argument("--choose", action="store_true", help="press a button on the pad to use; it is remembered")
     parser.add_argument("--calibrate", action="store_true", help="measure the rest and the ends of the three axes")
     parser.add_argument("--find", action="store_true", help="a wheel: find out which axis is which, by turning and pressing each")
@@ -304,8 +306,12 @@ def _show(pad: Pad, seconds: float | None) -> None:
     from hitl.console import console
 
     out = console()
-    if seconds == 0.0:
+    piped = seconds is None and not out.is_terminal  # nothing could be drawn anew there, and nothing would end it
+    if seconds == 0.0 or piped:
         out.print(_screen(_reading(pad)))
+        if piped:
+            said = "One reading, because this does not go to a terminal. In one, `hitl pads` shows live values."
+            print(said, file=sys.stderr)
         return
     until = math.inf if seconds is None else time.monotonic() + seconds
     with Live(_screen(_reading(pad)), console=out, refresh_per_second=20) as live:

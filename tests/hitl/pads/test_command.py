@@ -63,6 +63,10 @@ def test_without_a_pad_it_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[
 def test_live_values_end_in_time(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with VirtualPad("Red Pad"):
         assert "Red Pad" in run(tmp_path, capsys, "--seconds", "0.2")
+        assert pads.main(["--home", str(tmp_path)]) == 0, "in a pipe it ends by itself"
+        told = capsys.readouterr()
+        assert "Red Pad" in told.out
+        assert "One reading" in told.err
 
 
 def test_choosing_by_a_press_is_remembered(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
