@@ -200,8 +200,7 @@ class Window:
 
     def said(self) -> list[str]:
         """Return what is to be said of the window in the terminal, once: it may not be seen itself."""
-        said, self._said = self._said, []
-        return said
+        return [self._said.pop(0) for _ in range(len(self._said))]  # the other thread may add one meanwhile
 
     def close(self) -> None:
         """Close the window and end its process."""
