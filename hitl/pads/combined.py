@@ -17,7 +17,9 @@ class EitherPad:
     def __init__(self, first: Pad, second: Pad) -> None:
         self.parts = (first, second)
         self.resting: tuple[Pad, ...] = ()
-        """Those that read as at rest, whatever they say: their buttons are meant for another window now."""
+        """Those that read as at rest, whatever they say: their buttons are meant for another window now. What is held at the end
+        of that is still meant for it (Escape, which has closed it), until all buttons are let go."""
+        self._unheard: list[Pad] = []
         self._held: list[Pad] = []
 
     @property
@@ -50,7 +52,11 @@ class EitherPad:
 
     def _of(self, pad: Pad) -> PadState:
         state = pad.read()
-        return PadState() if pad in self.resting and state.connected else state
+        if pad in self.resting and pad not in self._unheard:
+            self._unheard.append(pad)
+        elif pad not in self.resting and not state.buttons:
+            self._unheard = [other for other in self._unheard if other is not pad]
+        return PadState() if pad in self._unheard and state.connected else state
 
     def rumble(self, strong: float, weak: float, seconds: float) -> None:
         """Shake what can shake."""

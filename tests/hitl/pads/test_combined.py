@@ -108,3 +108,17 @@ def test_both_shake_and_close(pads: tuple[Said, Said, EitherPad]) -> None:
     assert either.name == "pad or keyboard"
     pad.name = "no pad"
     assert either.name == "keyboard", "not: no pad or keyboard"
+
+
+def test_what_is_still_held_when_a_pad_is_heard_again_was_meant_for_the_other_window(pads: tuple[Said, Said, EitherPad]) -> None:
+    _, keys, either = pads
+    keys.state = PadState(buttons=frozenset({"quit"}))
+    assert "quit" in either.read().buttons, "a press of the first moment counts"
+    either.resting = (keys,)
+    assert not either.read().buttons
+    either.resting = ()
+    assert not either.read().buttons, "the Escape that has closed the settings would end the session"
+    keys.state = PadState()
+    assert not either.read().buttons
+    keys.state = PadState(buttons=frozenset({"quit"}))
+    assert "quit" in either.read().buttons
