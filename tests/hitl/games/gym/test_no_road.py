@@ -106,7 +106,7 @@ def test_the_list_of_takeovers_fits_a_narrow_terminal(tmp_path, capsys, monkeypa
     assert "verdict" in head
     assert "corner" not in head
     assert any("Pendulum-v1" in line for line in lines)
-    assert lines.index(next(line for line in lines if line.startswith("Not shown"))) - lines.index(head) <= 5, "one line each"
+    assert lines.index(next(line for line in lines if line.startswith("Not shown"))) - lines.index(head) <= 6, "one line each"
 
 
 def test_what_the_environment_failed_with_is_kept_for_the_terminal():
