@@ -63,7 +63,7 @@ def told(named: Settings, meant: Settings) -> str:
 
 def goes_on_with(home: Home, store: Store) -> str:
     """Return what an import says of what is driven next; "" where the settings name that, or it must be named."""
-    session = next((s for s in store.driven_sessions() if s.kind in _DRIVEN), None)
+    session = next((s for s in store.driven_sessions(sent_last=True) if s.kind in _DRIVEN), None)
     try:
         settings = load(home, "play")
     except InputFileError:  # which the next command says: what was to come in is in
@@ -72,7 +72,7 @@ def goes_on_with(home: Home, store: Store) -> str:
         return ""
     play = as_last_time(home, settings, asks=False).play
     what = play.env if play.env.startswith(ROADLESS) else f"{play.track} in {play.env}"
-    if not is_brought(store.conn, session.id):
+    if not (is_brought(store.conn, session.id) or store.is_of_worker(session.id)):
         return f"What was driven in this home itself decides what comes next: `hitl play` goes on with {what}."
     return (
         "Nothing was driven in this home itself, so the newest drive that came in decides what comes next: `hitl play` goes on "
@@ -85,7 +85,7 @@ def games_with(home: Home, observation_names: Sequence[str], action_names: Seque
     wanted = tuple(observation_names), tuple(action_names)
     try:
         with Store(home.store_path, read_only=True) as store:
-            driven = store.driven_sessions()
+            driven = store.driven_sessions(sent_last=True)
     except StoreError:  # no store, or in use
         return []
     return list(dict.fromkeys(s.env for s in driven if (tuple(s.observation_names), tuple(s.action_names)) == wanted))
@@ -95,7 +95,7 @@ def last_line(home: Home) -> str:
     """Return the track that was driven last, whatever the game, and has a line; the default one's name where there is none."""
     try:
         with Store(home.store_path, read_only=True) as store:
-            driven = dict.fromkeys(s.track for s in store.driven_sessions() if s.kind in _DRIVEN)
+            driven = dict.fromkeys(s.track for s in store.driven_sessions(sent_last=True) if s.kind in _DRIVEN)
     except StoreError:  # no store yet, or in use
         return PlaySettings.track
     return next((track for track in driven if _is_there(home, track)), PlaySettings.track)
@@ -143,11 +143,11 @@ def _driven_on(store: Store, track: str | None) -> list[SessionRecord]:
     name is one of the tracks that come with the program, which need no game.
     """
     if track is None:
-        return store.driven_sessions()
+        return store.driven_sessions(sent_last=True)
     try:
-        return store.driven_sessions(chosen(store, track))
+        return store.driven_sessions(chosen(store, track), sent_last=True)
     except UsageError:  # the store does not know it
-        sessions = store.driven_sessions() if is_line_file(track) else []
+        sessions = store.driven_sessions(sent_last=True) if is_line_file(track) else []
         return [s for s in sessions if _takes_files(s.env)]
 
 

@@ -25,7 +25,7 @@ from data.schema import SESSION_COLUMNS, STEP_COLUMNS
 from data.tables import tracks
 from data.tables.checkpoints import IMPORTED
 from data.tables.corners import bring_corners
-from data.tables.driven import BROUGHT, note_brought
+from data.tables.driven import brought_sql, note_brought
 from data.tables.review_fields import (
     MERGED,
     TAKEN_BACK,
@@ -175,8 +175,9 @@ def _merge_session(into: _Into, session: int, uuid: str, hz: float, summary: Sum
             (_track_here(conn, session), session),
         )
         found = execute("SELECT last_insert_rowid()").fetchone()
-        if into.kind:
-            note_brought(conn, int(found[0]))
+        # What was imported there may have been driven here; a copy knows what its store knows.
+        if into.kind or execute(f"SELECT ?1 IN ({brought_sql('src')})", (uuid,)).fetchone()[0]:
+            note_brought(conn, uuid)
     else:
         # It ran when it came the last time, or had ended here for want of the rest.
         execute(
@@ -199,9 +200,9 @@ def _merge_session(into: _Into, session: int, uuid: str, hz: float, summary: Sum
     _merge_segments(into, session, target, summary)
     execute(
         "INSERT INTO main.events (session_id, at, level, kind, message, data) SELECT ?1, at, level, kind, message, data "
-        "FROM src.events e WHERE session_id = ?2 AND (kind <> ?3 OR ?4) AND NOT EXISTS (SELECT 1 FROM main.events m "
+        "FROM src.events e WHERE session_id = ?2 AND NOT EXISTS (SELECT 1 FROM main.events m "
         "WHERE m.session_id = ?1 AND m.at = e.at AND m.kind = e.kind AND m.message = e.message)",
-        (target, session, BROUGHT, into.kind is None),  # what was imported there may have been driven here
+        (target, session),
     )
     (status,) = execute("SELECT status FROM main.sessions WHERE id = ?", (target,)).fetchone()
     if status == "open" and not is_alive(into.path, uuid):  # one that is recorded here goes on

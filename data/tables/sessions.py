@@ -37,13 +37,13 @@ class Sessions:
         return session_records(self.conn, "track = coalesce(?, track)", (track,))
 
     @readable_rows()
-    def driven_sessions(self, track: str | None = None) -> list[SessionRecord]:
+    def driven_sessions(self, track: str | None = None, *, sent_last: bool = False) -> list[SessionRecord]:
         """Return the sessions in which an episode began, the one driven here last first; after them those of other stores.
 
-        Imported laps are not among them.
+        ``sent_last``: what workers sent is not driven here. Imported laps are not among them.
         """
         driven = "track = coalesce(?, track) AND kind != 'import' AND id IN (SELECT session_id FROM episodes)"
-        return session_records(self.conn, driven, (track,), f"{last_first(self.conn)} DESC, id DESC")
+        return session_records(self.conn, driven, (track,), f"{last_first(self.conn, sent_last=sent_last)} DESC, id DESC")
 
     @readable_rows()
     def newest_session(self) -> SessionRecord | None:

@@ -14,7 +14,7 @@ from data.recording.recorder import Recorder
 from data.store import Store
 from hitl.cli import main
 from hitl.home import Home
-from hitl.last_driven import as_last_time, told
+from hitl.last_driven import as_last_time, goes_on_with, told
 from hitl.road.known_tracks import file_under, known_corners
 from hitl.road.track import load_track
 from hitl.settings import load
@@ -177,3 +177,18 @@ def test_the_line_that_is_shown_is_the_homes_own_else_the_one_driven_last(
     assert shown() == home.line.stem
     assert main(["line", "show", "--home", str(tmp_path / "nothing")]) == 0
     assert capsys.readouterr().out.startswith("default: ")
+
+
+def test_a_home_does_not_go_on_with_what_its_workers_drive(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    for env, track in (("supertuxkart", "minigolf"), ("gym:Pendulum-v1", "Pendulum-v1")):
+        with Recorder(home.store_path, session_info(env=env, track=track)) as recorder:
+            drive(recorder)
+    assert as_last_time(home, load(home, "play")).play.env == "gym:Pendulum-v1"
+    with Store(home.store_path) as store:
+        store.conn.execute("UPDATE sessions SET source = 'worker den 0a1b2c3d' WHERE env = 'gym:Pendulum-v1'")
+    assert as_last_time(home, load(home, "play")).play.env == "supertuxkart"
+    with Store(home.store_path) as store:
+        store.conn.execute("UPDATE sessions SET source = 'worker den 0a1b2c3d'")
+        assert "Nothing was driven in this home itself" in goes_on_with(home, store)
+    assert as_last_time(home, load(home, "play")).play.env == "gym:Pendulum-v1"

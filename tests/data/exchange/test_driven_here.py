@@ -7,7 +7,7 @@ from data.exchange.merge import merge
 from data.reading.layouts import driven_layout, has_road, held
 from data.recording.recorder import Recorder
 from data.store import Store
-from data.tables.driven import BROUGHT
+from data.tables.driven import BROUGHT, is_brought
 from tests.support.recorded import ACTIONS, NAMES, drive, session_info, step_row
 
 ELSE = ("cos", "sin", "speed", "more")
@@ -103,6 +103,35 @@ def test_what_comes_back_is_still_what_was_driven_here(homes, tmp_path):
         for source in (other, copy):
             merge(store.conn, own, source)
             assert says(store) == "box2d"
+
+
+def test_an_earlier_version_that_takes_over_all_events_brings_no_mark(homes):
+    own, other = homes
+    with Store(other) as store:
+        merge(store.conn, other, own)
+    with Store(other) as theirs, Store(own) as store:
+        (here,) = store.conn.execute("SELECT id FROM sessions").fetchone()
+        for event in theirs.conn.execute(
+            "SELECT e.at, e.level, e.kind, e.message, e.data FROM events e JOIN sessions s ON s.id = e.session_id "
+            "WHERE s.uuid = (SELECT uuid FROM sessions WHERE env = 'box2d')"
+        ).fetchall():
+            store.conn.execute(
+                "INSERT INTO events (session_id, at, level, kind, message, data) VALUES (?, ?, ?, ?, ?, ?)", (here, *event)
+            )
+        merge(store.conn, own, other)
+        assert not is_brought(store.conn, here)
+        assert says(store) == "box2d"
+
+
+def test_what_workers_sent_says_what_is_learned_and_not_what_is_played(homes, tmp_path):
+    own, _ = homes
+    recorded(own, "2026-11-09", "gym:Pendulum-v1", ELSE, "Pendulum-v1")
+    with Store(own) as store:
+        store.conn.execute("UPDATE sessions SET source = 'worker den 0a1b2c3d' WHERE env = 'gym:Pendulum-v1'")
+        assert says(store) == "gym:Pendulum-v1"
+        assert [s.env for s in store.driven_sessions(sent_last=True)] == ["box2d", "gym:Pendulum-v1"]
+        store.conn.execute("UPDATE sessions SET source = 'worker den 0a1b2c3d'")
+        assert [s.env for s in store.driven_sessions(sent_last=True)] == ["gym:Pendulum-v1", "box2d"], "the time decides"
 
 
 def test_oldest_first_is_the_time_and_not_the_row_number(homes):
