@@ -61,7 +61,8 @@ FAULTS: dict[str, Fault] = {
     ),
     "demo-units": Fault(
         "the demos' controls are in other units than the policy's", "fault", 88,
-        "Bring the demos' actions to the policy's units and signs (in [-1, 1], steer positive to the right); import them again.",
+        "Bring the demos' actions to the policy's units and signs (in [-1, 1], steer positive to the right): import them again, "
+        "or drive laps again that were driven here.",
         brings=("demos-stale", *FAILS),
     ),
     "lookahead-short": Fault(

@@ -162,6 +162,20 @@ def test_demos_in_other_units(sound: Drives, factor: tuple[float, float]) -> Non
     assert names(replace(sound, executed=executed)) == ["demo-units"]
 
 
+def test_a_car_that_follows_slowly_answers_an_agent_at_random_less(sound: Drives) -> None:
+    """Random steering is over before the car has followed it; what is held turns it."""
+    steer = np.where(sound.agent, np.random.default_rng(1).uniform(-1, 1, len(sound)), np.sin(np.arange(len(sound)) / 20))
+    angle, heading = 0.0, np.zeros(len(sound))
+    for step in range(len(sound) - 1):
+        angle += 0.18 * (steer[step] - angle)
+        heading[step + 1] = heading[step] + 0.1 * angle * sound.speed[step] / sound.hz
+    executed = np.stack((sound.executed[:, 0], steer), 1).astype(np.float32)
+    slow = replace(sound, executed=executed, heading=heading)
+    assert "demo-units" not in names(slow)
+    assert "demo-units" in names(replace(slow, executed=laps(slow, executed, lambda a: a * np.array((1.0, 0.02), np.float32))))
+    assert "demo-units" in names(replace(slow, executed=laps(slow, executed, lambda a: a * np.array((1.0, -1.0), np.float32))))
+
+
 def test_demos_paid_by_other_rules(sound: Drives) -> None:
     now = {**sound.reward_settings, "progress": 2 * sound.reward_settings["progress"]}
     assert names(replace(sound, reward_settings=now)) == ["demos-stale"]

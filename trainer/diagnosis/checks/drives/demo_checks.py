@@ -19,6 +19,8 @@ NEAR_M, NEAR_RAD, LEAST_ALIKE = 3.0, 0.2, 3
 """Distance and angle within which two steps are at the same place, and steps of the agent from which one of a demo is judged."""
 MOST_COMPARED = 2_000
 """Steps of demos."""
+FOLLOWS_S, MOST_TIMES = 0.5, 4.0
+"""How long a car takes to follow its controls, and how many times as much it may do for the demos, by their driving alone."""
 HELD = 0.3
 """Deflection from which a control counts as held on one side."""
 SHORTER, MUST_HOLD_S = 4.0, 0.4
@@ -33,28 +35,55 @@ def _too_few(drives: Drives) -> Lacking | None:
     return Lacking(f"{LEAST_AGENT} steps of the agent and {LEAST_DEMO} of laps or imports (there are {agent} and {demo})")
 
 
-def _response(drives: Drives, who: NDArray[np.bool_], control: int, turning: bool, lag: int) -> tuple[float, float, int]:
-    """Return (slope, correlation, steps) of what the car does on what was asked for ``lag`` steps before.
+def _answers(
+    drives: Drives, who: NDArray[np.bool_], control: int, turning: bool, first: int, last: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return what was asked for (steps, lags), ``first`` to ``last`` steps before, and what the car did (steps).
 
     Only steps count at which the car moves, and around which one side drove and no step is missing.
     """
-    index = np.arange(lag, len(drives) - 1)
-    back = index - lag
+    index = np.arange(last, len(drives) - 1)
     e, t, agent = drives.episode, drives.t, drives.agent
-    use = (e[index + 1] == e[back]) & (t[index + 1] == t[back] + lag + 1) & (agent[index] == agent[back])
-    use &= who[index] & (drives.speed[index] > 3.0)
-    index, back = index[use], back[use]
+    use = (e[index + 1] == e[index - last]) & (t[index + 1] == t[index - last] + last + 1) & who[index]
+    use &= drives.speed[index] > 3.0
+    for lag in range(first, last + 1):
+        use &= agent[index] == agent[index - lag]
+    index = index[use]
     if turning:  # a steered car turns by an angle per metre
         change = (drives.heading[index + 1] - drives.heading[index]) * drives.hz / drives.speed[index]
     else:
         change = (drives.speed[index + 1] - drives.speed[index]) * drives.hz
-    asked = drives.executed[back, control].astype(np.float64)
-    good = np.isfinite(change) & np.isfinite(asked)
-    asked, change = asked[good], change[good]
+    asked = np.stack([drives.executed[index - lag, control] for lag in range(first, last + 1)], 1).astype(np.float64)
+    good = np.isfinite(change) & np.isfinite(asked).all(1)
+    return asked[good], change[good].astype(np.float64)
+
+
+def _response(drives: Drives, who: NDArray[np.bool_], control: int, turning: bool, lag: int) -> tuple[float, float, int]:
+    """Return (slope, correlation, steps) of what the car does on what was asked for ``lag`` steps before."""
+    several, change = _answers(drives, who, control, turning, lag, lag)
+    asked = several[:, 0]
     if len(asked) < LEAST_DEMO // 2 or asked.std() < 1e-3 or change.std() < 1e-9:
         return 0.0, 0.0, len(asked)
     r = float(np.corrcoef(asked, change)[0, 1])
     return r * float(change.std() / asked.std()), r, len(asked)
+
+
+def _held(drives: Drives, who: NDArray[np.bool_], control: int, turning: bool) -> float:
+    """Return what the car does per unit of a control that is held; NaN where too little is known.
+
+    A car follows slowly, so a control that flickers at random does less in each step than one that is held: what was asked for
+    in each of the last steps is added up. Of one that is held these hardly differ: the small differences are left out.
+    """
+    asked, change = _answers(drives, who, control, turning, 0, round(FOLLOWS_S * drives.hz))
+    if len(change) < LEAST_DEMO // 2:
+        return np.nan
+    parts = np.linalg.lstsq(asked - asked.mean(0), change - change.mean(), rcond=0.01)[0]
+    return float(parts.sum())
+
+
+def _far(demos: float, agent: float) -> bool:
+    """Tell whether one is more than MOST_TIMES the other; what is not known is no contradiction."""
+    return not (abs(demos) < MOST_TIMES * abs(agent) and abs(agent) < MOST_TIMES * abs(demos))
 
 
 def one_sided(drives: Drives, control: int) -> bool:
@@ -90,7 +119,7 @@ def units(drives: Drives, case: Case) -> Answer:
             if ratio < 0:
                 evidence.append(text + ": the other sign")
                 sure = max(sure, 0.95)
-            elif not 0.25 < ratio < 4:
+            elif _far(slope_d, slope_a) and _far(*(_held(drives, w, control, turning) for w in (drives.brought, drives.agent))):
                 evidence.append(text + f": {max(ratio, 1 / ratio):.0f} times as much")
                 sure = max(sure, 0.9)
             elif ratio > 1.5 and one_sided(drives, control):
