@@ -10,6 +10,7 @@ import sqlite3
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from data.files.paths import as_option
 from data.reading.drives import names_of
 from data.reading.new_steps import Layout
 from data.reading.schema_check import readable_rows
@@ -189,14 +190,15 @@ def _advice(other: Held, learned: Layout, env: str, *, newest: bool) -> str:
             )
     if other.imported:
         return "import those files into a home folder of their own (`hitl import PATH --home DIR`), and train there"
+    play = f"hitl play {as_option('--env', other.envs[0])}"  # without, it goes on with the game that was driven last
     if newest:
         return (
             "`hitl train --fresh` begins a new run that learns from them. To keep this run, go back to the settings it was "
-            "driven with, and drive with the new ones in a home folder of their own (`hitl play --home DIR`)"
+            f"driven with, and drive with the new ones in a home folder of their own (`{play} --home DIR`)"
         )
     return (
         "they stay in the store, and a new run learns from them once you drive with the settings of then again "
-        "(`hitl play`, then `hitl train --fresh`)"
+        f"(`{play}`, then `hitl train --fresh`)"
     )
 
 

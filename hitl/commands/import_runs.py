@@ -114,7 +114,7 @@ def main(argv: list[str]) -> int:
                     total.add(importer.bring(path, kind, lambda *_, task=task: progress.advance(task)))
         said += rebuild_said(store)  # what another store has brought
         if "store" in kinds and total.episodes and (following := goes_on_with(home, store)):
-            said.append(in_home(following, args.home))
+            said.append(following)
         said += apart(store.conn, learned_layout(store)).values()
     if importer.left_empty:
         said.append(
@@ -124,5 +124,5 @@ def main(argv: list[str]) -> int:
         )
     _print_summary(total, args.home)
     for sentence in said:
-        print(sentence)
+        print(in_home(sentence, args.home))
     return 1 if total.refused else 0

@@ -138,3 +138,17 @@ def test_an_import_says_what_is_driven_next(school: Path, here: list[str], capsy
     (home.root / "settings.toml").write_text('[play]\nenv = "box2d"\n')
     with Store(home.store_path) as store:
         assert goes_on_with(home, store) == ""
+
+
+def test_what_cannot_be_learned_from_is_told_with_commands_that_do_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`hitl play` alone goes on with the game that was driven last."""
+    own, other = tmp_path / "own", tmp_path / "other"
+    with Recorder(Home(own).create().store_path, session_info()) as recorder:
+        drive(recorder)
+    pendulum = session_info(env="gym:Pendulum-v1", track="Pendulum-v1", observation_names=("cos", "sin", "speed", "more"))
+    with Recorder(Home(other).create().store_path, pendulum) as recorder:
+        drive(recorder)
+    assert main(["import", str(other), "--home", str(own)]) == 0
+    assert (
+        f"(`hitl play --env gym:Pendulum-v1 --home {own}`, then `hitl train --fresh --home {own}`)" in capsys.readouterr().out
+    )

@@ -51,6 +51,7 @@ def test_what_is_advised_is_what_happens(changed):
         (said,) = apart(store.conn, learned_layout(store)).values()
     assert said.startswith("200 driven steps")
     assert "drive with the settings of then" in said
+    assert "(`hitl play --env box2d`, then `hitl train --fresh`)" in said
 
 
 def test_without_a_checkpoint_that_can_be_read_what_was_driven_last_counts(changed):
