@@ -25,9 +25,9 @@ def main(argv: list[str]) -> int:
         epilog="`hitl export agent OUT` writes what drives here, `hitl export clip OUT` a film of a takeover; "
         "their --help says more. Formats: "
         + "; ".join(f"{name}: {made.text}" for name, made in EXPORTERS.items())
-        + ". What the agent does not learn from is left out, as `hitl segments` tells it, unless --verdict, --outcome or --all "
-        "asks for it: segments that are bad or show nothing, laps that failed, and the end of a takeover that failed. Of a "
-        "store, only what was judged bad.",
+        + ". What the agent does not learn from is left out, unless --verdict, --outcome or --all asks for it: segments that are "
+        "bad or show nothing, laps that failed, and the end of a takeover that failed. Of a store, only what was judged bad. "
+        "Segments with other numbers than this run, which `hitl segments` names, are exported: another run can learn from them.",
     )  # fmt: skip
     add_home(parser, or_last_demo=True)
     parser.add_argument("format", choices=EXPORTERS, help="what to make; below")
