@@ -177,6 +177,12 @@ class DemoRule:
         """Tell whether a segment shows nothing and has no verdict yet: what a store may be cleaned of."""
         return segment.closed and segment.verdict == "unreviewed" and bool(self.nothing_shown(segment))
 
+    def outcome(self, segment: Segment) -> str:
+        """Return a segment's outcome as lists show it: one that shows nothing, was cut off or is still recorded has none."""
+        if self.empty(segment):
+            return "nothing"
+        return "interrupted" if segment.interrupted else segment.outcome if segment.closed else "recording"
+
     def reasons(self, segments: Iterable[Segment | SegmentRecord]) -> str:
         """Return how many of these do not count, and why: "3 × judged bad, 2 × hardly moved"; "" for none."""
         said = Counter(reason.why for s in segments if (reason := self.judge(s).reason))

@@ -33,7 +33,7 @@ def _row(segment: Segment, rule: DemoRule) -> dict[str, object]:
         "id": segment.id, "started": segment.started, "session": segment.session_id, "episode": segment.episode_id,
         "kind": segment.kind, "track": segment.track, "corner": segment.corner, "seconds": round(segment.seconds, 3),
         "from_m": segment.from_m, "to_m": segment.to_m, "driver": segment.driver, "trigger": segment.trigger,
-        "outcome": segment.outcome, "interrupted": segment.interrupted, "verdict": segment.verdict,
+        "outcome": rule.outcome(segment), "interrupted": segment.interrupted, "verdict": segment.verdict,
         "priority": segment.priority, "tags": list(segment.tags), "note": segment.note, "start": segment.start,
         "stop": segment.stop, "trim_start": segment.trim_start, "trim_stop": segment.trim_stop,
         "judged_by": segment.judged_by, "judged_at": segment.judged_at, "demo": standing.counts,
@@ -62,8 +62,6 @@ def _print_table(segments: list[Segment], rule: DemoRule, args: argparse.Namespa
     rows: list[list[str | Text]] = []
     for segment in segments:
         said = one_line(" ".join([*(f"#{tag}" for tag in segment.tags), segment.note]), most=4000)
-        outcome = "interrupted" if segment.interrupted else segment.outcome if segment.closed else "recording"
-        outcome = "nothing" if rule.empty(segment) else outcome
         standing = rule.judge(segment)
         demo = "no" if not standing.counts else "in part" if standing.cut_s else "yes"
         trimmed = "*" if segment.trim_start or segment.trim_stop else ""
@@ -72,7 +70,8 @@ def _print_table(segments: list[Segment], rule: DemoRule, args: argparse.Namespa
         row: list[str | Text] = [
             str(segment.id), *([str(segment.session_id)] if numbered else []),
             when.partition(" ")[0] if narrow and ranked else when, segment.kind, *([segment.track] if several else []),
-            *([segment.corner or ""] if placed else []), f"{segment.seconds:.1f}{trimmed}", outcome, Text(segment.verdict, style),
+            *([segment.corner or ""] if placed else []), f"{segment.seconds:.1f}{trimmed}", rule.outcome(segment),
+            Text(segment.verdict, style),
             *([f"{segment.priority:g}"] if ranked else []),
         ]  # fmt: skip
         rows.append([*row, *([demo, segment.trigger] if wide else []), *([said] if noted else [])])

@@ -25,10 +25,6 @@ FILTERS = (
 """What ``add_filters`` adds, as the parsed command line and ``Store.segments`` call it."""
 
 
-TABLE_OUTCOMES = ("interrupted", "nothing")
-"""What `hitl segments` shows as an outcome, and the store keeps in other columns."""
-
-
 def open_store(args: argparse.Namespace, *, tells: bool = True) -> TakeoverStore:
     """Open the store of the home folder, which must be there.
 
@@ -60,7 +56,7 @@ def add_filters(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--kind", choices=["takeover", "lap", "kept"], help="only these")
     group.add_argument(
-        "--outcome", choices=["cleared", "failed", "unclear", *TABLE_OUTCOMES],
+        "--outcome", choices=["cleared", "failed", "unclear", "interrupted", "nothing"],
         help="whether the human cleared it; nothing: it shows nothing and has no verdict",
     )
     group.add_argument("--tag", help="with this tag")
@@ -88,7 +84,7 @@ def selected(store: Store, args: argparse.Namespace) -> list[Segment]:
 
     filters = {name: getattr(args, name) for name in FILTERS}
     filters["track"] = chosen(store, args.track) if args.track else None
-    filters["outcome"] = None if args.outcome in TABLE_OUTCOMES else args.outcome
+    filters["outcome"] = None  # what is shown as one, the store keeps in several columns
     _must_know(store, args, filters["track"])
     if args.corner and not args.track:
         on = [track for track, named in store.corners_named() if named == args.corner]
@@ -96,9 +92,7 @@ def selected(store: Store, args: argparse.Namespace) -> list[Segment]:
             listed = ", ".join(f"'{track}'" for track in on)
             raise UsageError(f"{len(on)} tracks have a corner '{args.corner}': {listed}. Choose one with --track.")
     found, rule = store.segments(**filters), store.rule()
-    if args.outcome == "nothing":
-        return [s for s in found if rule.empty(s)]
-    return [s for s in found if s.interrupted and not rule.empty(s)] if args.outcome == "interrupted" else found
+    return [s for s in found if args.outcome in (None, rule.outcome(s))]
 
 
 def _must_know(store: Store, args: argparse.Namespace, track: str | None) -> None:

@@ -166,7 +166,7 @@ def takeover_page(store: Store, segment_id: int, words: Words = ENGLISH) -> Take
             *([(words["fact_from"], f"{segment.from_m:.0f} m")] if moves and segment.from_m is not None else ()),
             *([(words["fact_to"], f"{segment.to_m:.0f} m")] if moves and segment.to_m is not None else ()),
             (words["fact_by"], words.get(f"began_{segment.trigger}", segment.trigger or "–")),
-            (words["fact_outcome"], words.get(f"outcome_{segment.outcome}", segment.outcome)),
+            (words["fact_outcome"], words.get(f"outcome_{rule.outcome(segment)}", rule.outcome(segment))),
             (words["fact_verdict"], words.get(f"verdict_{segment.verdict}", segment.verdict)),
             (words["fact_priority"], words.written(f"{segment.priority:g}")),
             (words["fact_learned"], words["yes" if rule.judge(segment).counts else "no"]),
@@ -219,6 +219,7 @@ def _cards(store: Store, track: str, segments: Sequence[Segment], words: Words) 
     return [
         TakeoverCard(
             s,
+            review.rule.outcome(s),
             local_time(s.started, short=True),
             None if scene is None or road is None else clip(review.detail(s), scene, road, words),
             why_not(words, reason) if (reason := review.why_not(s)) else "",

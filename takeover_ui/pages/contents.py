@@ -42,6 +42,8 @@ class TakeoverCard:
     """One takeover with its clip; ``clip`` is None where no positions are known."""
 
     segment: Segment
+    outcome: str
+    """As the lists show it (`DemoRule.outcome`)."""
     when: str
     """Its beginning in local time."""
     clip: Markup | None

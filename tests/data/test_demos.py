@@ -182,7 +182,8 @@ def test_an_export_takes_what_is_learned_from_and_says_what_it_leaves_out(tmp_pa
     assert out.startswith("1 episode with")
     assert "Left out, because the agent does not learn from them: 1 × a key still held from before, 1 × hardly moved" in out
     assert exported("player-run", "all", "--all").startswith("3 episodes")
-    assert exported("player-run", "asked", "--outcome", "cleared").startswith("3 episodes")
+    assert exported("player-run", "asked", "--outcome", "nothing").startswith("2 episodes")
+    assert exported("player-run", "cleared", "--outcome", "cleared").startswith("1 episode")
 
 
 def test_a_takeover_that_failed_is_listed_and_exported_as_it_is_learned_from(tmp_path, capsys, monkeypatch):

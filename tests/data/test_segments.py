@@ -99,7 +99,7 @@ def test_the_table_json_csv_and_ids(home, capsys):
     assert "3 segments, 1.7 s in all: 3 unreviewed." in table
     assert hitl(home, "segments", "--corner", "hairpin", "--json") == 0
     rows = json.loads(capsys.readouterr().out)
-    assert [(r["id"], r["seconds"], r["outcome"]) for r in rows] == [(1, 1.0, "cleared"), (2, 0.2, "cleared")]
+    assert [(r["id"], r["seconds"], r["outcome"]) for r in rows] == [(1, 1.0, "cleared"), (2, 0.2, "nothing")]
     assert hitl(home, "segments", "--csv") == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("id,started,")
@@ -124,11 +124,18 @@ def test_a_corner_or_a_tag_that_the_store_does_not_know_is_refused_by_name(home,
 
 def test_what_the_table_calls_an_outcome_can_be_chosen(home, filled, capsys):
     filled.conn.execute("UPDATE segments SET interrupted = 1 WHERE id = 1")
-    for outcome in ("nothing", "interrupted", "cleared"):
-        assert hitl(home, "segments", "--outcome", outcome) == 0
+    filled.conn.execute("UPDATE segments SET outcome = 'unclear' WHERE id IN (1, 2)")
+    total = 0
+    for outcome in ("nothing", "interrupted", "cleared", "failed", "unclear"):
+        assert hitl(home, "segments", "--outcome", outcome, "--json") == 0
+        told = json.loads(capsys.readouterr().out)
+        assert all(one["outcome"] == outcome for one in told)
+        total += len(told)
+        hitl(home, "segments", "--outcome", outcome)
         shown = [line.split() for line in capsys.readouterr().out.splitlines() if line[:3].strip().isdecimal()]
-        assert shown
-        assert outcome == "cleared" or all(outcome in row for row in shown), shown
+        assert len(shown) == len(told)
+        assert all(outcome in row for row in shown), shown
+    assert total == len(filled.segments())
 
 
 def test_where_a_pipe_brings_no_number_nothing_is_labelled_and_nothing_undone(home, filled, monkeypatch, capsys):

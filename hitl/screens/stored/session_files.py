@@ -169,12 +169,12 @@ class SessionFiles:
             write_report(self.folder / PAGE_NAME, report)
 
     def _told(self, one: _Takeover, store: Store) -> dict[str, Any]:
-        s = one.segment
+        s, rule = one.segment, rule_of_run(store)
         return {
             "id": s.id, "episode": s.episode_id, "corner": s.corner, "from_m": s.from_m, "to_m": s.to_m,
-            "from_s": round(s.start / s.hz, 3), "seconds": round(s.seconds, 3), "trigger": s.trigger, "outcome": s.outcome,
-            "verdict": s.verdict, "interrupted": s.interrupted,
-            "why_not_learned_from": str(rule_of_run(store).judge(s).reason or ""), "films": one.files,
+            "from_s": round(s.start / s.hz, 3), "seconds": round(s.seconds, 3), "trigger": s.trigger,
+            "outcome": rule.outcome(s), "verdict": s.verdict, "interrupted": s.interrupted,
+            "why_not_learned_from": str(rule.judge(s).reason or ""), "films": one.files,
         }  # fmt: skip
 
     def _facts(self, store: Store, episodes: list[EpisodeSummary], scene: Scene | None) -> dict[str, Any]:

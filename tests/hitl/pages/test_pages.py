@@ -260,3 +260,14 @@ def test_the_pages_speak_the_players_language(tmp_path, code, words):
     (tmp_path / "settings.toml").write_text("[overlay\n")  # what cannot be read is no reason to show nothing
     (home,) = get(path, "/")
     assert '<html lang="en">' in home.text
+
+
+def test_the_outcome_is_the_one_that_the_list_of_segments_shows(tmp_path):
+    record(tmp_path / "store.sqlite")
+    with Store(tmp_path / "store.sqlite") as store:
+        store.conn.execute("UPDATE segments SET stop = start + 2, outcome = 'unclear' WHERE id = 1")
+        store.conn.execute("UPDATE segments SET interrupted = 1 WHERE id = 2")
+    pages = [page.text for page in get(tmp_path / "store.sqlite", "/takeovers/1", "/takeovers/2")]
+    for page, (outcome, said) in zip(pages, (("nothing", "shows nothing"), ("interrupted", "interrupted")), strict=True):
+        assert f'<span class="outcome-{outcome}">– {said}</span>' in page
+        assert "unclear</span>" not in page
