@@ -73,12 +73,12 @@ def _tell_of_no_one(pad: Pad, args: argparse.Namespace, env: str, tell: Tell) ->
         tell("warning", f"{why}, so no one can take over. {way}; --pad none says that it is meant so.")
 
 
-def player_pad(use: str, name: str, home: Home, window: Window) -> Pad:
-    """Return the pad that the player asked for together with the window's keys; for ``keyboard`` the keys alone."""
+def player_pad(use: str, name: str, home: Home, window: Window) -> EitherPad:
+    """Return the pad that the player asked for together with the window's keys, its last part; for ``keyboard`` these alone."""
     settings = load(home, "pad", "keys")
     keys = KeyboardPad(keys=window.heard, meanings=settings.keys.meanings)
     if use == "keyboard":
-        return keys
+        return EitherPad(keys)  # which can rest while the settings are open
     return EitherPad(open_pad(settings, "sdl" if use == "auto" else use, name), keys)
 
 

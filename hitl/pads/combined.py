@@ -1,4 +1,4 @@
-"""A pad and the keyboard at once: whichever the player touches."""
+"""A pad and the keyboard at once, or one of them alone: whichever the player touches."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from hitl.pads.base import MISSING, NO_PAD, Pad, PadState
 
 
 class EitherPad:
-    """Reads both; the one that is deflected most steers, the buttons of both count. Missing only when both are.
+    """Reads both; the one that is deflected most steers, the buttons of both count. Missing only when both are. Of one alone it
+    is what lets that one rest.
 
     ``parts`` of the reading holds each one's own: `hitl.pads.hands` says which of them counts.
 
@@ -14,8 +15,8 @@ class EitherPad:
     missing although the other pad is there: the player has lost the wheel, and must not be taken for one who let go.
     """
 
-    def __init__(self, first: Pad, second: Pad) -> None:
-        self.parts = (first, second)
+    def __init__(self, *parts: Pad) -> None:
+        self.parts = parts
         self.resting: tuple[Pad, ...] = ()
         """Those that read as at rest, whatever they say: their buttons are meant for another window now. What is held at the end
         of that is still meant for it (Escape, which has closed it), until all buttons are let go."""

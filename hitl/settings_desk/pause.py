@@ -62,7 +62,7 @@ class PauseSettings:
             self.close()
             self._back()
         if isinstance(pad := persons_pad(human), EitherPad):
-            heard_anyway = pad.parts if self.window.options.keys_anywhere else pad.parts[:1]
+            heard_anyway = pad.parts if self.window.options.keys_anywhere else pad.parts[:-1]  # the keys are the last
             pad.resting = heard_anyway if self.is_open else ()
         now = time.monotonic()
         if self._child is None or now - self._looked < _LOOK_S:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from hitl.drivers.human import HumanDriver
+from hitl.drivers.wheel import player_pad
 from hitl.home import Home
 from hitl.pads.combined import EitherPad
 from hitl.pads.keyboard import KeyboardPad
@@ -78,6 +79,31 @@ def test_over_another_game_whose_keys_count_anywhere_the_session_hears_none(paus
     settings.window.options.keys_anywhere = True
     settings.tick(wheel, paused=True, asked=True)
     assert wheel.pad.resting == wheel.pad.parts
+
+
+@pytest.mark.parametrize("anywhere", [True, False])
+def test_the_keyboard_alone_rests_as_beside_a_pad(paused: Any, anywhere: bool) -> None:
+    settings, _, started = paused
+    down: set[str] = set()
+    settings.window.heard = lambda: frozenset(down)
+    settings.window.options.keys_anywhere = anywhere
+    wheel = HumanDriver(player_pad("keyboard", "", settings.home, settings.window))
+    assert wheel.name == "keyboard"
+
+    def heard(*keys: str) -> frozenset[str]:
+        down.clear()
+        down.update(keys)
+        settings.tick(wheel, paused=True, asked=False)
+        return wheel.read({})[0].buttons
+
+    assert heard("p") == {"pause"}
+    settings.tick(wheel, paused=True, asked=True)
+    assert heard("p") == (frozenset() if anywhere else {"pause"})
+    assert heard("escape") == (frozenset() if anywhere else {"quit"})
+    started[0].status = 0  # Escape has closed it, and is still held
+    assert heard("escape") == (frozenset() if anywhere else {"quit"})
+    assert heard() == frozenset()
+    assert heard("escape") == {"quit"}
 
 
 def test_what_is_changed_there_counts_at_once_below_what_the_session_was_started_with(paused: Any) -> None:
