@@ -92,6 +92,7 @@ class _Loop:
         self.earlier: set[str] = set()
         self.only: dict[str, Driver] = {}  # what holds only while that driver drives on
         self.running = True
+        self.aside = False  # hidden, while another window of ours is used
         self.away = False  # the window had the focus and lost it: keys go elsewhere
         self.carried: frozenset[str] = frozenset()  # keys that were held when it came back: to be let go first
         self.really_down: Callable[[], frozenset[str]] = key_watch(KEYS)
@@ -176,7 +177,7 @@ class _Loop:
         """Take in the keys that are down, in whichever window. Tab beside another key of this kind is the system's."""
         tabbed = bool(self.counts[self.numbers["tab"]] & 1)
         self._count(down)
-        if "tab" in down and not tabbed and not down & _BESIDE_TAB:
+        if "tab" in down and not tabbed and not down & _BESIDE_TAB and not self.aside:
             self.screen.next_size()
 
     def _count(self, down: frozenset[str]) -> None:
@@ -228,6 +229,7 @@ class _Loop:
             case "look", options:
                 self.screen.restyle(options)
             case "aside", aside:
+                self.aside = aside
                 self.screen.step_aside(aside)
             case "picture", path:
                 self.screen.show_picture(path)

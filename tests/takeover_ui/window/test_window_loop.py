@@ -192,6 +192,18 @@ def test_keys_are_counted_and_let_go_when_the_window_loses_them(loop: tuple[Any,
     assert made.screen.sizes == 1
 
 
+def test_tab_in_another_window_of_ours_leaves_the_overlay_that_stands_aside_as_it_is(loop: tuple[Any, Any, Any]) -> None:
+    made, _, _ = loop
+    made._take(("aside", True))
+    made._anywhere(frozenset(("tab",)))
+    made._take(("aside", False))
+    made._anywhere(frozenset(("tab",)))
+    assert made.screen.sizes == 0, "it is still held since then"
+    made._anywhere(frozenset())
+    made._anywhere(frozenset(("tab",)))
+    assert made.screen.sizes == 1
+
+
 def test_escape_closes_the_list_of_gauges_before_it_means_the_session(loop: tuple[Any, Any, Any]) -> None:
     made, _, counts = loop
     made.view, made.screen.lists = samples.view(), 1
