@@ -8,8 +8,10 @@ import contextlib
 import gc
 import os
 import signal
+import stat
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -55,6 +57,26 @@ def apart() -> dict[str, Any]:
     if sys.platform == "win32":
         return {"creationflags": subprocess.CREATE_NO_WINDOW | subprocess.CREATE_NEW_PROCESS_GROUP}
     return {"start_new_session": True}
+
+
+def when_orphaned(end: Callable[[], None]) -> None:
+    """Call ``end``, on a thread of its own, when the process that holds the other end of our standard input is gone.
+
+    Only where that is a pipe: what is started by hand, or by nothing that is still there, ends by itself.
+    """
+    try:
+        if not stat.S_ISFIFO(os.fstat(0).st_mode):
+            return
+    except OSError:  # there is no standard input
+        return
+
+    def watch() -> None:
+        with contextlib.suppress(OSError):
+            while os.read(0, 64):  # not sys.stdin: its lock would be held as the interpreter ends
+                pass
+        end()
+
+    threading.Thread(target=watch, name="hitl-parent-watch", daemon=True).start()
 
 
 def stop_on_signal() -> Callable[[], bool]:

@@ -30,6 +30,7 @@ def main(argv: list[str]) -> int:
         raise DeviceError("There is no display here for the window. Write settings.toml: `hitl config show` lists it all.")
     import pygame
 
+    from hitl.processes import when_orphaned
     from hitl.settings_desk.desk import SettingsDesk, typed
     from hitl.settings_desk.pad_desk import PadDesk, open_hub
     from takeover_ui.settings.app import SettingsApp
@@ -45,6 +46,8 @@ def main(argv: list[str]) -> int:
         app = SettingsApp(SettingsModel(desk, args.page))
     except pygame.error as error:
         raise DeviceError(f"Cannot open the settings window ({error}).") from error
+    if args.in_session:
+        when_orphaned(app.model.leave)  # a session that was killed cannot close it
     with contextlib.closing(app):
         app.run()
     return 0

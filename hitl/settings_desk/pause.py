@@ -69,19 +69,23 @@ class PauseSettings:
             return None
         self._looked = now
         if not self.is_open:
-            self._child = None
+            self.close()
             self._back()
         return self._changed(human)
 
     def close(self) -> None:
         """Close the window, where it is open."""
         child, self._child = self._child, None
-        if child is not None and child.poll() is None:
+        if child is None:
+            return
+        if child.poll() is None:
             child.terminate()
             try:
                 child.wait(3)
             except subprocess.TimeoutExpired:
                 child.kill()
+        if child.stdin is not None:
+            child.stdin.close()
 
     def keys(self, human: HumanSide | None) -> str:
         """Return what opens the window, by the names that the player's devices have for it."""
@@ -95,7 +99,8 @@ class PauseSettings:
         if surroundings.get("SDL_VIDEODRIVER") == "dummy":  # ours, for the pads
             del surroundings["SDL_VIDEODRIVER"]
         line = command("hitl", "settings", "--home", os.fspath(self.home.root), "--in-session", *said)
-        self._child = subprocess.Popen(line, env=surroundings, stdin=subprocess.DEVNULL)
+        # It ends with this pipe, however this process ends; unbuffered, since nothing is written.
+        self._child = subprocess.Popen(line, env=surroundings, stdin=subprocess.PIPE, bufsize=0)
         self.window.step_aside(True)  # an overlay is above all others, and would cover what is to be clicked on
 
     def _back(self) -> None:

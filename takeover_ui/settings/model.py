@@ -128,6 +128,10 @@ class SettingsModel:
         self.said = ("info", self.words["restored" if self.desk.restore() else "nothing_restored"])
 
     def _do_back(self) -> None:
+        self.leave()
+
+    def leave(self) -> None:
+        """The window closes, whatever is under way in it."""
         self.over = True
 
     def go_to(self, page: str, index: int = 0) -> None:

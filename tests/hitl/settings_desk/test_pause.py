@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,6 +17,7 @@ from hitl.drivers.wheel import player_pad
 from hitl.home import Home
 from hitl.pads.combined import EitherPad
 from hitl.pads.keyboard import KeyboardPad
+from hitl.processes import environment
 from hitl.settings_desk import pause
 from hitl.settings_desk.changes import Changes
 from hitl.settings_desk.pause import PauseSettings
@@ -21,8 +26,8 @@ from hitl.settings_desk.pause import PauseSettings
 class Child:
     """A process that ends when it is told to."""
 
-    def __init__(self, line: list[str], env: dict[str, str], stdin: int) -> None:
-        self.line, self.env = line, env
+    def __init__(self, line: list[str], env: dict[str, str], stdin: int, bufsize: int) -> None:
+        self.line, self.env, self.stdin = line, env, None
         self.status: int | None = None
 
     def poll(self) -> int | None:
@@ -122,3 +127,44 @@ def test_what_is_changed_there_counts_at_once_below_what_the_session_was_started
     settings.tick(wheel, paused=True, asked=False)
     assert not settings.window.aside
     assert settings.window.fronts == 1, "the keys of the window that is gone"
+
+
+_SESSION = """
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from hitl.home import Home
+from hitl.settings_desk import pause
+
+window = SimpleNamespace(step_aside=lambda aside: None)
+surroundings = pause.environment()
+pause.environment = lambda: {**surroundings, "SDL_VIDEODRIVER": "offscreen"}
+settings = pause.PauseSettings(Home(Path(sys.argv[1])), window, {})
+settings._open()
+print(settings._child.pid, flush=True)
+settings._child.wait()
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a process that has ended has no status here")
+def test_the_window_ends_with_a_session_that_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DISPLAY", ":0")  # which no one looks at
+    line = [sys.executable, "-c", _SESSION, str(tmp_path)]
+    with subprocess.Popen(line, env=environment(), stdout=subprocess.PIPE) as session:
+        assert session.stdout is not None
+        child = int(session.stdout.readline())
+        time.sleep(2.0)  # it is not killed before there is a window
+        assert _runs(child)
+        session.kill()
+    until = time.monotonic() + 30.0
+    while _runs(child) and time.monotonic() < until:
+        time.sleep(0.1)
+    if runs := _runs(child):
+        os.kill(child, 9)
+    assert not runs
+
+
+def _runs(process: int) -> bool:
+    """Tell whether a process is there; one that has ended and is waited for by no one is not."""
+    shown = subprocess.run(["ps", "-o", "stat=", "-p", str(process)], capture_output=True, text=True, check=False).stdout.strip()
+    return bool(shown) and not shown.startswith("Z")
