@@ -85,6 +85,12 @@ def pad_map(human: HumanSide | None) -> PadMap | None:
     return next((made for part in there if (made := getattr(part, "map", None)) is not None), None)
 
 
+def pads_pause(human: HumanSide | None) -> tuple[str, ...]:
+    """Return the buttons that pause, and go on, of a person's pad beside the keyboard; none where it is not plugged in."""
+    made = pad_map(human)
+    return made.buttons.get("pause", ()) if made is not None else ()
+
+
 def has_pad(human: HumanSide | None) -> bool:
     """Tell whether a person has a pad beside the keyboard, and it is plugged in."""
     pad = persons_pad(human)

@@ -105,7 +105,7 @@ def answered(window: Window, session: Session, card: Card) -> bool:
     left, waits, yes, shown = max(READ_S, toast_s("".join((card.title, *card.lines)))), False, False, ""
     key = names_of(session.human, "pause", keys=window.hears_keys)
     was = pad.read()
-    while left > 0.0 and not (window.closed or session.stop() or yes):
+    while left > 0.0 and not (window.closed or window.died or session.stop() or yes):  # no one sees it then
         clock = words.say("card_waits" if waits else "card_goes_on", seconds=math.ceil(left), key=key)
         if clock != shown:
             shown = clock

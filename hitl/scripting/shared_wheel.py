@@ -29,7 +29,7 @@ from data.store import Store
 from hitl import arbiter
 from hitl.coach import past
 from hitl.coach.rules import Said, StandingWords
-from hitl.drivers.human import NoHuman, button_names, has_pad, persons_pad
+from hitl.drivers.human import NoHuman, button_names, has_pad, pads_pause, persons_pad
 from hitl.protocols import Clock
 from hitl.screens.key_hints import ignored_names, key_hint, paused_hint
 from hitl.scripting.answers import action_of, cut_sentence, reason_of, sent_for
@@ -270,6 +270,8 @@ class SharedWheel:
             self._clock.hold()
             if self.window is not None and self.window.closed:  # no one can go on from there
                 break
+            if self.window is not None and self.window.died and not pads_pause(self.human):  # nor from there, but without it
+                self._choice.go_on()
         self._clock.sending()
         if decision.safe or 0.0 < decision.weight < 1.0:
             executed = scaled(decision.executed)

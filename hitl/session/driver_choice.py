@@ -163,6 +163,11 @@ class DriverChoice:
         """The car stands until the player goes on."""
         self._state = replace(self._state, phase="paused")
 
+    def go_on(self) -> None:
+        """A pause is over, where there is one."""
+        if self.paused:
+            self._state = replace(self._state, phase="agent")
+
     @property
     def paused(self) -> bool:
         """Whether it stands so."""
@@ -177,7 +182,7 @@ class DriverChoice:
     def heed_pause(self, pressed: frozenset[str]) -> None:
         """Pause, or go on, where nothing drives and no tick is decided."""
         if "pause" in pressed:
-            self._state = replace(self._state, phase="agent" if self.paused else "paused")
+            (self.go_on if self.paused else self.pause)()
 
     def glance(self, human: HumanSide) -> tuple[PadState, frozenset[str]]:
         """Return a person's pad while nothing drives, and the buttons that have just gone down."""

@@ -184,6 +184,11 @@ class Session:
         self._agent = AgentSide(policy, self.environment.warn)
 
     @property
+    def purpose(self) -> str:
+        """What the open, or the newest, episode is driven for."""
+        return self._result.purpose
+
+    @property
     def greedy(self) -> bool:
         """Whether the agent drives, or drove the newest episode, without noise."""
         return self._greedy
@@ -193,6 +198,10 @@ class Session:
         asked = self._choice.asks_to_quit(self.human)
         self.leaving = self.leaving or asked
         return asked
+
+    def go_on(self) -> None:
+        """A pause is over, where there is one: nothing is there any more that could end it."""
+        self._choice.go_on()
 
     @property
     def paused(self) -> bool:

@@ -11,7 +11,7 @@ from data.errors import HitlError
 from data.words import number_of
 from hitl.coach.sounds import Sounds
 from hitl.demo.shipped import SHIPPED, add_shipped, open_shipped
-from hitl.drivers.human import persons_pad
+from hitl.drivers.human import has_pad, pads_pause, persons_pad
 from hitl.drivers.wheel import open_human, ways_out
 from hitl.games.tmrl.carried import task_of
 from hitl.games.world import World
@@ -33,10 +33,11 @@ from takeover_ui.language import ENGLISH
 from takeover_ui.window.window import Window
 from trainer.daemon import control
 
-OVERLAY_GONE = (
-    "The overlay is gone: its process has ended. The session goes on without it, and keys are not heard. "
-    "Press Ctrl+C in this terminal to leave; the next session has an overlay again."
-)
+OVERLAY_GONE = "The overlay is gone: its process has ended, and keys are not heard."
+GOES_ON = "The session goes on without it."
+PADS_PAUSE = "The session is paused: {} on your pad lets it go on without the overlay."
+LAP_STANDS = "Your lap stands still, because nothing is there to drive it with."
+LEAVE = "Press Ctrl+C in this terminal to leave; the next session has an overlay again."
 
 
 def wanted(
@@ -78,6 +79,7 @@ class Live:
         self._plan, self._window, self._inside, self._choice, self._left = plan, window, inside, choice, left
         self._stack, coach = stack, plan.settings.coach
         self._said_gone = False
+        self._rig: SessionSetup | None = None
         self._watch: SessionScreen | None = None
         self._beats: HeartbeatReader | None = None
         if window is not None:
@@ -111,6 +113,7 @@ class Live:
                 world=world,
             )
         )
+        self._rig = rig
         if options.task is not None:  # under another reward than the home's own
             name = args.tmrl_config.name
             rig.recorder.event("tmrl_config", f"It is driven under {name}.", data={"name": name})
@@ -165,10 +168,24 @@ class Live:
             return self._left()
         for sentence in window.said():
             print(in_home(sentence, self._plan.named), flush=True)
-        if window.died and not window.closed and not self._said_gone:
-            self._said_gone = True
-            print(OVERLAY_GONE, flush=True)
+        if window.died and not window.closed:
+            self._without_overlay()
         return window.closed
+
+    def _without_overlay(self) -> None:
+        """Say what the end of the overlay means, once; end every pause that could be ended by its keys alone."""
+        means = GOES_ON
+        if self._rig is not None:
+            session, human = self._rig.session, self._rig.human
+            if not (buttons := pads_pause(human)):
+                session.go_on()
+            if session.paused:
+                means = PADS_PAUSE.format(" or ".join(buttons))
+            elif session.purpose == "lap" and persons_pad(human) is not None and not has_pad(human):
+                means = LAP_STANDS
+        if not self._said_gone:
+            self._said_gone = True
+            print(OVERLAY_GONE, means, LEAVE, flush=True)
 
     def _drive(self, rig: SessionSetup, fits: bool) -> tuple[str, ...]:
         plan, window, named = self._plan, self._window, self._plan.named

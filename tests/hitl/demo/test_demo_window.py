@@ -160,7 +160,7 @@ def test_a_process_that_was_asked_to_end_does_not_wait_at_the_outcome(tmp_path: 
 class Window:
     """Keeps the cards that it is given."""
 
-    closed, hears_keys = False, True
+    closed, died, hears_keys = False, False, True
 
     def __init__(self, language: str = "en") -> None:
         self.cards: list[Card | None] = []
@@ -229,6 +229,16 @@ def test_a_question_counts_down_as_long_as_it_takes_to_read_and_can_be_kept(monk
     assert time.monotonic() - began > 0.8, "what it takes to read, and the time for which it was kept"
     keys = list(dict.fromkeys(card.keys for card in shown.cards if card is not None))
     assert keys == ["Enter: yes    goes on by itself in 1 s    P: wait", "Enter: yes    P: go on by itself"]
+
+
+def test_a_question_that_no_one_sees_any_more_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(session_window, "READ_S", 5.0)
+    screen, shown, session = asking(PadState(), PAUSE, PadState())
+    began = time.monotonic()
+    session.stop = lambda: setattr(shown, "died", len(shown.cards) > 1) or time.monotonic() > began + 20.0
+    assert not screen.asked(Card("?"))
+    assert shown.died
+    assert time.monotonic() < began + 20.0
 
 
 def test_a_hand_that_still_drives_answers_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sys
+import time
 import warnings
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import gymnasium
@@ -22,6 +24,7 @@ from hitl.games.driving_env import DrivingEnv
 from hitl.pads.base import MISSING, PadState
 from hitl.pads.combined import EitherPad
 from hitl.pads.keyboard import KeyboardPad
+from hitl.scripting.shared_wheel import SharedWheel
 from trainer.checkpoints.files import save
 from trainer.checkpoints.meta import CheckpointMeta
 
@@ -438,3 +441,20 @@ def test_an_environment_of_a_package_is_stored_by_the_name_that_opens_it_again(e
     with Store(tmp_path) as store:
         assert [session.env for session in store.sessions()] == [word]
         assert [session.track for session in store.sessions()] == ["Registered-v0"]
+
+
+def test_a_pause_that_no_key_can_end_is_over_with_the_overlay(monkeypatch: pytest.MonkeyPatch) -> None:
+    window, asked = SimpleNamespace(closed=False, died=False), time.monotonic()
+
+    class Pad(PlannedPad):
+        def read(self) -> PadState:
+            window.died = not self.left[1:]  # the keys were the overlay's
+            assert time.monotonic() < asked + 20.0, "it stays paused"
+            return super().read()
+
+    env = Takeover(Track(), Pad(PadState(), PadState(buttons=frozenset(("pause",))), PadState()), real_time=False)
+    monkeypatch.setattr(SharedWheel, "window", window)
+    infos = drive(env)
+    monkeypatch.undo()
+    env.close()
+    assert len(infos) == 30
