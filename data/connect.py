@@ -168,6 +168,22 @@ def connect(path: Path, *, read_only: bool = False, busy_timeout_s: float = BUSY
     return conn
 
 
+def is_fixed(conn: sqlite3.Connection) -> bool:
+    """Tell whether a store that was opened for writing cannot be written: SQLite opens such a file to read it, and says nothing.
+
+    Only a statement that would write tells. This one changes nothing, and waits for no one: who finds it locked may write later.
+    """
+    timeout = conn.execute("PRAGMA busy_timeout").fetchone()[0]
+    conn.execute("PRAGMA busy_timeout = 0")
+    try:
+        conn.execute("DELETE FROM sessions WHERE 0")
+    except sqlite3.OperationalError as error:
+        return error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_READONLY
+    finally:
+        conn.execute(f"PRAGMA busy_timeout = {timeout}")
+    return False
+
+
 @contextlib.contextmanager
 def transaction(conn: sqlite3.Connection, mode: str = "IMMEDIATE") -> Iterator[sqlite3.Connection]:
     """Run a block in one transaction; joins the one that is already open."""

@@ -8,7 +8,7 @@ import sqlite3
 from pathlib import Path
 from typing import Any, NoReturn, Self, cast
 
-from data.connect import BUSY_TIMEOUT_S, FULL, open_store, reason
+from data.connect import BUSY_TIMEOUT_S, FULL, is_fixed, open_store, reason
 from data.errors import DamagedStoreError, DiskFullError, NoStoreError, StoreError, shown
 from data.reading.drives import DriveTables
 from data.schema import database
@@ -55,6 +55,7 @@ class Store(Sessions, DriveTables, SegmentTables, Judgements, Corners, Tracks, C
         self.db = database(self.conn)
         self._live = {}
         self._read_only = read_only
+        self._fixed = not read_only and is_fixed(self.conn)
 
     @classmethod
     def open_existing(cls, path: str | Path) -> Self:
@@ -82,14 +83,14 @@ class Store(Sessions, DriveTables, SegmentTables, Judgements, Corners, Tracks, C
 
     @property
     def read_only(self) -> bool:
-        """Whether it was opened to be read alone."""
-        return self._read_only
+        """Whether it can only be read: it was opened so, or its file cannot be written here."""
+        return self._read_only or self._fixed
 
     def check_writable(self) -> None:
-        """Raise StoreError where it is closed, or was opened to be read alone."""
+        """Raise StoreError where it is closed, or can only be read."""
         if isinstance(self.conn, Closed):
             self.conn.refuse()
-        if self._read_only:
+        if self.read_only:
             raise only_read(self.path)
 
     def __enter__(self) -> Self:

@@ -1,13 +1,16 @@
 """What each command of the review does, to the list and to the store."""
 
 import sqlite3
+import time
 
 import numpy as np
 import pygame
 import pytest
 
+from data import connect
 from data.demos import Reason, Why
 from data.errors import StoreError
+from data.files.paths import sqlite_uri
 from data.reading.segment_review import StoreReview
 from data.store import Store
 from hitl.screens.stored.scene import stored_scene
@@ -15,7 +18,7 @@ from takeover_ui.review.app import BUTTONS, KEYS
 from takeover_ui.review.corner_plan import CornerPlan
 from takeover_ui.review.model import SPEEDS, ReviewModel
 from takeover_ui.review.segment_list import SegmentList
-from takeover_ui.review.texts import ENGLISH
+from takeover_ui.review.texts import ENGLISH, LANGUAGES
 from takeover_ui.review.view import ReviewView
 from takeover_ui.theme import Pen
 from tests.support import sample_screens as samples
@@ -257,6 +260,37 @@ def test_a_store_that_can_only_be_read_is_said_so_at_once_and_looked_through(sto
             model.data.label([1], {"verdict": "good"})
         model.do("quit")
         assert model.over
+
+
+def test_so_it_is_where_sqlite_opens_a_file_that_cannot_be_written_and_says_nothing(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connect, "sqlite_uri", lambda path, mode: sqlite_uri(path, "mode=ro"))
+    with Store.open_existing(store.path) as only_read:
+        assert only_read.read_only
+        model = ReviewModel(StoreReview(only_read, "default"), words=LANGUAGES["de"])
+        said = LANGUAGES["de"]["said_read_only"]
+        assert model.message == said
+        before = model.segment
+        for command in ("good", "start_in", "undo"):
+            model.do("step_on")
+            model.do(command)
+            assert (model.message, model.segment, model.trim) == (said, before, (0, 0)), command
+        model.do("next")
+        assert model.list.index == 1, "a trim does not hold the selection"
+        with pytest.raises(StoreError, match="can only be read here"):
+            only_read.check_writable()
+
+
+def test_a_store_that_another_program_writes_to_now_can_be_written_and_is_not_waited_for(store: Store) -> None:
+    with Store.open_existing(store.path) as other:
+        other.conn.execute("BEGIN IMMEDIATE")
+        began = time.monotonic()
+        with Store.open_existing(store.path) as opened:
+            assert time.monotonic() < began + 2.0
+            assert not opened.read_only
+            assert opened.conn.execute("PRAGMA busy_timeout").fetchone()[0] >= 1000
+        other.conn.execute("ROLLBACK")
 
 
 def test_what_matters_is_listed_first(store: Store) -> None:
