@@ -5,7 +5,7 @@
 
 The game is the embedded one on a rough day (``rough_game.py``), for the agent, the player and every trial alike. Phase 1 makes
 the agent: 20 finished laps of a player (``--skill``), and then driving and learning without help until 80 to 97 of 100 laps
-without noise of its own are finished. (An agent that finishes more at once has no such tail; the next seed takes its place.)
+without noise of its own are finished. (An agent that never does so is named, and left out.)
 Phase 2 copies its home for each arm, which drives ``--steps`` further steps with one update for each. Every 2,000 steps 100 laps
 are driven, by the weights that drive without noise then: no two evaluations have the same starts and disturbances, and all arms
 have the same.
@@ -23,7 +23,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean, median
 from typing import TYPE_CHECKING, Any
@@ -66,7 +66,6 @@ class Arm:
     takeovers: bool = False
     laps: bool = False
     incidents: bool = False
-    settings: dict[str, Any] = field(default_factory=dict)
 
 
 ARMS = {
@@ -80,12 +79,12 @@ ARMS = {
 }
 
 
-def open_lockstep(home: Home, track: str, seed: int, settings: dict[str, Any], init: Path | None = None) -> Lockstep:
+def open_lockstep(home: Home, track: str, seed: int, init: Path | None = None) -> Lockstep:
     """Return session and learner on this track of the rough game."""
     from hitl.session.lockstep import Lockstep
     from trainer.presets import PRESETS
 
-    config = PRESETS["hitl"].with_values(**{**settings, "seed": seed, "warmup_steps": 0})
+    config = PRESETS["hitl"].with_values(seed=seed, warmup_steps=0)
     options = SessionOptions(rough_game.register(), track, kind="demo", seed=seed, greedy_every=2)
     return Lockstep(home, options, config, init=init, proves=True)
 
@@ -135,7 +134,7 @@ def make(folder: Path, track: str, skill: str, seed: int) -> dict[str, Any] | No
         return known
     shutil.rmtree(folder, ignore_errors=True)
     found = None
-    with open_lockstep(Home(folder), track, seed, {}) as lockstep:
+    with open_lockstep(Home(folder), track, seed) as lockstep:
         laps, _ = drive_laps(lockstep, skill, 1000 + seed, lambda finished, steps: finished >= LAPS)
         lockstep.learn()
         looks = Looks(lockstep.rig, 0)
@@ -181,7 +180,7 @@ def run(job: tuple[Path, str, str, str, int, int]) -> dict[str, Any]:
         home = Home(Path(fresh) / "home")
         shutil.copytree(folder, home.root)
         init = max(home.checkpoints.glob("*.safetensors"))
-        with open_lockstep(home, track, seed, arm.settings, init) as lockstep:
+        with open_lockstep(home, track, seed, init) as lockstep:
             rig, hz = lockstep.rig, lockstep.rig.task.settings.hz
             lap_utd, lockstep.budget.lap_utd = lockstep.budget.lap_utd, 0.0  # all arms make one update a driven step
             human = 0.0
