@@ -56,6 +56,7 @@ MOST_STEPS = 8_000  # driven in phase 1
 LEAD_S = 1.5  # s before the place of a failure at which a forced incident begins
 AHEAD_M = 60.0  # how far behind that place such a drive ends
 RECENT = 40  # failures that are used
+SLOW, ASKEW, OFF = 12.0, 0.8, 0.6  # m/s, rad and share of the half width: the most at a start anywhere
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,7 @@ class Arm:
     takeovers: bool = False
     laps: bool = False
     incidents: bool = False
+    anywhere: bool = False
 
 
 ARMS = {
@@ -76,6 +78,7 @@ ARMS = {
         "the same, and every second drive begins with an incident where one was lost", takeovers=True, incidents=True
     ),
     "incidents_alone": Arm("every second drive begins with an incident where one was lost; no help", incidents=True),
+    "anywhere": Arm("every second drive begins anywhere on the lap, slow, askew and off the line; no help", anywhere=True),
 }
 
 
@@ -169,6 +172,13 @@ def lost_drives(home: Home, rig: SessionSetup) -> Iterator[tuple[Start, float]]:
                 yield start, episode.farthest
 
 
+def start_anywhere(rig: SessionSetup, rng: np.random.Generator) -> Start:
+    """Return a start as after a bad moment: slow, askew and off the line."""
+    at = float(rng.uniform(0.0, rig.track.line.length - AHEAD_M))
+    offset = OFF * rig.track.half_width_at(at) * float(rng.uniform(-1, 1))
+    return Start(at, offset, float(rng.uniform(-ASKEW, ASKEW)), float(rng.uniform(0.0, SLOW)))
+
+
 def run(job: tuple[Path, str, str, str, int, int]) -> dict[str, Any]:
     """Phase 2: one arm from one agent."""
     import torch
@@ -202,6 +212,9 @@ def run(job: tuple[Path, str, str, str, int, int]) -> dict[str, Any]:
                     end = min(place + AHEAD_M, rig.track.line.length - 3.0)
                     begin = {"purpose": "practice", "start": start, "until_m": end}
                     rig.env.game.pulled_at_once = True
+                elif arm.anywhere and episode % 2:
+                    start = start_anywhere(rig, rng)
+                    begin = {"purpose": "practice", "start": start, "until_m": start.s + AHEAD_M - 3.0}
                 result = lockstep.drive(10_000 * (seed + 1) + 5_000 + episode, **begin)
                 episode += 1
                 human += result.human_steps / hz
@@ -263,7 +276,7 @@ def main() -> None:
     """Make the agents, run the arms, print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tracks", default="default,esses")
-    parser.add_argument("--arms", default="no_help,laps,takeovers,incidents")
+    parser.add_argument("--arms", default="no_help,laps,takeovers,incidents,anywhere")
     parser.add_argument("--skill", choices=SKILLS, default="good")
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--steps", type=int, default=20_000)

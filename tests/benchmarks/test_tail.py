@@ -8,7 +8,9 @@ import math
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -76,7 +78,8 @@ def test_nearly_all_means_from_some_look_on_in_every_one(tail: Any) -> None:
     assert tail.figures_of(looks, looks[0])["nearly_all_since"] is None
 
 
-def test_an_agent_goes_on_with_help_and_forced_incidents(tail: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def made(tail: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return the home of an agent that has seen one lap; what it is measured by is made short."""
     monkeypatch.setattr(tail, "LAPS", 1)
     monkeypatch.setattr(tail, "DRIVES", 2)
     monkeypatch.setattr(tail, "FEW", 0)
@@ -84,9 +87,14 @@ def test_an_agent_goes_on_with_help_and_forced_incidents(tail: Any, tmp_path: Pa
     monkeypatch.setattr(tail, "EVERY", 80)
     monkeypatch.setattr("hitl.trials.copies.ATTEMPTS", 2)  # trials are tested elsewhere
     folder = tmp_path / "default-0"
-    made = tail.make(folder, "default", "good", 0)
-    assert made is not None
-    assert json.loads((folder / "tail.json").read_text())["finished"] == made["finished"]
+    found = tail.make(folder, "default", "good", 0)
+    assert found is not None
+    assert json.loads((folder / "tail.json").read_text())["finished"] == found["finished"]
+    return folder
+
+
+def test_an_agent_goes_on_with_help_and_forced_incidents(tail: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = made(tail, tmp_path, monkeypatch)
     alone = tail.run((folder, "default", "good", "no_help", 0, 100))
     helped = tail.run((folder, "default", "good", "incidents", 0, 100))
     assert alone["human_s"] == 0
@@ -94,3 +102,23 @@ def test_an_agent_goes_on_with_help_and_forced_incidents(tail: Any, tmp_path: Pa
     assert alone["curve"][-1]["steps"] >= 100
     assert alone["curve"][0]["finished"] == helped["curve"][0]["finished"]  # both begin from the same weights
     assert helped["human_s"] > 0
+
+
+def test_a_start_anywhere_is_on_the_road_and_leaves_room_ahead(tail: Any) -> None:
+    track, rng = load_track("default"), np.random.default_rng(0)
+    starts = [tail.start_anywhere(SimpleNamespace(track=track), rng) for _ in range(200)]
+    for start in starts:
+        assert abs(start.offset) < track.half_width_at(start.s)
+        assert start.s + tail.AHEAD_M <= track.line.length
+    assert max(s.turn for s in starts) > 0.5
+    assert min(s.turn for s in starts) < -0.5
+    assert min(s.speed for s in starts) < 1.0
+
+
+def test_an_agent_goes_on_from_starts_anywhere(tail: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    begin = Mock(wraps=tail.start_anywhere)
+    monkeypatch.setattr(tail, "start_anywhere", begin)
+    folder = made(tail, tmp_path, monkeypatch)
+    alone = tail.run((folder, "default", "good", "anywhere", 0, 200))
+    assert alone["human_s"] == 0
+    begin.assert_called()
