@@ -49,7 +49,7 @@ class Overlay:
         self._setting = setting
         game_view = setting.has_line or render is not None
         options = WindowOptions(game_view=game_view, keys_anywhere=keys_anywhere and not game_view)
-        self.window = Window(options, otherwise=_OTHERWISE)
+        self.window = Window(options, otherwise=_OTHERWISE, outlives_interrupts=True)
         self._render, self._drawn = render, None
         if render is not None:
             self._folder = Path(tempfile.mkdtemp(prefix="hitl-picture-"))

@@ -6,6 +6,7 @@ import contextlib
 import os
 import pickle
 import re
+import signal
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -33,8 +34,15 @@ they go to another window for now (1)."""
 _STALE_S = 1.5  # nothing new for so long: draw seldom
 
 
-def main(pipe: Connection, slot: Slot, counts: Any, told: Any, options: WindowOptions) -> None:
-    """Open the window, say so through the pipe, and run until the player or the session closes it."""
+def main(
+    pipe: Connection, slot: Slot, counts: Any, told: Any, options: WindowOptions, outlives_interrupts: bool = False
+) -> None:
+    """Open the window, say so through the pipe, and run until the player or the session closes it.
+
+    ``outlives_interrupts``: see :class:`takeover_ui.window.window.Window`.
+    """
+    if outlives_interrupts:  # Ctrl+C goes to every process of a terminal, and on Windows to every one of a console
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
     if options.video is not None:
         os.environ["SDL_VIDEODRIVER"] = options.video
     elif os.environ.get("SDL_VIDEODRIVER") == "dummy":
@@ -51,8 +59,8 @@ def main(pipe: Connection, slot: Slot, counts: Any, told: Any, options: WindowOp
         return
     loop = _Loop(pipe, slot, counts, told, screen, options.keys_anywhere and not options.game_view)
     told[2] = loop.keys_anywhere or screen.gets_focus
-    pipe.send("ready")
     try:
+        pipe.send("ready")
         loop.run()
     except KeyboardInterrupt:  # Ctrl+C is for the session, too
         with contextlib.suppress(OSError):

@@ -31,10 +31,17 @@ _READY_S = 20.0  # in which the window must have opened
 class Window:
     """A window seen from the session. Every method returns at once and none raises when the window is gone.
 
-    ``otherwise``: what to do where no window opens, for the DeviceError that is raised then.
+    ``otherwise``: what to do where no window opens, for the DeviceError that is raised then. ``outlives_interrupts``: Ctrl+C, and
+    a notebook's interrupt, do not end it, since who opened it goes on after them; else it is closed by them.
     """
 
-    def __init__(self, options: WindowOptions | None = None, otherwise: str = "To go on without one, use --headless.") -> None:
+    def __init__(
+        self,
+        options: WindowOptions | None = None,
+        otherwise: str = "To go on without one, use --headless.",
+        *,
+        outlives_interrupts: bool = False,
+    ) -> None:
         from takeover_ui.window import process
 
         self.options = options or WindowOptions()
@@ -53,14 +60,20 @@ class Window:
         self._pipe: Any = ours  # a Connection, or what stands for one on Windows
         self._process = context.Process(
             target=process.main,
-            args=(theirs, self._slot, self._counts, self._told, self.options),
+            args=(theirs, self._slot, self._counts, self._told, self.options, outlives_interrupts),
             name="hitl-window",
             daemon=True,
         )
         with _main_left_alone():
             self._process.start()
         theirs.close()
-        self._await_ready(otherwise)
+        try:
+            self._await_ready(otherwise)
+        except BaseException:  # an interrupt, too: no one would know of the window
+            self._process.terminate()
+            self._process.join(5)
+            self._pipe.close()
+            raise
         self._scene: Scene | None = None
         self._scenes = 0
         self._trails_key: tuple[tuple[int, ...], ...] = ((), ())
@@ -84,9 +97,6 @@ class Window:
         except (EOFError, OSError):
             message = "its process ended at once"
         if message != "ready":
-            self._process.terminate()
-            self._process.join(5)
-            self._pipe.close()
             raise DeviceError(f"The window could not be opened ({message}). {otherwise}")
 
     def send(self, view: View) -> None:

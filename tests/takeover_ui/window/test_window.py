@@ -125,12 +125,13 @@ def test_a_window_that_cannot_open_says_what_a_script_can_do_instead() -> None:
         Window(WindowOptions(video="no-such-driver"), otherwise="Do without one at all.")
 
 
-def test_the_window_ends_when_its_session_is_killed() -> None:
+@pytest.mark.parametrize("outlives", [False, True])
+def test_the_window_ends_when_its_session_is_killed(outlives: bool) -> None:
     script = (
         "import sys, time\n"
         "from takeover_ui.window.window import Window, WindowOptions\n"
         "if __name__ == '__main__':\n"
-        "    w = Window(WindowOptions(video='dummy', size=(320, 200)))\n"
+        f"    w = Window(WindowOptions(video='dummy', size=(320, 200)), outlives_interrupts={outlives})\n"
         "    print(w._process.pid, flush=True)\n"
         "    time.sleep(60)\n"
     )
@@ -147,6 +148,47 @@ def test_the_window_ends_when_its_session_is_killed() -> None:
     session.wait()
     session.stdout.close()
     assert until(lambda: _gone(pid))
+
+
+INTERRUPTED = """
+import os, signal, time
+from takeover_ui.window.window import Window, WindowOptions
+w = Window(WindowOptions(video='dummy', size=(320, 200)), outlives_interrupts={outlives})
+try:
+    os.killpg(0, signal.SIGINT)
+    time.sleep(20)
+except KeyboardInterrupt:
+    pass
+end = time.monotonic() + {seconds}
+while not w.closed and time.monotonic() < end:
+    time.sleep(0.01)
+print(w.closed, w.died, flush=True)
+w.close()
+print(w._process.exitcode, flush=True)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there Ctrl+C is no signal that can be sent to a group")
+@pytest.mark.parametrize(("outlives", "seconds"), [(True, 2), (False, 20)])
+def test_ctrl_c_closes_the_window_of_a_command_and_leaves_that_of_a_script(outlives: bool, seconds: int) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED.format(outlives=outlives, seconds=seconds)],
+        cwd=ROOT, capture_output=True, text=True, timeout=60, env={**os.environ, "PYTHONPATH": str(ROOT)}, start_new_session=True,
+    )  # fmt: skip
+    assert done.stdout.split() == [str(not outlives), "False", "0"], done.stderr
+
+
+def test_an_interrupt_while_it_opens_leaves_no_window_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun: list[Window] = []
+
+    def interrupted(window: Window, otherwise: str) -> None:
+        begun.append(window)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Window, "_await_ready", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        Window(WindowOptions(video="dummy", size=(320, 200)), outlives_interrupts=True)
+    assert begun[0]._process.exitcode is not None
 
 
 def _gone(pid: int) -> bool:
