@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from numpy.typing import NDArray
 
@@ -25,7 +25,15 @@ HumanFunction = Callable[[Any, dict[str, Any]], Any]
 """Takes (observation, info) of the environment and returns an action of the environment, or None to leave the wheel."""
 Human = str | Pad | HumanFunction | HumanSide | None
 
-_driving: weakref.WeakSet[Any] = weakref.WeakSet()  # those in which a person's own pad or keys take the wheel
+class Owner(Protocol):
+    """Whose environment a person drives."""
+
+    def give_way(self) -> None:
+        """Another environment of this process takes the person's pad and keys: let go of them."""
+        ...
+
+
+_driving: weakref.WeakSet[Owner] = weakref.WeakSet()  # those in which a person's own pad or keys take the wheel
 
 
 class FunctionHuman(HumanSide):
@@ -55,11 +63,12 @@ class FunctionHuman(HumanSide):
         return PadState(), "function" if self._asks else ""
 
 
-def hands_of(human: Human, window: Window | None, owner: object) -> tuple[HumanSide, Callable[[], None]]:
-    """Return the human side that an argument means, and what closes it.
+def hands_of(human: Human, window: Window | None, owner: Owner) -> tuple[HumanSide, Callable[[], None]]:
+    """Return the human side that an argument means, and what closes it. A pad of the caller's own stays the caller's to close.
 
-    ``window``: whose keys count; without one, keys count in the environment's own window. Raises UsageError for an unknown word,
-    and where a person already drives another environment of this process; DeviceError where the pad cannot be used.
+    ``window``: whose keys count; without one, keys count in the environment's own window. Where a person drives another
+    environment of this process already, that one gives way: in a notebook it is the one of a cell that is run again, which may
+    not be within reach any more. Raises UsageError for an unknown word, DeviceError where the pad cannot be used.
     """
     if human is None:
         return NoHuman(), lambda: None
@@ -75,11 +84,8 @@ def hands_of(human: Human, window: Window | None, owner: object) -> tuple[HumanS
             f"human='{human}' is unknown: give {', '.join(words)}, a pad, a function of (observation, info), or None."
             f"{did_you_mean(str(human), words)}"
         )
-    if any(other is not owner for other in _driving):
-        raise UsageError(
-            "A person drives another environment of this process already: close that one first, or give this one human=None; of "
-            "environments that run side by side, only one can be taken over."
-        )
+    for other in list(_driving):
+        other.give_way()
     pad = _pad(human, window)
     _driving.add(owner)
 

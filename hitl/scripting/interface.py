@@ -26,7 +26,7 @@ from hitl.games.hang_guard import brief
 from hitl.scripting.answers import action_of
 from hitl.scripting.hands import Human
 from hitl.scripting.setting import Setting
-from hitl.scripting.shared_wheel import CLOSED, Choice, ForeignTime, SharedWheel, Uncopied
+from hitl.scripting.shared_wheel import Choice, ForeignTime, SharedWheel, Uncopied
 from hitl.scripting.store import file_to_write
 
 T = TypeVar("T")
@@ -89,6 +89,7 @@ class TakeoverInterface(Uncopied, AroundInterface):
             )  # fmt: skip
 
         self.wheel = self._on_thread(make)
+        self.wheel.end = self.close
 
     @classmethod
     def make(cls, interface: Any, config: dict[str, Any] | None = None, human: Human = "auto", **takeover: Any) -> gymnasium.Env:
@@ -222,7 +223,7 @@ class TakeoverInterface(Uncopied, AroundInterface):
 
     def _on_thread(self, job: Callable[[], T]) -> T:
         if self._closed:
-            raise UsageError(CLOSED)
+            raise UsageError(self.wheel.why_closed)
         return self._thread.submit(job).result()
 
 

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import gc
 import logging
 import os
+import threading
 import time
 import weakref
 from collections.abc import Callable
@@ -49,16 +51,32 @@ from takeover_ui.window.window import Window
 ENDED_BY = {"panic": "panic", "restart": "restart", "quit": "stopped"}
 """What a player's button makes of an episode."""
 CLOSED = "This environment is closed: make a new one to go on."
-
+GAVE_WAY = (
+    "This environment was closed when a person's pad and keys went to another one, made after it in this process: make this one "
+    "anew to go on. Of environments that are stepped side by side a person can drive one: give the others human=None."
+)
 
 _OPEN: weakref.WeakSet[SharedWheel] = weakref.WeakSet()
+_CLOSING: weakref.WeakSet[threading.Thread] = weakref.WeakSet()  # each closes one that nothing holds any more
 
 
 @atexit.register
 def _close_all() -> None:
     for wheel in list(_OPEN):
-        with contextlib.suppress(Exception):  # what pads and windows stand on may be gone already; the recorder is closed first
-            wheel.close()
+        _let_go(wheel.close)
+
+
+def _close_forgotten() -> None:
+    """Close what a name held that was bound anew: nothing else looks for it soon, and it may have the pad that is opened next."""
+    if _OPEN:
+        gc.collect()
+    for thread in list(_CLOSING):
+        thread.join()
+
+
+def _let_go(close: Callable[[], None]) -> None:
+    with contextlib.suppress(Exception):  # what pads and windows stand on may be gone already; the recorder is closed first
+        close()
 
 
 class ForeignTime(LockstepClock):
@@ -148,6 +166,10 @@ class SharedWheel:
         settings = settings_for(human)
         self.setting, self.gating, self._rumbles = setting, settings.takeover if gating is None else gating, settings.help.rumble
         check_gating(self.gating)
+        self.closed, self.why_closed = True, CLOSED  # until all is there
+        self.end: Callable[[], None] = self.close
+        """Closes this from outside of the loop, on the thread that pad and window belong to."""
+        _close_forgotten()
         self.purpose, self._release = "drive", release
         self.leaving = False
         self._said, self._cut_said, self._torn = set[str](), set[str](), set[str]()
@@ -237,8 +259,7 @@ class SharedWheel:
 
     def choose(self, action: Any) -> Choice:
         """Wait until the step is due, see whose hands are on the wheel, and return what is to be done."""
-        if self.closed:
-            raise UsageError(CLOSED)
+        self._check_open()
         if not self.is_open:
             raise UsageError("The episode is over: call reset first.")
         if self._under_way:  # the environment raised an error, or was interrupted: it may have moved
@@ -268,6 +289,8 @@ class SharedWheel:
                 self._release()
             self._show(decision, ours)
             self._clock.hold()
+            if self.why_closed is GAVE_WAY:  # while this waited
+                raise UsageError(GAVE_WAY)
             if self.window is not None and self.window.closed:  # no one can go on from there
                 break
             if self.window is not None and self.window.died and not pads_pause(self.human):  # nor from there, but without it
@@ -286,6 +309,7 @@ class SharedWheel:
         self, choice: Choice, observation: Any, reward: float, terminated: bool, truncated: bool, info: dict[str, Any]
     ) -> None:
         """The step was made: write it down. ``observation`` and ``info`` are of after it."""
+        self._check_open()
         seen, decision, log = self.setting.see(observation), choice.decision, self._log
         self._say_torn(seen, reward)
         self._pass_on(info)
@@ -324,8 +348,7 @@ class SharedWheel:
 
         Raises UsageError once this is closed.
         """
-        if self.closed:
-            raise UsageError(CLOSED)
+        self._check_open()
         if self.is_open:
             self._cut("env_lost" if self._under_way else "stopped")
 
@@ -337,9 +360,12 @@ class SharedWheel:
         return well
 
     def close(self) -> None:
-        """Write down what is left, and let go of pad and window. A program that ends without does this at its end."""
+        """Write down what is left, and let go of pad and window.
+
+        A program that ends without does this at its end, and one that forgets this wheel, when it is collected.
+        """
         _OPEN.discard(self)
-        if os.getpid() != self._pid:
+        if self.closed or os.getpid() != self._pid:
             return  # of a forked process: pad, window and recorder are the other's
         if self.is_open:
             self._cut("stopped")
@@ -347,7 +373,24 @@ class SharedWheel:
         self._stack.close()
         self._say_problem()
 
+    def give_way(self) -> None:
+        """Close, since another environment of this process takes the person's pad and keys; whoever steps this one is told."""
+        self.why_closed = GAVE_WAY
+        _let_go(self.end)
+
+    def __del__(self) -> None:
+        # On a thread of its own: the collector may be at work anywhere, and there nothing may be waited for.
+        if not getattr(self, "closed", True) and self.shares and os.getpid() == self._pid:
+            with contextlib.suppress(RuntimeError):  # the program has ended, and all was closed then
+                thread = threading.Thread(target=_let_go, args=(self.close,), name="hitl-close")
+                thread.start()
+                _CLOSING.add(thread)
+
     # -- inside
+
+    def _check_open(self) -> None:
+        if self.closed:
+            raise UsageError(self.why_closed)
 
     def _say_torn(self, seen: NDArray[np.float32], reward: float = 0.0) -> None:
         """Say once by name which numbers of the environment cannot be learned from. It is the loop's: nothing is replaced."""

@@ -28,7 +28,8 @@ class Takeover(Uncopied, gymnasium.Wrapper[Any, NDArray[Any], Any, NDArray[Any]]
     ``step(action)`` takes the agent's action, (A,) in the environment's own range; what the environment receives is that or the
     human's. ``info`` then has ``driver`` (``"agent"`` or ``"human"``), ``proposed`` and ``executed`` (both (A,), in the
     environment's range). Spaces, observations and rewards are those of ``env``. Close it at the end: that
-    writes down the rest (a program that ends without does it, too). Where ``env.step`` raises an error and the loop goes on, the
+    writes down the rest (a program that ends or forgets it without does it, too). A person drives the one made last: the one
+    before it is closed then. Where ``env.step`` raises an error and the loop goes on, the
     episode is cut there: what that step led to is not known.
 
     ::

@@ -248,3 +248,16 @@ def test_what_is_no_action_and_what_comes_after_close_is_refused_in_a_sentence(t
             use()
     with Store(tmp_path) as store:
         assert store.steps(1).executed.max() == 1.0
+
+
+def test_it_gives_way_to_the_next_one_that_a_person_drives() -> None:
+    first = TakeoverInterface.make(Sum(), FAST, "keys", controls=("steer",))
+    first.reset()
+    first.step(np.zeros(1, np.float32))
+    second = Takeover(gymnasium.make("Pendulum-v1"), "keys", real_time=False, controls=("steer",))
+    with pytest.raises(UsageError, match=r"^This environment was closed when .* another one"):
+        first.reset()
+    second.reset()
+    second.step(np.zeros(1, np.float32))
+    second.close()
+    first.close()

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import subprocess
 import sys
+import threading
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -271,3 +275,53 @@ def test_a_step_that_failed_is_told_as_in_a_session_whose_game_was_lost(tmp_path
         assert [s.interrupted for s in store.segments(kind="takeover")] == [True, False]
         told = store.conn.execute("SELECT level, data FROM events WHERE kind = 'env_lost'").fetchall()
         assert [tuple(row) for row in told] == [("warning", '{"steps": 4}')]
+
+
+def closed_by(condition: Callable[[], bool], seconds: float = 20.0) -> bool:
+    end = time.monotonic() + seconds
+    while not condition() and time.monotonic() < end:
+        time.sleep(0.01)
+    return condition()
+
+
+def driven_and_forgotten(home: Path) -> tuple[Recorder, threading.Thread]:
+    env = Takeover(Counter(), lambda seen, info: None, store=home)
+    env.reset()
+    env.step(ACTION)
+    return env.wheel.recorder, env.wheel.recorder._thread
+
+
+def test_what_nothing_holds_any_more_is_closed(tmp_path: Path) -> None:
+    recorder, thread = driven_and_forgotten(tmp_path)
+    gc.collect()
+    assert closed_by(lambda: not thread.is_alive())
+    assert recorder.closed
+    assert [len(steps) - 1 for steps in steps_of(tmp_path)] == [1]
+    with Store(tmp_path) as store:
+        assert store.episodes()[0].reason == "stopped"
+    assert not list(tmp_path.glob("*.live-*"))
+
+
+def test_one_name_bound_anew_each_time_leaves_two_open_at_most(tmp_path: Path) -> None:
+    threads: list[threading.Thread] = []
+    for _ in range(5):
+        env = Takeover(Counter(), human=None, store=tmp_path)
+        threads.append(env.wheel.recorder._thread)
+        env.reset()
+        env.step(ACTION)
+    assert sum(thread.is_alive() for thread in threads) <= 2
+    env.close()
+
+
+def test_what_a_function_has_left_open_is_no_reason_against_the_next_one() -> None:
+    def fails() -> None:
+        env = Takeover(Counter(), "keys", controls=("steer",), real_time=False)
+        env.reset()
+        raise RuntimeError("as tests do")
+
+    with pytest.raises(RuntimeError) as told:  # its traceback holds the environment
+        fails()
+    with Takeover(Counter(), "keys", controls=("steer",), real_time=False) as env:
+        env.reset()
+        env.step(ACTION)
+    assert told.traceback

@@ -18,6 +18,7 @@ import torch
 from gymnasium import spaces
 from gymnasium.utils.env_checker import check_env
 
+from data.errors import UsageError
 from data.records import AGENT, HUMAN
 from hitl import TQC, Arbiter, HitlError, Store, Takeover, evaluate, presets
 from hitl.games.driving_env import DrivingEnv
@@ -254,15 +255,22 @@ def test_what_cannot_be_taken_over_is_refused_in_a_sentence() -> None:
             attempt()
 
 
-def test_a_person_can_drive_only_one_of_several_environments() -> None:
-    first = Takeover(Track(), "keys")
-    try:
-        with pytest.raises(HitlError, match="another environment"):
-            Takeover(Track(), "keys")
-        Takeover(Track(), None).close()
-    finally:
-        first.close()
-    Takeover(Track(), "keys").close()
+def test_of_several_environments_a_person_drives_the_one_made_last(tmp_path: Path) -> None:
+    first = Takeover(Track(), "keys", real_time=False, store=tmp_path)
+    first.reset()
+    first.step(np.zeros(2, np.float32))
+    Takeover(Track(), None).close()
+    first.step(np.zeros(2, np.float32))
+    second = Takeover(Track(), "keys", real_time=False, store=tmp_path)  # as in a cell that is run again
+    for use in (first.reset, lambda: first.step(np.zeros(2, np.float32))):
+        with pytest.raises(UsageError, match=r"^This environment was closed when .* another one, .* human=None"):
+            use()
+    first.close()
+    second.reset()
+    second.step(np.zeros(2, np.float32))
+    with Store(tmp_path) as store:
+        assert [(e.length, e.reason) for e in store.episodes()] == [(2, "stopped")]
+    second.close()
     assert AGENT == Arbiter.AGENT
 
 
