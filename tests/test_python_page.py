@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import inspect
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +52,15 @@ def test_the_code_on_the_page_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert len(BLOCKS) > 8
     for number, code in enumerate(BLOCKS):
         exec(compile(code, f"docs/python.md, block {number}", "exec"), names)
+
+
+def test_the_code_on_the_page_in_one_file_has_no_type_errors(tmp_path: Path) -> None:
+    for package in ("mypy", "stable_baselines3"):
+        pytest.importorskip(package)
+    (tmp_path / "page.py").write_text("\n".join(BLOCKS), encoding="utf-8")
+    line = [sys.executable, "-m", "mypy", "--config-file=", "--follow-imports=silent", "--cache-dir=cache", "page.py"]
+    told = subprocess.run(line, cwd=tmp_path, env=os.environ | {"MYPYPATH": str(ROOT)}, capture_output=True, text=True, check=False)
+    assert told.returncode == 0, told.stdout + told.stderr
 
 
 def test_every_option_of_every_command_is_documented() -> None:

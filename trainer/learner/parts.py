@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from data.errors import UsageError, shown
@@ -107,7 +107,7 @@ class LearnerParts:
         return self.newest if self.proven is None else self.proven
 
     @torch.no_grad()
-    def act(self, observation: NDArray[np.float32], deterministic: bool = True) -> NDArray[np.float32]:
+    def act(self, observation: ArrayLike, deterministic: bool = True) -> NDArray[np.float32]:
         """Return the action (A,) in [-1, 1] for an observation (O,), or (B, A) for (B, O); with noise by the newest weights.
 
         Networks with a memory drive through ``hitl.session.lockstep.LearnerPolicy``, which keeps it. Raises UsageError for an
