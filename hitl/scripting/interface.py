@@ -6,7 +6,7 @@ import math
 import threading
 import warnings
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
@@ -49,7 +49,7 @@ class TakeoverInterface(Uncopied, AroundInterface):
         store: str | Path | Store | None = None,
         gating: GatingSettings | None = None,
         overlay: bool = False,
-        controls: tuple[str, ...] | None = None,
+        controls: Sequence[str] | None = None,
         hz: float = HZ,
         act_buf_len: int = 1,
         ep_max_length: float = math.inf,

@@ -54,6 +54,21 @@ def _check(hz: object, track: object, progress: object, controls: Sequence[str |
             raise UsageError(f"A pad has no control {word!r}: give {', '.join(CONTROLS)}.{did_you_mean(str(word), CONTROLS)}")
 
 
+@dataclass
+class _Switches:
+    """What is on or off."""
+
+    overlay: bool = False
+    real_time: bool | None = None
+
+
+def check_switches(**switches: object) -> None:
+    """Raise UsageError for a switch that is neither on nor off; 1 and 0, and numpy's booleans, are."""
+    given = {name: value.item() if isinstance(value, np.generic) else value for name, value in switches.items()}
+    meant = {name: bool(value) if value in (0, 1) else value for name, value in given.items() if isinstance(value, int)}
+    checked(_Switches, {name: value for name, value in (given | meant).items() if value is not None}, PLACE)
+
+
 def check_gating(gating: object) -> None:
     """Raise UsageError for what is no way to take the wheel."""
     if not isinstance(gating, GatingSettings):
@@ -90,7 +105,7 @@ class Setting:
         action_space: spaces.Space[Any],
         own: Any,
         *,
-        controls: tuple[str, ...] | None = None,
+        controls: Sequence[str] | None = None,
         hz: float | None = None,
         track: str = "",
         progress: str = "",
@@ -107,21 +122,22 @@ class Setting:
             raise UsageError(
                 f"The actions of {name} are {action_space}; only a plain vector of continuous actions (a Box) can be taken over."
             )
-        _check(hz, track, progress, controls or ())
+        chosen = (controls,) if isinstance(controls, str) else tuple(controls or ())
+        _check(hz, track, progress, chosen)
         scaled, see = ActionRange(action_space), SpaceSight(observation_space, _pictures(home))
         size, road = len(scaled), getattr(own, "track", None)
         has_line = isinstance(road, Track) and road.line.length > 2.0
         said: tuple[str, ...] = tuple(getattr(own, "action_names", ()))
         names = said if len(said) == size else action_names(name, size)
-        if controls is not None and len(controls) != size:
+        if controls is not None and len(chosen) != size:
             raise UsageError(f"{name} takes {size} action numbers: give `controls` one word for each.")
-        guessed = () if controls or (len(said) == size and has_line) else controls_for(name, scaled, {})
+        guessed = () if chosen or (len(said) == size and has_line) else controls_for(name, scaled, {})
         seen = tuple(getattr(own, "observation_names", ()))
         task = getattr(own, "task", None)
         return cls(
             scaled,
             see,
-            controls or guessed or said,
+            chosen or guessed or said,
             SessionInfo(
                 kind="play",
                 env=_env_of(own, name, has_line),

@@ -37,7 +37,7 @@ from hitl.screens.key_hints import ignored_names, key_hint, paused_hint
 from hitl.scripting.answers import action_of, cut_sentence, reason_of, sent_for
 from hitl.scripting.hands import FunctionHuman, Human, hands_of, settings_for, unheard
 from hitl.scripting.overlay import Counted, Overlay
-from hitl.scripting.setting import Setting, check_gating
+from hitl.scripting.setting import Setting, check_gating, check_switches
 from hitl.scripting.store import file_to_write, make_room
 from hitl.session.driver_choice import DriverChoice
 from hitl.session.offers import RUMBLES, CornerOffers
@@ -51,6 +51,10 @@ from takeover_ui.window.window import Window
 ENDED_BY = {"panic": "panic", "restart": "restart", "quit": "stopped"}
 """What a player's button makes of an episode."""
 CLOSED = "This environment is closed: make a new one to go on."
+FORKED = (
+    "This process was forked from the one in which the environment was made, and nothing is recorded here: make the environment "
+    "in the process that steps it."
+)
 GAVE_WAY = (
     "This environment was closed when a person's pad and keys went to another one, made after it in this process: make this one "
     "anew to go on. Of environments that are stepped side by side a person can drive one: give the others human=None."
@@ -166,12 +170,14 @@ class SharedWheel:
         settings = settings_for(human)
         self.setting, self.gating, self._rumbles = setting, settings.takeover if gating is None else gating, settings.help.rumble
         check_gating(self.gating)
+        check_switches(overlay=overlay, real_time=real_time)
         self.closed, self.why_closed = True, CLOSED  # until all is there
         self.end: Callable[[], None] = self.close
         """Closes this from outside of the loop, on the thread that pad and window belong to."""
         _close_forgotten()
         self.purpose, self._release = "drive", release
         self.leaving = False
+        self._forked_said = False
         self._said, self._cut_said, self._torn = set[str](), set[str](), set[str]()
         self.counted = Counted()
         with contextlib.ExitStack() as stack:
@@ -237,10 +243,7 @@ class SharedWheel:
         Raises UsageError once this is closed, and where what is recorded would be lost: in a process forked from its own.
         """
         if os.getpid() != self._pid and not isinstance(self.recorder, NotRecorded):
-            raise UsageError(
-                "This process was forked from the one in which the environment was made, and nothing would be recorded here: "
-                "make the environment in the process that steps it."
-            )
+            raise UsageError(FORKED)
         self.cut_off()
         self._begin_from(observation, info, seed)
         self._pass_on(info)
@@ -262,6 +265,9 @@ class SharedWheel:
         self._check_open()
         if not self.is_open:
             raise UsageError("The episode is over: call reset first.")
+        if not self._forked_said and os.getpid() != self._pid and not isinstance(self.recorder, NotRecorded):
+            self._forked_said = True
+            logging.getLogger("hitl").warning(FORKED)
         if self._under_way:  # the environment raised an error, or was interrupted: it may have moved
             self._cut("env_lost")
             self._log.begin(self.purpose)

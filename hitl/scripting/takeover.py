@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +49,7 @@ class Takeover(Uncopied, gymnasium.Wrapper[Any, NDArray[Any], Any, NDArray[Any]]
         store: str | Path | Store | None = None,
         gating: GatingSettings | None = None,
         overlay: bool = False,
-        controls: tuple[str, ...] | None = None,
+        controls: Sequence[str] | None = None,
         hz: float | None = None,
         real_time: bool | None = None,
         track: str = "",

@@ -241,7 +241,7 @@ def test_a_closed_one_is_not_driven_on(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-def test_a_forked_process_is_told_that_nothing_is_recorded_there(tmp_path: Path) -> None:
+def test_a_forked_process_is_told_that_nothing_is_recorded_there(tmp_path: Path, logged: list[str]) -> None:
     env = Takeover(Counter(), human=None, store=tmp_path)
     env.reset()
     env.step(ACTION)
@@ -250,7 +250,8 @@ def test_a_forked_process_is_told_that_nothing_is_recorded_there(tmp_path: Path)
         well = 1
         try:
             env.step(ACTION)
-            well = int(env.flush())
+            env.step(ACTION)
+            well = int(env.flush()) + (["forked" in said for said in logged] != [True])
             env.reset()
         except UsageError as error:
             well += "forked" not in str(error)

@@ -244,6 +244,9 @@ def test_what_cannot_be_taken_over_is_refused_in_a_sentence() -> None:
         "no way to take the wheel": lambda: Takeover(Track(), None, gating="hold"),  # type: ignore[arg-type]
         "mode must be": lambda: Takeover(Track(), None, gating=Arbiter.GatingSettings(mode="hld")),  # type: ignore[arg-type]
         "settle_s must be": lambda: Takeover(Track(), None, gating=Arbiter.GatingSettings(settle_s=-1.0)),
+        "real_time must be.*not \"x\"": lambda: Takeover(Track(), None, real_time="x"),  # type: ignore[arg-type]
+        "overlay must be.*not 2": lambda: Takeover(Track(), None, overlay=2),  # type: ignore[arg-type]
+        "2 action numbers.*one word for each": lambda: Takeover(Track(), None, controls="steer"),
         "track must be": lambda: Takeover(Track(), None, track=5),  # type: ignore[arg-type]
         **{f"hz must be .*{k}": lambda hz=hz: Takeover(Track(), None, hz=hz) for k, hz in HZ_WRONG.items()},
         "read as numbers": lambda: drive_with(torch.zeros(2, requires_grad=True)),
