@@ -23,6 +23,7 @@ from data.suggest import did_you_mean
 from data.tables import lap_times
 from data.tables.checkpoints import strangers
 from data.tables.driven import in_time, last_first
+from data.words import number_of
 
 VECTORS = ("observation", "executed", "proposed")
 """Columns of a step that hold several numbers."""
@@ -134,6 +135,9 @@ class Drive:
 
     def __len__(self) -> int:
         return len(vars(self)[self.columns[0]])
+
+    def __repr__(self) -> str:
+        return f"Drive({number_of(len(self), 'step')} of episode {self.episode.id}: {', '.join(self.columns)})"
 
     @overload
     def __getitem__(self, rows: slice | NDArray[np.bool_]) -> Drive: ...

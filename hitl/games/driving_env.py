@@ -16,6 +16,7 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
+from data.errors import UsageError
 from hitl.games.base import Game, Restorable, Start, VehicleState
 from hitl.road.track import Track, load_track
 from hitl.task.driving_task import DrivingTask, TaskSettings
@@ -24,6 +25,11 @@ from hitl.task.line_check import LineCheck
 RECORD_ANEW = (
     "every drive ends at once", "Record it here with `hitl line record`, or name another with --track."
 )
+
+
+NOT_BEGUN = "No episode has begun: call reset first."
+OVER = "The episode is over: call reset first."
+CLOSED = "This environment is closed: make a new one to go on."
 
 
 def random_start(rng: np.random.Generator) -> Start:
@@ -61,14 +67,20 @@ class DrivingEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         self._rest = np.zeros(size, np.float32)
         self._been = 0.0  # m: how far the car has come, which is as far as a respawn can put it
         self._line_check = LineCheck(RECORD_ANEW)
+        self.strict = False
+        """Whether a step that belongs to no episode is refused: to a script it is a mistake, and a copy may be driven on."""
+        self._refusal = NOT_BEGUN  # why a step belongs to none; empty: it belongs to one
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[NDArray[np.float32], dict[str, Any]]:
         """Begin an episode: where ``options`` say, else at a random start where the game can do that, else at the game's own.
 
-        ``pressed`` of the options: the action (A,) that is about to act there; without it, none is.
+        ``pressed`` of the options: the action (A,) that is about to act there; without it, none is. Raises UsageError once this
+        is closed, where it is ``strict``.
         """
+        if self._refusal is CLOSED and self.strict:
+            raise UsageError(CLOSED)
         super().reset(seed=seed)
         options = options or {}
         given: Start | None = options.get("start")
@@ -83,10 +95,16 @@ class DrivingEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         if not self._steppable and (beside := self._line_check.notices(self.track, self.task.place)):
             info["notices"] = beside
         self._move_on()
+        self._refusal = ""
         return np.concatenate((observation, pressed)), self._noticed(info)
 
     def step(self, action: NDArray[np.float32]) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
-        """Send the action, and return what the one before has led to."""
+        """Send the action, and return what the one before has led to.
+
+        Raises UsageError where it is ``strict`` and no episode is under way.
+        """
+        if self._refusal and self.strict:
+            raise UsageError(self._refusal)
         pending = np.minimum(np.maximum(np.asarray(action, np.float32), -1.0), 1.0)  # as np.clip, at a third of its cost
         pressed = self.game.send(pending)
         if pressed is not None:  # the game's controls cannot do all that was asked for
@@ -99,6 +117,8 @@ class DrivingEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         truncated = not terminated and self._steps >= self.task.max_steps
         if truncated:
             info["reason"] = "time_limit"
+        if terminated or truncated:
+            self._refusal = OVER
         self._move_on()
         return np.concatenate((observation, pending)), reward, terminated, truncated, self._noticed(info)
 
@@ -118,9 +138,11 @@ class DrivingEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
         self._steps = 0
         self._restorable.restore(moment)
         self.task.restore(task)
+        self._refusal = ""
 
     def close(self) -> None:
         """Let go of the game."""
+        self._refusal = CLOSED
         self.game.close()
 
     def _move_on(self) -> None:

@@ -58,6 +58,7 @@ def test_only_what_was_asked_for_is_read(path):
     record(path)
     with Store(path) as store:
         drive = store.steps(1, 2, 8, ("progress", "driver"), from_m=3.0, to_m=6.0, driver=HUMAN)
+        assert repr(drive) == f"Drive({len(drive)} steps of episode 1: progress, driver)"
         assert drive.progress.tolist() == [4.0, 5.0, 6.0]
         with pytest.raises(AttributeError, match="speed"):
             drive.speed  # noqa: B018

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
 
+from data.errors import UsageError
 from hitl.drivers.scripted import HelpRule, ScriptedDriver, TakeoverRule
 from hitl.games.base import Start
 from hitl.games.box2d import Box2DGame
@@ -95,6 +96,23 @@ def test_driving_off_the_road_ends_the_episode_and_standing_still_too():
             break
     assert info["reason"] == "stalled"
     assert env.task.reward.steps <= 60
+
+
+def test_a_strict_one_makes_no_step_that_belongs_to_no_episode():
+    env, still = DrivingEnv(settings=TaskSettings(max_seconds=0.1)), np.zeros(2, np.float32)
+    env.strict = True
+    with pytest.raises(UsageError, match="No episode has begun: call reset first"):
+        env.step(still)
+    for _ in range(2):
+        env.reset(seed=0)
+        while not env.step(still)[3]:
+            pass
+        with pytest.raises(UsageError, match="The episode is over: call reset first"):
+            env.step(still)
+    env.close()
+    for use in (env.reset, lambda: env.step(still)):
+        with pytest.raises(UsageError, match="closed: make a new one"):
+            use()
 
 
 def test_the_time_limit_truncates():

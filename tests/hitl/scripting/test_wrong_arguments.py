@@ -16,7 +16,7 @@ import pytest
 import torch
 
 from data.errors import CheckpointError, UsageError
-from hitl import TQC, SymmetricDataset, SymmetricReplay, Takeover, evaluate, presets
+from hitl import TQC, SymmetricDataset, SymmetricReplay, Takeover, evaluate, open_env, presets
 
 SMALL: dict[str, Any] = {"config": "plain", "hidden": 8, "batch_size": 8}
 
@@ -102,6 +102,35 @@ def test_without_a_graphics_card_cuda_is_refused(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     with pytest.raises(UsageError, match=r"^device=cuda:3 is not on this machine: it has only cuda:0\.$"):
         learner(device="cuda:3")
+
+
+@pytest.mark.parametrize("name", ["box2d", "gym:Pendulum-v1"])
+def test_a_picture_that_there_is_none_of_is_refused_in_a_sentence(name: str, tmp_path: Path) -> None:
+    env = open_env(name, home=tmp_path)
+    for kind in (UsageError, NotImplementedError):
+        with pytest.raises(kind, match="draws no picture for a script"):
+            env.render()
+    env.close()
+
+
+def test_the_embedded_game_is_not_stepped_on_after_its_end(tmp_path: Path) -> None:
+    env, back = open_env(home=tmp_path), np.array([-1.0, 1.0], np.float32)
+    with pytest.raises(UsageError, match=r"call reset first"):
+        env.step(back)
+    env.reset(seed=0)
+    while not any(env.step(back)[2:4]):
+        pass
+    with pytest.raises(UsageError, match=r"^The episode is over: call reset first"):
+        env.step(back)
+    env.close()
+    with pytest.raises(UsageError, match=r"^This environment is closed"):
+        env.reset()
+
+
+def test_switches_and_one_control_may_come_in_other_types() -> None:
+    for controls in ("-steer", ["-steer"], ("-steer",)):
+        env = Takeover(pendulum(), None, controls=controls, real_time=np.bool_(False), overlay=0)  # type: ignore[arg-type]
+        assert env.wheel.setting.controls == ("-steer",)
 
 
 def test_what_is_right_in_another_type_is_taken() -> None:
