@@ -381,8 +381,9 @@ class SharedWheel:
 
     def give_way(self) -> None:
         """Close, since another environment of this process takes the person's pad and keys; whoever steps this one is told."""
-        self.why_closed = GAVE_WAY
-        _let_go(self.end)
+        if os.getpid() == self._pid:  # of a forked process, it is the other's, and so is the thread that would close it
+            self.why_closed = GAVE_WAY
+            _let_go(self.end)
 
     def __del__(self) -> None:
         # On a thread of its own: the collector may be at work anywhere, and there nothing may be waited for.

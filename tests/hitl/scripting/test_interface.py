@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -260,4 +263,27 @@ def test_it_gives_way_to_the_next_one_that_a_person_drives() -> None:
     second.reset()
     second.step(np.zeros(1, np.float32))
     second.close()
+    first.close()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_in_a_forked_process_that_of_the_other_one_is_left_alone() -> None:
+    first = TakeoverInterface.make(Sum(), FAST, "keys", controls=("steer",))
+    first.reset()
+    child = os.fork()
+    if not child:
+        well = 1
+        try:
+            Takeover(gymnasium.make("Pendulum-v1"), "keys", real_time=False, controls=("steer",)).close()
+            well = 0
+        finally:
+            os._exit(well)
+    end = time.monotonic() + 20
+    while not (done := os.waitpid(child, os.WNOHANG))[0] and time.monotonic() < end:
+        time.sleep(0.01)
+    if not done[0]:
+        os.kill(child, signal.SIGKILL)
+    assert done[0]
+    assert os.waitstatus_to_exitcode(done[1]) == 0
+    first.step(np.zeros(1, np.float32))
     first.close()
