@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import sys
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from data.errors import HitlError, InputFileError, is_reader_gone, shown, visible
 from hitl import __version__
-from hitl.processes import collect_seldom, prepare_children, take_any_letter
+from hitl.processes import as_guest, collect_seldom, prepare_children, take_any_letter
 
 if TYPE_CHECKING:
     import argparse
@@ -100,7 +101,10 @@ def _home_of(words: list[str]) -> str | None:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command and return the process exit status."""
+    """Run one command and return the process exit status.
+
+    A script that gives ``argv`` goes on in the same process: how that reacts to signals, for example, is put back.
+    """
     take_any_letter()
     if argv is None and "_ARGCOMPLETE" in os.environ:
         importlib.import_module("hitl.commands.completion").complete(COMMANDS, parser_of)
@@ -110,7 +114,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     status: int | None = None
     try:
         try:
-            status = _run([_own_folder(word) for word in (sys.argv[1:] if argv is None else argv)])
+            with contextlib.nullcontext() if argv is None else as_guest():
+                status = _run([_own_folder(word) for word in (sys.argv[1:] if argv is None else argv)])
         finally:
             if sys.stdout is not None:
                 sys.stdout.flush()

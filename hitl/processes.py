@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -126,6 +127,54 @@ def interruptible() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+_guest: ContextVar[bool] = ContextVar("hitl_guest", default=False)
+_SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
+_OF_WINDOWS = ("SDL_FRAMEBUFFER_ACCELERATION", "SDL_WINDOWS_DPI_AWARENESS")
+"""What a window of ours sets in the environment, for as long as it is open."""
+
+
+def is_guest() -> bool:
+    """Whether a command runs inside another program's process: what cannot be put back there is not done."""
+    return _guest.get()
+
+
+@contextlib.contextmanager
+def as_guest() -> Iterator[None]:
+    """Run a command inside another program's process: what it sets for all of that is put back, also after an error."""
+    handlers = {number: signal.getsignal(number) for name in _SIGNALS if (number := getattr(signal, name, None)) is not None}
+    variables = {name: os.environ.get(name) for name in _OF_WINDOWS}
+    threads = _torch_threads()
+    token = _guest.set(True)
+    try:
+        yield
+    finally:
+        _guest.reset(token)
+        with contextlib.suppress(ValueError):  # not in the main thread: nothing was set there either
+            for number, handler in handlers.items():
+                if handler is not None and signal.getsignal(number) is not handler:
+                    signal.signal(number, handler)
+        for name, value in variables.items():
+            put_variable(name, value)
+        if threads is None and (ours := sys.modules.get("trainer.torch_threads")) is not None:
+            threads = ours.found()  # torch was loaded by the command
+        if threads is not None:
+            sys.modules["torch"].set_num_threads(threads)
+
+
+def _torch_threads() -> int | None:
+    """Return how many threads torch computes with here; None where it is not loaded."""
+    ask = getattr(sys.modules.get("torch"), "get_num_threads", None)
+    return None if ask is None else int(ask())
+
+
+def put_variable(name: str, value: str | None) -> None:
+    """Set a variable of this process's environment; None: there is to be none."""
+    if value is None:
+        os.environ.pop(name, None)
+    else:
+        os.environ[name] = value
 
 
 def take_any_letter() -> None:

@@ -22,6 +22,7 @@ from trainer.learner.learner import Learner
 from trainer.learner.make import make_learner
 from trainer.replay.from_arrays import finished_episode
 from trainer.replay.replay import Replay
+from trainer.torch_threads import use_threads
 from trainer.updates.device_updates import TOGETHER
 from trainer.updates.updates import make_updates
 
@@ -98,7 +99,7 @@ def for_device(tensors: dict[str, Tensor], learner: Learner) -> dict[str, Tensor
 
 def updates_per_second(device: str, observations: int, actions: int, config: TrainConfig) -> float:
     """Measure, for less than a second or for three updates, how fast made-up experience is learned from."""
-    torch.set_num_threads(config.threads)
+    use_threads(config.threads)
     rng = np.random.default_rng(0)
     config = config.with_values(capacity=min(config.capacity, 2 * _EPISODE * _EPISODES))
     replay = Replay(observations, actions, config, device=torch.device(device))

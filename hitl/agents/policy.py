@@ -104,9 +104,9 @@ def agent_policy(wanted: AgentSettings, home: Home) -> Callable[[tuple[str, ...]
         return None
 
     def make(observation_names: tuple[str, ...], action_names: tuple[str, ...]) -> ForeignPolicy:
-        import torch
+        from trainer.torch_threads import use_threads
 
-        torch.set_num_threads(1)  # as `CheckpointPolicy`
+        use_threads(1)  # as `CheckpointPolicy`
         agent = open_agent(wanted, home, observation_names, action_names)
         keep(home, agent.identity, wanted)
         policy = ForeignPolicy(agent, len(observation_names))

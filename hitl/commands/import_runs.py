@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,12 +25,15 @@ def _watch(store: Store, args: argparse.Namespace, importer: Importer, told: Cal
     from data.exchange.watch_folder import watch
 
     stop = threading.Event()
-    previous = signal.signal(signal.SIGINT, lambda *_: stop.set())
+    previous = signal.getsignal(signal.SIGINT)
+    with contextlib.suppress(ValueError):  # not in the main thread: signals are handled elsewhere
+        signal.signal(signal.SIGINT, lambda *_: stop.set())
     print(f"Watching {args.paths[0].name} for player runs (Ctrl-C ends it).", flush=True)
     try:
         return watch(store, args.paths[0], importer.rebuild(), stop, consume=not args.keep_files, on_done=told)
     finally:
-        signal.signal(signal.SIGINT, previous)
+        with contextlib.suppress(ValueError):
+            signal.signal(signal.SIGINT, previous)
 
 
 def _print_summary(summary: Summary, named: Path | None) -> None:

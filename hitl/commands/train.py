@@ -107,14 +107,15 @@ def main(argv: list[str]) -> int:
 
 
 def _run(home: Home, args: argparse.Namespace, wish: Wish) -> int:
-    asked: list[int] = []
-    for name in ("SIGINT", "SIGTERM", "SIGBREAK"):
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), lambda number, frame: asked.append(number))
-    from hitl.processes import when_hung_up
+    from hitl.processes import is_guest, when_hung_up
     from hitl.trainer_process import when_parent_ends
 
-    when_hung_up(lambda: asked.append(0))
+    asked: list[int] = []
+    with contextlib.suppress(ValueError):  # not in the main thread: signals are handled elsewhere
+        for name in ("SIGINT", "SIGTERM", "SIGBREAK"):
+            if hasattr(signal, name):
+                signal.signal(getattr(signal, name), lambda number, frame: asked.append(number))
+        when_hung_up(lambda: asked.append(0))
     when_parent_ends(lambda: asked.append(0))
     from hitl.agents.keeping import teacher
     from hitl.agents.own_code import named_agent
@@ -144,12 +145,12 @@ def _run(home: Home, args: argparse.Namespace, wish: Wish) -> int:
         trials = Trials(home)
         daemon = Daemon(
             home.root, wish, stop=lambda: bool(asked), logs=tuple(args.log), trials=trials,
-            source=FROM_WORKERS if args.from_server else HERE,
+            source=FROM_WORKERS if args.from_server else HERE, steps_back=not is_guest(),
             teacher_of=lambda names: teacher(home, named_agent(home, settings), *names), **shown,
         )  # fmt: skip
         trials.meanwhile = daemon.during_trial
         daemon.run()
-    if daemon.stuck:
+    if daemon.stuck and not is_guest():
         # Everything is written. What such a package does at the end of a process would wait for its server for ever.
         sys.stdout.flush()
         os._exit(0)

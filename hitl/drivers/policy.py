@@ -320,7 +320,9 @@ class CheckpointPolicy(NetworkPolicy):
         if not self.is_ready:
             self.is_ready = True
             importlib.import_module("trainer.checkpoints.files")  # and all that networks are made of
-            self._torch.set_num_threads(1)  # a session's networks are small, and the trainer wants the other core
+            from trainer.torch_threads import use_threads
+
+            use_threads(1)  # a session's networks are small, and the trainer wants the other core
 
     def pin(self, which: str, track: str | None = None) -> None:
         """Drive with one checkpoint from now on, whatever comes: see `find_checkpoint`. Raises CheckpointError."""

@@ -10,10 +10,12 @@ not, a pad that comes or goes is still noticed, by count and by asking each cont
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import threading
 import time
+from collections.abc import Iterator
 from typing import Protocol
 
 import pygame
@@ -23,6 +25,7 @@ from data.errors import DeviceError
 from hitl.pads.device import Device
 from hitl.pads.identity import Identity, serial_and_port, tell_apart
 from hitl.pads.own_pad import Guard
+from hitl.processes import put_variable
 from takeover_ui.window.window import display_available
 
 HOTPLUG = (pygame.JOYDEVICEADDED, pygame.JOYDEVICEREMOVED)
@@ -40,21 +43,8 @@ class Devices:
     """All devices of this process. Make it on the thread that owns the window, or on any thread where there is no window."""
 
     def __init__(self) -> None:
-        if not display_available():  # SDL would look for a screen all the same, and print what it does not find
-            os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
-        # SDL would turn a request to end this process into an event that no one reads here: `kill` would do nothing.
-        os.environ.setdefault("SDL_NO_SIGNAL_HANDLERS", "1")
-        try:
-            if not pygame.display.get_init():
-                pygame.display.init()  # SDL delivers no joystick without its event system
-        except pygame.error:
-            os.environ["SDL_VIDEODRIVER"] = "dummy"  # no screen here: pads work without one
-            pygame.display.init()
-        try:
-            pygame.joystick.init()
-            sdl_controller.init()
-        except pygame.error as error:
-            raise DeviceError(f"SDL cannot read pads here ({error}); use --pad keyboard.") from None
+        with _variables_put_back():
+            _start_sdl()
         # Axis motion would fill the queue of a session without a window; readings do not need the events.
         pygame.event.set_blocked([pygame.JOYAXISMOTION, pygame.JOYBALLMOTION, pygame.CONTROLLERAXISMOTION])
         self.present: dict[int, Device] = {}
@@ -117,6 +107,36 @@ class Devices:
                 continue  # unplugged again, or not to be opened by us
         self.present, self._count = found, count
         pygame.event.pump()  # what was just opened shows its state after one more update
+
+
+def _start_sdl() -> None:
+    """Start what pads need of SDL. Raises DeviceError."""
+    if not display_available():  # SDL would look for a screen all the same, and print what it does not find
+        os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
+    # SDL would turn a request to end this process into an event that no one reads here: `kill` would do nothing.
+    os.environ.setdefault("SDL_NO_SIGNAL_HANDLERS", "1")
+    try:
+        if not pygame.display.get_init():
+            pygame.display.init()  # SDL delivers no joystick without its event system
+    except pygame.error:
+        os.environ["SDL_VIDEODRIVER"] = "dummy"  # no screen here: pads work without one
+        pygame.display.init()
+    try:
+        pygame.joystick.init()
+        sdl_controller.init()
+    except pygame.error as error:
+        raise DeviceError(f"SDL cannot read pads here ({error}); use --pad keyboard.") from None
+
+
+@contextlib.contextmanager
+def _variables_put_back() -> Iterator[None]:
+    """SDL reads them as it starts; afterwards they would be others' in this process, and those of its children."""
+    before = {name: os.environ.get(name) for name in ("SDL_VIDEODRIVER", "SDL_NO_SIGNAL_HANDLERS")}
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            put_variable(name, value)
 
 
 @functools.cache

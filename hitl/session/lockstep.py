@@ -93,9 +93,10 @@ class Lockstep:
         from trainer.learner.teaching import Teaching
         from trainer.replay.pixels import with_image
         from trainer.replay.replay import Replay
+        from trainer.torch_threads import use_threads
         from trainer.updates.update_budget import UpdateBudget
 
-        torch.set_num_threads(1)
+        use_threads(1)
 
         def policy(observation_names: tuple[str, ...], action_names: tuple[str, ...]) -> LearnerPolicy:
             self.config = with_image(config, observation_names)

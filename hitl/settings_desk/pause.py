@@ -96,7 +96,7 @@ class PauseSettings:
                  if isinstance(value, str)]  # fmt: skip
         said = [part for word in words for part in ("--over", word)]
         surroundings = environment()
-        if surroundings.get("SDL_VIDEODRIVER") == "dummy":  # ours, for the pads
+        if surroundings.get("SDL_VIDEODRIVER") == "dummy":  # it shows no window
             del surroundings["SDL_VIDEODRIVER"]
         line = command("hitl", "settings", "--home", os.fspath(self.home.root), "--in-session", *said)
         # It ends with this pipe, however this process ends; unbuffered, since nothing is written.

@@ -12,8 +12,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from data.errors import InputFileError, NoStoreError, StoreError, StoreGoneError, StoreReplacedError
 from data.exchange.relayout import rebuild_said
 from data.reading.follow import Follower
@@ -40,6 +38,7 @@ from trainer.learner.make import make_learner
 from trainer.replay.halves.gates import Teacher
 from trainer.replay.pixels import with_image
 from trainer.replay.replay import around_demos
+from trainer.torch_threads import use_threads
 
 ALONE = (
     "The recurrent network can learn nothing from the agent that drives here, nor beside it: what is learned here will drive "
@@ -56,7 +55,8 @@ class Daemon:
 
     ``stop`` is asked between chunks; ``say`` takes sentences for the player; ``show`` gets every heartbeat and the newest
     metrics; ``logs`` names where metrics go besides the store (``trainer.daemon.metric_logs``); ``trials`` gives what tries
-    new weights (``trainer.daemon.proving``); ``teacher_of`` gives the agent that drives here, to be asked (``frozen_teaches``).
+    new weights (``trainer.daemon.proving``); ``teacher_of`` gives the agent that drives here, to be asked (``frozen_teaches``);
+    ``steps_back``: whether this process lets other programs go first, which cannot be taken back.
     Raises TrainingError when another trainer is at work here or training cannot go on,
     CheckpointError when no checkpoint can be used.
     """
@@ -73,8 +73,9 @@ class Daemon:
         source: str = HERE,
         trials: Callable[[Layout], Trial | None] = lambda names: None,
         teacher_of: Callable[[Layout], Teacher | None] = lambda names: None,
+        steps_back: bool = True,
     ) -> None:
-        self.teacher_of = teacher_of
+        self.teacher_of, self._steps_back = teacher_of, steps_back
         self.root, self.wish, self.logs, self.stop, self._trials = root, wish, logs, stop, trials
         self.store_path, self.folder = root / "store.sqlite", root / "checkpoints"
         self._report = Reporter(root, say, show, source)
@@ -141,8 +142,9 @@ class Daemon:
         """Train until asked to stop; True when something else is driven here than the learner was made for: begin anew."""
         start, self.training = opened.start, None
         self._write_heartbeat("starting")  # reading a large store takes a while
-        torch.set_num_threads(start.config.threads)
-        be_nice()
+        use_threads(start.config.threads)
+        if self._steps_back:
+            be_nice()
         with contextlib.ExitStack() as stack:
             stack.callback(opened.follower.close)
             self._rows = MetricRows(self.root, start.config, self.logs, self._report)

@@ -71,10 +71,18 @@ def _wandb(folder: Path, project: str, settings: Mapping[str, Any]) -> Sink:
     logging.raiseExceptions = False  # on a full disk its log file cannot be written, which is of no use to the player
     folder.mkdir(parents=True, exist_ok=True)
     mode = os.environ.get("WANDB_MODE", "offline")
-    for name, value in _NOTHING_ELSE.items():
-        os.environ.setdefault(f"WANDB_{name}", value)
+    added = {f"WANDB_{name}": value for name, value in _NOTHING_ELSE.items() if f"WANDB_{name}" not in os.environ}
+    os.environ.update(added)
     run = wandb.init(project=project, dir=str(folder), mode=mode, config=dict(settings))
-    return Sink(lambda update, values: run.log(dict(values), step=update), run.finish)
+
+    def finish() -> None:
+        try:
+            run.finish()
+        finally:  # a script that trained in its own process may have a run of its own
+            for name in added:
+                os.environ.pop(name, None)
+
+    return Sink(lambda update, values: run.log(dict(values), step=update), finish)
 
 
 class Aside:

@@ -84,6 +84,6 @@ class Mirror:
 
 def drawing_unseen(env: dict[str, str]) -> None:
     """Change the environment of an engine so that it draws without a window of its own, which would lie over ours."""
-    env.pop("SDL_VIDEODRIVER", None)  # the session takes a dummy for its pads, and nothing can be drawn with that
+    env.pop("SDL_VIDEODRIVER", None)  # nothing can be drawn with a dummy
     if sys.platform == "linux":  # by EGL, with the graphics card where there is one; elsewhere the engine hides its window
         env["SDL_VIDEODRIVER"] = "offscreen"
