@@ -18,6 +18,8 @@ from data.schema import APPLICATION_ID, MIGRATIONS, Migration, database
 
 BUSY_TIMEOUT_S = 5.0
 FULL = "the disk is full"
+ANOTHER = "another file or home (on the command line: --home DIR)"
+"""What is to be chosen, also by a script."""
 LOG_PATIENCE_S = 0.5
 """How long a store that came without a log waits to be given one, while another program reads it."""
 
@@ -108,12 +110,12 @@ def header_version(path: Path, busy_timeout_s: float = BUSY_TIMEOUT_S) -> int | 
         other = getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_NOTADB
         raise _no_store(path, "not an SQLite file") if other else _damaged(path, error) from error
     if version and application != APPLICATION_ID:
-        raise StoreError(f"{path.name} is a database of another program, not a store: choose another --home.")
+        raise StoreError(f"{path.name} is a database of another program, not a store: choose {ANOTHER}.")
     return version
 
 
 def _no_store(path: Path, what: str) -> NotAStoreError:
-    return NotAStoreError(f"{path.name} is not a store ({what}): choose another --home, or move that file away.")
+    return NotAStoreError(f"{path.name} is not a store ({what}): choose {ANOTHER}, or move that file away.")
 
 
 def _damaged(path: Path, error: Exception) -> DamagedStoreError:
@@ -324,7 +326,7 @@ def open_store(
     version = header_version(path, busy_timeout_s)
     if version is None and (read_only or not create):
         raise NoStoreError(
-            f"There is no store at {path}: record something first (`hitl play`), or choose another --home."
+            f"There is no store at {path}: record something first (`hitl play`), or choose {ANOTHER}."
         )
     _refuse_newer(path, version or 0, len(migrations))
     try:

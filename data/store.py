@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
+import stat
 from pathlib import Path
 from typing import Any, NoReturn, Self, cast
 
 from data.connect import BUSY_TIMEOUT_S, FULL, is_fixed, open_store, reason
 from data.errors import DamagedStoreError, DiskFullError, NoStoreError, StoreError, shown
+from data.files.paths import STORE_NAME, as_option
 from data.reading.drives import DriveTables
 from data.schema import database
 from data.tables.checkpoints import Checkpoints
@@ -50,8 +52,8 @@ class Store(Sessions, DriveTables, SegmentTables, Judgements, Corners, Tracks, C
         self.path = Path(os.path.abspath(Path(path).expanduser()))  # a script may change its folder
         try:
             self.conn = open_store(self.path, create=create, read_only=read_only, busy_timeout_s=busy_timeout_s)
-        except sqlite3.OperationalError as error:
-            raise now_unusable(self.path, error, "opened") from error
+        except (sqlite3.OperationalError, NotADirectoryError) as error:
+            raise without_folder(self.path, Path(path)) or now_unusable(self.path, error, "opened") from error
         self.db = database(self.conn)
         self._live = {}
         self._read_only = read_only
@@ -120,6 +122,25 @@ def only_read(path: Path) -> StoreError:
         f"The store {path.name} can only be read here: it was opened with read_only, or it cannot be written. Nothing was "
         "changed."
     )
+
+
+def without_folder(path: Path, typed: Path) -> StoreError | None:
+    """Return what is said of a store whose folder is not there; None where it is. ``typed``: the path as it was given."""
+    folder = typed.parent
+    try:
+        if stat.S_ISDIR(os.stat(path.parent).st_mode):
+            return None
+    except FileNotFoundError:
+        way = f"record something there first (`hitl play {as_option('--home', folder)}`)"
+        return StoreError(
+            f"The folder '{shown(folder, 200)}' is not there, so the store {path.name} in it cannot be opened: check its name, "
+            f"or {way if path.name == STORE_NAME else 'make the folder first'}."
+        )
+    except NotADirectoryError:
+        pass
+    except OSError:  # it cannot be looked at
+        return None
+    return StoreError(f"'{shown(folder, 200)}' is no folder, so no store can be opened in it: check its name.")
 
 
 def now_unusable(path: Path, error: Exception, what: str) -> StoreError:

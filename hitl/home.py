@@ -50,7 +50,8 @@ class Home:
                 why = "it is a link to a folder that is not there" if leads_nowhere else "there is a file of that name"
             what = "written" if os.path.isdir(self.root) else "made"
             raise StoreError(
-                f"The home folder '{shown(self.root.name)}' cannot be {what} ({shown(why)}): choose another with --home."
+                f"The home folder '{shown(self.root.name)}' cannot be {what} ({shown(why)}): choose another (on the command "
+                "line: --home DIR)."
             ) from error
         return self
 

@@ -106,7 +106,7 @@ def refuse_share(path: Path) -> None:
     if kind:
         raise StoreError(
             f"{shown(path.name)} lies on {kind}, where several programs cannot use SQLite's log together: choose a folder on a "
-            "disk of this machine (--home DIR), and copy the file there first if there is one."
+            "disk of this machine (on the command line: --home DIR), and copy the file there first if there is one."
         )
 
 

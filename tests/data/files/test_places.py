@@ -2,6 +2,7 @@
 
 import os
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -176,3 +177,28 @@ def test_a_home_is_known_from_the_root_on(tmp_path, monkeypatch):
 
     monkeypatch.chdir(tmp_path)
     assert home_path(argparse.Namespace(home="run")).root == tmp_path / "run"
+
+
+def test_a_store_whose_folder_is_not_there_is_told_so_by_the_name_that_was_given(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    with pytest.raises(StoreError) as told:
+        Store("~/.hitl/store.sqlite")
+    folder = Path("~/.hitl")
+    assert f"The folder '{folder}' is not there" in str(told.value)
+    assert f"`hitl play --home {folder}`" in str(told.value)
+    with pytest.raises(StoreError, match="make the folder first"):
+        Store(tmp_path / "none" / "laps.db")
+    (tmp_path / "file").touch()
+    for path in ("file/store.sqlite", "file/in/store.sqlite"):
+        with pytest.raises(StoreError, match="is no folder"):
+            Store(tmp_path / path)
+
+
+def test_what_is_said_of_a_store_holds_for_scripts_too(tmp_path: Path) -> None:
+    (tmp_path / "store.sqlite").write_text("no database")
+    for path, create in ((tmp_path / "store.sqlite", True), (tmp_path / "none.sqlite", False)):
+        with pytest.raises(StoreError, match=r"another file or home \(on the command line: --home DIR\)"):
+            Store(path, create=create)
