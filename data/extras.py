@@ -169,6 +169,12 @@ def code_of_others(table: dict[str, Any], what: str, name: str, code: str, error
 
 def imported_whole(what: str, code: str, error: type[HitlError] = UsageError) -> Any:
     """Return the module ``module``, or what is at ``module:name``. Raises as :func:`imported`."""
+    if not isinstance(code, str):  # other processes must find it, too, and what a script defines only that finds
+        name = getattr(code, "__qualname__", "make")
+        raise error(
+            f"{what} cannot be used: a table names its code by a text, so that every process can import it, and here is a "
+            f"{type(code).__name__}. Write for example 'my_module:{shown(name)}', for what is in my_module.py."
+        )
     try:
         return resolve_name(code)
     except HitlError:

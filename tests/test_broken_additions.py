@@ -60,6 +60,26 @@ def test_a_table_names_a_function(
     assert f"The game 'mine' cannot be used: '{code}'" in " ".join(capsys.readouterr().err.split())
 
 
+def test_a_function_in_place_of_its_name_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Another process could not import what a script defines."""
+
+    def open_mine(*given: object) -> None:
+        raise AssertionError
+
+    open_mine.__qualname__ = "open_mine"
+    for table in (NETWORKS, PADS, GAMES):
+        monkeypatch.setitem(table, "mine", open_mine)
+    said = "cannot be used: a table names its code by a text, .* and here is a function. Write for example 'my_module:open_mine'"
+    with pytest.raises(UsageError, match=f"The network 'mine' {said}"):
+        TQC(3, 1, presets["plain"].with_values(network="mine"))
+    with pytest.raises(DeviceError, match=f"The pad 'mine' {said}"):
+        open_pad(load(Home(tmp_path)), "mine")
+    assert main(["play", "--home", str(tmp_path), "--env", "mine", "--headless", "--pad", "none"]) == DeviceError.exit_code
+    assert "'my_module:open_mine'" in capsys.readouterr().err
+
+
 CHECK = """
 from trainer.diagnosis.case import recipe_check
 from trainer.diagnosis.finding import Finding, Sound

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NoReturn
+
 from data.errors import UsageError, shown
 from data.suggest import did_you_mean
 from trainer.config import BARE, TrainConfig
@@ -14,12 +16,25 @@ class UnknownPresetError(UsageError, KeyError):
 
 
 class Presets(dict[str, TrainConfig]):
-    """Presets by their names."""
+    """Presets by their names. They are those of the whole process, and no one changes them."""
 
     def __missing__(self, name: object) -> TrainConfig:
         """Raise UsageError for a name that is none."""
         known = ", ".join(self)
         raise UnknownPresetError(f"There is no preset '{shown(name)}'. Known ones: {known}.{did_you_mean(str(name), self)}")
+
+    def _refuse(self, *_: object, **__: object) -> NoReturn:
+        raise UsageError(
+            "The presets are the same for all of a process, so they cannot be changed: make settings of your own of one, for "
+            "example presets['plain'].with_values(gamma=0.9), or a table of your own by dict(presets)."
+        )
+
+    __setitem__ = __delitem__ = __ior__ = _refuse
+    clear = pop = popitem = setdefault = update = _refuse
+
+    def __reduce__(self) -> str:
+        """Copied, or in another process, they are that process's own: made anew, each would be set."""
+        return "PRESETS"
 
 
 PRESETS: dict[str, TrainConfig] = Presets({
