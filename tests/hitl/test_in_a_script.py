@@ -10,6 +10,7 @@ import time
 
 import pytest
 
+from data.exchange.merge import Summary
 from data.recording.recorder import Recorder
 from hitl import cli
 from hitl.processes import as_guest, is_guest, stop_on_signal
@@ -106,3 +107,14 @@ def test_the_trainer_of_a_thread_is_stopped_by_its_command(tmp_path):
     assert cli.main(["train", "stop", *home]) == 0
     thread.join(60)
     assert ended == [0]
+
+
+def test_a_folder_is_watched_on_a_thread_too(tmp_path, monkeypatch):
+    looked, ended, folder = [], [], tmp_path / "runs"
+    folder.mkdir()
+    monkeypatch.setattr("data.exchange.watch_folder.watch", lambda *_, **__: looked.append(1) or Summary())
+    words = ["import", str(folder), "--watch", "--home", str(tmp_path / "home")]
+    thread = threading.Thread(target=lambda: ended.append(cli.main(words)))
+    thread.start()
+    thread.join(30)
+    assert (looked, ended) == ([1], [0])

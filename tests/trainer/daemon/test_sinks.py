@@ -41,12 +41,14 @@ def test_metrics_go_where_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setitem(sys.modules, "wandb", types.SimpleNamespace(init=maker("wandb")))
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", types.SimpleNamespace(SummaryWriter=maker("tensorboard")))
     monkeypatch.setitem(sys.modules, "tensorboard", types.SimpleNamespace())
+    before = dict(os.environ)
     both = sinks(tmp_path, ("wandb:corner", "tensorboard"), {"gamma": 0.99})
     for sink in both:
         sink.add(7, {"debug/q1": 1.5})
         sink.close()
     assert {name: r.rows for name, r in made.items()} == {key: [(7, "debug/q1", 1.5)] for key in ("wandb", "tensorboard")}
     assert all(r.closed for r in made.values())
+    assert dict(os.environ) == before, "a script's own run is recorded as it says"
     options = made["wandb"].made[1]
     assert (options["mode"], options["project"], options["config"]) == ("offline", "corner", {"gamma": 0.99})
 
