@@ -91,6 +91,12 @@ def pads_pause(human: HumanSide | None) -> tuple[str, ...]:
     return made.buttons.get("pause", ()) if made is not None else ()
 
 
+def pads_takeover(human: HumanSide | None) -> tuple[str, ...]:
+    """Return the buttons with which a person's pad takes the wheel; those of an ordinary one where nothing is known of it."""
+    made = pad_map(human)
+    return made.buttons.get("takeover", ()) if made is not None else ("rightshoulder",)
+
+
 def has_pad(human: HumanSide | None) -> bool:
     """Tell whether a person has a pad beside the keyboard, and it is plugged in."""
     pad = persons_pad(human)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from hitl.arbiter import Decision
 from hitl.drivers.human import button_names
@@ -23,17 +23,23 @@ def key_hint(
     *,
     mouse: bool = True,
     pad: bool = True,
+    takes: Sequence[str] = ("rightshoulder",),
     back: bool = True,
     stands: bool = False,
 ) -> str:
     """Return what the keys do; ``mode``: of gating, or ``LAP``, in which the wheel is the player's all the time.
 
     ``meanings``: the keys that are set, by what they do; ``mouse``: it reaches the window, which an overlay lets through;
-    ``pad``: one is plugged in; ``back``: this game can go back, which it never does in a lap;
-    ``stands``: the lap waits for its first touch.
+    ``pad``: one is plugged in; ``takes``: its buttons that take the wheel; ``back``: this game can go back, which it never does
+    in a lap; ``stands``: the lap waits for its first touch.
     """
-    takes = f" {words['or']} ".join(printed(key, words) for key in meanings["takeover"])
-    drives = words.say(f"hint_{mode}{'' if pad else '_keys'}", takeover=takes, drive=driving_keys(meanings, words))
+    either = f" {words['or']} "
+    keys_take = either.join(printed(key, words) for key in meanings["takeover"])
+    button = words["right_shoulder"] if tuple(takes) == ("rightshoulder",) else either.join(takes)
+    pad = pad and (bool(button) or mode not in ("hold", "toggle"))
+    drives = words.say(
+        f"hint_{mode}{'' if pad else '_keys'}", takeover=keys_take, button=button, drive=driving_keys(meanings, words)
+    )
     goes_back, keys = back and mode != LAP and not stands, "hint_stands_keys" if stands else "hint_keys"
     rest = [*(["hint_back"] if goes_back else []), keys, *(["hint_gauges"] if mouse else [])]
     return "    ".join([drives, *(words[name] for name in rest)])

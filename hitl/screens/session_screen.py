@@ -20,7 +20,7 @@ from hitl.agents.beside import BesidePolicy
 from hitl.agents.policy import ForeignPolicy
 from hitl.arbiter import Decision
 from hitl.coach.way_ahead import Ahead, way_ahead
-from hitl.drivers.human import ScriptedHuman, has_pad, pad_map, persons_pad
+from hitl.drivers.human import ScriptedHuman, has_pad, pad_map, pads_takeover, persons_pad
 from hitl.games.base import VehicleState
 from hitl.pads.keyboard import KEYS, KeyboardPad
 from hitl.pads.mapping import PadMap
@@ -138,8 +138,9 @@ class SessionScreen:
         pad = persons_pad(human)
         if not mouse and pad is not None and not self._window.hears_keys:
             return Hints(*[words["hint_unheard"]] * 4)
+        there, takes = has_pad(human) or pad is None, pads_takeover(human)
         driving, stands = (
-            key_hint(mode, words, self.meanings, mouse=mouse, pad=has_pad(human) or pad is None, back=back, stands=stands)
+            key_hint(mode, words, self.meanings, mouse=mouse, pad=there, takes=takes, back=back, stands=stands)
             for stands in (False, True)
         )
         return Hints(driving, paused_hint(mode, words, back=back), stands, paused_hint(mode, words, stands=True))

@@ -31,7 +31,7 @@ from data.store import Store
 from hitl import arbiter
 from hitl.coach import past
 from hitl.coach.rules import Said, StandingWords
-from hitl.drivers.human import NoHuman, button_names, has_pad, pads_pause, persons_pad
+from hitl.drivers.human import NoHuman, button_names, has_pad, pads_pause, pads_takeover, persons_pad
 from hitl.protocols import Clock
 from hitl.screens.key_hints import ignored_names, key_hint, paused_hint
 from hitl.scripting.answers import action_of, cut_sentence, reason_of, sent_for
@@ -479,7 +479,8 @@ class SharedWheel:
         if pad is not None and decision.paused:
             hint, way_on = paused_hint(self.gating.mode, back=False), ENGLISH.say("paused_on", keys=button_names(pad, "pause"))
         elif pad is not None:
-            hint = key_hint(self.gating.mode, mouse=mouse, pad=has_pad(self.human), back=False)
+            takes = pads_takeover(self.human)
+            hint = key_hint(self.gating.mode, mouse=mouse, pad=has_pad(self.human), takes=takes, back=False)
         held = ignored_names(decision, pad)
         self._overlay.show(decision, ours, self._place, self.counted, recorded, hint, held, way_on)
 

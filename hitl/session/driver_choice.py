@@ -22,9 +22,10 @@ from hitl.pads.keyboard import KeyboardPad
 from hitl.protocols import Clock
 
 OFF_REST_SAID = (
-    "The {what} is off its rest and does not move, so its place counts as released. If no hand is on it, "
-    "`hitl pads --calibrate` measures its rest again."
+    "{what}: off the rest without moving, so the place where it stands counts as released. If no hand is on it, "
+    "`hitl pads --calibrate` measures the rest again."
 )
+AXES_SAID = {"stick": "steering", "gas": "gas", "brake": "brake"}
 
 
 class InVain:
@@ -142,7 +143,7 @@ class DriverChoice:
         self._state, decision = arbiter.step(self._state, inputs, self._settings)
         if new := decision.off_rest - self._told:
             self._told |= new
-            self._warn("pad_lies", OFF_REST_SAID.format(what=" and the ".join(sorted(new))))
+            self._warn("pad_lies", OFF_REST_SAID.format(what=" and ".join(AXES_SAID[name] for name in sorted(new)).capitalize()))
         if lap:
             return self._of_a_lap(decision)
         self._in_vain.notice(human, pad, decision, inputs.time)

@@ -35,12 +35,10 @@ FACES: Mapping[PadKind, Mapping[str, tuple[int, int]]] = {
 
 
 def label(kind: PadKind, control: str) -> str:
-    """Return what a control is called on that pad; a wheel's are numbered from 1, as its maker does."""
+    """Return what a control is called on that pad; a wheel's buttons have the names by which `hitl pads --set` takes them."""
     found = LABELS.get(kind, {}).get(control) or _CROSS.get(control) or _STICKS.get(control)
     if found:
         return found
-    if control.startswith("button"):
-        return str(int(control.removeprefix("button")) + 1)
     hat, _, way = control.partition(".")
     return _CROSS.get(f"dp{way}", control) if hat.startswith("hat") else control
 

@@ -132,7 +132,10 @@ def _places(pad: PadNow, words: Words) -> dict[str, tuple[float, float, float, f
     if pad.kind == "wheel":
         buttons = [c for c in pad.controls if not c.startswith("axis")]
         across = 8
-        return {c: (20 + k % across * 71, 40 + k // across * 62, 52, 52, label("wheel", c)) for k, c in enumerate(buttons[:40])}
+        return {
+            c: (20 + k % across * 71, 40 + k // across * 62, 52, 52, label("wheel", c).removeprefix("button"))
+            for k, c in enumerate(buttons[:40])
+        }
     for control, (dx, dy) in FACES[pad.kind].items():
         found[control] = (_FACE[0] + dx * 38 - 21, _FACE[1] + dy * 38 - 21, 42, 42, label(pad.kind, control))
     x, y = _PLUS[pad.kind]

@@ -311,6 +311,9 @@ def test_the_hint_names_a_pad_only_while_there_is_one_and_no_way_back_where_ther
     with SessionSetup(Home(tmp_path / "other"), options, human=lambda track: HumanDriver(both), watch=screen) as rig:
         screen.begin(rig, trainer)  # type: ignore[arg-type]
         assert screen.hint.startswith("hold space or the right shoulder button: drive    n: bad")
+    assert key_hint("hold", takes=("button4", "button5")).startswith("hold space or button4 or button5: drive")
+    assert key_hint("hold", takes=()).startswith("hold space: arrows drive"), "the wheel has no button for it"
+    assert key_hint("touch", takes=()).startswith("touch stick, pedal or arrows: drive")
     assert "3 s back" not in pad_hint({"rewind": ("leftshoulder",)}, "hold", back=False)
     for words in LANGUAGES.values():
         for mode in ("hold", "toggle", "touch", LAP):

@@ -337,7 +337,7 @@ def test_every_meaning_of_a_button_is_on_the_page() -> None:
     assert set(MEANINGS) == set(BUTTONS)
     kinds = [set(labels) for labels in pad_names.LABELS.values()]
     assert kinds[0] == kinds[1] == kinds[2]
-    assert pad_names.label("wheel", "button0") == "1"
+    assert pad_names.label("wheel", "button0") == "button0"
     assert pad_names.label("playstation", "leftshoulder") == "L1"
 
 
