@@ -12,7 +12,8 @@ class EitherPad:
     ``parts`` of the reading holds each one's own: `hitl.pads.hands` says which of them counts.
 
     The pad that was used last is the one the player holds, even while it rests. When that one vanishes, one reading is
-    missing although the other pad is there: the player has lost the wheel, and must not be taken for one who let go.
+    missing although the other pad is there: the player has lost the wheel, and must not be taken for one who let go. It stays
+    in ``lost`` until it is back or the player uses another: what lies there at rest is not in their hands by that.
     """
 
     def __init__(self, *parts: Pad) -> None:
@@ -20,6 +21,8 @@ class EitherPad:
         self.resting: tuple[Pad, ...] = ()
         """Those that read as at rest, whatever they say: their buttons are meant for another window now. What is held at the end
         of that is still meant for it (Escape, which has closed it), until all buttons are let go."""
+        self.lost: tuple[Pad, ...] = ()
+        """Those that vanished from the player's hands, as long as they are gone and no other is used in their place."""
         self._unheard: list[Pad] = []
         self._held: list[Pad] = []
 
@@ -37,12 +40,15 @@ class EitherPad:
         """Return the newest state."""
         readings = [(pad, self._of(pad)) for pad in self.parts]
         there = [(pad, state) for pad, state in readings if state.connected]
-        lost = any(pad in self._held for pad, state in readings if not state.connected)
-        if lost or not there:
-            self._held = []
+        gone = [pad for pad, state in readings if not state.connected]
+        if lost := tuple(pad for pad in self._held if pad in gone):
+            self.lost, self._held = lost, []
+            return MISSING
+        if not there:
             return MISSING
         used = [pad for pad, state in there if state.moved > 0.0 or state.buttons]
-        self._held = used or self._held
+        self._held = used or self._held or [pad for pad in self.lost if pad not in gone]
+        self.lost = () if used else tuple(pad for pad in self.lost if pad in gone)
         most = max((state for _, state in there), key=lambda state: state.deflection)
         buttons = frozenset[str]().union(*(state.buttons for _, state in there))
         parts = tuple(state for _, state in readings)

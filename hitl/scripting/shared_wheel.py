@@ -291,7 +291,7 @@ class SharedWheel:
             ended = self._ended(decision)
             if not decision.paused or ended:
                 break
-            if decision.event == "paused":
+            if decision.event is not None:  # the pause begins
                 self._release()
             self._show(decision, ours)
             self._clock.hold()

@@ -128,6 +128,7 @@ class DriverChoice:
             self.unused = False
         if self._handed is not None and not taken_by:
             taken_by = self._still_handed(self._handed, pad)
+        lost = bool(getattr(persons_pad(human), "lost", ()))  # what else lies there is in no one's hands
         inputs = arbiter.Inputs(
             time=self._clock.now(),
             proposed=proposed,
@@ -136,11 +137,12 @@ class DriverChoice:
             braking=self._braking,
             pad=pad,
             humans=() if taken_by else tuple(to_action(part, self._controls) for part in pad.parts),
-            taken_by="lap" if lap else taken_by,
+            taken_by=taken_by if not lap else "" if lost else "lap",
             offer=offer,
-            allowed=lap or allowed,
+            allowed=not lost if lap else allowed,
         )
-        self._state, decision = arbiter.step(self._state, inputs, self._settings)
+        settings = replace(self._settings, unplugged="agent") if lap else self._settings  # in a lap time stands still instead
+        self._state, decision = arbiter.step(self._state, inputs, settings)
         if new := decision.off_rest - self._told:
             self._told |= new
             self._warn("pad_lies", OFF_REST_SAID.format(what=" and ".join(AXES_SAID[name] for name in sorted(new)).capitalize()))
@@ -207,7 +209,8 @@ class DriverChoice:
         """In a lap only the human drives: while their pad is missing, time stands still."""
         if decision.driver == HUMAN or decision.paused or decision.event == "panic":
             return replace(decision, event=None if decision.event == "takeover" else decision.event)
-        return replace(decision, executed=self._neutral, event=None, safe=True, paused=True)
+        event = decision.event if decision.event == "interrupted" else None
+        return replace(decision, executed=self._neutral, event=event, safe=True, paused=True)
 
     def _warn(self, kind: str, text: str) -> None:
         self._recorder.event(kind, text, level="warning")

@@ -270,7 +270,7 @@ class Session:
             result.reason = ended
             return observation, info, "truncated"
         if decision.paused:  # nothing is sent and nothing recorded: for the game and the learner, no time passes
-            if decision.event == "paused":
+            if decision.event is not None:  # the pause begins
                 self._release()
             late = self.clock.late
             self.watch(Tick(info, decision, proposed, result.total, result.purpose, risk, late=late, steps=result.steps))

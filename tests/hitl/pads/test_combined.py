@@ -122,3 +122,35 @@ def test_what_is_still_held_when_a_pad_is_heard_again_was_meant_for_the_other_wi
     assert not either.read().buttons
     keys.state = PadState(buttons=frozenset({"quit"}))
     assert "quit" in either.read().buttons
+
+
+def test_the_one_that_vanished_stays_lost_until_it_is_back_or_another_is_used(pads: tuple[Said, Said, EitherPad]) -> None:
+    pad, keys, either = pads
+    pad.state = PadState(steer=1.0)
+    either.read()
+    pad.state = MISSING
+    for _ in range(3):
+        either.read()
+        assert either.lost == (pad,)
+    pad.state = PadState()
+    assert either.read() == PadState()
+    assert either.lost == ()
+    pad.state = MISSING
+    assert either.read() == MISSING, "it is in hand again, although it rests"
+    keys.state = MISSING
+    assert either.read() == MISSING
+    keys.state = PadState()
+    assert either.read().connected
+    assert either.lost == (pad,), "keys that rest are in no one's hands"
+    keys.state = PadState(gas=0.1)
+    assert either.read().gas == 0.1
+    assert either.lost == ()
+
+
+def test_the_one_on_the_table_is_not_lost(pads: tuple[Said, Said, EitherPad]) -> None:
+    pad, keys, either = pads
+    keys.state = PadState(gas=1.0)
+    either.read()
+    pad.state = MISSING
+    assert either.read().gas == 1.0
+    assert either.lost == ()

@@ -1,0 +1,111 @@
+"""A pad that goes missing while it is in hand, beside a keyboard that rests: what the car does, and what the player is told."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from data.records import HUMAN
+from hitl.arbiter import GatingSettings
+from hitl.games.base import Start
+from hitl.home import Home
+from hitl.pads.base import MISSING, PadState
+from hitl.pads.combined import EitherPad
+from hitl.pads.keyboard import KeyboardPad
+from hitl.session.setup import SessionSetup
+from hitl.session_options import SessionOptions
+from tests.support.held import Cruise, Person
+
+DRIVES = PadState(gas=0.5, buttons=frozenset({"takeover"}))
+
+
+class Wheel:
+    name = "wheel"
+
+    def __init__(self) -> None:
+        self.state = PadState()
+
+    def read(self) -> PadState:
+        return self.state
+
+    def rumble(self, strong: float, weak: float, seconds: float) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
+class Drive:
+    """One episode or more with a wheel and keys: ``happens`` by tick over all of them, each given this."""
+
+    def __init__(
+        self, home: Path, happens: dict[int, Callable[[Drive], None]], ticks: int, purpose: str = "drive", **gating: Any
+    ) -> None:
+        self.wheel, self.keys, self.ticks, self.told, self.said = Wheel(), frozenset[str](), [], [], []
+        self.released = 0
+        clock = [0.0]
+
+        def acts(episode: int, tick: int) -> None:
+            clock[0] += 0.05
+            happens.get(len(self.ticks), lambda drive: None)(self)
+
+        person = Person(EitherPad(self.wheel, KeyboardPad(keys=lambda: self.keys, clock=lambda: clock[0])), acts)
+        with SessionSetup(
+            Home(home), SessionOptions(gating=GatingSettings(**gating)), human=lambda track: person,
+            watch=self._watch, stop=lambda: len(self.ticks) >= ticks, tell=lambda level, text: self.told.append(text),
+        ) as rig:  # fmt: skip
+            self.session = rig.session
+            self.session._release = self._release
+            self.session.policy = Cruise()  # type: ignore[assignment]
+            start = {"start": Start(s=20.0)} if purpose == "drive" else {}
+            while not self.session.leaving and len(self.ticks) < ticks:
+                self.session.episode(purpose, seed=0, **start)
+        self.db = sqlite3.connect(home / "store.sqlite")
+
+    def _watch(self, tick: Any) -> None:
+        self.ticks.append(tick)
+
+    def _release(self) -> None:
+        self.released += 1
+
+    @property
+    def paused(self) -> list[int]:
+        return [k for k, tick in enumerate(self.ticks) if tick.decision.paused]
+
+    @property
+    def by_hand(self) -> list[int]:
+        return [k for k, tick in enumerate(self.ticks) if tick.decision.driver == HUMAN]
+
+    def all(self, query: str) -> list[tuple[Any, ...]]:
+        return self.db.execute(query).fetchall()
+
+
+def wheel(state: PadState) -> Callable[[Drive], None]:
+    return lambda drive: setattr(drive.wheel, "state", state)
+
+
+def keys(*names: str) -> Callable[[Drive], None]:
+    return lambda drive: setattr(drive, "keys", frozenset(names))
+
+
+@pytest.mark.parametrize("unplugged", ["agent", "brake"])
+def test_time_stands_still_in_a_lap_until_the_wheel_is_back(tmp_path: Path, unplugged: str) -> None:
+    happens = {0: wheel(DRIVES), 10: wheel(MISSING), 30: wheel(PadState()), 32: wheel(DRIVES)}
+    drive = Drive(tmp_path, happens, 40, "lap", unplugged=unplugged)
+    assert drive.paused == [*range(10, 30)]
+    assert drive.by_hand == [*range(10), *range(30, 40)]
+    assert drive.released == 1, "a game that runs on would keep the gas pressed"
+
+
+def test_the_keys_go_on_with_a_lap_whose_wheel_is_gone(tmp_path: Path) -> None:
+    drive = Drive(tmp_path, {0: wheel(DRIVES), 10: wheel(MISSING), 20: keys("up")}, 40, "lap")
+    assert drive.paused == [*range(10, 20)]
+    assert drive.ticks[30].decision.executed[0] == 1.0
+
+
+def test_who_drives_a_lap_with_the_keys_does_not_miss_the_wheel_on_the_table(tmp_path: Path) -> None:
+    assert not Drive(tmp_path, {0: keys("up"), 10: wheel(MISSING)}, 30, "lap").paused
