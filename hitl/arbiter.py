@@ -6,6 +6,7 @@
   ``interrupted``, ``paused`` or ``panic``.
 * ``executed`` is the agent's action, the player's, or (while ramping back) a mix of both. While paused, at panic, and
   after the pad was lost with ``unplugged="brake"``, it is the neutral or braking action; ``safe`` says so.
+* A car that was braked so and stands is paused, until the player takes the wheel or ends the pause.
 * A missing pad never drives. Losing it during a takeover is ``interrupted`` at once, whatever the minimum time.
 * A control takes or keeps the wheel only if it was seen released since the episode began, the pause ended, or its device
   came back (``hitl.pads.hands``). While the human drives, ``executed`` is what their hands do, whatever they held before.
@@ -27,6 +28,7 @@ Mode = Literal["hold", "toggle", "touch"]
 Deflection = Annotated[float, Meta(ge=0, le=1)]
 Seconds = Annotated[float, Meta(ge=0)]
 Event = Literal["takeover", "hand_back", "interrupted", "paused", "resumed", "panic"]
+Phase = Literal["agent", "human", "paused", "braking", "away"]  # away: braked, and paused until the player is back
 _EPS = 1e-6  # s: a tick that is early by rounding still counts
 
 
@@ -61,6 +63,7 @@ class Inputs:
     humans: tuple[Action, ...] = ()  # the player's by each of ``pad.parts``; empty: ``human`` is the only one
     taken_by: str = ""  # why the wheel is taken without a button, while it is set: "scripted", "zone", "asked-for"
     offer: str = ""  # an offer that stands ("zone", "asked-for"): names the trigger of a takeover that answers it
+    stands: bool = False  # the car stands: it needs no brake
     allowed: bool = True  # False: no takeover may begin now (only one corner may be driven)
     command: Literal["", "pause", "panic"] = ""  # the same buttons from keyboard or screen, set for one tick
 
@@ -69,7 +72,7 @@ class Inputs:
 class State:
     """What the arbiter remembers; begin with ``State()``."""
 
-    phase: Literal["agent", "human", "paused", "braking"] = "agent"
+    phase: Phase = "agent"
     trigger: str = ""  # of the takeover that runs
     since: float = 0.0  # s: when the takeover began
     wanted: float = 0.0  # s: when the player last wanted the wheel
@@ -100,10 +103,9 @@ class Decision:
 def new_episode(state: State) -> State:
     """Return the state for an episode's first tick: the agent drives, and whatever is still held must be let go first.
 
-    A pause goes on, and a car that stood braked waits paused: the player is still not there.
+    A pause goes on, and a car that was braked waits paused: the player is still not there.
     """
-    waits = state.phase in ("paused", "braking")
-    phase: Literal["paused", "agent"] = "paused" if waits else "agent"
+    phase: Phase = "paused" if state.phase == "paused" else "away" if state.phase in ("braking", "away") else "agent"
     return replace(state, phase=phase, trigger="", driven=None, toggled=False, hands=disarmed(state.hands))
 
 
@@ -142,7 +144,7 @@ def _step(state: State, was: State, inputs: Inputs, seen: Seen, settings: Gating
                 return _safe(replace(state, phase="braking"), inputs, "interrupted", was.trigger)
             return _agent(replace(state, phase="agent"), inputs, settings, "interrupted", was.trigger)
     if "pause" in edges or inputs.command == "pause":
-        if was.phase in ("paused", "braking"):
+        if was.phase in ("paused", "braking", "away"):
             state = replace(state, phase="agent", hands=_from_now(state, inputs, settings))
             return _agent(state, inputs, settings, "resumed", "")
         return _safe(replace(state, phase="paused", toggled=False, driven=None), inputs, "paused", was.trigger)
@@ -165,7 +167,9 @@ def _step(state: State, was: State, inputs: Inputs, seen: Seen, settings: Gating
         return state, _human(inputs, "takeover", trigger)
     if source and settings.mode == "toggle":
         state = replace(state, toggled=False)  # a press that is not allowed now must not take the wheel later
-    if was.phase == "braking":
+    if was.phase == "braking" and inputs.stands:
+        return _safe(replace(state, phase="away"), inputs, "paused", "")
+    if was.phase in ("braking", "away"):
         return _safe(state, inputs, None, "")
     return _agent(state, inputs, settings, None, "")
 
@@ -213,5 +217,5 @@ def _agent(
 
 def _safe(state: State, inputs: Inputs, event: Event | None, trigger: str) -> tuple[State, Decision]:
     action = inputs.braking if state.phase == "braking" else inputs.neutral
-    paused = state.phase == "paused"
+    paused = state.phase in ("paused", "away")
     return replace(state, trigger=""), Decision(AGENT, action.copy(), 0.0, event, trigger, True, paused)

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from data.demos import DemoRule
 from data.errors import StoreError, UsageError
 from data.numbers import all_numbers, is_number, said, which
+from data.reading.standing import STANDS
 from data.recording.recorder import Recorder
 from data.records import AGENT, HUMAN
 from data.store import Store
@@ -427,8 +428,9 @@ class SharedWheel:
             given, driven = self.human.ask(self._raw, self._info, ours.shape), np.zeros_like(ours)
             if given is not None:
                 given, driven = self._sent_for(given, "human's action")
+        stands = self.setting.has_line and self._place[0].speed < STANDS
         decision = self._choice.decide(
-            self.human, self._info, ours, offer="", allowed=True, lap=self.purpose == "lap", driven=driven
+            self.human, self._info, ours, offer="", allowed=True, lap=self.purpose == "lap", stands=stands, driven=driven
         )
         return decision, given
 

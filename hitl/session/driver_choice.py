@@ -100,6 +100,8 @@ class DriverChoice:
     def begin_episode(self, human: HumanSide, handed: str = "", *, lap: bool = False) -> None:
         """The agent drives, and what is still held must be let go first. ``handed``: why it is the player's, as in a ``lap``."""
         self._state = arbiter.new_episode(self._state)
+        if handed == "rewind" and self._state.phase == "away":  # who goes back is back
+            self.go_on()
         self._handed = HandedWheel(handed, self._settings) if handed and persons_pad(human) is not None else None
         self.unused = self._handed is not None or (lap and persons_pad(human) is not None)
         human.begin()
@@ -116,11 +118,12 @@ class DriverChoice:
         offer: str,
         allowed: bool,
         lap: bool,
+        stands: bool = False,
         driven: NDArray[np.float32] | None = None,
     ) -> arbiter.Decision:
         """Read the pad now, and decide. ``offer``: why the wheel is offered; ``allowed``: it may be taken; ``lap``: it is.
 
-        ``driven``: the human's action where it does not come from a pad.
+        ``stands``: the car is seen to stand. ``driven``: the human's action where it does not come from a pad.
         """
         pad, taken_by = human.read(info)
         pad = pad.using(self._more)
@@ -139,6 +142,7 @@ class DriverChoice:
             humans=() if taken_by else tuple(to_action(part, self._controls) for part in pad.parts),
             taken_by=taken_by if not lap else "" if lost else "lap",
             offer=offer,
+            stands=stands,
             allowed=not lost if lap else allowed,
         )
         settings = replace(self._settings, unplugged="agent") if lap else self._settings  # in a lap time stands still instead
@@ -174,7 +178,7 @@ class DriverChoice:
     @property
     def paused(self) -> bool:
         """Whether it stands so."""
-        return self._state.phase == "paused"
+        return self._state.phase in ("paused", "away")
 
     def asks_to_quit(self, human: HumanSide) -> bool:
         """Tell whether a person at the pad presses quit, between two episodes. One who presses pause finds the next paused."""

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from data.demos import DemoRule
 from data.numbers import is_number
+from data.reading.standing import STANDS
 from data.recording.recorder import Recorder
 from data.records import AGENT, CUT_OFF, HUMAN
 from hitl import arbiter
@@ -81,7 +82,7 @@ class Session:
         self.recorder, self.options = recorder, options
         self.clock, self._release = world.clock, world.release
         self._stepped = world.stepped
-        self._lap_m = world.track.line.length if world.has_line else None
+        self._has_line, self._lap_m = world.has_line, world.track.line.length if world.has_line else None
         self.human: HumanSide = human or NoHuman()
         self.offers = offers or CornerOffers((), "off")
         self.corners = self.offers.corners
@@ -332,7 +333,8 @@ class Session:
         if self._result.purpose == "evaluation":
             return arbiter.Decision(AGENT, proposed, 0.0, None, "")
         allowed, lap = not self.hands_off and self.offers.allowed(info["progress"]), self._result.purpose == "lap"
-        decision = self._choice.decide(self.human, info, proposed, offer=offer, allowed=allowed, lap=lap)
+        stands = self._has_line and info["state"].speed < STANDS
+        decision = self._choice.decide(self.human, info, proposed, offer=offer, allowed=allowed, lap=lap, stands=stands)
         if decision.driver == HUMAN:
             decision = replace(decision, executed=self.environment.door.action(decision.executed, "the player's"))
         return decision

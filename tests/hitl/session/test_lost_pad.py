@@ -109,3 +109,39 @@ def test_the_keys_go_on_with_a_lap_whose_wheel_is_gone(tmp_path: Path) -> None:
 
 def test_who_drives_a_lap_with_the_keys_does_not_miss_the_wheel_on_the_table(tmp_path: Path) -> None:
     assert not Drive(tmp_path, {0: keys("up"), 10: wheel(MISSING)}, 30, "lap").paused
+
+
+@pytest.mark.parametrize("back", ["keys", "wheel"])
+def test_a_car_that_was_braked_keeps_its_place_until_the_player_takes_the_wheel_again(tmp_path: Path, back: str) -> None:
+    returns = keys("space", "up") if back == "keys" else wheel(DRIVES)
+    happens = {1: wheel(DRIVES), 20: wheel(MISSING), 150: wheel(PadState()) if back == "wheel" else keys(), 160: returns}
+    drive = Drive(tmp_path, happens, 180, unplugged="brake")
+    stands = drive.paused[0]
+    assert 20 < stands < 90
+    assert drive.paused == [*range(stands, 160)], "the stall rule would have ended it after two seconds"
+    assert drive.by_hand == [*range(1, 20), *range(160, 180)]
+    assert drive.ticks[stands].info["state"].speed < 1.5
+    assert drive.released == 1
+    kinds = [kind for (kind,) in drive.all("SELECT kind FROM events WHERE kind IN ('takeover', 'pad_lost', 'paused') ORDER BY id")]
+    assert kinds == ["takeover", "pad_lost", "paused", "takeover"]
+    assert drive.all("SELECT count(*) FROM episodes") == [(1,)]
+
+
+def test_the_pause_key_lets_the_agent_go_on_where_the_car_was_braked(tmp_path: Path) -> None:
+    drive = Drive(tmp_path, {1: wheel(DRIVES), 20: wheel(MISSING), 150: keys("p")}, 170, unplugged="brake")
+    assert drive.paused[-1] == 149
+    assert not drive.session.paused
+
+
+def test_the_next_episode_of_a_car_that_was_braked_goes_on_with_the_wheel(tmp_path: Path) -> None:
+    happens = {1: wheel(DRIVES), 20: wheel(MISSING), 22: keys("r"), 24: keys(), 60: keys("space", "up")}
+    drive = Drive(tmp_path, happens, 80, unplugged="brake")
+    assert drive.paused == [*range(22, 60)]
+    assert drive.by_hand == [*range(1, 20), *range(60, 80)]
+
+
+def test_who_goes_back_is_back(tmp_path: Path) -> None:
+    happens = {1: wheel(DRIVES), 40: wheel(MISSING), 150: keys("b"), 152: keys("up")}
+    drive = Drive(tmp_path, happens, 170, unplugged="brake")
+    assert drive.paused[-1] == 149
+    assert drive.by_hand[-1] == 169
