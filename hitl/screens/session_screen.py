@@ -34,7 +34,7 @@ from hitl.session.offers import next_corner
 from hitl.session.setup import SessionSetup
 from hitl.settings_desk.pause import PauseSettings, names_of
 from takeover_ui.language import Words
-from takeover_ui.view import Card, LearnedView, RecorderState, Scene, TrainerState, View
+from takeover_ui.view import Card, Driver, LearnedView, RecorderState, Scene, TrainerState, View
 from takeover_ui.window.window import Window
 
 FULL_LOCK = 0.4  # rad of the drawn front wheels
@@ -167,6 +167,8 @@ class SessionScreen:
         self._follow_line(state, decision.driver)
         paused = decision.paused and not tick.waits
         message = self._settings_asked(decision, paused=paused) or self.message
+        if gone := paused and self._rig.session.pad_gone:
+            message = self.words["paused_pad"]
         way_on = self._way_on() if paused else ""
         if way_on and not self._window.options.game_view:  # there is no headline over another game
             message, way_on = f"{way_on}    {message}", ""
@@ -179,11 +181,12 @@ class SessionScreen:
             self._alone.step(tick.steps, progress, human=by_human)
             if tick.purpose == "evaluation" and (reason := tick.info.get("reason")) and reason not in CUT_OFF:
                 self._alone.measured([tick.episode_return])  # the demo's evaluations are another session's
+        no_one: Driver | None = "waits" if tick.waits else "paused" if decision.paused or decision.safe else None
         name, seconds = next_corner(self._scene.corners, progress, state.speed)
         self._show(
             View(
                 scene=self._scene,
-                driver="waits" if tick.waits else "paused" if decision.paused else "human" if by_human else "agent",
+                driver=no_one or ("human" if by_human else "agent"),
                 agent=self._agent_name,
                 corrected=self._corrected,
                 stand_in=decision.trigger == "scripted" or (lap and isinstance(human, ScriptedHuman)),
@@ -216,7 +219,7 @@ class SessionScreen:
                 late_ticks=self._late,
                 message=message,
                 way_on=way_on,
-                hint=self._hint(tick, paused=paused or self._rig.session.hands_off),
+                hint=self._hint(tick, paused=(paused and not gone) or self._rig.session.hands_off),
                 fast=self.fast,
                 agent_trails=tuple(self._lines[AGENT]),
                 human_trails=tuple(self._lines[HUMAN]),

@@ -92,7 +92,7 @@ class Overlay:
         self.window.send(
             View(
                 scene=self._scene,
-                driver="paused" if decision.paused else "human" if decision.driver == HUMAN else "agent",
+                driver="paused" if decision.safe or decision.paused else "human" if decision.driver == HUMAN else "agent",
                 stand_in=decision.trigger in ("scripted", "function"),
                 proposed=tuple(proposed.tolist()),
                 executed=tuple(decision.executed.tolist()),

@@ -15,11 +15,12 @@ from data.records import HUMAN
 from hitl import arbiter
 from hitl.coach.handed_wheel import HandedWheel, touches
 from hitl.coach.rules import Said, Say, Tell, in_english
-from hitl.drivers.human import HumanSide, button_names, persons_pad
+from hitl.drivers.human import HumanSide, button_names, keys_elsewhere, persons_pad
 from hitl.pads.base import MISSING, Control, PadState, braking_action, neutral_action, to_action
 from hitl.pads.hands import look, together
 from hitl.pads.keyboard import KeyboardPad
 from hitl.protocols import Clock
+from takeover_ui.language import ENGLISH
 
 OFF_REST_SAID = (
     "{what}: off the rest without moving, so the place where it stands counts as released. If no hand is on it, "
@@ -48,7 +49,7 @@ class InVain:
         begun = [k for k, (was, does) in enumerate(zip(self._steers, steers, strict=False)) if does and not was]
         self._steers = steers
         pad = persons_pad(human)
-        if self._settings.mode == "touch" or decision.driver == HUMAN or decision.paused or decision.ignored or pad is None:
+        if self._settings.mode == "touch" or decision.driver == HUMAN or decision.safe or decision.ignored or pad is None:
             self._since = None
             return
         pads = getattr(pad, "parts", (pad,))
@@ -87,15 +88,22 @@ class DriverChoice:
         self._handed: HandedWheel | None = None
         self.unused = False
         """Whether the wheel was handed to the player in this episode, or it is a lap of theirs, and they have touched nothing."""
+        self.pad_gone = False
+        """Whether no one drives because the player's pad went away while they did."""
 
     def gate_by(self, settings: arbiter.GatingSettings) -> None:
         """From now on the wheel is taken in another way."""
         self._settings, self._in_vain = settings, InVain(settings, self._say)
 
-    @property
-    def unplugged(self) -> str:
-        """Who drives when the pad is lost during a takeover: ``agent``, or ``brake`` for no one."""
-        return self._settings.unplugged
+    def lost(self, human: HumanSide, *, lap: bool) -> str:
+        """What the player drove with is gone: tell them, and return what they are told, in English."""
+        gone = getattr(persons_pad(human), "lost", ())
+        keys = keys_elsewhere(human) and all(isinstance(pad, KeyboardPad) for pad in gone)
+        means = "lap" if lap else self._settings.unplugged
+        self.pad_gone = not keys and means != "agent"
+        said = Said(f"lost_{'keys' if keys else 'pad'}_{means}", "warning")
+        self._say(said)
+        return said.text(ENGLISH)
 
     def begin_episode(self, human: HumanSide, handed: str = "", *, lap: bool = False) -> None:
         """The agent drives, and what is still held must be let go first. ``handed``: why it is the player's, as in a ``lap``."""
@@ -151,7 +159,10 @@ class DriverChoice:
             self._told |= new
             self._warn("pad_lies", OFF_REST_SAID.format(what=" and ".join(AXES_SAID[name] for name in sorted(new)).capitalize()))
         if lap:
-            return self._of_a_lap(decision)
+            decision = self._of_a_lap(decision)
+        self.pad_gone = self.pad_gone and decision.safe and self._state.phase != "paused"
+        if lap:
+            return decision
         self._in_vain.notice(human, pad, decision, inputs.time)
         return decision
 

@@ -209,6 +209,11 @@ class Session:
         """Whether the player has paused it, in an episode or between two."""
         return self._choice.paused
 
+    @property
+    def pad_gone(self) -> bool:
+        """Whether no one drives because the player's pad went away while they did."""
+        return self._choice.pad_gone
+
     def _is_greedy(self, purpose: str) -> bool:
         """Tell whether the agent drives without noise: as evaluations are, so must some drives be that it learns from."""
         if purpose in ("drive", "practice") and self.options.greedy_every:

@@ -10,7 +10,7 @@ from data.recording.recorder import Recorder
 from data.records import AGENT, HUMAN, StepRow
 from data.tables.lap_times import noted
 from hitl.arbiter import Decision
-from hitl.drivers.human import HumanSide, button_names, keys_elsewhere, persons_pad
+from hitl.drivers.human import HumanSide, button_names, persons_pad
 from hitl.games.base import VehicleState
 from hitl.protocols import Clock, EpisodeResult
 from hitl.session.driver_choice import DriverChoice
@@ -130,8 +130,6 @@ class StepLog:
             self._segments.end_takeover(self._clock.now(), event == "interrupted", self._choice.unused)
         kind, level, text = event, "info", EVENTS.get(event, "")
         if event == "interrupted":
-            drives = "the agent drives" if self._choice.unplugged == "agent" else "the car brakes until you are back"
-            what = "The keys went to another window" if keys_elsewhere(human) else "The pad went away"
-            kind, level, text = "pad_lost", "warning", f"{what} in the middle of a takeover; {drives}."
+            kind, level, text = "pad_lost", "warning", self._choice.lost(human, lap=self.result.purpose == "lap")
         where = {"progress": round(float(progress), 1), "corner": corner.name if corner else None}
         self._recorder.event(kind, text, level=level, data={"trigger": decision.trigger, **where})

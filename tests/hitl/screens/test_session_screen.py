@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from data.records import Corner
-from hitl.arbiter import Decision
+from hitl.arbiter import Decision, GatingSettings
 from hitl.coach.rules import Said
 from hitl.coach.sounds import Sounds
 from hitl.coach.way_ahead import Way
@@ -18,7 +18,7 @@ from hitl.demo.demo import EPISODES, Measurement
 from hitl.demo.window import DemoWindow
 from hitl.drivers.human import HumanDriver, NoHuman, scripted_human
 from hitl.home import Home
-from hitl.pads.base import PadState
+from hitl.pads.base import MISSING, PadState
 from hitl.pads.combined import EitherPad
 from hitl.pads.keyboard import KEYS, KeyboardPad
 from hitl.protocols import EpisodeResult, Tick
@@ -293,6 +293,31 @@ def test_a_pause_says_what_ends_it_and_names_no_key_that_drives(tmp_path: Path, 
     assert pad == "stick and pedals: drive    star: star"
     told = [one.text(ENGLISH) for one in said if one.name == "press_panic"]
     assert told == (["Everything was let go, and this drive is over. p: the next one begins."] if button == "panic" else [])
+
+
+@pytest.mark.parametrize("purpose", ["drive", "lap"])
+def test_a_pad_that_went_away_is_the_reason_of_a_pause_and_the_keys_that_drive_are_named(tmp_path: Path, purpose: str) -> None:
+    shown, trainer, pad, ticks = Shown(), SimpleNamespace(newest=None), Pad(), list[Tick]()
+    screen = SessionScreen(shown)  # type: ignore[arg-type]
+    both = EitherPad(pad, KeyboardPad(keys=frozenset))
+    drives = PadState(gas=0.5, buttons=frozenset({"takeover"}))
+    pad.read = lambda: (PadState(), drives, MISSING)[min(len(ticks) // 5, 2)]  # type: ignore[method-assign]
+
+    def watch(tick: Tick) -> None:
+        ticks.append(tick)
+        screen(tick)
+
+    options = SessionOptions(gating=GatingSettings(unplugged="brake"))
+    with SessionSetup(
+        Home(tmp_path), options, human=lambda track: HumanDriver(both), watch=watch, stop=lambda: len(ticks) > 120
+    ) as rig:
+        screen.begin(rig, trainer)  # type: ignore[arg-type]
+        rig.session.episode(purpose, seed=0)
+    assert shown.views[8].driver == "human"
+    assert {view.driver for view in shown.views[10:]} == {"paused"}, "no one drives, also while the car brakes"
+    last = shown.views[-1]
+    assert (last.message, last.hint) == (ENGLISH["paused_pad"], screen.hint)
+    assert last.way_on == ("P: drive on" if purpose == "drive" else "")
 
 
 def test_the_hint_names_a_pad_only_while_there_is_one_and_no_way_back_where_there_is_none(tmp_path: Path) -> None:

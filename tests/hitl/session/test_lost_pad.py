@@ -20,6 +20,7 @@ from hitl.session.setup import SessionSetup
 from hitl.session_options import SessionOptions
 from tests.support.held import Cruise, Person
 
+WHO = ("takeover", "pad_lost", "paused")
 DRIVES = PadState(gas=0.5, buttons=frozenset({"takeover"}))
 
 
@@ -45,8 +46,10 @@ class Drive:
     def __init__(
         self, home: Path, happens: dict[int, Callable[[Drive], None]], ticks: int, purpose: str = "drive", **gating: Any
     ) -> None:
-        self.wheel, self.keys, self.ticks, self.told, self.said = Wheel(), frozenset[str](), [], [], []
-        self.released = 0
+        self.wheel, self.released = Wheel(), 0
+        self.keys: frozenset[str] | None = frozenset()
+        self.ticks: list[Any] = []
+        self.told: list[str] = []
         clock = [0.0]
 
         def acts(episode: int, tick: int) -> None:
@@ -56,7 +59,7 @@ class Drive:
         person = Person(EitherPad(self.wheel, KeyboardPad(keys=lambda: self.keys, clock=lambda: clock[0])), acts)
         with SessionSetup(
             Home(home), SessionOptions(gating=GatingSettings(**gating)), human=lambda track: person,
-            watch=self._watch, stop=lambda: len(self.ticks) >= ticks, tell=lambda level, text: self.told.append(text),
+            watch=self._watch, tell=self._tell, stop=lambda: len(self.ticks) >= ticks,
         ) as rig:  # fmt: skip
             self.session = rig.session
             self.session._release = self._release
@@ -68,6 +71,10 @@ class Drive:
 
     def _watch(self, tick: Any) -> None:
         self.ticks.append(tick)
+
+    def _tell(self, level: str, text: str) -> None:
+        if " went " in text:
+            self.told.append(text)
 
     def _release(self) -> None:
         self.released += 1
@@ -86,6 +93,14 @@ class Drive:
 
 def wheel(state: PadState) -> Callable[[Drive], None]:
     return lambda drive: setattr(drive.wheel, "state", state)
+
+
+def elsewhere(drive: Drive) -> None:
+    drive.keys = None
+
+
+def both(*does: Callable[[Drive], None]) -> Callable[[Drive], None]:
+    return lambda drive: [one(drive) for one in does] and None
 
 
 def keys(*names: str) -> Callable[[Drive], None]:
@@ -122,8 +137,8 @@ def test_a_car_that_was_braked_keeps_its_place_until_the_player_takes_the_wheel_
     assert drive.by_hand == [*range(1, 20), *range(160, 180)]
     assert drive.ticks[stands].info["state"].speed < 1.5
     assert drive.released == 1
-    kinds = [kind for (kind,) in drive.all("SELECT kind FROM events WHERE kind IN ('takeover', 'pad_lost', 'paused') ORDER BY id")]
-    assert kinds == ["takeover", "pad_lost", "paused", "takeover"]
+    kinds = [kind for (kind,) in drive.all("SELECT kind FROM events ORDER BY id")]
+    assert [kind for kind in kinds if kind in WHO] == ["takeover", "pad_lost", "paused", "takeover"]
     assert drive.all("SELECT count(*) FROM episodes") == [(1,)]
 
 
@@ -145,3 +160,30 @@ def test_who_goes_back_is_back(tmp_path: Path) -> None:
     drive = Drive(tmp_path, happens, 170, unplugged="brake")
     assert drive.paused[-1] == 149
     assert drive.by_hand[-1] == 169
+
+
+@pytest.mark.parametrize(
+    ("purpose", "unplugged", "told"),
+    [
+        ("drive", "agent", "The pad went away in the middle of a takeover; the agent drives."),
+        ("drive", "brake", "The pad went away in the middle of a takeover; the car brakes until you are back."),
+        ("lap", "agent", "The pad went away in the middle of a lap; time stands still."),
+    ],
+)
+def test_the_player_is_told_once_that_the_wheel_is_gone(tmp_path: Path, purpose: str, unplugged: str, told: str) -> None:
+    drive = Drive(tmp_path, {1: wheel(DRIVES), 10: wheel(MISSING), 12: elsewhere}, 30, purpose, unplugged=unplugged)
+    assert [text.startswith(told) for text in drive.told] == [True]
+    assert drive.all("SELECT message, level FROM events WHERE kind = 'pad_lost'") == [(drive.told[0], "warning")]
+    assert drive.session.pad_gone is (unplugged == "brake" or purpose == "lap")
+
+
+def test_the_wheel_and_not_the_keys_of_a_window_in_the_background_is_what_went_away(tmp_path: Path) -> None:
+    drive = Drive(tmp_path, {1: both(elsewhere, wheel(DRIVES)), 10: wheel(MISSING)}, 12)
+    assert [text.startswith("The pad went away") for text in drive.told] == [True]
+
+
+def test_a_pause_of_ones_own_says_no_more_that_the_pad_is_gone(tmp_path: Path) -> None:
+    happens = {0: wheel(DRIVES), 10: wheel(MISSING), 20: keys("p"), 22: keys()}
+    drive = Drive(tmp_path, happens, 40, "lap")
+    assert drive.session.paused
+    assert not drive.session.pad_gone
