@@ -52,6 +52,10 @@ class HumanDriver(HumanSide):
     def __init__(self, pad: Pad) -> None:
         self.pad, self.name = pad, pad.name
 
+    def begin(self) -> None:
+        """An episode begins. A pad that was plugged in since the last one has a name now."""
+        self.name = self.pad.name
+
     def read(self, info: dict[str, Any]) -> tuple[PadState, str]:
         """Return the pad as it is now."""
         return self.pad.read(), ""

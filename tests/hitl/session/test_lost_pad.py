@@ -11,9 +11,10 @@ import pytest
 
 from data.records import HUMAN
 from hitl.arbiter import GatingSettings
+from hitl.drivers.human import HumanDriver
 from hitl.games.base import Start
 from hitl.home import Home
-from hitl.pads.base import MISSING, PadState
+from hitl.pads.base import MISSING, NO_PAD, PadState
 from hitl.pads.combined import EitherPad
 from hitl.pads.keyboard import KeyboardPad
 from hitl.session.setup import SessionSetup
@@ -187,3 +188,17 @@ def test_a_pause_of_ones_own_says_no_more_that_the_pad_is_gone(tmp_path: Path) -
     drive = Drive(tmp_path, happens, 40, "lap")
     assert drive.session.paused
     assert not drive.session.pad_gone
+
+
+def test_a_lap_names_the_wheel_that_was_plugged_in_after_the_session_had_begun(tmp_path: Path) -> None:
+    pad = Wheel()
+    pad.name = NO_PAD
+    person = HumanDriver(EitherPad(pad, KeyboardPad(keys=lambda: frozenset({"up"}))))
+    with SessionSetup(Home(tmp_path), SessionOptions(), human=lambda track: person) as rig:
+        rig.session.episode("lap", seed=0)
+        pad.name = "wheel"
+        rig.session.episode("lap", seed=1)
+        rig.written()
+    db = sqlite3.connect(tmp_path / "store.sqlite")
+    assert db.execute('SELECT "trigger" FROM segments ORDER BY number').fetchall() == [("keyboard",), ("wheel or keyboard",)]
+    assert db.execute("SELECT driver FROM sessions").fetchall() == [("keyboard",)]
