@@ -11,7 +11,7 @@ from typing import Any, NoReturn, Self, cast
 
 from data.connect import BUSY_TIMEOUT_S, FULL, is_fixed, open_store, reason
 from data.errors import DamagedStoreError, DiskFullError, NoStoreError, StoreError, shown
-from data.files.paths import STORE_NAME, as_typed
+from data.files.paths import STORE_NAME, as_option
 from data.reading.drives import DriveTables
 from data.schema import database
 from data.tables.checkpoints import Checkpoints
@@ -131,7 +131,8 @@ def without_folder(path: Path, typed: Path) -> StoreError | None:
         if stat.S_ISDIR(os.stat(path.parent).st_mode):
             return None
     except FileNotFoundError:
-        way = f"record something there first (`hitl play --home {as_typed(folder)}`)"
+        play = f"hitl play {as_option('--home', folder)}"
+        way = f"record something there first (`{play}`)"
         return StoreError(
             f"The folder '{shown(folder, 200)}' is not there, so the store {path.name} in it cannot be opened: check its name, "
             f"or {way if path.name == STORE_NAME else 'make the folder first'}."

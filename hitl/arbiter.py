@@ -28,7 +28,7 @@ Mode = Literal["hold", "toggle", "touch"]
 Deflection = Annotated[float, Meta(ge=0, le=1)]
 Seconds = Annotated[float, Meta(ge=0)]
 Event = Literal["takeover", "hand_back", "interrupted", "paused", "resumed", "panic"]
-Phase = Literal["agent", "human", "paused", "braking", "away"]  # away: braked, and paused until the player is back
+GatingPhase = Literal["agent", "human", "paused", "braking", "away"]  # away: braked, and paused until the player is back
 _EPS = 1e-6  # s: a tick that is early by rounding still counts
 
 
@@ -72,7 +72,7 @@ class Inputs:
 class State:
     """What the arbiter remembers; begin with ``State()``."""
 
-    phase: Phase = "agent"
+    phase: GatingPhase = "agent"
     trigger: str = ""  # of the takeover that runs
     since: float = 0.0  # s: when the takeover began
     wanted: float = 0.0  # s: when the player last wanted the wheel
@@ -105,7 +105,7 @@ def new_episode(state: State) -> State:
 
     A pause goes on, and a car that was braked waits paused: the player is still not there.
     """
-    phase: Phase = "paused" if state.phase == "paused" else "away" if state.phase in ("braking", "away") else "agent"
+    phase: GatingPhase = "paused" if state.phase == "paused" else "away" if state.phase in ("braking", "away") else "agent"
     return replace(state, phase=phase, trigger="", driven=None, toggled=False, hands=disarmed(state.hands))
 
 

@@ -35,7 +35,7 @@ FACES: Mapping[PadKind, Mapping[str, tuple[int, int]]] = {
 
 
 def label(kind: PadKind, control: str) -> str:
-    """Return what a control is called on that pad; a wheel's buttons have the names by which `hitl pads --set` takes them."""
+    """Return what a control is called on that pad; a wheel's buttons have the names that `hitl pads` shows."""
     found = LABELS.get(kind, {}).get(control) or _CROSS.get(control) or _STICKS.get(control)
     if found:
         return found
