@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from hitl.pads.base import MISSING, NO_PAD, Pad, PadState
+from hitl.pads.keyboard import KeyboardPad
+
+TOUCHED = 0.25  # how far a control is moved by a hand that has come back: a wheel that is plugged in need not stand straight
 
 
 class EitherPad:
@@ -13,7 +16,8 @@ class EitherPad:
 
     The pad that was used last is the one the player holds, even while it rests. When that one vanishes, one reading is
     missing although the other pad is there: the player has lost the wheel, and must not be taken for one who let go. It stays
-    in ``lost`` until it is back or the player uses another: what lies there at rest is not in their hands by that.
+    in ``lost`` until the player uses it again, or another: what is there and rests is not in their hands by that. Keys are as
+    soon as they are heard.
     """
 
     def __init__(self, *parts: Pad) -> None:
@@ -22,7 +26,7 @@ class EitherPad:
         """Those that read as at rest, whatever they say: their buttons are meant for another window now. What is held at the end
         of that is still meant for it (Escape, which has closed it), until all buttons are let go."""
         self.lost: tuple[Pad, ...] = ()
-        """Those that vanished from the player's hands, as long as they are gone and no other is used in their place."""
+        """Those that vanished from the player's hands, until they or others in their place are used."""
         self._unheard: list[Pad] = []
         self._held: list[Pad] = []
 
@@ -48,7 +52,9 @@ class EitherPad:
             return MISSING
         used = [pad for pad, state in there if state.moved > 0.0 or state.buttons]
         self._held = used or self._held or [pad for pad in self.lost if pad not in gone]
-        self.lost = () if used else tuple(pad for pad in self.lost if pad in gone)
+        if any(state.moved >= TOUCHED or state.buttons for _, state in there):
+            self.lost = ()
+        self.lost = tuple(pad for pad in self.lost if pad in gone or not isinstance(pad, KeyboardPad))
         most = max((state for _, state in there), key=lambda state: state.deflection)
         buttons = frozenset[str]().union(*(state.buttons for _, state in there))
         parts = tuple(state for _, state in readings)

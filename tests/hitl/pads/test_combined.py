@@ -124,7 +124,7 @@ def test_what_is_still_held_when_a_pad_is_heard_again_was_meant_for_the_other_wi
     assert "quit" in either.read().buttons
 
 
-def test_the_one_that_vanished_stays_lost_until_it_is_back_or_another_is_used(pads: tuple[Said, Said, EitherPad]) -> None:
+def test_the_one_that_vanished_stays_lost_until_it_or_another_is_used(pads: tuple[Said, Said, EitherPad]) -> None:
     pad, keys, either = pads
     pad.state = PadState(steer=1.0)
     either.read()
@@ -132,9 +132,14 @@ def test_the_one_that_vanished_stays_lost_until_it_is_back_or_another_is_used(pa
     for _ in range(3):
         either.read()
         assert either.lost == (pad,)
-    pad.state = PadState()
-    assert either.read() == PadState()
+    pad.state = PadState(steer=0.1)
+    assert either.read() == PadState(steer=0.1)
+    assert either.lost == (pad,), "who plugs it in has no hand on it, and it need not stand straight"
+    pad.state = PadState(steer=0.3)
+    either.read()
     assert either.lost == ()
+    pad.state = PadState()
+    either.read()
     pad.state = MISSING
     assert either.read() == MISSING, "it is in hand again, although it rests"
     keys.state = MISSING
@@ -142,8 +147,8 @@ def test_the_one_that_vanished_stays_lost_until_it_is_back_or_another_is_used(pa
     keys.state = PadState()
     assert either.read().connected
     assert either.lost == (pad,), "keys that rest are in no one's hands"
-    keys.state = PadState(gas=0.1)
-    assert either.read().gas == 0.1
+    keys.state = PadState(gas=0.3)
+    assert either.read().gas == 0.3
     assert either.lost == ()
 
 
