@@ -52,7 +52,7 @@ class EitherPad:
             return MISSING
         used = [pad for pad, state in there if state.moved > 0.0 or state.buttons]
         self._held = used or self._held or [pad for pad in self.lost if pad not in gone]
-        if any(state.moved >= TOUCHED or state.buttons for _, state in there):
+        if any(state.moved >= TOUCHED or "takeover" in state.buttons for _, state in there):  # who ends a pause need not drive
             self.lost = ()
         self.lost = tuple(pad for pad in self.lost if pad in gone or not isinstance(pad, KeyboardPad))
         most = max((state for _, state in there), key=lambda state: state.deflection)

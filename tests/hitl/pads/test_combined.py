@@ -159,3 +159,17 @@ def test_the_one_on_the_table_is_not_lost(pads: tuple[Said, Said, EitherPad]) ->
     pad.state = MISSING
     assert either.read().gas == 1.0
     assert either.lost == ()
+
+
+def test_a_button_that_only_ends_a_pause_takes_no_pad_in_hand(pads: tuple[Said, Said, EitherPad]) -> None:
+    pad, keys, either = pads
+    pad.state = PadState(gas=1.0)
+    either.read()
+    pad.state = MISSING
+    either.read()
+    keys.state = PadState(buttons=frozenset({"pause"}))
+    assert "pause" in either.read().buttons
+    assert either.lost == (pad,)
+    keys.state = PadState(buttons=HOLD)
+    either.read()
+    assert either.lost == ()
