@@ -53,9 +53,9 @@ class Said:
     @property
     def only(self) -> Literal["agent", "paused"] | None:
         """While whom it holds only: it asks for help, or says how the wheel is taken; or how a pause ends."""
-        if self.name in ("press_star_paused", "press_panic"):
+        if self.name in ("press_star_paused", "press_panic") or (self.name.startswith("lost_") and self.name.endswith("_lap")):
             return "paused"
-        return "agent" if self.name.startswith(("coach_help", "slow_", "vain_")) else None
+        return "agent" if self.name.startswith(("coach_help", "slow_", "vain_", "lost_")) else None
 
     @property
     def of_takeover(self) -> bool:
