@@ -81,12 +81,15 @@ class PadMap:
             at = rest.get(source, 0.0)
             return abs(raw(source) - at) > PRESSED * (1.0 + abs(at))  # of the way from its rest to the farther end
 
+        def pedal(axis: Axis) -> float:
+            return axis.pedal(raw(axis.source)) if axis.source not in ("", self.steer.source) else 0.0
+
         further = ((name, raises.pedal(raw(raises.source)) - lowers.pedal(raw(lowers.source)))
                    for name, (lowers, raises) in self.more.items())  # fmt: skip
         return PadState(
             steer=self.steer.stick(raw(self.steer.source)),
-            gas=self.gas.pedal(raw(self.gas.source)),
-            brake=self.brake.pedal(raw(self.brake.source)),
+            gas=pedal(self.gas),
+            brake=pedal(self.brake),
             buttons=frozenset(m for m, sources in self.buttons.items() if any(map(pressed, sources))),
             more=tuple((name, value) for name, value in further if value),
         )

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 Read = Callable[[], float]
 LOOKS = 50
+SILENT = 1e-3  # so far a control may be from where it reads before it first moves
 
 
 def averages(pad: Pad, controls: Mapping[str, Read]) -> dict[str, float]:
@@ -44,7 +45,10 @@ class Sweep:
 
 
 def sweep(pad: Pad, controls: Mapping[str, Read], rest: Mapping[str, float], seconds: float, pause_s: float = 0.005) -> Sweep:
-    """Look at the controls for so long, while the player moves them. Raises DeviceError when the pad is unplugged."""
+    """Look at the controls for so long, while the player moves them. Raises DeviceError when the pad is unplugged.
+
+    ``rest``: where each is at the beginning. One that is not in it has said nothing yet: its first real reading begins it.
+    """
     ranges = {name: (value, value) for name, value in rest.items()}
     newest: dict[str, float] = {}
     states, changed, looks = [], [], 0
@@ -59,9 +63,21 @@ def sweep(pad: Pad, controls: Mapping[str, Read], rest: Mapping[str, float], sec
             states.append(state)
             changed.append(passed)
         newest = now
-        ranges = {name: (min(low, now[name]), max(high, now[name])) for name, (low, high) in ranges.items()}
+        ranges |= _further(ranges, now)
         time.sleep(pause_s)
     return Sweep(ranges, tuple(states), tuple(changed), looks, seconds)
+
+
+def is_silent(source: str, value: float) -> bool:
+    """Tell whether a control reads what it does before it first moves."""
+    return abs(value - unspoken(source)) < SILENT
+
+
+def _further(ranges: Mapping[str, tuple[float, float]], now: Mapping[str, float]) -> dict[str, tuple[float, float]]:
+    """Return the ranges of what has said something by now, with the newest readings in them."""
+    spoken = {name: value for name, value in now.items() if name in ranges or not is_silent(name, value)}
+    before = {name: ranges.get(name, (value, value)) for name, value in spoken.items()}
+    return {name: (min(before[name][0], value), max(before[name][1], value)) for name, value in spoken.items()}
 
 
 MeasurePhase = Literal["hands_off", "move", "hands_off_again", "done"]
@@ -97,7 +113,7 @@ class Calibration:
         self._until = self._until or now + self._settle_s + REST_S
         values = {source: read() for source, read in self._readers.items()}
         if self.phase == "move":
-            self._ranges = {s: (min(low, values[s]), max(high, values[s])) for s, (low, high) in self._ranges.items()}
+            self._ranges |= _further(self._ranges, values)
         elif now >= self._until - REST_S:
             for source, value in values.items():
                 self._values[source].append(value)
@@ -107,17 +123,18 @@ class Calibration:
 
     def result(self) -> PadMap:
         """Return the pad's mapping as measured. Raises InputFileError for an axis that hardly moved."""
-        return calibrated(self._pad.map, self._rest, self._ranges)
+        still = {source: (at, at) for source, at in self._rest.items()}
+        return calibrated(self._pad.map, self._rest, still | self._ranges)
 
     def _next(self, now: float) -> None:
         made = self._pad.map
         if self.phase == "hands_off":
             self._rest = {source: fmean(seen) for source, seen in self._values.items()}
-            self._ranges = {source: (value, value) for source, value in self._rest.items()}
+            self._ranges = {s: (at, at) for s, at in self._rest.items() if s == made.steer.source or not is_silent(s, at)}
             self.phase, self._until = "move", now + self._seconds
             return
         # Perhaps they had sent nothing yet when their rest was measured.
-        silent = [s for s in self._sources if s != made.steer.source and abs(self._rest[s] - unspoken(s)) < 1e-3]
+        silent = [s for s in self._sources if s != made.steer.source and is_silent(s, self._rest[s])]
         if self.phase == "move" and silent:
             self._values = {source: [] for source in self._sources}
             self.phase, self._until = "hands_off_again", now + max(self._settle_s, REST_S) + REST_S

@@ -36,7 +36,8 @@ class Resting:
     ) -> None:
         self.map, self._raw, self._slack = mapping, raw, slack
         self.rests = dict(mapping.rests)
-        pedals: dict[str, Axis] = {name: getattr(mapping, name) for name in PEDALS if getattr(mapping, name).source}
+        # A pedal on the axis that steers is none: what is guessed of it would be read as steering.
+        pedals = {n: axis for n in PEDALS if (axis := _axis(mapping, n)).source not in ("", mapping.steer.source)}
         self.told: set[str] = set()  # pedals whose rest is known by now
         self._guessed = {n for n, axis in pedals.items() if n not in measured and is_plain(axis.source)}
         self._doubted: dict[str, int] = {}  # axes that first read an end: looks in the middle since then
@@ -93,6 +94,11 @@ class Resting:
     def _tell_button(self, source: str, value: float, end: float) -> None:
         if abs(value) > end:
             self.rests[source] = 1.0 if value > 0.0 else -1.0
+
+
+def _axis(mapping: PadMap, name: str) -> Axis:
+    found: Axis = getattr(mapping, name)
+    return found
 
 
 def unspoken(source: str) -> float:

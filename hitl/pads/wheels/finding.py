@@ -9,7 +9,8 @@ from data.errors import InputFileError
 from hitl.pads.mapping import LEAST_TRAVEL, Axis, PadMap
 
 Ranges = Mapping[str, tuple[float, float]]
-"""The least and the most that was seen of each axis."""
+"""The least and the most that was seen of each axis; one that had said nothing yet is not in it."""
+ASIDE = 0.05  # so far from the middle of its axis a wheel may rest without a word
 ASKED = (
     ("right", "Turn the wheel to the right, as far as it goes, and let it go"),
     ("left", "Now to the left, and let it go"),
@@ -24,17 +25,23 @@ class FoundAxes:
 
     map: PadMap
     combined: bool
+    aside: float = 0.0  # raw reading of the wheel at rest, where that is not the middle of its axis
 
     @property
     def said(self) -> str:
         """What to tell the player."""
-        made = self.map
+        made, also = self.map, ""
+        if self.aside:
+            also = (
+                f" Straight ahead is where the wheel stood at the beginning, at {self.aside:+.2f}, which is not the middle of "
+                "its axis: if it did not stand straight, type `hitl pads --find` again."
+            )
         if self.combined:
             return (
                 f"The wheel is {made.steer.source}; both pedals are on {made.gas.source}, each on its half, so that together "
-                "they cancel each other out. The wheel's own driver can separate them: then type `hitl pads --find` again."
+                f"they cancel each other out. The wheel's own driver can separate them: then type `hitl pads --find` again.{also}"
             )
-        return f"The wheel is {made.steer.source}, the gas {made.gas.source}, the brake {made.brake.source}."
+        return f"The wheel is {made.steer.source}, the gas {made.gas.source}, the brake {made.brake.source}.{also}"
 
 
 def ask(look: Callable[[], Ranges], rest: Mapping[str, float], say: Callable[[str], None]) -> dict[str, Ranges]:
@@ -51,11 +58,20 @@ def ask(look: Callable[[], Ranges], rest: Mapping[str, float], say: Callable[[st
     return seen
 
 
-def found(usual: PadMap, rest: Mapping[str, float], seen: Mapping[str, Ranges]) -> FoundAxes:
-    """Return the mapping that follows from what was seen when each control was asked for. Raises InputFileError."""
+def found(
+    usual: PadMap, rest: Mapping[str, float], seen: Mapping[str, Ranges], woken: Mapping[str, float] | None = None
+) -> FoundAxes:
+    """Return the mapping that follows from what was seen when each control was asked for. Raises InputFileError.
+
+    ``woken``: where those rest that had said nothing yet when ``rest`` was measured.
+    """
+    first, rest = rest, {**rest, **(woken or {})}
     steer, _ = _farthest(seen["right"], rest)
-    right, left = (_end(seen[way], steer, rest) for way in ("right", "left"))
-    if (right - rest[steer]) * (left - rest[steer]) >= 0.0:
+    rest[steer] = first[steer]  # a wheel without a motor stays where it was let go
+    right = _end(seen["right"], steer, rest)
+    low, high = seen["left"].get(steer, (rest[steer], rest[steer]))
+    left = low if right > rest[steer] else high
+    if abs(right - rest[steer]) < LEAST_TRAVEL or abs(left - rest[steer]) < LEAST_TRAVEL:
         raise InputFileError("The wheel went the same way twice. Begin again: right when asked for right, then left.")
     pedals = {}
     for name in ("gas", "brake"):
@@ -72,7 +88,8 @@ def found(usual: PadMap, rest: Mapping[str, float], seen: Mapping[str, Ranges]) 
     wheel = replace(usual.steer, source=steer, low=ends[0], centre=ends[1], high=ends[2])
     taken = {steer, gas.source, brake.source}
     buttons = {meaning: tuple(s for s in sources if s not in taken) for meaning, sources in usual.buttons.items()}
-    return FoundAxes(replace(usual, steer=wheel, gas=gas, brake=brake, buttons=buttons), combined)
+    aside = rest[steer] if abs(rest[steer]) > ASIDE else 0.0
+    return FoundAxes(replace(usual, steer=wheel, gas=gas, brake=brake, buttons=buttons), combined, aside)
 
 
 def _farthest(ranges: Ranges, rest: Mapping[str, float]) -> tuple[str, float]:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from data.errors import InputFileError
 from hitl.commands import pads
 from hitl.home import Home
 from hitl.pads.base import PadState
@@ -190,6 +191,21 @@ def test_calibrating_a_wheel_whose_pedals_have_not_spoken_yet(
         pad = SdlPad(tables=load(Home(tmp_path)).devices, hub=hub)
         assert pad.read() == PadState()
         assert (pad.map.gas.low, pad.map.brake.low) == pytest.approx((0.9, -0.9), abs=0.01)
+
+
+def test_a_sleeping_pedal_that_was_only_touched_is_not_calibrated(hub: Devices) -> None:
+    with VirtualPad.wheel() as wheel:
+        pad = SdlPad(hub=hub)
+        calibration, now = measure.Calibration(pad, 1.0), 0.0
+        moves = iter([(-1.0, 0.9, 0.9), (1.0, -1.0, 1.0), (0.0, 1.0, 1.0)])
+        while calibration.phase != "done":
+            if calibration.phase == "move" and (move := next(moves, None)) is not None:
+                for axis, value in enumerate(move):
+                    wheel.raw_axis(axis, value)
+            calibration.look(now)
+            now += 0.05
+        with pytest.raises(InputFileError, match="brake"):
+            calibration.result()
 
 
 def test_rests_survive_their_table() -> None:
