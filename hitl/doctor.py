@@ -142,16 +142,25 @@ def _pads(home: Home) -> DoctorAnswer:
     import pygame
 
     from hitl.pads.devices import devices
+    from hitl.pads.open import sdl_pad
     from hitl.settings import load
 
-    load(home)  # so that a mistake in the settings shows here, too
+    settings = load(home)  # so that a mistake in the settings shows here, too
     hub = devices()
     hub.poll()
-    names = [d.name for d in hub.present.values() if not hub.blocks(d.instance)]
+    there = [d for d in hub.present.values() if not hub.blocks(d.instance)]
     sdl = f"SDL {'.'.join(map(str, pygame.get_sdl_version()))}"
-    if not names:
+    if not there:
         return NOTE, f"none plugged in ({sdl})", "plug one in, or drive with the keyboard (`--pad keyboard`)"
-    return OK, f"{', '.join(names[:4])} ({sdl})"
+    if settings.pad.use not in ("auto", "sdl"):
+        return OK, f"{', '.join(d.called for d in there[:4])} ({sdl}); the settings name another kind: {settings.pad.use}"
+    pad = sdl_pad(settings, settings.pad.name, settings.pad.id)
+    used, names = pad.device, [d.called for d in there if d is not pad.device][:4]
+    if used is None:
+        why = pad.problem or f"none of what is plugged in is used by itself: {', '.join(names)}"
+        return NOTE, f"{why.rstrip('.')} ({sdl})", "`hitl pads` shows what there is; `hitl pads --choose` takes one by a press"
+    beside = f"; beside it: {', '.join(names)}" if names else ""
+    return OK, f"{used.called} ({sdl}){beside}"
 
 
 def _own_pad(env: str) -> DoctorAnswer:

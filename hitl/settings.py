@@ -324,16 +324,18 @@ def save_pads(
 ) -> Path:
     """Store a choice, or one device's table, and leave the rest of ``pads.toml`` as it is. Returns its path.
 
-    ``forget``: the key under which the same pad's table was stored before. Raises `InputFileError`, and changes nothing, when the
-    file cannot be read or written.
+    ``forget``: a key whose table goes, such as the one under which the same pad's was stored before. Raises `InputFileError`,
+    and changes nothing, when the file cannot be read or written.
     """
     path = pads_path(home)
     pads = read(path)
     if use is not None:
         pads["use"] = {"use": use.use, "name": use.name, **({"id": use.id} if use.id else {})}
+    pads.get("devices", {}).pop(forget, None)
     if device:
-        pads.setdefault("devices", {}).pop(forget, None)
-        pads["devices"][device] = dict(table or {})
+        pads.setdefault("devices", {})[device] = dict(table or {})
+    elif not pads.get("devices", True):
+        del pads["devices"]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         held.write_whole(path, dumps(pads))

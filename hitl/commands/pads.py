@@ -9,12 +9,12 @@ import math
 import sys
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from data.errors import DeviceError, InputFileError, UsageError
-from data.suggest import did_you_mean
+from data.errors import DeviceError, InputFileError, UsageError, shown
 from hitl.arguments import Parser, amount
-from hitl.home import Home, add_home, home_path
+from hitl.home import Home, add_home, home_path, in_home
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -23,10 +23,12 @@ if TYPE_CHECKING:
     from hitl.pads.device import Device
     from hitl.pads.mapping import PadMap
     from hitl.pads.sdl import SdlPad
+    from hitl.pads.wheels.finding import FoundAxes
     from hitl.settings import Settings
 
 AXES = ("steer", "gas", "brake")
 _BAR = 21
+STRAIGHT_S = 1.0  # for the player to put the wheel straight
 GO_BACK_S = 3.0  # for the player to click into the game
 
 
@@ -81,7 +83,7 @@ def main(argv: list[str]) -> int:
         if args.json:
             print(json.dumps(_reading(pad), indent=2))
             return 0
-        _show(pad, 0.0 if args.once else args.seconds)
+        _show(pad, 0.0 if args.once else args.seconds, args.home)
         return 0
     finally:
         pad.close()
@@ -129,39 +131,66 @@ def _change(home: Home, settings: Settings, args: argparse.Namespace) -> None:
     from hitl.pads.identity import own_table
     from hitl.pads.mapping import table_of, to_table
     from hitl.pads.sdl import SdlPad
+    from hitl.pads.wishes import laid_over, meant, which
     from hitl.settings import PadChoice, save_pads
     from hitl.settings_desk.files import pads_path
 
     table_of(args.set)  # raises where a wish has another form, whatever is plugged in
-    name, chosen = args.name or settings.pad.name, "" if args.name else settings.pad.id
-    device = _choose(args.seconds or 20.0) if args.choose else None
-    tables = {} if args.reset else settings.devices
-    pad = SdlPad(name, chosen=chosen, tables=tables, device=device)
-    if device is not None:
-        name = device.name
-        choice = PadChoice("sdl", name, str(pad.identity))
+    if args.choose:
+        device = _choose(args.seconds or 20.0)
+        looked = SdlPad(device=device, tables={} if args.reset else settings.devices)
+    else:
+        name, chosen = args.name or settings.pad.name, "" if args.name else settings.pad.id
+        looked = SdlPad(name, chosen=chosen, tables=settings.devices)
+        device = meant(looked, wheel=args.find and not args.name)
+    hub = looked.hub
+    there = list(hub.identities().values())
+    identity = hub.identities()[device.instance]
+    called = f"{device.called}{which(identity, there)}"
+    if args.choose:
+        choice = PadChoice("sdl", device.name, str(identity))
         _keep(lambda: save_pads(home, use=choice))
-        print(f"{name}{_which(pad)} is the pad from now on.")
-    if pad.device is None:
-        if args.set and pad.hub.present and not args.calibrate:
-            meant = did_you_mean(name, [d.name for d in pad.hub.present.values()])
-            raise DeviceError(pad.problem or f"No pad whose name holds {name!r} is plugged in; `hitl pads` lists them.{meant}")
-        raise DeviceError(pad.problem or "No pad is plugged in; plug it in and start again.")
+        print(f"{called} is the pad from now on.")
     if not (args.calibrate or args.find or args.set or args.reset):
         return
-    assert pad.identity is not None
-    key, model = str(pad.identity), pad.identity.model
-    was = own_table(settings.devices, pad.identity, list(pad.hub.identities().values()))
-    table: dict[str, Any] = dict(tables.get(was, {}))
-    pad = SdlPad(device=pad.device, hub=pad.hub, tables={key: table})
+    key, model = str(identity), identity.model
+    was = own_table(settings.devices, identity, there)
+    table: dict[str, Any] = {} if args.reset else dict(settings.devices.get(was, {}))
+    told: list[str] = []
     if args.set:
-        pad, table = _set(pad, table, args.set)
+        table, told = laid_over(device, looked, table, args.set)
     if args.find:
-        table = to_table(_find(pad, args.seconds or 4.0))
+        axes = _find(device, key, table, args.seconds or 4.0)
+        table = to_table(axes.map)
+        told.append(axes.said)
     if args.calibrate:
-        table = to_table(_calibrate(pad, args.seconds or 6.0))
-    _keep(lambda: save_pads(home, device=key, table=table, forget="" if was == model else was), {"devices": {key: table}})
-    print(f"Stored for {pad.name}{_which(pad)} in {pads_path(home).name}.")
+        table = to_table(_calibrate(SdlPad(device=device, hub=hub, tables={key: table}), args.seconds or 6.0))
+    file = pads_path(home).name
+    if args.reset and not table:
+        rest = {k: v for k, v in settings.devices.items() if k != was}
+        shadowed = own_table(rest, identity, there)  # one of the whole model: an empty one of its own goes before it
+        _keep(lambda: save_pads(home, device=key if shadowed else "", table={}, forget=was))
+        told.append(f"Forgotten: what was stored for {called} in {file}.")
+        if settings.pad.id == key:
+            told.append("It stays the pad that you chose; `hitl pads --choose` chooses another.")
+    else:
+        _keep(lambda: save_pads(home, device=key, table=table, forget="" if was == model else was), {"devices": {key: table}})
+        told.append(f"Stored for {called} in {file}.")
+        told += _not_yours(home, device)
+    print(in_home("\n".join(told), args.home))
+
+
+def _not_yours(home: Home, device: Device) -> list[str]:
+    """Return a sentence where another pad than the one that was just set up is the player's."""
+    from hitl.pads.sdl import SdlPad
+    from hitl.settings import load
+
+    now = load(home, "pad")
+    used = SdlPad(now.pad.name, chosen=now.pad.id, tables=now.devices).device
+    if used is device:
+        return []
+    way = f"`hitl pads --choose`, then a press of a button on {device.called}, changes that."
+    return [f"You still drive with {used.called if used is not None else 'the keyboard'}: {way}"]
 
 
 def _keep(save: Callable[[], object], table: Mapping[str, Any] | None = None) -> None:
@@ -185,15 +214,6 @@ def _keep(save: Callable[[], object], table: Mapping[str, Any] | None = None) ->
             raise UsageError("Nothing was stored.")
 
 
-def _which(pad: SdlPad) -> str:
-    """Return which of several pads of one model this is; "" where it is the only one."""
-    known = pad.identity
-    if known is None or sum(d.key == known.model for d in pad.hub.present.values()) < 2:
-        return ""
-    said = f"serial number {known.serial}" if known.serial else f"at {known.port}" if known.port else f"number {known.number}"
-    return f" ({said})"
-
-
 def _choose(seconds: float) -> Device:
     from hitl.pads.devices import devices
     from hitl.pads.sdl import pick_by_press
@@ -206,45 +226,39 @@ def _choose(seconds: float) -> Device:
     return device
 
 
-def _set(pad: SdlPad, stored: dict[str, Any], wishes: list[str]) -> tuple[SdlPad, dict[str, Any]]:
-    """Return the pad with the stored settings and the wishes laid over them, and the table to store."""
-    from hitl.pads.calibration.rest import END, is_plain
-    from hitl.pads.mapping import from_table, table_of
+def _find(device: Device, key: str, table: Mapping[str, Any], seconds: float) -> FoundAxes:
+    from hitl.pads.calibration.measure import averages, is_silent, sweep
     from hitl.pads.sdl import SdlPad
-
-    table = table_of(wishes)
-    from_table(table, pad.map, file="")  # raises where a wish makes no sense
-    for name, value in table.items():
-        kept = {k: v for k, v in stored.get(name, {}).items() if not ("source" in value and k in ("low", "centre", "high"))}
-        stored[name] = {**kept, **value}  # what was measured on another axis is dropped
-    assert pad.device is not None
-    # A new pad checks that the device has the controls that were named.
-    pad = SdlPad(device=pad.device, hub=pad.hub, tables={str(pad.identity): stored})
-    named = {s for sources in table.get("buttons", {}).values() for s in sources if is_plain(s)}
-    rests = {s: round(pad.raw(s), 4) for s in sorted(named) if abs(pad.raw(s)) > END}  # a trigger that is not pulled now
-    if rests:
-        stored["rests"] = {**stored.get("rests", {}), **rests}
-        pad = SdlPad(device=pad.device, hub=pad.hub, tables={str(pad.identity): stored})
-    return pad, stored
-
-
-def _find(pad: SdlPad, seconds: float) -> PadMap:
-    from hitl.pads.calibration.measure import averages, sweep
     from hitl.pads.wheels.finding import ask, found
 
-    device = pad.device
-    assert device is not None
     if device.controller is not None:
-        raise UsageError(f"{device.name} is no wheel: its axes are known, and `hitl pads --calibrate` measures them.")
+        raise UsageError(
+            f"{device.called} is no wheel: its axes are known, and `hitl pads --calibrate` measures them. If a wheel is plugged "
+            "in, too, add --name and a part of the wheel's name."
+        )
+    # What is stored of its axes is found anew, and may be wrong.
+    steer = {k: v for k, v in table.get("steer", {}).items() if k in ("dead_zone", "curve")}
+    kept = {k: v for k, v in table.items() if k not in AXES} | ({"steer": steer} if steer else {})
+    pad = SdlPad(device=device, tables={key: kept})
     readers = {source: device.reader(source) for source in device.sources() if source.startswith("axis")}
-    print("Hands off the wheel, feet off the pedals ...", flush=True)
+    print(f"{device.called}: put the wheel straight ahead. Then hands off the wheel, feet off the pedals ...", flush=True)
+    time.sleep(STRAIGHT_S)
     averages(pad, readers)  # drivers report pedals as half pressed until they first move
     rest = averages(pad, readers)
-    seen = ask(lambda: sweep(pad, readers, rest, seconds).ranges, rest, lambda text: print(text, flush=True))
-    rest |= {source: value for source, value in averages(pad, readers).items() if abs(rest[source]) < 1e-3}
-    made = found(pad.map, rest, seen)
-    print(made.said)
-    return made.map
+    silent = {source for source, value in rest.items() if is_silent(source, value)}
+
+    def look() -> Mapping[str, tuple[float, float]]:
+        pad.read()
+        now = {source: read() for source, read in readers.items()}
+        silent.difference_update([source for source, value in now.items() if not is_silent(source, value)])
+        seen = sweep(pad, readers, {s: v for s, v in now.items() if s not in silent}, seconds).ranges
+        silent.difference_update(seen)
+        return seen
+
+    slept = set(silent)
+    seen = ask(look, rest, lambda text: print(text, flush=True))
+    woken = {source: value for source, value in averages(pad, readers).items() if source in slept}
+    return found(pad.map, rest, seen, woken)
 
 
 def _calibrate(pad: SdlPad, seconds: float) -> PadMap:
@@ -266,7 +280,12 @@ def _calibrate(pad: SdlPad, seconds: float) -> PadMap:
 
 
 def _reading(pad: Pad) -> dict[str, Any]:
-    state, hub = pad.read(), getattr(pad, "hub", None)
+    from hitl.pads.wishes import which
+
+    if (sdl := getattr(pad, "instead_of", None)) is not None:  # the keyboard: a pad may have been plugged in meanwhile
+        pad = sdl if sdl.read().connected else pad
+    state, hub = pad.read(), getattr(sdl or pad, "hub", None)
+    known = hub.identities() if hub is not None else {}
     return {
         "pad": pad.name,
         "connected": state.connected,
@@ -282,6 +301,7 @@ def _reading(pad: Pad) -> dict[str, Any]:
                 "guid": d.guid,
                 "serial": d.serial,
                 "port": d.port,
+                "which": which(known.get(d.instance), known.values()).strip(" ()"),
                 "kind": "controller" if d.controller is not None else "joystick",
                 "in_use": d is getattr(pad, "device", None),
                 "controls": {s: round(d.reader(s)(), 4) for s in d.sources()},
@@ -300,7 +320,7 @@ def _mapping(pad: Pad) -> dict[str, dict[str, Any]]:
     return {name: {"source": a.source, "dead_zone": round(a.dead_zone, 4), "curve": round(a.curve, 4)} for name, a in axes}
 
 
-def _show(pad: Pad, seconds: float | None) -> None:
+def _show(pad: Pad, seconds: float | None, home: Path | None) -> None:
     from rich.live import Live
 
     from hitl.console import console
@@ -308,25 +328,26 @@ def _show(pad: Pad, seconds: float | None) -> None:
     out = console()
     piped = seconds is None and not out.is_terminal  # nothing could be drawn anew there, and nothing would end it
     if seconds == 0.0 or piped:
-        out.print(_screen(_reading(pad)))
+        out.print(_screen(_reading(pad), home))
         if piped:
             said = "One reading, because this does not go to a terminal. In one, `hitl pads` shows live values."
             print(said, file=sys.stderr)
         return
     until = math.inf if seconds is None else time.monotonic() + seconds
-    with Live(_screen(_reading(pad)), console=out, refresh_per_second=20) as live:
+    with Live(_screen(_reading(pad), home), console=out, refresh_per_second=20) as live:
         while time.monotonic() < until:
-            live.update(_screen(_reading(pad)))
+            live.update(_screen(_reading(pad), home))
             time.sleep(0.05)
 
 
-def _screen(now: dict[str, Any]) -> Group:
+def _screen(now: dict[str, Any], home: Path | None) -> Group:
     from rich.console import Group
     from rich.markup import escape
     from rich.table import Table
     from rich.text import Text
 
     from hitl.console import marked
+    from hitl.pads.device import UNNAMED
 
     head = f"[b]{escape(now['pad'])}[/b]  "
     head += "[green]connected[/]" if now["connected"] else "[red]missing[/]"
@@ -340,14 +361,20 @@ def _screen(now: dict[str, Any]) -> Group:
     values.add_row("buttons", " ".join(now["buttons"]) or "-", "", "")
     rows: list[Any] = [marked(head), values]
     if now["guessed"]:
-        rows.append(Text("Which of this wheel's axes are its pedals is guessed: `hitl pads --find` finds out.", style="yellow"))
+        guessed = "Which of this wheel's axes are its pedals is guessed: `hitl pads --find` finds out."
+        rows.append(Text(in_home(guessed, home), style="yellow"))
     if now["problem"]:
-        rows.append(Text(now["problem"], style="yellow"))
+        rows.append(Text(in_home(now["problem"], home), style="yellow"))
     for device in now["devices"]:
         moved = {n: v for n, v in device["controls"].items() if abs(v) > 0.02}
         raw = "  ".join(f"{name} {value:+.2f}" for name, value in moved.items()) or "all at zero"
         used = "▶" if device["in_use"] else " "
-        rows.append(Text(f"{used} {device['name']} ({device['kind']}, {len(device['controls'])} controls): {raw}"))
+        number = f"{device['which']}, " if device["which"] else ""
+        name = shown(device["name"]) or UNNAMED
+        rows.append(Text(f"{used} {name} ({number}{device['kind']}, {len(device['controls'])} controls): {raw}"))
+    if now["devices"] and not now["problem"] and not any(device["in_use"] for device in now["devices"]):
+        none = "None of these is used by itself: `hitl pads --choose`, then a press of a button on one, makes it yours."
+        rows.append(Text(in_home(none, home), style="yellow"))
     if not now["devices"] and now["looks"]:
         rows.append(Text("SDL sees no pad. `hitl pads` keeps looking: plug one in.", style="dim"))
     return Group(*rows)

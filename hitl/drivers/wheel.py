@@ -62,10 +62,11 @@ def open_human(
 
 def _tell_of_no_one(pad: Pad, args: argparse.Namespace, env: str, tell: Tell) -> None:
     """Say that no one can drive in a session without a window, where that is so; UsageError where it is for nothing then."""
+    able, now = ("can be used", "can") if getattr(pad, "problem", "") else ("is plugged in", "is")
     if getattr(pad, "device", pad) is None:  # it is waited for, and meanwhile a lap stands still
-        tell("warning", f"No pad is plugged in. Until one is, {'the lap stands still' if args.lap else 'no one can take over'}.")
+        tell("warning", f"No pad {able}. Until one {now}, {'the lap stands still' if args.lap else 'no one can take over'}.")
     elif isinstance(pad, KeyboardPad) and not pad.has_window:
-        why = "--headless opens no window that hears keys" + ("" if args.pad == "keyboard" else ", and no pad is plugged in")
+        why = "--headless opens no window that hears keys" + ("" if args.pad == "keyboard" else f", and no pad {able}")
         way = "Plug a pad in, or leave --headless out"
         if args.lap:
             drives = "" if env.startswith(ROADLESS) else "; --pad scripted drives them by itself"

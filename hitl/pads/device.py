@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import pygame
 from pygame._sdl2 import controller as sdl_controller
 
-from data.errors import DeviceError
+from data.errors import DeviceError, shown
 from data.suggest import did_you_mean
+from hitl.pads.wheels.known import Model, is_wheel
 
 AXES = {
     "leftx": pygame.CONTROLLER_AXIS_LEFTX,
@@ -23,6 +24,7 @@ _BUTTON_NAMES = "a b x y back guide start leftstick rightstick leftshoulder righ
 CONTROLLER_BUTTONS = {name: getattr(pygame, f"CONTROLLER_BUTTON_{name.upper()}") for name in _BUTTON_NAMES.split()} | {
     f"dp{way}": getattr(pygame, f"CONTROLLER_BUTTON_DPAD_{way.upper()}") for way in ("up", "down", "left", "right")
 }
+UNNAMED = "a pad without a name"
 _HAT = {"left": (0, -1), "right": (0, 1), "down": (1, -1), "up": (1, 1)}
 
 
@@ -42,6 +44,23 @@ class Device:
     def key(self) -> str:
         """The model, not the single device: `Devices.identities` tells those apart."""
         return f"{self.name} [{self.guid}]"
+
+    @property
+    def called(self) -> str:
+        """What the player is told that it is called: a name may be empty, or hold what no line can show."""
+        return shown(self.name) or UNNAMED
+
+    @property
+    def is_wheel(self) -> bool:
+        """Tell whether it is a racing wheel. Pedals and handbrakes of their own steer nothing, or have no button."""
+        able = self.joystick.get_numaxes() >= 2 and self.joystick.get_numbuttons() > 0
+        return self.controller is None and able and is_wheel(Model.of(self.guid), self.name)
+
+    @property
+    def may_drive(self) -> bool:
+        """Tell whether it can be taken for a player's pad without being named: a gamepad, a wheel, or what may be either."""
+        able = self.joystick.get_numaxes() >= 3 and self.joystick.get_numbuttons() > 0
+        return self.controller is not None or self.is_wheel or able
 
     @property
     def attached(self) -> bool:
@@ -67,8 +86,9 @@ class Device:
         if hat.startswith("hat") and hat[3:].isdigit() and int(hat[3:]) < joystick.get_numhats() and way in _HAT:
             index, (part, sign) = int(hat[3:]), _HAT[way]
             return lambda: float(joystick.get_hat(index)[part] == sign)
-        meant = did_you_mean(source, self.sources())
-        raise DeviceError(f"{self.name} has no control named {source!r}; `hitl pads` shows the names that it has.{meant}")
+        has = self.sources()
+        said = f"{self.called} has no control named {shown(source)!r}. It has {_listed(has)}."
+        raise DeviceError(f"{said}{did_you_mean(source, has)}")
 
     def sources(self) -> list[str]:
         """Return the names of all its controls."""
@@ -87,3 +107,12 @@ class Device:
     def rumble(self, strong: float, weak: float, seconds: float) -> None:
         """Shake, if it can."""
         (self.controller or self.joystick).rumble(strong, weak, round(seconds * 1000))
+
+
+def _listed(sources: list[str]) -> str:
+    """Return the names of controls in few words: axis0 to axis3, button0 to button24, hat0.left, ..."""
+    said: list[str] = []
+    for kind in ("axis", "button"):
+        if its := [s for s in sources if s.startswith(kind)]:
+            said.append(its[0] if len(its) == 1 else f"{its[0]} to {its[-1]}")
+    return ", ".join(said + [s for s in sources if not s.startswith(("axis", "button"))]) or "none"

@@ -10,10 +10,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from data.suggest import did_you_mean
 from hitl.pads.base import BUTTONS, MISSING, MORE, PadState
 from takeover_ui.window.key_names import KEYS as KEY_NAMES
+
+if TYPE_CHECKING:
+    from hitl.pads.sdl import SdlPad
 
 FIXED: Mapping[str, tuple[str, ...]] = {
     "pause": ("p",),
@@ -74,6 +78,7 @@ class KeyboardPad:
 
     ``meanings``: the keys by what they do; it may be changed at any time. ``keys`` returns the names of the keys that are down
     or None while they go to another window (``keys`` None: those of this process's own window); ``clock`` is for tests.
+    ``instead_of``: the pad that was looked for and not found.
     """
 
     name = "keyboard"
@@ -84,8 +89,10 @@ class KeyboardPad:
         keys: Callable[[], frozenset[str] | None] | None = None,
         meanings: Mapping[str, tuple[str, ...]] = KEYS,
         clock: Callable[[], float] = time.monotonic,
+        instead_of: SdlPad | None = None,
     ) -> None:
         self._keys, self.meanings = keys, meanings
+        self.instead_of = instead_of
         self._clock = clock
         self._then = clock()
         self._steer = self._gas = self._brake = 0.0
@@ -129,6 +136,11 @@ class KeyboardPad:
         return tuple((name, value) for name, value in self._more.items() if value)
 
     @property
+    def problem(self) -> str:
+        """Why no pad is used instead, for the player; "" where there is nothing to say."""
+        return self.instead_of.problem if self.instead_of is not None else ""
+
+    @property
     def has_window(self) -> bool:
         """Whether there is a window that keys can be pressed in."""
         if self._keys is not None:
@@ -143,6 +155,8 @@ class KeyboardPad:
     def close(self) -> None:
         """From now on it reads as missing."""
         self._closed = True
+        if self.instead_of is not None:
+            self.instead_of.close()
 
     def _down(self) -> frozenset[str] | None:
         """Return the keys that are down in this process's own window; None without one, or where it has lost the focus."""

@@ -26,20 +26,18 @@ def open_pad(settings: Settings, use: str = "", name: str = "") -> Pad:
     kind = use or settings.pad.use
     if kind not in PADS:
         raise DeviceError(f"There is no kind of pad {kind!r}; known are {', '.join(PADS)}.{did_you_mean(kind, PADS)}")
-    # A name goes with the kind it was set for.
-    stored = kind in (settings.pad.use, "auto") and not name
+    # A name goes with the kind it was set for; one of "auto" is meant for the pad that SDL reads.
+    set_for = settings.pad.use
+    stored = (kind in (set_for, "auto") or (kind == "sdl" and set_for == "auto")) and not name
     name, identity = (settings.pad.name, settings.pad.id) if stored else (name, "")
     pad: Pad = imported(f"The pad '{kind}'", PADS[kind], DeviceError)(settings, name, identity)
     return pad
 
 
 def auto_pad(settings: Settings, name: str, identity: str) -> Pad:
-    """Open a pad if one is plugged in, else the keyboard."""
+    """Open a pad if one is plugged in, else the keyboard, which knows why."""
     found = sdl_pad(settings, name, identity)
-    if found.device is not None:
-        return found
-    found.close()
-    return keyboard_pad(settings, name, identity)
+    return found if found.device is not None else KeyboardPad(meanings=settings.keys.meanings, instead_of=found)
 
 
 def sdl_pad(settings: Settings, name: str, identity: str) -> SdlPad:

@@ -10,21 +10,23 @@ from typing import Any
 
 import pygame
 
-from data.errors import DeviceError, HitlError
+from data.errors import DeviceError, HitlError, shown
+from data.suggest import did_you_mean
 from hitl.pads.base import MISSING, NO_PAD, PadState
 from hitl.pads.calibration.rest import PEDALS, Resting
-from hitl.pads.device import Device
+from hitl.pads.device import UNNAMED, Device
 from hitl.pads.devices import Devices, devices
 from hitl.pads.identity import Identity, own_table, parse, pick
 from hitl.pads.mapping import CONTROLLER, JOYSTICK, Axis, PadMap, from_table
-from hitl.pads.wheels.known import Model, is_wheel, wheel_map
+from hitl.pads.wheels.known import Model, pedals_rest, wheel_map
 
 
 class SdlPad:
     """One pad, bound to the device that fits; unplugged it reads as missing, and it binds again when it comes back.
 
     ``chosen`` is the very pad, as `hitl pads --choose` stored it (`hitl.pads.identity`). Without it ``name`` decides: the
-    device's name (any case) or its key, else a part of the name; empty takes the first, controllers before joysticks.
+    device's name (any case) or its key, else a part of the name; empty takes the first, controllers before wheels, these before
+    other joysticks, and never pedals alone.
     ``tables`` are stored mappings by identity. A pad that was bound never changes to another one by itself: not to another
     model, and not to its twin that lies beside it. Our own virtual pad is never bound, nor a device that may be it.
     """
@@ -54,7 +56,8 @@ class SdlPad:
         self._others: set[int] = set()  # what was plugged in beside it: never taken for it
         self._seen: dict[int, Device] = {}
         self._closed = False
-        self.problem = ""  # why a device that fits could not be bound, for the player
+        self.problem = ""  # why no device is bound, for the player, where there is more to say than that none is there
+        self.refused: Device | None = None  # the one that is meant, and cannot be bound
         if device is not None:
             self._bind(device)
         else:
@@ -69,9 +72,9 @@ class SdlPad:
     def name(self) -> str:
         """The device's name, or what is waited for."""
         if self.device is not None:
-            return self.device.name
+            return self.device.called
         waits = self.identity or self.chosen
-        return waits.name if waits else self.wanted or NO_PAD
+        return shown(waits.name) or UNNAMED if waits else shown(self.wanted) or NO_PAD
 
     def read(self) -> PadState:
         """Return the newest state: some microseconds, and never a wait."""
@@ -126,27 +129,54 @@ class SdlPad:
             if wanted is not None:
                 self.problem = self._why_none(wanted, known.values())
             return
+        best = min(fitting, key=self._order)
         try:
-            self._bind(min(fitting, key=lambda d: (d.controller is None, d.instance)))
-            self.problem = ""
+            self._bind(best)
+            self.problem, self.refused = "", None
         except HitlError as error:
-            self.problem = str(error)
+            self.problem, self.refused = str(error), best
+
+    def candidates(self) -> list[Device]:
+        """Return the devices that may be taken without being named, the likeliest first."""
+        free = [self.hub.present[instance] for instance in self.hub.identities(self)]
+        return sorted((d for d in free if d.may_drive or self._is_measured(d)), key=self._order)
 
     def _why_none(self, wanted: Identity, there: Collection[Identity]) -> str:
         if self.identity is not None or not there:
             return ""
         same = sum(one.model == wanted.model for one in there)
+        called = shown(wanted.name) or UNNAMED
         if not same:
-            return f"The pad that was chosen, {wanted.name}, is not plugged in; `hitl pads --choose` chooses another."
+            return f"The pad that was chosen, {called}, is not plugged in; `hitl pads --choose` chooses another."
         return (
-            f"The pad that was chosen, one of the model {wanted.name}, is not plugged in where it was, and "
+            f"The pad that was chosen, one of the model {called}, is not plugged in where it was, and "
             f"{'several of its model are' if same > 1 else 'another of its model is'}: choose with `hitl pads --choose`."
         )
 
     def _fitting(self, there: list[Device]) -> list[Device]:
         """Return those of the devices that are meant by the name, and say why there is none."""
-        self.problem = ""
-        return [d for d in there if d.name.casefold() == self.wanted.casefold()] or [d for d in there if self._fits(d)]
+        wanted = self.wanted.casefold()
+        fitting = [d for d in there if wanted and d.name.casefold() == wanted]
+        fitting = fitting or [d for d in there if self._fits(d)]
+        self.problem = "" if fitting or not self.wanted else self._not_there(there)
+        return fitting
+
+    def _not_there(self, there: list[Device]) -> str:
+        """Return the sentence that says that no pad has the wanted name."""
+        names = [d.called for d in there]
+        seen = f" Plugged in: {', '.join(names)}." if names else ""
+        return f"No pad whose name holds {shown(self.wanted)!r} is plugged in.{seen}{did_you_mean(self.wanted, names)}"
+
+    def _order(self, device: Device) -> tuple[bool, bool, bool, int]:
+        """Return what devices are sorted by of which any may be meant: the likeliest is the least."""
+        return device.controller is None, not device.is_wheel, not self._is_measured(device), device.instance
+
+    def _is_measured(self, device: Device) -> bool:
+        """Tell whether the player has measured how it steers: it is one to drive with, whatever it looks like."""
+        known = self.hub.identities(self)
+        table = self.tables.get(own_table(self.tables, known[device.instance], list(known.values())), {})
+        steer = table.get("steer", {})
+        return isinstance(steer, Mapping) and not steer.keys().isdisjoint(("low", "source"))
 
     def _usual(self, device: Device) -> tuple[PadMap, bool]:
         """Return the mapping of a device where nothing is stored, and whether its pedals are guessed."""
@@ -157,8 +187,9 @@ class SdlPad:
         return Resting(made, self._read, measured=measured)
 
     def _fits(self, device: Device) -> bool:
-        named = self.wanted.lower() in device.name.lower() or self.wanted == device.key
-        return named and (device.controller is not None or bool(self.wanted) or device.joystick.get_numaxes() >= 3)
+        if self.wanted:
+            return self.wanted.casefold() in device.name.casefold() or self.wanted == device.key
+        return device.may_drive or self._is_measured(device)
 
     def _bind(self, device: Device) -> None:
         known = self.hub.identities(self)
@@ -173,10 +204,12 @@ class SdlPad:
             made = from_table(table, usual)
             self._measured = {n for n in PEDALS if isinstance(table.get(n), Mapping) and "low" in table[n]}
             self.guessed = self.guessed and len(self._measured) < len(PEDALS)
+            made = self._with_known_rests(device, made, usual)
             if made.gas.source == made.brake.source:  # both pedals on one axis rest in its middle
                 self._measured = set(PEDALS)
         if not made.steer.source:
-            raise DeviceError(f"{device.name} has no axis to steer with; name one with `hitl pads --set steer.source=axis0`.")
+            way = "; name one with `hitl pads --set steer.source=axis0`" if device.joystick.get_numaxes() else ""
+            raise DeviceError(f"{device.called} has no axis to steer with{way}.")
         self._raw = {source: device.reader(source) for source in made.sources()}
         rests, told = dict(made.rests), set(self._measured)
         if back and self._resting is not None:
@@ -187,6 +220,19 @@ class SdlPad:
         self.device, self.identity = device, identity
         self._others -= {device.instance}
         self._look_around()
+
+    def _with_known_rests(self, device: Device, made: PadMap, usual: PadMap) -> PadMap:
+        """Return the mapping with the ends of pedals that are known by the model: the first press must not be taken for rest."""
+        rest = None if device.controller is not None else pedals_rest(Model.of(device.guid))
+        if rest is None or made.gas.source == made.brake.source:
+            return made
+        for name in PEDALS:
+            own: Axis = getattr(made, name)
+            if name not in self._measured and own.source and own.source == getattr(usual, name).source:
+                pressed = replace(own, low=rest, high=-rest)
+                made = replace(made, gas=pressed) if name == "gas" else replace(made, brake=pressed)
+                self._measured.add(name)
+        return made
 
     def _look_around(self) -> None:
         """Remember what is plugged in beside it: the twin on the table is not the one that comes back."""
@@ -205,7 +251,7 @@ def joystick_map(device: Device) -> tuple[PadMap, bool]:
     """
     has, model = set(device.sources()), Model.of(device.guid)
     usual, guessed = JOYSTICK, False
-    if is_wheel(model, device.name):
+    if device.is_wheel:
         usual, known = wheel_map(model, device.joystick.get_numaxes())
         guessed = not known
 

@@ -165,7 +165,8 @@ class PadDesk:
     def _at_hand(self) -> tuple[SdlPad, Device]:
         pad = self._pad
         if pad is None or pad.device is None or pad.identity is None:
-            raise DeviceError("No pad is plugged in; plug it in and start again.")
+            why = pad.problem if pad is not None else ""
+            raise DeviceError(why or "No pad is plugged in; plug it in and start again.")
         return pad, pad.device
 
     def _to_store(self, settings: Settings, table: Mapping[str, Any]) -> Stored:

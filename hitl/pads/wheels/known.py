@@ -22,7 +22,10 @@ _RIMS = frozenset(
     (0xB65D, 0xB65E, 0xB664, 0xB668, 0xB66A, 0xB66D, 0xB66E, 0xB66F, 0xB677, 0xB67F, 0xB689, 0xB692, 0xB696)
 )
 """Thrustmaster T80 to T500, TX, TMX, TS: not its flight sticks and gamepads."""
+_OTHERS = frozenset((0xC293, 0xC294, 0xC295, 0xC298, 0xC29A, 0xC29C, 0xCA03, 0xCA04))
+"""Logitech's older wheels: Formula Force, Driving Force, MOMO, Driving Force Pro and GT, Speed Force, MOMO Racing, Vibration."""
 _WORDS = ("wheel", "racing", "moza", "fanatec", "simucube", "simagic", "asetek", "cammus", "driving force")
+_PARTS = ("pedal", "handbrake", "hand brake", "shifter", "button box")  # devices of their own beside a wheel
 BOTH_AXES = 2  # a wheel with no more has both pedals on one
 
 
@@ -46,10 +49,20 @@ class Model:
 
 
 def is_wheel(model: Model, name: str) -> bool:
-    """Tell whether a device is a racing wheel."""
-    known = model.product in _CLUTCH_FIRST | _XBOX if model.vendor == LOGITECH else model.product in _RIMS
-    makes_only_wheels = model.vendor in (FANATEC, MOZA)
-    return (known and model.vendor in MAKERS) or makes_only_wheels or any(word in name.casefold() for word in _WORDS)
+    """Tell whether a device is a racing wheel, as far as its model and its name say."""
+    if model.vendor == LOGITECH and model.product in _CLUTCH_FIRST | _XBOX | _OTHERS:
+        return True
+    if model.vendor == THRUSTMASTER and model.product in _RIMS:
+        return True
+    said = name.casefold()
+    if "wheel" not in said and any(word in said for word in _PARTS):
+        return False
+    return model.vendor in (FANATEC, MOZA) or any(word in said for word in _WORDS)
+
+
+def pedals_rest(model: Model) -> float | None:
+    """Return what the pedals of a model read while no foot is on them, each on an axis of its own; None where it is not known."""
+    return 1.0 if model.vendor == LOGITECH and model.product in _CLUTCH_FIRST | _XBOX else None
 
 
 def wheel_map(model: Model, axes: int, platform: str = sys.platform) -> tuple[PadMap, bool]:

@@ -10,6 +10,7 @@ import pytest
 
 from data.errors import DeviceError, InputFileError, UsageError
 from hitl.commands import pads
+from hitl.home import Home
 from hitl.pads.base import PadState
 from hitl.pads.calibration import measure
 from hitl.pads.devices import devices
@@ -17,6 +18,7 @@ from hitl.pads.mapping import JOYSTICK
 from hitl.pads.sdl import SdlPad
 from hitl.pads.wheels import finding
 from hitl.pads.wheels.known import FANATEC, LOGITECH, MOZA, THRUSTMASTER, Model, is_wheel, wheel_map
+from hitl.settings import load
 from tests.support.clocks import own_time
 from tests.support.virtual_pad import VirtualPad
 
@@ -65,7 +67,8 @@ def test_the_model_is_in_the_guid() -> None:
     [
         (G29, "", True), (R9, "", True), (Model(0, 0), "Some Racing Wheel", True), (Model(0, 0), "SIMUCUBE 2 Pro", True),
         (Model(LOGITECH, 0xC215), "Logitech Extreme 3D", False), (Model(THRUSTMASTER, 0xB10A), "T.16000M", False),
-        (Model(0, 0), "Flight Stick", False),
+        (Model(0, 0), "Flight Stick", False), (Model(LOGITECH, 0xC29A), "", True), (Model(MOZA, 0x0003), "SRP Pedals", False),
+        (Model(0, 0), "Racing Handbrake", False), (Model(0, 0), "Racing Wheel with Pedals", True),
     ],
 )  # fmt: skip
 def test_what_is_a_wheel(model: Model, name: str, wheel: bool) -> None:
@@ -146,6 +149,37 @@ def test_what_cannot_be_is_asked_again(changed: dict[str, dict[str, tuple[float,
         finding.ask(lambda: moved(), REST, lambda text: None)
 
 
+Plans = dict[str, list[tuple[int, float]]]
+
+
+def finds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wheel: VirtualPad, plans: Plans, *args: str) -> None:
+    """Run the command while the player does what is planned for each control that it asks for: axes and where they go."""
+    moves: list[tuple[int, float]] = []
+    real, sleep, looks, now = finding.ask, time.sleep, [0], [0.0]
+
+    def ask(look, rest, say):  # type: ignore[no-untyped-def]
+        asked = iter(plans)
+
+        def hear(text: str) -> None:
+            moves[:] = plans[next(asked)]
+            say(text)
+
+        return real(look, rest, hear)
+
+    def wait(seconds: float) -> None:  # the player moves between the command's looks
+        looks[0] += 1
+        now[0] += seconds
+        if moves and looks[0] % 5 == 0:
+            wheel.raw_axis(*moves.pop(0))
+        sleep(0.001)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(finding, "ask", ask)
+        # As many looks as it takes on an idle machine, however busy this one is.
+        own_time(patched, pads, measure, sleep=wait, perf_counter=lambda: now[0])
+        assert pads.main(["--home", str(tmp_path), "--find", "--seconds", "0.3", *args]) == 0
+
+
 def test_the_command_finds_out_and_stores_it(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -157,40 +191,54 @@ def test_the_command_finds_out_and_stores_it(
             assert pads.main(["--home", str(tmp_path), *args]) == 0
             return capsys.readouterr().out
 
-        assert "`hitl pads --find` finds out" in " ".join(run("--once").split())
-        plans = {
+        assert "`hitl pads --find --home" in " ".join(run("--once").split())
+        plans: Plans = {
             "right": [(0, 1.0), (0, 0.0)], "left": [(0, -1.0), (0, 0.0)],
             "gas": [(5, 1.0), (5, -1.0)], "brake": [(2, 0.7), (2, -1.0)],
         }  # fmt: skip
-        moves: list[tuple[int, float]] = []
-        real, sleep, looks, now = finding.ask, time.sleep, [0], [0.0]
-
-        def ask(look, rest, say):  # type: ignore[no-untyped-def]
-            asked = iter(plans)
-
-            def hear(text: str) -> None:
-                moves[:] = plans[next(asked)]
-                say(text)
-
-            return real(look, rest, hear)
-
-        def wait(seconds: float) -> None:  # the player moves between the command's looks
-            looks[0] += 1
-            now[0] += seconds
-            if moves and looks[0] % 5 == 0:
-                wheel.raw_axis(*moves.pop(0))
-            sleep(0.001)
-
-        monkeypatch.setattr(finding, "ask", ask)
-        # As many looks as it takes on an idle machine, however busy this one is.
-        own_time(monkeypatch, pads, measure, sleep=wait, perf_counter=lambda: now[0])
-        out = run("--find", "--seconds", "0.3")
+        finds(tmp_path, monkeypatch, wheel, plans)
+        out = capsys.readouterr().out
         assert "The wheel is axis0, the gas axis5, the brake axis2." in out
+        assert "Straight ahead is" not in out
         assert "guessed" not in run("--once")
         wheel.raw_axis(5, 1.0)
         wheel.raw_axis(2, 0.7)
         told = json.loads(run("--json"))
         assert (told["gas"], told["brake"]) == pytest.approx((1.0, 1.0), abs=0.02)
+
+
+@pytest.mark.parametrize("stays", [0.0, 1.0])
+def test_pedals_that_sleep_at_first_are_seen_from_their_own_rest(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, stays: float
+) -> None:
+    """They rest at +1 and read 0 until they first move; the wheel is not turned to the stop, the brake needs half its way."""
+    with VirtualPad.wheel("Moza R9 Base", axes=6, model=(MOZA, 0x0002)) as wheel:
+        plans: Plans = {
+            "right": [(0, 0.5), (0, 0.9), (0, 0.9 * stays)], "left": [(0, -0.9), (0, -0.9 * stays)],
+            "gas": [(1, 0.9), (1, -1.0), (1, 1.0)], "brake": [(2, 0.9), (2, 0.1), (2, 1.0)],
+        }  # fmt: skip
+        finds(tmp_path, monkeypatch, wheel, plans)
+        assert "The wheel is axis0, the gas axis1, the brake axis2." in capsys.readouterr().out
+        pad = SdlPad(tables=load(Home(tmp_path)).devices, hub=devices())
+        assert (pad.map.gas.low, pad.map.gas.high) == pytest.approx((1.0, -1.0), abs=0.01)
+        assert (pad.map.brake.low, pad.map.brake.high) == pytest.approx((1.0, 0.1), abs=0.01)
+        assert (pad.map.steer.low, pad.map.steer.centre, pad.map.steer.high) == pytest.approx((-0.9, 0.0, 0.9), abs=0.01)
+
+
+def test_a_wheel_that_did_not_stand_straight_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with VirtualPad("Red Pad"), VirtualPad.wheel("Moza R9 Base", axes=3, model=(MOZA, 0x0002)) as wheel:
+        wheel.raw_axis(0, 0.12)
+        plans: Plans = {
+            "right": [(0, 1.0), (0, 0.12)], "left": [(0, -1.0), (0, 0.12)],
+            "gas": [(1, 1.0), (1, -1.0)], "brake": [(2, 1.0), (2, -1.0)],
+        }  # fmt: skip
+        finds(tmp_path, monkeypatch, wheel, plans)  # and of a gamepad and a wheel, this is about the wheel
+        out = capsys.readouterr().out
+        assert "Moza R9 Base: put the wheel straight ahead" in out
+        assert "where the wheel stood at the beginning, at +0.12" in out
+        assert "You still drive with Red Pad" in out
 
 
 def test_a_controller_has_nothing_to_find_out(tmp_path: Path) -> None:
