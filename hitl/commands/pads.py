@@ -8,13 +8,13 @@ import json
 import math
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from data.errors import DeviceError, InputFileError, UsageError, shown
 from hitl.arguments import Parser, amount
-from hitl.home import Home, add_home, home_path, in_home
+from hitl.home import Home, add_home, home_path, in_home, with_options
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -157,12 +157,13 @@ def _change(home: Home, settings: Settings, args: argparse.Namespace) -> None:
     was = own_table(settings.devices, identity, there)
     table: dict[str, Any] = {} if args.reset else dict(settings.devices.get(was, {}))
     told: list[str] = []
-    if args.set:
-        table, told = laid_over(device, looked, table, args.set)
-    if args.find:
-        axes = _find(device, key, table, args.seconds or 4.0)
-        table = to_table(axes.map)
-        told.append(axes.said)
+    with _named(args.name):
+        if args.set:
+            table, told = laid_over(device, looked, table, args.set)
+        if args.find:
+            axes = _find(device, key, table, args.seconds or 4.0)
+            table = to_table(axes.map)
+            told.append(with_options(axes.said, name=args.name))
     if args.calibrate:
         table = to_table(_calibrate(SdlPad(device=device, hub=hub, tables={key: table}), args.seconds or 6.0))
     file = pads_path(home).name
@@ -178,6 +179,15 @@ def _change(home: Home, settings: Settings, args: argparse.Namespace) -> None:
         told.append(f"Stored for {called} in {file}.")
         told += _not_yours(home, device)
     print(in_home("\n".join(told), args.home))
+
+
+@contextlib.contextmanager
+def _named(name: str) -> Iterator[None]:
+    """Let the commands in what is raised name the pad that was named."""
+    try:
+        yield
+    except (DeviceError, InputFileError, UsageError) as error:
+        raise type(error)(with_options(str(error), name=name)) from error
 
 
 def _not_yours(home: Home, device: Device) -> list[str]:
@@ -373,8 +383,9 @@ def _screen(now: dict[str, Any], home: Path | None) -> Group:
         name = shown(device["name"]) or UNNAMED
         rows.append(Text(f"{used} {name} ({number}{device['kind']}, {len(device['controls'])} controls): {raw}"))
     if now["devices"] and not now["problem"] and not any(device["in_use"] for device in now["devices"]):
-        none = "None of these is used by itself: `hitl pads --choose`, then a press of a button on one, makes it yours."
-        rows.append(Text(in_home(none, home), style="yellow"))
+        able = any(not control.startswith("axis") for device in now["devices"] for control in device["controls"])
+        why = "`hitl pads --choose`, then a press of a button on one, makes it yours" if able else "none has a button"
+        rows.append(Text(in_home(f"None of these is used by itself: {why}.", home), style="yellow"))
     if not now["devices"] and now["looks"]:
         rows.append(Text("SDL sees no pad. `hitl pads` keeps looking: plug one in.", style="dim"))
     return Group(*rows)

@@ -152,6 +152,9 @@ def test_what_cannot_drive_is_not_stored(tmp_path: Path, wish: str, said: str) -
     with VirtualPad.wheel("G29", axes=4, buttons=25, model=G29):
         with pytest.raises(UsageError, match=said):
             pads.main(["--home", str(tmp_path), "--set", wish])
+        with pytest.raises(UsageError) as raised:
+            pads.main(["--home", str(tmp_path), "--name", "G29", "--set", wish])
+        assert ("`" not in str(raised.value)) or "--name G29`" in str(raised.value)
         assert load(Home(tmp_path)).devices == {}
 
 
