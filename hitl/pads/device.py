@@ -10,7 +10,7 @@ from pygame._sdl2 import controller as sdl_controller
 
 from data.errors import DeviceError, shown
 from data.suggest import did_you_mean
-from hitl.pads.wheels.known import Model, is_wheel
+from hitl.pads.wheels.known import Model, is_part, is_wheel
 
 AXES = {
     "leftx": pygame.CONTROLLER_AXIS_LEFTX,
@@ -60,7 +60,7 @@ class Device:
     def may_drive(self) -> bool:
         """Tell whether it can be taken for a player's pad without being named: a gamepad, a wheel, or what may be either."""
         able = self.joystick.get_numaxes() >= 3 and self.joystick.get_numbuttons() > 0
-        return self.controller is not None or self.is_wheel or able
+        return self.controller is not None or self.is_wheel or (able and not is_part(self.name))
 
     @property
     def attached(self) -> bool:

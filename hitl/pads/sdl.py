@@ -158,14 +158,14 @@ class SdlPad:
         wanted = self.wanted.casefold()
         fitting = [d for d in there if wanted and d.name.casefold() == wanted]
         fitting = fitting or [d for d in there if self._fits(d)]
-        self.problem = "" if fitting or not self.wanted else self._not_there(there)
+        self.problem = self._not_there(there) if self.wanted and there and not fitting else ""
         return fitting
 
     def _not_there(self, there: list[Device]) -> str:
         """Return the sentence that says that no pad has the wanted name."""
         names = [d.called for d in there]
-        seen = f" Plugged in: {', '.join(names)}." if names else ""
-        return f"No pad whose name holds {shown(self.wanted)!r} is plugged in.{seen}{did_you_mean(self.wanted, names)}"
+        none = f"No pad whose name holds {shown(self.wanted)!r} is plugged in."
+        return f"{none} Plugged in: {', '.join(names)}.{did_you_mean(self.wanted, names)}"
 
     def _order(self, device: Device) -> tuple[bool, bool, bool, int]:
         """Return what devices are sorted by of which any may be meant: the likeliest is the least."""

@@ -55,9 +55,13 @@ def is_wheel(model: Model, name: str) -> bool:
     if model.vendor == THRUSTMASTER and model.product in _RIMS:
         return True
     said = name.casefold()
-    if "wheel" not in said and any(word in said for word in _PARTS):
-        return False
-    return model.vendor in (FANATEC, MOZA) or any(word in said for word in _WORDS)
+    return not is_part(name) and (model.vendor in (FANATEC, MOZA) or any(word in said for word in _WORDS))
+
+
+def is_part(name: str) -> bool:
+    """Tell whether a device is by its name one that lies beside a wheel: pedals, a handbrake, a shifter."""
+    said = name.casefold()
+    return "wheel" not in said and any(word in said for word in _PARTS)
 
 
 def pedals_rest(model: Model) -> float | None:
