@@ -1,0 +1,1 @@
+"""What `hitl pads` does: a pad shown live, chosen and set up."""
