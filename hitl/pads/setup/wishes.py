@@ -84,8 +84,10 @@ def _one_use(made: PadMap) -> None:
     """Raise UsageError where an axis would steer and be a pedal."""
     steer = made.steer.source
     if pedal := next((name for name in PEDALS if steer and getattr(made, name).source == steer), ""):
-        both = f"hitl pads --set steer.source={steer} --set {pedal}.source=axis{2 if steer == 'axis1' else 1}"
-        raise UsageError(f"steer and {pedal} would both be {steer}. Name the axes of both in one line, for example `{both}`.")
+        raise UsageError(
+            f"steer and {pedal} would both be {steer}. Name the axes of both in one line, as in "
+            "`hitl pads --set steer.source=axis0 --set gas.source=axis1`."
+        )
 
 
 def _given_up(before: PadMap, after: PadMap, pressed: Mapping[str, Sequence[str]]) -> list[str]:
