@@ -243,7 +243,8 @@ def main() -> int:
     if args.role == "trainer":
         from hitl.cli import main as command_line
 
-        return command_line(["train", "--home", str(args.home), *more])
+        sys.argv = ["hitl", "train", "--home", str(args.home), *more]  # it has this process for itself, as from a terminal
+        return command_line()
     from data.errors import HitlError
 
     journal = Journal(args.journal)
