@@ -9,7 +9,7 @@ from takeover_ui.language import Words, with_words_of
 from takeover_ui.overlay import overlay
 from takeover_ui.overlay.arrangement import Arrangement
 from takeover_ui.settings.pad_names import label
-from takeover_ui.settings.rows import DRIVING, PAGES, Desk, Row
+from takeover_ui.settings.rows import DRIVING, PAGES, Desk, PadNow, Row
 from takeover_ui.window.key_names import KEYS, printed
 
 PadMode = Literal["", "bind", "key", "try", "move", "calibrate"]
@@ -181,6 +181,7 @@ class SettingsModel:
     def pressed(self, control: str) -> None:
         """A button of the pad, or a key, went down while one is to be named."""
         self.mode, row = "", self.row
+        given_up: list[str] = []
         try:
             if row.kind == "key":
                 name = printed(control, self.words)
@@ -189,11 +190,22 @@ class SettingsModel:
                     return
                 self.desk.set(row.name, (control,))
             else:
-                name = label(self.desk.pad().kind, control)
-                self.desk.bind(row.name.partition(".")[2], control)
-            self.said = ("good", self.words.say("bound", button=name, what=self.words[f"row_{row.name}"]))
+                pad, meaning = self.desk.pad(), row.name.partition(".")[2]
+                name = label(pad.kind, control)
+                self.desk.bind(meaning, control)
+                given_up = self._given_up(pad, meaning, control)
+            bound = self.words.say("bound", button=name, what=self.words[f"row_{row.name}"])
+            self.said = ("warning", ". ".join((bound, " ".join(given_up)))) if given_up else ("good", bound)
         except HitlError as error:
             self.said = ("error", str(error))
+
+    def _given_up(self, pad: PadNow, meaning: str, control: str) -> list[str]:
+        """Return a sentence for each other meaning that a button was taken from. ``pad``: as it was before."""
+        return [
+            self.words.say("taken_last" if set(controls) == {control} else "taken_one", before=self.words[f"row_button.{other}"])
+            for other, controls in (pad.buttons or {}).items()
+            if other != meaning and control in controls
+        ]
 
     def _refused(self, key: str, row: Row, name: str) -> str:
         """Return why a key cannot be for a row, in a sentence; "" where it can."""

@@ -146,6 +146,19 @@ def test_a_pad_alone(hand: Hand) -> None:
     assert hand.model.over
 
 
+def test_a_button_that_had_a_meaning_is_said_to_be_taken_from_it(hand: Hand) -> None:
+    hand.pads.shown = PadNow("Wheel", "wheel", True, buttons={"pause": ("button9",), "star": ("button2", "button3")})
+    hand.model.go_to("buttons", MEANINGS.index("rewind"))
+    for control, said in (
+        ("button9", "button9: Back three seconds. It was for “Pause” until now, which has no button any more."),
+        ("button2", "button2: Back three seconds. It was for “Give a star” until now."),
+        ("button5", "button5: Back three seconds"),
+    ):
+        hand.keys("return")
+        hand.press(control)
+        assert hand.model.said[1] == said
+
+
 def test_a_button_that_is_held_goes_on(hand: Hand) -> None:
     hand.model.go_to("takeover")
     hand.pads.down.add("dpdown")
