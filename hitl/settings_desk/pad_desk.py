@@ -91,7 +91,8 @@ class PadDesk:
         pad = self._pad
         state = pad.read() if pad is not None else MISSING
         if pad is None or pad.device is None:
-            name, problem = ("", "") if pad is None or not pad.problem else (pad.name, pad.problem)
+            problem = "" if pad is None else pad.problem
+            name = pad.name if pad is not None and problem else self._awaited()
             return replace(self.keyboard(), name=name, connected=pad is None, problem=problem)
         device = pad.device
         hand = self._hands
@@ -162,10 +163,19 @@ class PadDesk:
         table = {"buttons": to_table(replace(pad.map, buttons=buttons))["buttons"]} | ({"rests": rests} if rests else {})
         return self._to_store(settings, table)
 
+    def _awaited(self) -> str:
+        """Return what the pad is called that is not there, and that no other one replaces; "" where none is waited for."""
+        pad = self._pad
+        return pad.name if pad is not None and pad.device is None and (pad.identity or pad.chosen) else ""
+
     def _at_hand(self) -> tuple[SdlPad, Device]:
         pad = self._pad
         if pad is None or pad.device is None or pad.identity is None:
             why = pad.problem if pad is not None else ""
+            if awaited := self._awaited():
+                why = why or f"{awaited} is not plugged in. Plug it in, or choose another pad on the page Pad."
+            if pad is None and self.present():
+                why = "Your pad is the keyboard, which needs none of this. Choose another one on the page Pad first."
             raise DeviceError(why or "No pad is plugged in; plug it in and start again.")
         return pad, pad.device
 

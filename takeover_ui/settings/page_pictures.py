@@ -102,10 +102,10 @@ class PagePictures:
             text, colour = words["keys_rest"], theme.MUTED
         elif pad.problem:
             text = pad.problem
+        elif not pad.connected and (pad.name or pad.kind != "keyboard"):
+            text = words["pad_missing"]
         elif pad.kind == "keyboard":
             text, colour = words["no_pad" if with_axes else "keys_without_pad"], theme.MUTED
-        elif not pad.connected:
-            text = words["pad_missing"]
         elif pad.off_rest:
             text = words.say("off_rest", what=", ".join(words["steer" if a == "stick" else a] for a in pad.off_rest))
         else:

@@ -119,3 +119,32 @@ def test_without_a_pad_it_says_so(tmp_path: Path) -> None:
     model.do("choose")
     assert model.mode == ""
     assert model.said == ("error", "No pad is plugged in; plug it in and start again.")
+
+
+def test_it_says_why_there_is_no_pad_though_one_is_plugged_in(tmp_path: Path) -> None:
+    with VirtualPad.wheel(), VirtualPad() as gamepad:
+        hub = devices()
+        hub.poll()
+        model = SettingsModel(SettingsDesk(Home(tmp_path), PadDesk(hub)), "pad")
+        app = SettingsApp(model, (1280, 720))
+
+        def hint() -> str:
+            model.desk.pad()
+            app.view.draw(app.surface, model, "agent")
+            return " ".join(mark.text for mark in app.view.pen.marks if mark.name == "pad_hint")
+
+        def refused() -> str:
+            model.index = 1
+            model.do("choose")
+            assert (model.mode, model.said[0]) == ("", "error")
+            return model.said[1]
+
+        model.desk.set("pad", ("keyboard", "", ""))
+        assert hint() == "No pad is in use: the keyboard drives."
+        assert refused() == "Your pad is the keyboard, which needs none of this. Choose another one on the page Pad first."
+        model.desk.set("pad", next(choice for choice in model.desk.choices("pad") if choice[1] == gamepad.name))
+        assert "Calibrate it" in hint()
+        gamepad.unplug()
+        assert hint().startswith("The pad is away: plug it in, or choose another one on the page Pad.")
+        assert refused() == f"{gamepad.name} is not plugged in. Plug it in, or choose another pad on the page Pad."
+    app.close()
