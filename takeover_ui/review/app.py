@@ -10,6 +10,7 @@ from pygame._sdl2 import controller
 
 from takeover_ui.review.model import ReviewModel
 from takeover_ui.review.view import Hit, ReviewView
+from takeover_ui.review.wheels import EVENTS, Wheels
 from takeover_ui.theme import Pen
 from takeover_ui.view import Scene
 from takeover_ui.window.screen import SHORTCUT, large_enough, open_plain, take_keys
@@ -58,6 +59,9 @@ class ReviewApp:
         self._pads: dict[int, Any] = {}
         for index in range(controller.get_count()):
             self._plug(index)
+        self._wheels = Wheels()
+        pygame.event.pump()  # now they say what is held already, which is not meant for it either
+        pygame.event.clear((pygame.CONTROLLERBUTTONDOWN, pygame.JOYBUTTONDOWN, pygame.JOYHATMOTION))
         self._triggers = [0, 0]
         self._held: set[tuple[int, int]] = set()
         self._down: set[int] = set()  # keys: one that is held repeats, and only some commands may
@@ -69,7 +73,7 @@ class ReviewApp:
         if controller.is_controller(index):
             pad = controller.Controller(index)
             self._pads[pad.as_joystick().get_instance_id()] = pad
-            self.view.pad = True
+            self.view.hand = "pad"
 
     def run(self) -> None:
         """Run until the player ends it."""
@@ -92,6 +96,7 @@ class ReviewApp:
         """Close the window."""
         for pad in self._pads.values():
             pad.quit()
+        self._wheels.close()
         controller.quit()
         pygame.display.quit()
 
@@ -120,7 +125,7 @@ class ReviewApp:
             self.model.menu = None
             self.model.do("quit")
         elif event.type == pygame.KEYDOWN:
-            self.view.pad = False
+            self.view.hand = "keys"
             again = event.key in self._down
             self._down.add(event.key)
             if event.key != self._opener:
@@ -134,7 +139,7 @@ class ReviewApp:
             if not self._opener:
                 self.model.type(event.text)
         elif event.type == pygame.CONTROLLERBUTTONDOWN:
-            self.view.pad = True
+            self.view.hand = "pad"
             pressed = (event.instance_id, event.button)
             # SDL reports the presses of pads that others have opened, and twice those of a pad that was opened twice.
             if event.instance_id in self._pads and pressed not in self._held:
@@ -152,6 +157,10 @@ class ReviewApp:
             if self._pads.pop(event.instance_id, None) is not None:
                 self._held.clear()
                 self._triggers = [0, 0]
+        elif event.type in EVENTS:
+            if command := self._wheels.command(event, in_menu=self.model.menu is not None):
+                self.view.hand = "wheel"
+                self.model.do(command)
         elif event.type in (pygame.MOUSEBUTTONDOWN, pygame.MOUSEMOTION, pygame.MOUSEBUTTONUP, pygame.MOUSEWHEEL):
             self._mouse(event)
 
@@ -188,7 +197,7 @@ class ReviewApp:
     def _mouse(self, event: pygame.event.Event) -> None:
         model, timeline = self.model, self.view.timeline
         if event.type in (pygame.MOUSEBUTTONDOWN, pygame.MOUSEWHEEL):
-            self.view.pad = False
+            self.view.hand = "keys"
         if event.type == pygame.MOUSEBUTTONDOWN:
             take_keys()
         if event.type == pygame.MOUSEWHEEL:

@@ -40,8 +40,8 @@ class ReviewView:
     """Draws a review; knows afterwards what lies under the mouse."""
 
     scene: Scene
-    pad: bool = False
-    """Whether the keys shown are the pad's."""
+    hand: widgets.Hand = "keys"
+    """Whose keys or buttons are shown."""
     hits: list[Hit] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -209,7 +209,7 @@ class ReviewView:
         self._keys(pen, pygame.Rect(left, top + pen.px(12), width, rect.bottom - top - pen.px(24)), model.words)
 
     def _keys(self, pen: Pen, rect: pygame.Rect, words: Words) -> None:
-        self.hits += [Hit(place, command=command) for place, command in widgets.keys(pen, self.pad, rect, words)]
+        self.hits += [Hit(place, command=command) for place, command in widgets.keys(pen, self.hand, rect, words)]
 
     def _compared(self, detail: Detail, words: Words) -> tuple[list[str], list[tuple[str, str, str]]]:
         """Return sentences and a table, kept while the same segment is looked at."""

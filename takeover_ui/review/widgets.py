@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Literal
 
 import pygame
 
@@ -52,6 +53,24 @@ PAD_HINTS: tuple[Hint, ...] = tuple(
         ("LS", "menu"),
     )
 )
+WHEEL_HINTS: tuple[Hint, ...] = tuple(
+    (((buttons, ""),), text)
+    for buttons, text in (
+        ("button0, 1, 3", "verdicts"),
+        ("hat ↑ ↓", "choose_row"),
+        ("button2", "next_open"),
+        ("button7", "play"),
+        ("hat ← →", "steps"),
+        ("button4, 5", "speed"),
+        ("button6", "undone"),
+        ("button8", "menu"),
+    )
+)
+"""By the names that `hitl pads` shows."""
+Hand = Literal["keys", "pad", "wheel"]
+HINTS: Mapping[Hand, tuple[Hint, ...]] = {"keys": KEYBOARD_HINTS, "pad": PAD_HINTS, "wheel": WHEEL_HINTS}
+
+
 def paragraph(pen: Pen, name: str, text: str, left: int, top: int, width: int, colour: theme.Colour) -> int:
     """Write ``text`` over as many lines as it takes, four at most; returns where the next thing may begin."""
     parts, pixels = theme.paragraph(text, pen.px(21), width, 4)
@@ -61,12 +80,12 @@ def paragraph(pen: Pen, name: str, text: str, left: int, top: int, width: int, c
     return top + pen.px(3)
 
 
-def keys(pen: Pen, pad: bool, rect: pygame.Rect, words: Words) -> list[tuple[pygame.Rect, str]]:
+def keys(pen: Pen, hand: Hand, rect: pygame.Rect, words: Words) -> list[tuple[pygame.Rect, str]]:
     """Show which keys or buttons do what, from the bottom of ``rect`` up, and nothing where there is no room.
 
     Returns (place, command) of each key that can be clicked on.
     """
-    hints, places = PAD_HINTS if pad else KEYBOARD_HINTS, []
+    hints, places = HINTS[hand], []
     step = min(pen.px(23), rect.h // len(hints))
     if step < pen.px(12):
         return []

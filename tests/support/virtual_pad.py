@@ -61,12 +61,13 @@ def sdl() -> ctypes.CDLL:
             library = ctypes.CDLL(path)
             library.SDL_GetError.restype = ctypes.c_char_p
             library.SDL_JoystickOpen.restype = ctypes.c_void_p
-            for name in ("SetVirtualAxis", "SetVirtualButton", "Close", "InstanceID"):
+            for name in ("SetVirtualAxis", "SetVirtualButton", "SetVirtualHat", "Close", "InstanceID"):
                 getattr(library, f"SDL_Joystick{name}").argtypes = [
                     ctypes.c_void_p,
                     *{
                         "SetVirtualAxis": (ctypes.c_int, ctypes.c_int16),
                         "SetVirtualButton": (ctypes.c_int, ctypes.c_uint8),
+                        "SetVirtualHat": (ctypes.c_int, ctypes.c_uint8),
                     }.get(name, ()),
                 ]
             return library
@@ -83,6 +84,7 @@ class VirtualPad:
         axes: int = 6,
         buttons: int = 15,
         model: tuple[int, int] = (0x045E, 0x028E),
+        hats: int = 0,
     ) -> None:
         if not pygame.display.get_init():
             pygame.display.init()
@@ -97,6 +99,7 @@ class VirtualPad:
             type=kind,
             naxes=axes,
             nbuttons=buttons,
+            nhats=hats,
             vendor=model[0],
             product=model[1],
             button_mask=(1 << buttons) - 1 if kind == CONTROLLER else 0,
@@ -115,9 +118,10 @@ class VirtualPad:
         axes: int = 3,
         buttons: int = 8,
         model: tuple[int, int] = (0x045E, 0x028E),
+        hats: int = 0,
     ) -> VirtualPad:
         """Return a plain joystick that SDL's controller database does not know; ``model``: the maker's number and its own."""
-        return cls(name, WHEEL, axes, buttons, model)
+        return cls(name, WHEEL, axes, buttons, model, hats)
 
     def plug(self) -> None:
         """Attach it; again after `unplug`, with a new instance id, as a real pad would come back."""
@@ -150,6 +154,10 @@ class VirtualPad:
     def raw_button(self, index: int, down: bool) -> None:
         """Press or release a button by number."""
         self._sdl.SDL_JoystickSetVirtualButton(self._joystick, index, int(down))
+
+    def raw_hat(self, way: int) -> None:
+        """Press the first hat: 1 up, 2 right, 4 down, 8 left, 0 in its middle."""
+        self._sdl.SDL_JoystickSetVirtualHat(self._joystick, 0, way)
 
     def axis(self, name: str, value: float) -> None:
         """Move a controller's axis: sticks -1..1, triggers 0..1 (their rest is -1 to the joystick API)."""

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal
 
 import pygame
 import pytest
@@ -14,6 +14,7 @@ from takeover_ui.review.menu import ACTIONS
 from takeover_ui.review.model import ReviewModel
 from takeover_ui.review.texts import LANGUAGES
 from takeover_ui.review.view import ReviewView
+from takeover_ui.review.widgets import HINTS
 from takeover_ui.theme import Pen
 from tests.support import sample_screens as samples
 from tests.support.sample_stores import now
@@ -175,15 +176,85 @@ def _pen(app: ReviewApp) -> Any:
     return Pen(app.surface, min(app.surface.get_width() / 1280, app.surface.get_height() / 720))
 
 
+class AtTheWheel:
+    """A wheel and the review that it drives."""
+
+    def __init__(self, wheel: VirtualPad, app: ReviewApp) -> None:
+        self.wheel, self.app = wheel, app
+
+    def look(self) -> None:
+        for _ in range(3):
+            pygame.event.pump()
+            self.app.events()
+        self.app.draw()
+
+    def press(self, *buttons: int) -> None:
+        for button in buttons:
+            self.wheel.raw_button(button, True)
+            self.look()
+            self.wheel.raw_button(button, False)
+            self.look()
+
+    def hat(self, *ways: int) -> None:
+        for way in ways:
+            self.wheel.raw_hat(way)
+            self.look()
+            self.wheel.raw_hat(0)
+            self.look()
+
+
+def test_a_whole_review_with_a_wheel_alone(model: ReviewModel, store: Store) -> None:
+    """List, play, verdict, undo, tag, and out: also when it is plugged in while the window is open."""
+    up, right, down, left = 1, 2, 4, 8
+    with VirtualPad.wheel("Logitech G29 Driving Force Racing Wheel", 4, 25, (0x046D, 0xC24F), 1) as wheel, VirtualPad() as pad:
+        wheel.raw_button(0, True)  # what is held while the window opens is no verdict
+        app = ReviewApp(model, samples.scene(), (640, 360))
+        hand = AtTheWheel(wheel, app)
+        hand.look()
+        wheel.raw_button(0, False)
+        hand.look()
+        first = model.segment
+        assert first is not None
+        assert (now(store, first.id).verdict, app.view.hand) == ("unreviewed", "pad")
+        pad.unplug()
+        hand.hat(down, up)
+        assert (model.segment, app.view.hand) == (first, "wheel")
+        assert model.playing
+        hand.press(7, 5)
+        assert (model.playing, model.speed) == (False, 2.0)
+        position = model.position
+        hand.hat(right)
+        assert model.position == position + 1
+        hand.hat(left)
+        hand.press(1)
+        assert now(store, first.id).verdict == "bad"
+        hand.press(6)
+        assert now(store, first.id).verdict == "unreviewed"
+        wheel.unplug()
+        wheel.plug()
+        hand.look()
+        hand.press(8)
+        hand.hat(down, left)
+        hand.press(0, 0)  # the menu, its tags, the first of them
+        assert now(store, first.id).tags == ("clean",)
+        hand.press(8, 1)
+        assert model.menu is None
+        hand.press(24, 8)
+        hand.hat(up)
+        hand.press(0)
+        assert model.over
+    app.close()
+
+
 @pytest.mark.parametrize("size", [(1280, 720), (1024, 600), (1024, 640), (1920, 1080), (2560, 1440)])
-@pytest.mark.parametrize("pad", [False, True])
+@pytest.mark.parametrize("by", HINTS)
 @pytest.mark.parametrize("code", LANGUAGES)
 def test_the_screen_holds_everything_without_cutting_it_off(
-    model: ReviewModel, size: tuple[int, int], pad: bool, code: str
+    model: ReviewModel, size: tuple[int, int], by: Literal["keys", "pad", "wheel"], code: str
 ) -> None:
     model.words = LANGUAGES[code]
     surface = pygame.Surface(size)
-    view = ReviewView(samples.scene(), pad=pad)
+    view = ReviewView(samples.scene(), by)
     marks = view.draw(surface, model)
     check(marks, surface.get_rect())
     assert {"plan", "timeline", "button_good", "list_left", "key", "word"} <= {m.name for m in marks}
