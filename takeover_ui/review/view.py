@@ -40,7 +40,7 @@ class ReviewView:
     """Draws a review; knows afterwards what lies under the mouse."""
 
     scene: Scene
-    hand: widgets.Hand = "keys"
+    hand: widgets.ShownFor = "keys"
     """Whose keys or buttons are shown."""
     hits: list[Hit] = field(default_factory=list)
 

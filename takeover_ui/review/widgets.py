@@ -67,8 +67,8 @@ WHEEL_HINTS: tuple[Hint, ...] = tuple(
     )
 )
 """By the names that `hitl pads` shows."""
-Hand = Literal["keys", "pad", "wheel"]
-HINTS: Mapping[Hand, tuple[Hint, ...]] = {"keys": KEYBOARD_HINTS, "pad": PAD_HINTS, "wheel": WHEEL_HINTS}
+ShownFor = Literal["keys", "pad", "wheel"]
+HINTS: Mapping[ShownFor, tuple[Hint, ...]] = {"keys": KEYBOARD_HINTS, "pad": PAD_HINTS, "wheel": WHEEL_HINTS}
 
 
 def paragraph(pen: Pen, name: str, text: str, left: int, top: int, width: int, colour: theme.Colour) -> int:
@@ -80,7 +80,7 @@ def paragraph(pen: Pen, name: str, text: str, left: int, top: int, width: int, c
     return top + pen.px(3)
 
 
-def keys(pen: Pen, hand: Hand, rect: pygame.Rect, words: Words) -> list[tuple[pygame.Rect, str]]:
+def keys(pen: Pen, hand: ShownFor, rect: pygame.Rect, words: Words) -> list[tuple[pygame.Rect, str]]:
     """Show which keys or buttons do what, from the bottom of ``rect`` up, and nothing where there is no room.
 
     Returns (place, command) of each key that can be clicked on.
