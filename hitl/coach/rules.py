@@ -53,9 +53,9 @@ class Said:
     @property
     def only(self) -> Literal["agent", "paused"] | None:
         """While whom it holds only: it asks for help, or says how the wheel is taken; or how a pause ends."""
-        if self.name in ("press_star_paused", "press_panic") or (self.name.startswith("lost_") and self.name.endswith("_lap")):
-            return "paused"
-        return "agent" if self.name.startswith(("coach_help", "slow_", "vain_", "lost_")) else None
+        if self.name in ("press_star_paused", "press_panic") or self.name.startswith(("lost_pad_brake", "lost_pad_lap")):
+            return "paused"  # as the screen says while the car brakes, too
+        return "agent" if self.name.startswith(("coach_help", "slow_", "vain_", "lost_pad_agent")) else None
 
     @property
     def of_takeover(self) -> bool:

@@ -11,6 +11,7 @@ import pytest
 
 from data.records import HUMAN
 from hitl.arbiter import GatingSettings
+from hitl.coach.rules import Said
 from hitl.drivers.human import HumanDriver
 from hitl.games.base import Start
 from hitl.home import Home
@@ -202,3 +203,8 @@ def test_a_lap_names_the_wheel_that_was_plugged_in_after_the_session_had_begun(t
     db = sqlite3.connect(tmp_path / "store.sqlite")
     assert db.execute('SELECT "trigger" FROM segments ORDER BY number').fetchall() == [("keyboard",), ("wheel or keyboard",)]
     assert db.execute("SELECT driver FROM sessions").fetchall() == [("keyboard",)]
+
+
+def test_what_is_said_of_a_lost_pad_stands_as_long_as_it_holds() -> None:
+    held = {name: Said(f"lost_pad_{name}", "warning").only for name in ("agent", "brake", "lap")}
+    assert held == {"agent": "agent", "brake": "paused", "lap": "paused"}  # a car that brakes is shown as paused
